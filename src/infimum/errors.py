@@ -1,0 +1,80 @@
+"""Every error that infimum raises on purpose.
+
+Each message says what was expected, what came, and what to do. All derive from `InfimumError` and from the fitting
+built-in, so both ``except InfimumError`` and ``except ValueError`` work::
+
+    InfimumError
+    ├── ShapeError, RankError, NonFiniteError, OptionError   (ValueError)     a bad argument
+    ├── DTypeError, LibraryError                             (TypeError)      an array of the wrong kind
+    ├── RangeError                                           (OverflowError)  the answer does not fit the dtype
+    ├── ToleranceError                                       (ValueError)     a tolerance that cannot be reached
+    ├── MissingExtraError                                    (ImportError)    an optional part is not installed
+    ├── FalseCertificateError                                (RuntimeError)   bound above value: a bug in infimum
+    ├── VerificationError                                    (ValueError)     a result does not prove its claim
+    ├── FileFormatError                                      (ValueError)     a file that cannot be read as asked
+    └── CheckpointError, CalibrationError, BudgetError       (ValueError)     model compression
+"""
+
+
+class InfimumError(Exception):
+    """Base class of all errors raised by infimum."""
+
+
+class ShapeError(InfimumError, ValueError):
+    """An array has the wrong number of axes, is empty, or does not fit its partner."""
+
+
+class RankError(InfimumError, ValueError):
+    """A rank is out of range, or both or neither of `rank` and `tol` were given."""
+
+
+class NonFiniteError(InfimumError, ValueError):
+    """The input contains NaN or infinity."""
+
+
+class OptionError(InfimumError, ValueError):
+    """An option has a value outside the documented ones."""
+
+
+class DTypeError(InfimumError, TypeError):
+    """The elements of an array are not numbers that the function accepts."""
+
+
+class LibraryError(InfimumError, TypeError):
+    """Arrays of different libraries or devices were mixed, or the input is not an array."""
+
+
+class RangeError(InfimumError, OverflowError):
+    """The answer, or its norm, is too large for the floating-point type."""
+
+
+class ToleranceError(InfimumError, ValueError):
+    """The requested tolerance cannot be reached in the precision of the input."""
+
+
+class MissingExtraError(InfimumError, ImportError):
+    """An optional dependency is missing; the message names the pip command."""
+
+
+class FalseCertificateError(InfimumError, RuntimeError):
+    """A lower bound came out above the value: a bug in infimum. Please report it with the input."""
+
+
+class VerificationError(InfimumError, ValueError):
+    """A result does not prove what its certificate claims for this input."""
+
+
+class FileFormatError(InfimumError, ValueError):
+    """A file cannot be read as the kind of input that was asked for."""
+
+
+class CheckpointError(InfimumError, ValueError):
+    """A model folder is incomplete, damaged, quantised, or of an unsupported kind."""
+
+
+class CalibrationError(InfimumError, ValueError):
+    """The calibration text is missing or too short for the model."""
+
+
+class BudgetError(InfimumError, ValueError):
+    """The requested size cannot be reached with the chosen forms."""

@@ -1,0 +1,7 @@
+"""Low-rank approximation: SVD, pseudo-inverse, interpolative decomposition, each with a certificate."""
+
+from infimum.lowrank.interpolative import Interpolative, interpolative
+from infimum.lowrank.pinv import PseudoInverse, pinv
+from infimum.lowrank.svd import SVD, svd
+
+__all__ = ["SVD", "Interpolative", "PseudoInverse", "interpolative", "pinv", "svd"]

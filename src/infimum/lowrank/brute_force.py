@@ -1,0 +1,46 @@
+"""Slow and obviously right optima for tiny inputs: what the contract suite, or a doubting user, compares with."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import scipy.optimize
+
+from infimum._arrays import Array, to_numpy
+
+
+def best_matrix(M: Array, rank: int) -> float:
+    """Least Frobenius error of any matrix of the given rank, from LAPACK's singular values."""
+    return float(np.linalg.norm(np.linalg.svd(to_numpy(M), compute_uv=False)[rank:]))
+
+
+def best_columns(M: Array, count: int) -> float:
+    """Least Frobenius error over all choices of `count` columns, by trying every one."""
+    M = to_numpy(M)
+    return min(_projection_error(M, list(chosen)) for chosen in itertools.combinations(range(M.shape[1]), count))
+
+
+def _projection_error(M: np.ndarray, chosen: list[int]) -> float:
+    return float(np.linalg.norm(M - M[:, chosen] @ np.linalg.lstsq(M[:, chosen], M)[0]))
+
+
+def nearest_to_identity(A: Array, radius: float) -> float:
+    """Least ``norm(A @ B - I)`` over all B with ``norm(B) <= radius``: the Tikhonov solution of exactly that length."""
+    A = to_numpy(A)
+    s = np.linalg.svd(A, compute_uv=False)
+    beyond = A.shape[0] - s.size
+
+    def length(mu: float) -> float:
+        return float(np.linalg.norm(s / (s**2 + mu)))
+
+    def loss(mu: float) -> float:
+        return float(np.sqrt(beyond + np.sum((mu / (s**2 + mu)) ** 2)))
+
+    if s[0] == 0.0:
+        return float(np.sqrt(A.shape[0]))
+    smallest = 1e-40 * s[0] ** 2
+    if length(smallest) <= radius:
+        return loss(smallest)
+    root = scipy.optimize.brentq(lambda log_mu: length(np.exp(log_mu)) - radius, np.log(smallest), 100.0, xtol=1e-14)
+    return loss(np.exp(root))

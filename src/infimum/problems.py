@@ -1,0 +1,151 @@
+"""The register of problems: what the contract suite, the command line, the demo and the reports are built from.
+
+A new problem is a file in a room, a theorem in `bounds`, one entry here and one docs page (see CONTRIBUTING.md).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from infimum import lowrank, sample_data
+from infimum._arrays import to_numpy
+from infimum.errors import FileFormatError, OptionError
+from infimum.lowrank import brute_force
+from infimum.result import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Arguments of one call: `inputs` are the data (given again to `verify`), `options` everything else."""
+
+    inputs: tuple[Any, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One certified problem.
+
+    Attributes
+    ----------
+    name : str
+        ``"room.function"``. The command line calls it by the last part; its page is ``docs/problems/<last part>.md``.
+    minimises : str
+        What is minimised, over what: one line.
+    solve, result : callable, type
+        The public function and the class of its answer.
+    inputs : tuple of str
+        Parameters of `solve` that are data; all others are options.
+    scale : callable
+        ``scale(*inputs)``: natural size of the loss, against which rounding is measured.
+    example, example_text, answer_text : callable, str, callable
+        A real input (a `Case`), what it is, and one line that says what a result answers.
+    tiny, optimum : callable, callable
+        ``tiny(rng)`` draws a `Case` small enough for ``optimum(result, *inputs)``, the least loss by brute force.
+    arrays : bool
+        True when the inputs are arrays, so that the array part of the contract applies.
+    """
+
+    name: str
+    minimises: str
+    solve: Callable[..., Result]
+    result: type[Result]
+    inputs: tuple[str, ...]
+    scale: Callable[..., float]
+    example: Callable[[], Case]
+    example_text: str
+    answer_text: Callable[[Any], str]
+    tiny: Callable[[np.random.Generator], Case]
+    optimum: Callable[..., float]
+    arrays: bool = True
+
+    @property
+    def command(self) -> str:
+        """Name on the command line, and of the docs page."""
+        return self.name.rpartition(".")[2].replace("_", "-")
+
+
+def _topics() -> np.ndarray:
+    return sample_data.python_documentation().weights
+
+
+def _chosen_topics(result: lowrank.Interpolative) -> str:
+    names = sample_data.python_documentation().topics
+    return "topics " + ", ".join(names[j] for j in to_numpy(result.columns)[:5]) + ", ..."
+
+
+def _tiny_matrix(rng: np.random.Generator) -> np.ndarray:
+    return rng.standard_normal((5, 6)) @ np.diag(0.5 ** np.arange(6))
+
+
+def _norm(M: Any) -> float:
+    return float(np.linalg.norm(to_numpy(M)))
+
+
+PROBLEMS: tuple[Problem, ...] = (
+    Problem(
+        name="lowrank.svd",
+        minimises="Frobenius norm of M - X over all matrices X of rank at most r",
+        solve=lowrank.svd,
+        result=lowrank.SVD,
+        inputs=("M",),
+        scale=_norm,
+        example=lambda: Case((_topics(),), {"rank": 20}),
+        example_text="term-document matrix of the Python documentation",
+        answer_text=lambda result: f"rank {result.rank}, largest singular value {float(result.s[0]):.4g}",
+        tiny=lambda rng: Case((_tiny_matrix(rng),), {"rank": 2}),
+        optimum=lambda result, M: brute_force.best_matrix(M, result.rank),
+    ),
+    Problem(
+        name="lowrank.pinv",
+        minimises="Frobenius norm of A B - I over all matrices B that are no longer than the answer",
+        solve=lowrank.pinv,
+        result=lowrank.PseudoInverse,
+        inputs=("A",),
+        scale=lambda A: float(A.shape[0]) ** 0.5,
+        example=lambda: Case((_topics(),)),
+        example_text="term-document matrix of the Python documentation",
+        answer_text=lambda result: f"rank {result.rank}, rank decision {'doubtful' if result.ambiguous else 'clear'}",
+        tiny=lambda rng: Case((_tiny_matrix(rng),), {"rtol": 1e-3}),
+        optimum=lambda result, A: brute_force.nearest_to_identity(A, _norm(result.matrix)),
+    ),
+    Problem(
+        name="lowrank.interpolative",
+        minimises="Frobenius norm of M - M[:, S] Z over all choices S of r columns",
+        solve=lowrank.interpolative,
+        result=lowrank.Interpolative,
+        inputs=("M",),
+        scale=_norm,
+        example=lambda: Case((_topics(),), {"rank": 20}),
+        example_text="term-document matrix of the Python documentation",
+        answer_text=_chosen_topics,
+        tiny=lambda rng: Case((_tiny_matrix(rng),), {"rank": 2}),
+        optimum=lambda result, M: brute_force.best_columns(M, result.rank),
+    ),
+)
+
+
+def get(name: str) -> Problem:
+    """Return the problem of that name (``"lowrank.svd"``) or command (``"svd"``)."""
+    for problem in PROBLEMS:
+        if name in (problem.name, problem.command):
+            return problem
+    raise OptionError(f"problem must be one of {', '.join(p.name for p in PROBLEMS)}, got {name!r}")
+
+
+def problem_of(result: Result) -> Problem:
+    """Return the problem that a result answers."""
+    return get(getattr(result, "problem", type(result).__name__))
+
+
+def from_json(text: str) -> Result:
+    """Read a result of any problem back from what its `to_json` wrote."""
+    document = json.loads(text)
+    if not isinstance(document, dict) or "problem" not in document:
+        raise FileFormatError("expected the JSON of an infimum result, with a 'problem' entry")
+    return get(document["problem"]).result.from_json(text)
