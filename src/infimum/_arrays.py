@@ -105,6 +105,11 @@ def is_complex(array: Array) -> bool:
     return bool(array_api_compat.array_namespace(array).isdtype(array.dtype, "complex floating"))
 
 
+def real_part(array: Array) -> Array:
+    """Return the real part of a complex array, a real array itself."""
+    return namespace(array=array).real(array) if is_complex(array) else array
+
+
 def widen(array: Array) -> Array:
     """Convert to the widest floating type that the array's device has: float64 or complex128 nearly everywhere."""
     xp = namespace(array=array)

@@ -16,6 +16,7 @@ from infimum._arrays import (
     as_matrix,
     namespace,
     narrow,
+    real_part,
     times_power_of_two,
     to_numpy,
     widen,
@@ -40,10 +41,10 @@ class PseudoInverse(Result):
         The pseudo-inverse of the matrix of rank `rank` nearest to A.
     rank : int
         Number of singular values above `cut`.
-    cut : float
-        ``rtol`` times the largest singular value.
+    rtol : float
+        Relative cut: singular values up to `rtol` times the largest were counted as zero.
     singular_values : array (min(m, n),)
-        All singular values of A, descending, in working precision.
+        All singular values of A, descending, in the (real) dtype of A.
     certificate : Certificate
         `value` is ``norm(A @ matrix - I)`` (Frobenius); `lower_bound` holds for every matrix B with
         ``norm(B) <= norm(matrix)``.
@@ -52,8 +53,13 @@ class PseudoInverse(Result):
     problem: ClassVar[str] = "lowrank.pinv"
     matrix: Array
     rank: int
-    cut: float
+    rtol: float
     singular_values: Array
+
+    @property
+    def cut(self) -> float:
+        """`rtol` times the largest singular value: what the rank decision compared with."""
+        return self.rtol * float(self.singular_values[0])
 
     @property
     def ambiguous(self) -> bool:
@@ -68,14 +74,14 @@ class PseudoInverse(Result):
             raise ShapeError(
                 f"a matrix of shape {(A.shape[1], A.shape[0])} was expected, got {tuple(self.matrix.shape)}"
             )
-        values, claimed = to_numpy(namespace(A=A).linalg.svdvals(widen(A))), to_numpy(self.singular_values)
-        if claimed.shape != values.shape or np.any(np.abs(claimed - values) > 1e-12 * values[0]):
+        xp = namespace(A=A)
+        values, claimed = to_numpy(xp.linalg.svdvals(widen(A))), to_numpy(self.singular_values)
+        slack = max(float(xp.finfo(A.dtype).eps), 1e-12)
+        if claimed.shape != values.shape or np.any(np.abs(claimed - values) > slack * values[0]):
             raise VerificationError("singular_values differ from those of A")
-        if self.rank != int(np.sum(claimed > self.cut)) or not 0.0 <= self.cut <= claimed[0]:
-            raise VerificationError(
-                f"{int(np.sum(claimed > self.cut))} singular values exceed the cut {self.cut:.3g}, "
-                f"rank says {self.rank}"
-            )
+        above = int(np.sum(values > self.rtol * values[0]))
+        if self.rank != above:
+            raise VerificationError(f"{above} singular values exceed the cut {self.cut:.3g}, rank says {self.rank}")
         return _certify(A, self.matrix, float(self.certificate.witness["mu"]))
 
     def plot(self, ax: Any = None) -> Any:
@@ -108,7 +114,7 @@ def pinv(A: Array, *, rtol: float | None = None) -> PseudoInverse:
     Returns
     -------
     PseudoInverse
-        `matrix` (n, m): library, dtype and device of `A`; `rank`, `cut`, `singular_values`, `ambiguous`; `certificate`.
+        `matrix` (n, m): library, dtype and device of `A`; `rank`, `singular_values`, `cut`, `ambiguous`; `certificate`.
 
     Raises
     ------
@@ -145,8 +151,8 @@ def pinv(A: Array, *, rtol: float | None = None) -> PseudoInverse:
     return PseudoInverse(
         matrix=matrix,
         rank=rank,
-        cut=math.ldexp(rtol * float(values[0]), scaled.exponent),
-        singular_values=times_power_of_two(s, scaled.exponent),
+        rtol=float(rtol),
+        singular_values=narrow(times_power_of_two(s, scaled.exponent), real_part(A), "a singular value"),
         certificate=_certify(A, matrix),
     )
 

@@ -14,9 +14,9 @@ from infimum._arrays import (
     Array,
     Working,
     as_matrix,
-    is_complex,
     namespace,
     narrow,
+    real_part,
     scale_back,
     times_power_of_two,
     to_numpy,
@@ -179,8 +179,7 @@ class _Decomposition:
     def truncate(self, rank: int) -> SVD:
         """Round the leading triples to the caller's dtype, then measure and certify what is returned."""
         U, Vh = narrow(self.U[:, :rank], self.M, "U"), narrow(self.Vh[:rank, :], self.M, "Vh")
-        real = self.scaled.xp.real(self.M) if is_complex(self.M) else self.M
-        s = narrow(times_power_of_two(self.s[:rank], self.scaled.exponent), real, "s")
+        s = narrow(times_power_of_two(self.s[:rank], self.scaled.exponent), real_part(self.M), "s")
         certificate = certify(self.M, (_left(U, s), Vh), rank, self.theorem, self.witness)
         return SVD(U=U, s=s, Vh=Vh, certificate=certificate)
 
