@@ -133,9 +133,10 @@ def working(array: Array) -> Working:
 
 
 def times_power_of_two(array: Array, exponent: int) -> Array:
-    """Multiply by ``2**exponent`` without overflow in the factor itself (exact unless the product leaves the range)."""
+    """Multiply by ``2**exponent``, also beyond the range of the factor; what overflows becomes infinite (see `narrow`)."""
     half = exponent // 2
-    return (array * 2.0**half) * 2.0 ** (exponent - half) if exponent else array
+    with np.errstate(over="ignore"):
+        return (array * 2.0**half) * 2.0 ** (exponent - half) if exponent else array
 
 
 def scale_back(value: float, exponent: int, toward: float) -> float:
@@ -152,7 +153,8 @@ def scale_back(value: float, exponent: int, toward: float) -> float:
 def narrow(array: Array, like: Array, name: str) -> Array:
     """Round to the dtype of `like`; raise `RangeError` where a finite entry would become infinite."""
     xp = namespace(array=array)
-    rounded = xp.astype(array, like.dtype)
+    with np.errstate(over="ignore"):
+        rounded = xp.astype(array, like.dtype)
     if not bool(xp.all(xp.isfinite(rounded))):
         raise RangeError(
             f"{name} does not fit {like.dtype}: it holds values up to {float(xp.max(xp.abs(array))):.3g}; "

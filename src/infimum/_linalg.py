@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 
-from infimum._arrays import Array, like_array, namespace, to_numpy
+from infimum._arrays import Array, like_array, namespace, scale_back, to_numpy, working
 
 
 def adjoint(array: Array) -> Array:
@@ -25,6 +25,12 @@ def frobenius(array: Array) -> float:
     """
     xp = namespace(array=array)
     return float(xp.linalg.vector_norm(xp.linalg.vector_norm(array, axis=1)))
+
+
+def norm(array: Array) -> float:
+    """Frobenius norm of a matrix at any scale: its squares neither overflow nor vanish."""
+    scaled = working(array)
+    return scale_back(frobenius(scaled.array), scaled.exponent, toward=0.0)
 
 
 def product(factors: tuple[Array, ...]) -> Array:

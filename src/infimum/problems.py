@@ -14,6 +14,7 @@ import numpy as np
 
 from infimum import lowrank, sample_data
 from infimum._arrays import to_numpy
+from infimum._linalg import norm
 from infimum.errors import FileFormatError, OptionError
 from infimum.lowrank import brute_force
 from infimum.result import Result
@@ -83,10 +84,6 @@ def _tiny_matrix(rng: np.random.Generator) -> np.ndarray:
     return rng.standard_normal((5, 6)) @ np.diag(0.5 ** np.arange(6))
 
 
-def _norm(M: Any) -> float:
-    return float(np.linalg.norm(to_numpy(M)))
-
-
 PROBLEMS: tuple[Problem, ...] = (
     Problem(
         name="lowrank.svd",
@@ -94,7 +91,7 @@ PROBLEMS: tuple[Problem, ...] = (
         solve=lowrank.svd,
         result=lowrank.SVD,
         inputs=("M",),
-        scale=_norm,
+        scale=norm,
         example=lambda: Case((_topics(),), {"rank": 20}),
         example_text="term-document matrix of the Python documentation",
         answer_text=lambda result: f"rank {result.rank}, largest singular value {float(result.s[0]):.4g}",
@@ -112,7 +109,7 @@ PROBLEMS: tuple[Problem, ...] = (
         example_text="term-document matrix of the Python documentation",
         answer_text=lambda result: f"rank {result.rank}, rank decision {'doubtful' if result.ambiguous else 'clear'}",
         tiny=lambda rng: Case((_tiny_matrix(rng),), {"rtol": 1e-3}),
-        optimum=lambda result, A: brute_force.nearest_to_identity(A, _norm(result.matrix)),
+        optimum=lambda result, A: brute_force.nearest_to_identity(A, norm(result.matrix)),
     ),
     Problem(
         name="lowrank.interpolative",
@@ -120,7 +117,7 @@ PROBLEMS: tuple[Problem, ...] = (
         solve=lowrank.interpolative,
         result=lowrank.Interpolative,
         inputs=("M",),
-        scale=_norm,
+        scale=norm,
         example=lambda: Case((_topics(),), {"rank": 20}),
         example_text="term-document matrix of the Python documentation",
         answer_text=_chosen_topics,

@@ -1,0 +1,107 @@
+"""No certificate is false: every bound and every value against multi-precision references, on hostile matrices."""
+
+import math
+
+import numpy as np
+import pytest
+
+import infimum
+from infimum import lowrank
+from infimum._arrays import times_power_of_two
+from tests.lowrank import exact
+from tests.lowrank.hostile import matrices
+
+COUNTS = [pytest.param(240, id="240"), pytest.param(10_000, id="10000", marks=pytest.mark.slow)]
+
+
+def wide(array: np.ndarray) -> np.ndarray:
+    return array.astype(np.complex128 if np.iscomplexobj(array) else np.float64)
+
+
+@pytest.mark.parametrize("count", COUNTS)
+@pytest.mark.parametrize("method", ["exact", "randomized"])
+def test_svd(count, method):
+    rng = np.random.default_rng(1)
+    for label, M in matrices(count, seed=11):
+        rank = int(rng.integers(1, min(M.shape) + 1))
+        result = lowrank.svd(M, rank, method=method, rng=2)
+        certificate = result.certificate
+        loss = exact.squared_loss(M, (wide(result.U), np.diag(wide(result.s)), wide(result.Vh)))
+        assert exact.at_most(certificate.lower_bound, exact.squared_tails(M)[rank]), (label, rank, certificate)
+        assert exact.at_least(certificate.value, loss), (label, rank, certificate)
+        infimum.verify(result, M)
+
+
+@pytest.mark.parametrize("count", COUNTS)
+@pytest.mark.parametrize("method", ["pivoted_qr", "greedy", "sketch"])
+def test_interpolative(count, method):
+    rng = np.random.default_rng(1)
+    for label, M in matrices(count, seed=12):
+        rank = int(rng.integers(1, min(M.shape) + 1))
+        result = lowrank.interpolative(M, rank, method=method, rng=2)
+        certificate = result.certificate
+        loss = exact.squared_loss(M, (wide(M[:, result.columns]), wide(result.coefficients)))
+        assert exact.at_most(certificate.lower_bound, exact.squared_tails(M)[rank]), (label, rank, certificate)
+        assert exact.at_least(certificate.value, loss), (label, rank, certificate)
+        # brute force over all choices, at ordinary scale
+        exponent = math.frexp(float(np.max(np.abs(M))))[1]
+        optimum = exact.best_columns(times_power_of_two(wide(M), -exponent), rank)
+        assert math.ldexp(certificate.lower_bound, -exponent) <= optimum + 1e-13, (label, rank, certificate, optimum)
+        assert optimum <= math.ldexp(certificate.value, -exponent) + 1e-13, (label, rank, certificate, optimum)
+        infimum.verify(result, M)
+
+
+@pytest.mark.parametrize("count", COUNTS)
+def test_pinv(count):
+    rng = np.random.default_rng(1)
+    for label, A in matrices(count, seed=13):
+        try:
+            result = lowrank.pinv(A, rtol=10.0 ** -rng.uniform(1, 12))
+        except infimum.errors.RangeError:  # the inverse of a subnormal matrix overflows
+            assert label.startswith(("subnormal", "mixed", "one entry", "tiny", "graded")), label
+            continue
+        certificate = result.certificate
+        loss = exact.squared_loss(np.eye(A.shape[0]), (wide(A), wide(result.matrix)))
+        assert exact.at_least(certificate.value, loss), (label, certificate)
+        optimum = best_squared_loss_within(A, result.matrix)
+        assert exact.at_most(certificate.lower_bound, optimum), (label, certificate, optimum)
+        infimum.verify(result, A)
+
+
+def best_squared_loss_within(A: np.ndarray, answer: np.ndarray):
+    """Least squared ``norm(A @ B - I)`` over all B no longer than the answer: the dual at its best, in multi-precision."""
+    import flint
+
+    with flint.ctx.workprec(exact.PRECISION):
+        tails = exact.squared_tails(A)
+        squares = [tails[k] - tails[k + 1] for k in range(len(tails) - 1)]
+        radius = exact.squared_loss(np.zeros(answer.shape), (np.eye(answer.shape[0]), wide(answer)))
+        beyond = A.shape[0] - len(squares)
+
+        def length(mu):
+            return sum((s / (s + mu) ** 2 for s in squares if s > 0), flint.arb(0))
+
+        def loss(mu):
+            return sum(((mu / (s + mu)) ** 2 for s in squares), flint.arb(beyond))
+
+        low, high = flint.arb(2) ** -2200, flint.arb(2) ** 2200
+        if length(low) <= radius:
+            return loss(low)
+        for _ in range(400):  # bisection on the logarithm
+            middle = (low * high).sqrt().mid()
+            low, high = (middle, high) if length(middle) > radius else (low, middle)
+        return loss(high.mid())
+
+
+def test_confidence_of_probable_bounds():
+    """A probable bound on a slowly decaying spectrum is true and nearly tight, where the sure one is loose."""
+    rng = np.random.default_rng(3)
+    spectrum = np.arange(1, 301) ** -0.5
+    M = np.linalg.qr(rng.standard_normal((400, 300)))[0] * spectrum @ np.linalg.qr(rng.standard_normal((300, 300)))[0]
+    true = float(np.linalg.norm(spectrum[20:]))
+    for seed in range(10):
+        certificate = lowrank.svd(M, 20, method="randomized", rng=seed).certificate
+        assert certificate.rigour == "probable"
+        assert certificate.confidence == 1 - 1e-6
+        assert certificate.lower_bound <= true <= certificate.value
+        assert certificate.ratio < 1.05
