@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from infimum import bounds, compress, errors, lowrank, nn, problems, report
     from infimum.certificate import Certificate
     from infimum.problems import from_json
-    from infimum.verify import verify
+    from infimum.verification import verify
 
 __version__ = "0.1.0"
 
 _MODULES = ("bounds", "compress", "errors", "lowrank", "nn", "problems", "report")
-_NAMES = {"Certificate": "infimum.certificate", "from_json": "infimum.problems", "verify": "infimum.verify"}
+_NAMES = {"Certificate": "infimum.certificate", "from_json": "infimum.problems", "verify": "infimum.verification"}
 
 __all__ = [
     "Certificate",
@@ -40,7 +40,7 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"infimum.{name}")
     if name in _NAMES:
         value = getattr(importlib.import_module(_NAMES[name]), name)
-        globals()[name] = value  # also replaces the submodule infimum.verify, which importing it had bound here
+        globals()[name] = value
         return value
     raise AttributeError(f"module 'infimum' has no attribute {name!r}")
 

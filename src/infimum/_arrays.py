@@ -133,7 +133,7 @@ def working(array: Array) -> Working:
 
 
 def times_power_of_two(array: Array, exponent: int) -> Array:
-    """Multiply by ``2**exponent``, also beyond the range of the factor; what overflows becomes infinite (see `narrow`)."""
+    """Multiply by ``2**exponent``, which itself may be out of range; what overflows becomes infinite (see `narrow`)."""
     half = exponent // 2
     with np.errstate(over="ignore"):
         return (array * 2.0**half) * 2.0 ** (exponent - half) if exponent else array

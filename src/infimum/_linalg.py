@@ -33,14 +33,6 @@ def norm(array: Array) -> float:
     return scale_back(frobenius(scaled.array), scaled.exponent, toward=0.0)
 
 
-def product(factors: tuple[Array, ...]) -> Array:
-    """Multiply a chain of matrices from the left."""
-    result = factors[0]
-    for factor in factors[1:]:
-        result = result @ factor
-    return result
-
-
 def orthonormal_basis(array: Array) -> Array:
     """Orthonormal basis of a space that contains the columns of `array`, by Householder QR (safe at any condition)."""
     return namespace(array=array).linalg.qr(array, mode="reduced")[0]
@@ -55,13 +47,17 @@ def pivoted_qr(array: Array) -> tuple[np.ndarray, np.ndarray]:
     return pivots.astype(np.int64), triangle
 
 
-def least_squares(A: Array, B: Array) -> Array:
-    """Return X that minimises ``norm(A @ X - B)``; the shortest such X when A lacks full column rank."""
+def least_squares(A: Array, B: Array, rtol: float) -> Array:
+    """Return X that minimises ``norm(A @ X - B)``; directions of A below `rtol` times the largest are left out.
+
+    The caller sets `rtol` by the precision in which X is kept: larger coefficients would lose more to rounding than
+    those directions gain.
+    """
     xp = namespace(A=A, B=B)
     Q, R = xp.linalg.qr(A, mode="reduced")
     # Without pivoting the diagonal of R can hide a deficiency, hence the singular values of the small factor.
     u, s, vh = xp.linalg.svd(R, full_matrices=False)
-    cut = float(s[0]) * max(A.shape) * float(xp.finfo(s.dtype).eps)
+    cut = rtol * float(s[0])
     if float(s[-1]) > cut:
         return xp.linalg.solve(R, adjoint(Q) @ B)
     kept = s > cut

@@ -2,6 +2,7 @@
 
 import math
 
+import flint
 import numpy as np
 import pytest
 
@@ -58,7 +59,7 @@ def test_pinv(count):
         try:
             result = lowrank.pinv(A, rtol=10.0 ** -rng.uniform(1, 12))
         except infimum.errors.RangeError:  # the inverse of a subnormal matrix overflows
-            assert label.startswith(("subnormal", "mixed", "one entry", "tiny", "graded")), label
+            assert label.startswith(("subnormal", "mixed")) or "float16" in label, label
             continue
         certificate = result.certificate
         loss = exact.squared_loss(np.eye(A.shape[0]), (wide(A), wide(result.matrix)))
@@ -69,9 +70,7 @@ def test_pinv(count):
 
 
 def best_squared_loss_within(A: np.ndarray, answer: np.ndarray):
-    """Least squared ``norm(A @ B - I)`` over all B no longer than the answer: the dual at its best, in multi-precision."""
-    import flint
-
+    """Least squared ``norm(A @ B - I)`` over all B no longer than the answer: the Tikhonov solution of that length."""
     with flint.ctx.workprec(exact.PRECISION):
         tails = exact.squared_tails(A)
         squares = [tails[k] - tails[k + 1] for k in range(len(tails) - 1)]

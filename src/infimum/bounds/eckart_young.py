@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from infimum._arrays import Array, Working, to_numpy
-from infimum._linalg import frobenius, product
+from infimum._arrays import Array, Working, is_complex, to_numpy
+from infimum._linalg import frobenius
 
-# LAPACK's and cuSOLVER's SVD are backward stable: the computed singular values are those of M + E with
-# norm(E, "fro") <= ALLOWANCE * max(m, n) * eps * norm(M, "fro"). Observed errors stay below a tenth of this.
-ALLOWANCE = 8.0
+# LAPACK's and cuSOLVER's SVD are backward stable: the computed singular values are those of M + E, and a tail moves by
+# at most norm(E, "fro"). Tails were observed to move by less than 0.5 * eps * norm(M, "fro") up to n = 1000 on graded,
+# clustered, deficient and random matrices; the allowance is 16 * sqrt(max(m, n)) of that unit.
+ALLOWANCE = 16.0
 
 
 def tails(singular_values: np.ndarray) -> np.ndarray:
@@ -24,28 +25,29 @@ def tails(singular_values: np.ndarray) -> np.ndarray:
     return np.asarray(np.sqrt(np.concatenate([squares[::-1], [0.0]])))
 
 
-def rounding_allowance(shape: tuple[int, int], eps: float, norm: float) -> float:
-    """How far a computed tail may lie above the true one (the perturbation of a tail is at most that of the matrix)."""
-    return float(ALLOWANCE * max(shape) * eps * norm)
+def rounding_allowance(shape: tuple[int, int], eps: float, magnitude: float) -> float:
+    """How far a computed singular value or tail may lie from the true one, for a matrix of norm `magnitude`."""
+    return float(ALLOWANCE * max(shape) ** 0.5 * eps * magnitude)
 
 
 def tail_bound(M: Working, rank: int) -> float:
     """Lower bound on ``norm(M - X, "fro")`` over every matrix X of rank at most `rank` (scaled as `M` is)."""
     values = to_numpy(M.xp.linalg.svdvals(M.array))
-    norm = frobenius(M.array)
-    return max(0.0, float(tails(values)[rank]) - rounding_allowance(M.array.shape, M.eps, norm))
+    # each value moves by at most norm(E, 2), the whole tail by at most norm(E, "fro"): the smaller one counts
+    magnitude = min(float(np.linalg.norm(values)), float(values[0]) * (values.size - rank) ** 0.5)
+    return max(0.0, float(tails(values)[rank]) - rounding_allowance(M.array.shape, M.eps, magnitude))
 
 
-def residual_norm(M: Working, factors: tuple[Array, ...]) -> float:
-    """Frobenius norm of ``M - factors[0] @ factors[1] @ ...``, rounded upwards.
+def residual_norm(M: Working, left: Array, right: Array) -> float:
+    """Frobenius norm of ``M - left @ right``, rounded upwards.
 
     The allowance covers the worst case of every multiplication and sum, in any order of summation
-    (N. J. Higham, Accuracy and Stability of Numerical Algorithms, section 3.5).
+    (N. J. Higham, Accuracy and Stability of Numerical Algorithms, section 3.5): entry by entry the product is off by at
+    most k unit roundoffs of ``abs(left) @ abs(right)``, whose norm is at most the sum over the k rank-one terms.
     """
-    computed = frobenius(M.array - product(factors))
-    magnitude = 1.0
-    for factor in factors:
-        magnitude *= frobenius(factor)
-    steps = sum(factor.shape[1] for factor in factors[:-1]) + 2
-    rounding = steps * M.eps * (magnitude + frobenius(M.array))
-    return float((computed + rounding) * (1.0 + 2 * sum(M.array.shape) * M.eps))
+    xp, unit = M.xp, M.eps / 2
+    computed = frobenius(M.array - left @ right)
+    lengths = xp.linalg.vector_norm(left, axis=0) * xp.linalg.vector_norm(right, axis=1)
+    magnitude = float(xp.sum(xp.real(lengths) if is_complex(lengths) else lengths)) + frobenius(M.array)
+    rounding = (left.shape[1] + 4) * unit * magnitude
+    return float((computed + rounding) * (1.0 + 2 * sum(M.array.shape) * unit))

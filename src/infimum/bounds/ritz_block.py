@@ -16,7 +16,10 @@ import scipy.optimize
 
 from infimum._arrays import Array, Working, like_array, to_numpy
 from infimum._linalg import adjoint, frobenius, gaussian, orthonormal_basis
-from infimum.bounds.eckart_young import ALLOWANCE
+
+# Every energy is a sum of products of length at most max(m, n): rounding moves it by less than
+# ALLOWANCE * max(m, n) * eps of the whole.
+ALLOWANCE = 8.0
 
 PROBES, POWER = 8, 6  # random vectors and power steps of `spectral_norm_bound`: mu is then 1.4 to 1.7 times too large
 
@@ -38,7 +41,6 @@ def tail_bound(M: Working, basis: Array, rank: int, *, seed: int | None = None, 
     total = frobenius(M.array) ** 2
     Q = orthonormal_basis(basis)
     theta, residual_gram, V = _ritz(M, Q)
-    # rounding: every energy is off by at most this (products of length max(m, n), compared with the total)
     allowance = ALLOWANCE * max(M.array.shape) * M.eps * total
     interlacing = float(np.sum(theta[rank:]))
     outside = max(total - float(np.sum(theta)), 0.0) + allowance
@@ -96,7 +98,7 @@ def spectral_norm_bound(M: Working, V: Array, *, seed: int, delta: float) -> flo
         x = _outside(adjoint(M.array) @ (M.array @ x), V)
         norms = M.xp.linalg.vector_norm(x, axis=0)
         host = to_numpy(norms).real
-        if not np.all(host > 0.0):  # nothing is left outside V, or it is below the smallest float
+        if not np.all(host > np.finfo(float).tiny):  # nothing is left outside V, or less than any allowance
             return 0.0
         log_growth += np.log(host)
         x = x / M.xp.astype(norms, x.dtype)

@@ -11,14 +11,13 @@ import math
 import numpy as np
 
 from infimum._arrays import Working, to_numpy
-from infimum._linalg import frobenius
 from infimum.bounds.eckart_young import rounding_allowance
 
 
 def singular_values_above(A: Working) -> np.ndarray:
     """Upper bounds on the singular values (scaled as `A` is): the computed ones plus the allowance for rounding."""
     values = to_numpy(A.xp.linalg.svdvals(A.array)).astype(np.float64)
-    return values + rounding_allowance(A.array.shape, A.eps, frobenius(A.array))
+    return values + rounding_allowance(A.array.shape, A.eps, float(values[0]))
 
 
 def lower_bound(singular_values: np.ndarray, rows: int, radius: float, mu: float) -> float:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from infimum._arrays import Array, Working, namespace, scale_back, times_power_of_two, widen, working
-from infimum._linalg import product
 from infimum.bounds import eckart_young, ritz_block
 from infimum.certificate import Certificate
 from infimum.errors import ShapeError, VerificationError
@@ -14,38 +13,36 @@ from infimum.result import Result
 
 
 class Factored(Result):
-    """Abstract base of results that approximate a matrix by a product of factors."""
+    """Abstract base of results that approximate a matrix by a product of two factors."""
 
-    def factors(self) -> tuple[Array, ...]:
-        """Return the factors, left to right, as stored (in the caller's dtype)."""
+    def factors(self) -> tuple[Array, Array]:
+        """Return the left and the right factor."""
         raise NotImplementedError
 
     def to_dense(self) -> Array:
         """Multiply the factors out: an (m, n) array, computed in working precision and rounded to the stored dtype."""
-        factors = self.factors()
-        dense = product(tuple(widen(factor) for factor in factors))
-        return namespace(dense=dense).astype(dense, factors[-1].dtype)
+        left, right = self.factors()
+        dense = widen(left) @ widen(right)
+        return namespace(dense=dense).astype(dense, right.dtype)
 
     def __matmul__(self, other: Array) -> Array:
-        """Multiply the approximation by a vector or a matrix, from right to left, without forming it."""
-        for factor in reversed(self.factors()):
-            other = factor @ other
-        return other
+        """Multiply the approximation by a vector or a matrix without forming it."""
+        left, right = self.factors()
+        return left @ (right @ other)
 
 
-def certify(M: Array, factors: tuple[Array, ...], rank: int, theorem: str, witness: Mapping[str, Any]) -> Certificate:
-    """Measure ``norm(M - product of factors, "fro")`` and bound it from below for every matrix of that rank.
+def certify(M: Array, left: Array, right: Array, theorem: str, witness: Mapping[str, Any]) -> Certificate:
+    """Measure ``norm(M - left @ right, "fro")`` and bound it from below for every matrix of that rank.
 
     Solvers and `infimum.verify` both call this: it sees the input, the answer and the witness, and no solver.
     """
     scaled = working(M)
-    widened = tuple(widen(factor) for factor in factors)
-    # Only the first factor carries the scale of M; the others are of ordinary size.
-    ready = (times_power_of_two(widened[0], -scaled.exponent), *widened[1:])
-    if (ready[0].shape[0], ready[-1].shape[1]) != tuple(M.shape):
-        raise ShapeError(f"factors of a {tuple(M.shape)} matrix were expected, got {[tuple(f.shape) for f in factors]}")
-    value = eckart_young.residual_norm(scaled, ready)
-    bound, probable = _lower_bound(scaled, rank, theorem, witness)
+    if (left.shape[0], right.shape[1]) != tuple(M.shape) or left.shape[1] != right.shape[0]:
+        shapes = tuple(left.shape), tuple(right.shape)
+        raise ShapeError(f"factors of a {tuple(M.shape)} matrix were expected, got {shapes}")
+    # the left factor carries the scale of M
+    value = eckart_young.residual_norm(scaled, times_power_of_two(widen(left), -scaled.exponent), widen(right))
+    bound, probable = _lower_bound(scaled, left.shape[1], theorem, witness)
     if not probable:  # the seed took no part, so it is no part of the witness
         witness = {name: item for name, item in witness.items() if name == "basis"}
     return Certificate(

@@ -42,7 +42,7 @@ class Interpolative(Factored):
         """Number of chosen columns."""
         return int(self.columns.shape[0])
 
-    def factors(self) -> tuple[Array, ...]:
+    def factors(self) -> tuple[Array, Array]:
         """Return `skeleton` and `coefficients`."""
         return self.skeleton, self.coefficients
 
@@ -60,7 +60,7 @@ class Interpolative(Factored):
             raise ShapeError(f"skeleton and coefficients of shapes {expected} were expected, got {shapes}")
         if not bool(xp.all(self.skeleton == xp.take(M, self.columns, axis=1))):
             raise VerificationError("skeleton must be M[:, columns], it differs from it")
-        return certify(M, self.factors(), order.size, self.certificate.theorem, self.certificate.witness)
+        return certify(M, *self.factors(), self.certificate.theorem, self.certificate.witness)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the absolute coefficients: which chosen column serves which column of the matrix."""
@@ -172,11 +172,12 @@ def _with_columns(M: Array, order: np.ndarray) -> Interpolative:
     columns = like_array(order.astype(np.int64), M)
     skeleton = xp.take(M, columns, axis=1)
     scaled = working(M)
-    coefficients = least_squares(xp.take(scaled.array, columns, axis=1), scaled.array)
+    rtol = max(M.shape) * float(xp.finfo(M.dtype).eps)
+    coefficients = least_squares(xp.take(scaled.array, columns, axis=1), scaled.array, rtol)
     # A chosen column is itself, exactly; least squares would return the identity only up to rounding.
     chosen = columns[:, None] == xp.arange(M.shape[1], dtype=xp.int64, device=columns.device)[None, :]
     identity = xp.astype(chosen, coefficients.dtype)
     coefficients = xp.where(xp.any(chosen, axis=0)[None, :], identity, coefficients)
-    coefficients = narrow(coefficients, M, "the coefficients")
-    certificate = certify(M, (skeleton, coefficients), len(order), "eckart_young", {})
+    coefficients = narrow(coefficients, M, "a coefficient")
+    certificate = certify(M, skeleton, coefficients, "eckart_young", {})
     return Interpolative(columns=columns, skeleton=skeleton, coefficients=coefficients, certificate=certificate)

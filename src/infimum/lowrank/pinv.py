@@ -168,7 +168,7 @@ def _certify(A: Array, matrix: Array, mu: float | None = None) -> Certificate:
     if mu is None:
         mu = _best_multiplier(values, A.shape[0], radius)
     return Certificate(
-        value=eckart_young.residual_norm(identity, (scaled.array, inverse)),
+        value=eckart_young.residual_norm(identity, scaled.array, inverse),
         lower_bound=tikhonov_dual.lower_bound(values, A.shape[0], radius, mu),
         theorem="tikhonov_dual",
         rigour="rounded",

@@ -20,6 +20,8 @@ class Selection(NamedTuple):
     errors: np.ndarray
 
 
+REFRESH = 1e-6  # a Gram matrix whose entries have shrunk by this factor has lost as many of its digits
+
 Strategy: TypeAlias = Callable[[Working, int, np.random.Generator], Selection]
 
 
@@ -30,25 +32,42 @@ def by_pivoted_qr(M: Working, count: int, rng: np.random.Generator) -> Selection
 
 
 def by_greedy(M: Working, count: int, rng: np.random.Generator) -> Selection:
-    """Take the column that leaves the least total residual of all columns next (post 10501), on the Gram matrix."""
-    gram = to_numpy(adjoint(M.array) @ M.array).copy()
-    start = np.maximum(np.diagonal(gram).real, 0.0)
-    floor = float(np.max(start)) * gram.shape[0] * M.eps
+    """Take the column that leaves the least total residual of all columns next (post 10501).
+
+    Taking column j lowers the squared error by ``norm(E* e_j)**2 / norm(e_j)**2``, E the residual. Its Gram matrix is
+    updated by rank-one terms and made anew from E when it has lost its digits.
+    """
+    residual = to_numpy(M.array if M.array.shape[0] <= M.array.shape[1] else M.xp.linalg.qr(M.array).R)
+    noise = float(np.linalg.norm(residual)) * sum(residual.shape) * M.eps
+    gram = residual.conj().T @ residual
+    scale = float(np.max(np.diagonal(gram).real))
     taken = np.zeros(gram.shape[0], dtype=bool)
-    order, energies = [], [float(np.sum(start))]
+    order, errors = [], [float(np.linalg.norm(residual))]
     for _ in range(count):
-        diagonal = np.diagonal(gram).real
-        reduction = np.sum(np.abs(gram) ** 2, axis=0) / np.maximum(diagonal, floor or 1.0)
-        # below the floor the Gram matrix is rounding noise: then take what is longest, and never a column twice
-        reduction = np.where(diagonal > floor, reduction, -1.0 + np.clip(diagonal, 0.0, floor) / (2.0 * (floor or 1.0)))
-        best = int(np.argmax(np.where(taken, -np.inf, reduction)))
+        energy = np.where(taken, 0.0, np.maximum(np.diagonal(gram).real, 0.0))
+        if np.max(energy) < REFRESH * scale and errors[-1] > noise:
+            gram = residual.conj().T @ residual
+            energy = np.where(taken, 0.0, np.diagonal(gram).real)
+            scale = float(np.max(energy))
+        # columns far shorter than the longest hold rounding noise: they are taken last, the longest first
+        clear = energy > REFRESH * max(scale, noise**2)
+        gain = np.where(clear, np.sum(np.abs(gram) ** 2, axis=0) / np.where(clear, energy, 1.0), energy * REFRESH)
+        best = int(np.argmax(np.where(taken, -1.0, gain)))
         taken[best] = True
         order.append(best)
-        if diagonal[best] > floor:
-            direction = gram[:, best] / np.sqrt(diagonal[best])
-            gram = gram - np.outer(direction, direction.conj())
-        energies.append(float(np.sum(np.maximum(np.diagonal(gram).real, 0.0))))
-    return Selection(np.asarray(order), np.sqrt(np.asarray(energies)))
+        residual = _without_direction(residual, residual[:, best])
+        direction = gram[:, best] / np.sqrt(energy[best]) if clear[best] else np.zeros(len(gram))
+        gram = gram - np.outer(direction, direction.conj())
+        errors.append(float(np.linalg.norm(residual)))
+    return Selection(np.asarray(order), np.asarray(errors))
+
+
+def _without_direction(residual: np.ndarray, column: np.ndarray) -> np.ndarray:
+    length = float(np.linalg.norm(column))
+    if length == 0.0:
+        return residual
+    unit = column / length
+    return np.asarray(residual - np.outer(unit, unit.conj() @ residual))
 
 
 def by_sketch(M: Working, count: int, rng: np.random.Generator) -> Selection:

@@ -60,7 +60,7 @@ class SVD(Factored):
         """Number of singular triples."""
         return int(self.s.shape[0])
 
-    def factors(self) -> tuple[Array, ...]:
+    def factors(self) -> tuple[Array, Array]:
         """Return ``U * s`` (in working precision) and ``Vh``."""
         return _left(self.U, self.s), self.Vh
 
@@ -79,7 +79,7 @@ class SVD(Factored):
             defect = frobenius(adjoint(columns) @ columns - eye)
             if defect > slack:
                 raise VerificationError(f"{name} must be orthonormal to {slack:.1e}, it is off by {defect:.1e}")
-        return certify(M, self.factors(), rank, self.certificate.theorem, self.certificate.witness)
+        return certify(M, *self.factors(), self.certificate.theorem, self.certificate.witness)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the singular values that were kept, and the floor: the least error of any matrix of this rank."""
@@ -180,7 +180,7 @@ class _Decomposition:
         """Round the leading triples to the caller's dtype, then measure and certify what is returned."""
         U, Vh = narrow(self.U[:, :rank], self.M, "U"), narrow(self.Vh[:rank, :], self.M, "Vh")
         s = narrow(times_power_of_two(self.s[:rank], self.scaled.exponent), real_part(self.M), "s")
-        certificate = certify(self.M, (_left(U, s), Vh), rank, self.theorem, self.witness)
+        certificate = certify(self.M, _left(U, s), Vh, self.theorem, self.witness)
         return SVD(U=U, s=s, Vh=Vh, certificate=certificate)
 
     def least(self, tol: float) -> SVD:

@@ -1,0 +1,76 @@
+"""The pseudo-inverse: the Penrose conditions, the rank decision, and what the certificate says of it."""
+
+import numpy as np
+import pytest
+import torch
+
+from infimum import errors, lowrank
+from tests.lowrank.hostile import with_spectrum
+
+
+def penrose_residuals(A, X):
+    return [
+        np.linalg.norm(A @ X @ A - A) / np.linalg.norm(A),
+        np.linalg.norm(X @ A @ X - X) / np.linalg.norm(X),
+        np.linalg.norm((A @ X).conj().T - A @ X),
+        np.linalg.norm((X @ A).conj().T - X @ A),
+    ]
+
+
+@pytest.mark.parametrize("shape", [(30, 20), (20, 30), (25, 25)])
+@pytest.mark.parametrize("rank", [20, 7])
+@pytest.mark.parametrize("complex_", [False, True])
+def test_penrose_conditions(shape, rank, complex_):
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((shape[0], rank)) @ rng.standard_normal((rank, shape[1]))
+    if complex_:
+        A = A * (1 + 2j)
+    result = lowrank.pinv(A)
+    assert result.rank == rank
+    assert max(penrose_residuals(A, result.matrix)) < 1e-11
+    assert result.certificate.gap < 1e-10
+    assert result.certificate.value == pytest.approx(np.sqrt(shape[0] - rank), abs=1e-10)
+
+
+def test_ambiguous_rank_shows_in_the_gap():
+    A = with_spectrum(np.random.default_rng(0), 12, 12, np.array([1.0] * 8 + [2e-6, 1e-6, 5e-7, 2e-7]))
+    doubtful, clear = lowrank.pinv(A, rtol=1.1e-6), lowrank.pinv(A, rtol=1e-9)
+    assert (doubtful.rank, clear.rank) == (9, 12)
+    assert doubtful.ambiguous
+    assert not clear.ambiguous
+    assert doubtful.certificate.gap > 0.1
+    assert clear.certificate.gap < 1e-7  # rounding times the condition number, about 1e7
+
+
+def test_zero_matrix():
+    result = lowrank.pinv(np.zeros((3, 2)))
+    assert result.rank == 0
+    assert not np.any(result.matrix)
+    assert result.certificate.value == pytest.approx(np.sqrt(3))
+    assert result.certificate.gap < 1e-12
+
+
+def test_agrees_with_numpy_and_torch():
+    A = np.random.default_rng(0).standard_normal((40, 25))
+    np.testing.assert_allclose(lowrank.pinv(A).matrix, np.linalg.pinv(A), atol=1e-13)
+    B = torch.asarray(A, dtype=torch.float32)
+    torch.testing.assert_close(lowrank.pinv(B).matrix, torch.linalg.pinv(B), atol=1e-5, rtol=1e-4)
+
+
+def test_extreme_scales():
+    A = np.random.default_rng(0).standard_normal((6, 4))
+    X = lowrank.pinv(A).matrix
+    for exponent in (-500, 500):
+        scaled = lowrank.pinv(np.ldexp(A, exponent)).matrix
+        assert np.array_equal(np.ldexp(scaled, exponent), X)
+
+
+def test_overflowing_answer_is_refused():
+    with pytest.raises(errors.RangeError, match="pseudo-inverse"):
+        lowrank.pinv(np.array([[5e-324]]))
+
+
+@pytest.mark.parametrize("rtol", [-1e-3, 1.0, np.nan])
+def test_bad_rtol(rtol):
+    with pytest.raises(errors.OptionError, match="rtol"):
+        lowrank.pinv(np.eye(2), rtol=rtol)

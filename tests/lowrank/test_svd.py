@@ -1,0 +1,128 @@
+"""The truncated SVD: agreement with LAPACK, tolerances, dtypes, and clear refusals."""
+
+import array_api_strict
+import numpy as np
+import pytest
+import torch
+
+from infimum import errors, lowrank
+from tests.lowrank.hostile import with_spectrum
+
+
+@pytest.fixture(scope="module")
+def decaying():
+    return with_spectrum(np.random.default_rng(0), 200, 120, 0.9 ** np.arange(120))
+
+
+def test_exact_matches_lapack(decaying):
+    s = np.linalg.svd(decaying, compute_uv=False)
+    result = lowrank.svd(decaying, 30, method="exact")
+    assert np.max(np.abs(result.s - s[:30]) / s[:30]) < 1e-12
+    assert abs(result.certificate.value / np.linalg.norm(s[30:]) - 1) < 1e-12
+    assert result.certificate.ratio <= 1 + 1e-10
+
+
+@pytest.mark.parametrize("shape", [(300, 200), (200, 300), (150, 150)])
+@pytest.mark.parametrize("rank", [1, 10, 100, 140])
+def test_exact_ratio_on_well_scaled_input(shape, rank):
+    M = np.random.default_rng(4).standard_normal(shape)
+    assert lowrank.svd(M, rank, method="exact").certificate.ratio <= 1 + 1e-10
+
+
+@pytest.mark.parametrize("spectrum", ["exponential", "slow"])
+def test_randomized_is_near_the_optimum_and_proves_it(spectrum):
+    s = 0.9 ** np.arange(300) if spectrum == "exponential" else np.arange(1, 301) ** -0.5
+    M = with_spectrum(np.random.default_rng(5), 400, 300, s)
+    certificate = lowrank.svd(M, 25, method="randomized", rng=1).certificate
+    optimum = np.linalg.norm(s[25:])
+    assert certificate.lower_bound <= optimum * (1 + 1e-13)
+    assert certificate.value <= optimum * 1.01
+    assert certificate.ratio <= 1.05
+
+
+@pytest.mark.parametrize("method", ["exact", "randomized"])
+@pytest.mark.parametrize("tol", [0.5, 0.1, 1e-3, 1e-8])
+def test_tolerance_is_met_by_the_smallest_rank(decaying, method, tol):
+    result = lowrank.svd(decaying, tol=tol, method=method, rng=0)
+    goal = tol * np.linalg.norm(decaying)
+    assert result.certificate.value <= goal
+    if result.rank > 1:
+        assert np.linalg.norm(np.linalg.svd(decaying, compute_uv=False)[result.rank - 1 :]) > goal * (1 - 1e-9)
+
+
+def test_unreachable_tolerance_says_so(decaying):
+    with pytest.raises(errors.ToleranceError, match="float32"):
+        lowrank.svd(decaying.astype(np.float32), tol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32, torch.complex64])
+def test_narrow_dtypes_are_computed_wide_and_measured_after_rounding(decaying, dtype):
+    M = torch.asarray(decaying).to(dtype)
+    result = lowrank.svd(M, 5)
+    assert result.U.dtype == result.Vh.dtype == dtype
+    wide = torch.complex128 if dtype.is_complex else torch.float64
+    dense = (result.U.to(wide) * result.s.to(wide)) @ result.Vh.to(wide)
+    measured = float(torch.linalg.matrix_norm(M.to(wide) - dense))
+    assert result.certificate.value == pytest.approx(measured, rel=1e-9)
+
+
+def test_gradient_history_is_left_behind(decaying):
+    M = torch.asarray(decaying).requires_grad_()
+    assert not lowrank.svd(M, 3).U.requires_grad
+
+
+def test_matmul_and_dense_agree(decaying):
+    result = lowrank.svd(decaying, 7)
+    x = np.random.default_rng(0).standard_normal((120, 3))
+    np.testing.assert_allclose(result @ x, result.to_dense() @ x, atol=1e-13)
+    np.testing.assert_allclose(result @ x[:, 0], result.to_dense() @ x[:, 0], atol=1e-13)
+
+
+def test_scaling_by_powers_of_two_is_exact(decaying):
+    base = lowrank.svd(decaying, 9).certificate
+    for exponent in (-900, -300, 300, 900):
+        scaled = lowrank.svd(np.ldexp(decaying, exponent), 9).certificate
+        assert np.ldexp(scaled.value, -exponent) == base.value
+        assert np.ldexp(scaled.lower_bound, -exponent) == base.lower_bound
+
+
+def test_same_seed_same_answer_another_seed_another_basis(decaying):
+    first, again, other = (lowrank.svd(decaying, 9, method="randomized", rng=seed) for seed in (1, 1, 2))
+    assert np.array_equal(first.U, again.U)
+    assert not np.array_equal(first.U, other.U)
+
+
+def test_lists_and_integers_are_welcome():
+    assert lowrank.svd([[1, 2], [3, 4]], 1).U.dtype == np.float64
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: lowrank.svd(np.eye(3)), errors.RankError, "either rank or tol"),
+        (lambda: lowrank.svd(np.eye(3), 1, tol=0.1), errors.RankError, "either rank or tol"),
+        (lambda: lowrank.svd(np.eye(3), 4), errors.RankError, "from 1 to 3"),
+        (lambda: lowrank.svd(np.eye(3), 0), errors.RankError, "from 1 to 3"),
+        (lambda: lowrank.svd(np.eye(3), 1.0), errors.RankError, "whole number"),
+        (lambda: lowrank.svd(np.eye(3), True), errors.RankError, "whole number"),
+        (lambda: lowrank.svd(np.eye(3), tol=0.0), errors.OptionError, "above 0"),
+        (lambda: lowrank.svd(np.eye(3), tol="0.1"), errors.OptionError, "number"),
+        (lambda: lowrank.svd(np.eye(3), 1, method="magic"), errors.OptionError, "'randomized'"),
+        (lambda: lowrank.svd(np.ones(3), 1), errors.ShapeError, "matrix"),
+        (lambda: lowrank.svd(np.ones((2, 0)), 1), errors.ShapeError, r"\(2, 0\)"),
+        (lambda: lowrank.svd(np.array([["a"]]), 1), errors.DTypeError, "numbers"),
+        (lambda: lowrank.svd(np.array([[np.nan, 1.0]]), 1), errors.NonFiniteError, "1 of its 2"),
+        (lambda: lowrank.svd("M.npy", 1), errors.LibraryError, "str"),
+        (lambda: lowrank.svd(np.full((9, 9), 6e4, dtype=np.float16), 1), errors.RangeError, "float16"),
+        (lambda: lowrank.svd(np.full((9, 9), 1e308), 1), errors.RangeError, "convert|scale"),
+    ],
+)
+def test_bad_input(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_simulated_device_is_kept():
+    M = array_api_strict.asarray(np.eye(4), device=array_api_strict.Device("device1"))
+    for method in ("exact", "randomized"):
+        assert lowrank.svd(M, 2, method=method).U.device == M.device

@@ -1,0 +1,141 @@
+"""The ground: certificates, errors, exact scaling, lazy imports, and the frozen surface."""
+
+import inspect
+import json
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+import infimum
+from infimum import _arrays, errors
+from infimum.certificate import Certificate
+
+
+def test_import_is_light():
+    code = (
+        "import sys, infimum, infimum.lowrank, infimum.problems;"
+        "heavy = {'torch', 'matplotlib', 'rich', 'transformers', 'dask', 'jinja2', 'cyclopts', 'flint', 'safetensors'};"
+        "print(sorted(heavy & set(sys.modules)))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_bare_import_loads_no_room():
+    code = "import sys, infimum; print([m for m in sys.modules if m.startswith('infimum.') or m == 'scipy'])"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_every_public_name_exists():
+    assert infimum.__all__ == sorted(infimum.__all__, key=lambda name: (name.islower(), name))
+    for name in infimum.__all__:
+        assert getattr(infimum, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        infimum.nonsense  # noqa: B018
+
+
+def test_every_error_is_an_infimum_error_and_a_builtin_one():
+    classes = [item for _, item in inspect.getmembers(errors, inspect.isclass) if item is not errors.InfimumError]
+    assert len(classes) >= 13
+    for item in classes:
+        assert issubclass(item, errors.InfimumError)
+        builtin = [base for base in item.__mro__ if base.__module__ == "builtins"]
+        assert builtin[0] is not Exception, f"{item.__name__} derives from no specific built-in"
+        assert item.__name__ in errors.__doc__
+
+
+class TestCertificate:
+    def test_gap_and_ratio(self):
+        certificate = Certificate(3.0, 2.0, "eckart_young", "rounded")
+        assert (certificate.gap, certificate.ratio) == (1.0, 1.5)
+        assert Certificate(0.0, 0.0, "t", "exact").ratio == 1.0
+        assert Certificate(1.0, 0.0, "t", "exact").ratio == math.inf
+
+    @pytest.mark.parametrize(("value", "bound"), [(1.0, 1.1), (math.nan, 0.0), (1.0, math.nan), (math.inf, 0.0)])
+    def test_a_false_one_cannot_be_made(self, value, bound):
+        with pytest.raises(errors.FalseCertificateError, match="bug in infimum"):
+            Certificate(value, bound, "t", "rounded")
+
+    @pytest.mark.parametrize(
+        ("rigour", "confidence"), [("sure", 1.0), ("probable", 1.0), ("rounded", 0.9), ("probable", 0.0)]
+    )
+    def test_rigour_and_confidence_agree(self, rigour, confidence):
+        with pytest.raises(errors.OptionError):
+            Certificate(1.0, 0.0, "t", rigour, confidence)
+
+    def test_is_frozen_and_readable(self):
+        certificate = Certificate(2.0, 1.0, "ritz_block", "probable", 1 - 1e-6)
+        with pytest.raises(AttributeError):
+            certificate.value = 0.0
+        assert str(certificate) == "1 <= optimum <= 2 (ritz_block, probable, confidence 1 - 1e-06)"
+
+
+@given(st.floats(min_value=0, allow_infinity=False, exclude_min=True), st.integers(-2200, 2000))
+def test_scaling_back_rounds_outwards(value, exponent):
+    try:
+        up = _arrays.scale_back(value, exponent, toward=math.inf)
+    except errors.RangeError:
+        return
+    down = _arrays.scale_back(value, exponent, toward=0.0)
+    assert down <= up
+    exact = (lambda x: (x.as_integer_ratio()[0], x.as_integer_ratio()[1]))(value)
+    numerator, denominator = exact[0] * 2 ** max(exponent, 0), exact[1] * 2 ** max(-exponent, 0)
+
+    def compare(x):
+        a, b = x.as_integer_ratio()
+        return a * denominator - numerator * b
+
+    assert compare(down) <= 0 <= compare(up)
+
+
+@pytest.mark.parametrize("largest", [1e-320, 1e-150, 1.0, 3.7, 1e150, 1.7e308])
+def test_working_scale_is_exact(largest):
+    M = np.array([[largest, -largest / 3], [0.0, largest / 7]])
+    scaled = _arrays.working(M)
+    assert 0.5 <= np.max(np.abs(scaled.array)) < 1.0
+    assert np.array_equal(_arrays.times_power_of_two(scaled.array, scaled.exponent), M)
+
+
+def test_mixed_libraries_and_devices_are_refused():
+    with pytest.raises(errors.LibraryError, match="one library"):
+        _arrays.namespace(A=np.eye(2), B=torch.eye(2))
+    with pytest.raises(errors.LibraryError, match="one device"):
+        _arrays.namespace(A=torch.eye(2), B=torch.eye(2, device="meta"))
+
+
+def test_json_of_another_version_or_problem_is_refused():
+    result = infimum.lowrank.svd(np.eye(2), 1)
+    document = json.loads(result.to_json())
+    with pytest.raises(errors.FileFormatError, match="version"):
+        infimum.from_json(json.dumps({**document, "infimum": 99}))
+    with pytest.raises(errors.FileFormatError, match="'problem'"):
+        infimum.from_json("[]")
+    with pytest.raises(errors.FileFormatError, match=r"result of lowrank\.pinv"):
+        infimum.lowrank.PseudoInverse.from_json(result.to_json())
+    with pytest.raises(errors.OptionError, match=r"lowrank\.svd"):
+        infimum.from_json(json.dumps({**document, "problem": "lowrank.nothing"}))
+
+
+def test_verify_counts_its_inputs():
+    with pytest.raises(errors.VerificationError, match=r"needs the inputs \(M\)"):
+        infimum.verify(infimum.lowrank.svd(np.eye(2), 1))
+
+
+@pytest.mark.parametrize("name", ["svd", "pinv", "interpolative"])
+def test_plots_draw_on_given_axes(name):
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    problem = infimum.problems.get(name)
+    case = problem.tiny(np.random.default_rng(0))
+    figure, ax = pyplot.subplots()
+    assert problem.solve(*case.inputs, **case.options).plot(ax=ax) is ax
+    figure.canvas.draw()
+    pyplot.close(figure)
