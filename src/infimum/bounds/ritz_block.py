@@ -73,7 +73,7 @@ def _largest_sum(theta: np.ndarray, residual_gram: np.ndarray, mu: float, rank: 
         rest = np.full(min(n - theta.size, rank), mu + shift)
         return float(np.sum(np.sort(np.concatenate([values, rest]))[::-1][:rank]))
 
-    top = max(float(theta[0]), mu, np.finfo(float).tiny)
+    top = max(float(theta[0]), mu, 1e-100)  # the floor keeps the quotient finite for a zero matrix
     search = scipy.optimize.minimize_scalar(
         bound, bounds=(math.log(top) - 36.0, math.log(top) + 4.0), method="bounded", options={"xatol": 0.05}
     )
