@@ -15,7 +15,7 @@ from infimum.errors import CalibrationError
 
 Progress: TypeAlias = Callable[[str, int, int], None]  # (what, done, of)
 
-BATCH = 32  # paragraphs in one forward pass
+BATCH = 16  # paragraphs in one forward pass: more need more memory and are not faster on a processor
 
 
 @dataclass(frozen=True)
@@ -165,16 +165,15 @@ class _Gather:
             if (name, "left") not in self._sums:
                 continue
             inputs, right, left, gradient = (
-                self._sums[name, moment].numpy() for moment in ("inputs", "right", "left", "gradient")
+                self._sums.pop((name, moment)).numpy() for moment in ("inputs", "right", "left", "gradient")
             )
             if not all(np.all(np.isfinite(moment)) for moment in (inputs, right, left)):
                 raise CalibrationError(f"activations or gradients of {name} are not finite; check the model")
             energy = float(np.trace(left))
             if energy > 0.0:
-                found[name] = LayerMoments(
-                    inputs / self._rows[name],
-                    (right + right.T) / (2 * passes),
-                    (left + left.T) / (2 * energy),
-                    float(gradient) / passes,
-                )
+                inputs /= self._rows[name]
+                right /= passes
+                left /= energy
+                # products of rounded factors are symmetric only up to rounding
+                found[name] = LayerMoments(inputs, (right + right.T) / 2, (left + left.T) / 2, float(gradient) / passes)
         return found

@@ -177,7 +177,7 @@ def calibrate(
     calib: Text = "pydoc",
     *,
     max_tokens: int = 64,
-    projections: int = 2,
+    projections: int = 1,
     seed: int = 0,
     on_progress: Progress | None = None,
 ) -> Moments:
