@@ -1,7 +1,8 @@
 """Compression of MiniLM: our objectives, allocations and forms side by side on held-out text.
 
 ``python -m benchmarks.compress`` prints the table and writes benchmarks/results/models/compress.json: similarities, not
-the time and quality ratios that `benchmarks.tables` shows. One calibration serves all plans; the held-out paragraphs are of topics, and with words, that calibration never saw.
+the time and quality ratios that `benchmarks.tables` shows. One calibration serves all plans; no held-out paragraph was
+seen in calibration.
 """
 
 from __future__ import annotations
