@@ -1,6 +1,6 @@
 """Approximation problems on which machine learning runs, each answer with a proof of how good it is.
 
-Rooms: `lowrank`, `compress`; `nn` (PyTorch modules). Every solver returns a result with a `certificate`;
+Rooms: `lowrank`, `integers`, `compress`; `nn` (PyTorch modules). Every solver returns a result with a `certificate`;
 `verify(result, *inputs)` derives it again from the input and the witness alone.
 """
 
@@ -10,14 +10,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from infimum import bounds, compress, errors, lowrank, nn, problems, report
+    from infimum import bounds, compress, errors, integers, lowrank, nn, problems, report
     from infimum.certificate import Certificate
     from infimum.problems import from_json
     from infimum.verification import verify
 
 __version__ = "0.1.0"
 
-_MODULES = ("bounds", "compress", "errors", "lowrank", "nn", "problems", "report")
+_MODULES = ("bounds", "compress", "errors", "integers", "lowrank", "nn", "problems", "report")
 _NAMES = {"Certificate": "infimum.certificate", "from_json": "infimum.problems", "verify": "infimum.verification"}
 
 __all__ = [
@@ -26,6 +26,7 @@ __all__ = [
     "compress",
     "errors",
     "from_json",
+    "integers",
     "lowrank",
     "nn",
     "problems",
