@@ -10,7 +10,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from infimum import bounds, compress, errors, integers, lowrank, nn, problems, report
+    import infimum.bounds as bounds
+    import infimum.compress as compress
+    import infimum.errors as errors
+    import infimum.integers as integers
+    import infimum.lowrank as lowrank
+    import infimum.nn as nn
+    import infimum.problems as problems
+    import infimum.report as report
     from infimum.certificate import Certificate
     from infimum.problems import from_json
     from infimum.verification import verify

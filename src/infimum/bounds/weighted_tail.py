@@ -1,7 +1,8 @@
 """Eckart-Young in a weighted norm: how well a rank-r matrix can replace W between given inputs and gradients.
 
-For C and G symmetric, C >= 0, G > 0, every W' of rank at most r has ``tr(G (W - W') C (W - W')') >= sum_{i > r} lambda_i(K)``
-with ``K = G^(1/2) W C W' G^(1/2)``. Statement and proof: docs/theorems/weighted_tail.md.
+For C and G symmetric, C >= 0, G > 0, every W' of rank at most r has ``tr(G (W - W') C (W - W')')`` at least the sum of
+all but the r largest eigenvalues of ``K = G^(1/2) W C W' G^(1/2)``.
+Statement and proof: docs/theorems/weighted_tail.md.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -44,8 +45,8 @@ def allocate(curves: Sequence[Curve], budget: float) -> Allocation:
     spent = _spent(curves, choices)
     if spent > budget:
         raise BudgetError(
-            f"{budget:.0f} numbers were allowed for the compressible layers, but their smallest form needs {spent:.0f}; "
-            "remove less"
+            f"{budget:.0f} numbers were allowed for the compressible layers, but their smallest form needs "
+            f"{spent:.0f}; remove less"
         )
     multiplier = 0.0
     for edge in sorted((edge for index, curve in enumerate(curves) for edge in _hull(index, curve)), reverse=True):
@@ -80,7 +81,7 @@ def _hull(layer: int, curve: Curve) -> list[_Edge]:
         while len(hull) > 1 and _slope(curve, hull[-2], hull[-1]) <= _slope(curve, hull[-2], int(point)):
             hull.pop()
         hull.append(int(point))
-    edges = (_Edge(_slope(curve, a, b), layer, a, b) for a, b in zip(hull, hull[1:], strict=False))
+    edges = (_Edge(_slope(curve, a, b), layer, a, b) for a, b in itertools.pairwise(hull))
     return [edge for edge in edges if edge.slope > 0.0]
 
 

@@ -73,12 +73,14 @@ def paragraphs(text: str) -> list[str]:
 def read_text(text: Text, *, held_out: bool = False) -> tuple[list[str], str]:
     """Return paragraphs and their source: "pydoc", a .txt or .jsonl file (field "text"), or the strings given."""
     if isinstance(text, str) and text == "pydoc":
-        return python_documentation(held_out), "pydoc_data.topics, " + ("held-out topics" if held_out else "even topics")
+        return python_documentation(held_out), f"pydoc_data.topics, {'odd' if held_out else 'even'} topics"
     if not isinstance(text, str | Path):
         return [str(item) for item in text], "strings given by the caller"
     path = Path(text)
     if not path.is_file():
-        raise CalibrationError(f"calibration text must be 'pydoc', a .txt or .jsonl file or a list of strings, got {text}")
+        raise CalibrationError(
+            f"calibration text must be 'pydoc', a .txt or .jsonl file or a list of strings, got {text}"
+        )
     content = path.read_text(encoding="utf-8")
     if path.suffix != ".jsonl":
         return paragraphs(content), path.name

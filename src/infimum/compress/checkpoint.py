@@ -58,7 +58,8 @@ class Checkpoint:
     def skeleton(self) -> PreTrainedModel:
         """The model without weights (on the meta device): its structure."""
         with torch.device("meta"):
-            return _model_class(self.config).from_config(self.config)
+            model: PreTrainedModel = model_class(self.config).from_config(self.config)
+        return model
 
     @cached_property
     def prefix(self) -> str:
@@ -81,7 +82,8 @@ class Checkpoint:
     @cached_property
     def notes(self) -> tuple[str, ...]:
         """What a user should know about this checkpoint."""
-        tied = getattr(self.config, "tie_word_embeddings", False) and self.skeleton.get_output_embeddings() is not None
+        head = self.skeleton.get_output_embeddings()  # type: ignore[no-untyped-call]
+        tied = getattr(self.config, "tie_word_embeddings", False) and head is not None
         return ("The output head shares the embeddings' weights: both stay as they are.",) if tied else ()
 
     @cached_property
@@ -113,9 +115,10 @@ class Checkpoint:
 
     def load(self) -> PreTrainedModel:
         """Load the whole model in float32, for calibration and comparison."""
-        transformers_logging.disable_progress_bar()
-        model: PreTrainedModel = _model_class(self.config).from_pretrained(self.path, dtype=torch.float32)
-        return model.eval()
+        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        model: PreTrainedModel = model_class(self.config).from_pretrained(self.path, dtype=torch.float32)
+        model.eval()  # type: ignore[no-untyped-call]
+        return model
 
     @cached_property
     def sha256(self) -> dict[str, str]:
@@ -139,19 +142,22 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
         raise CheckpointError(f"{path} has no config.json; give the folder of a transformers checkpoint")
     config = json.loads((path / "config.json").read_text(encoding="utf-8"))
     if "quantization_config" in config:
+        method = config["quantization_config"].get("quant_method", "unknown method")
         raise CheckpointError(
-            f"{path.name} is quantised ({config['quantization_config'].get('quant_method', 'unknown method')}); load it "
-            "with transformers, call dequantize(), delete config.quantization_config, save_pretrained, and compress that"
+            f"{path.name} is quantised already ({method}); load it with transformers, call dequantize(), delete "
+            "config.quantization_config, save_pretrained, and compress that"
         )
     checkpoint = Checkpoint(path, _locate(path))
     quantised = sorted(name for name, (kind, _) in checkpoint._headers.items() if kind.startswith("F8"))
     quantised += [name for name in checkpoint.files if name.endswith((".qweight", ".weight_scale", ".absmax"))]
     if quantised:
         raise CheckpointError(
-            f"{path.name} holds quantised tensors ({quantised[0]}, ...); dequantise it to a 16- or 32-bit checkpoint first"
+            f"{path.name} holds quantised tensors ({quantised[0]}, ...); dequantise it to 16- or 32-bit floats first"
         )
     if not checkpoint.layers:
-        raise CheckpointError(f"{path.name} has no linear layer whose weights are in its files; nothing can be compressed")
+        raise CheckpointError(
+            f"{path.name} has no linear layer whose weights are in its files; nothing can be compressed"
+        )
     return checkpoint
 
 
@@ -161,7 +167,7 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def _model_class(config: Any) -> Any:
+def model_class(config: Any) -> Any:
     """Return the auto class whose model the checkpoint holds: a language model, or a bare encoder."""
     architecture = (config.architectures or [""])[0]
     return AutoModelForCausalLM if architecture.endswith(("ForCausalLM", "LMHeadModel")) else AutoModel
@@ -179,9 +185,13 @@ def _locate(path: Path) -> dict[str, Path]:
     if (path / WEIGHTS).is_file():
         return dict.fromkeys(_keys(path / WEIGHTS), path / WEIGHTS)
     if list(path.glob("*.gguf")):
-        raise CheckpointError(f"{path.name} holds a GGUF file; load it with transformers (gguf_file=...) and save it anew")
+        raise CheckpointError(
+            f"{path.name} holds a GGUF file; load it with transformers (gguf_file=...) and save it anew"
+        )
     if list(path.glob("*.bin")):
-        raise CheckpointError(f"{path.name} holds pickled weights only; load it and save_pretrained as safetensors first")
+        raise CheckpointError(
+            f"{path.name} holds pickled weights only; load it and save_pretrained as safetensors first"
+        )
     raise CheckpointError(f"{path} holds neither {WEIGHTS} nor {INDEX}; the weights are missing")
 
 
@@ -194,7 +204,9 @@ def _checked_shards(mapping: dict[str, str], shards: dict[str, Path]) -> dict[st
             holders[key] = name
     for key, name in mapping.items():
         if holders.get(key) != name:
-            raise CheckpointError(f"{INDEX} says that tensor {key} is in {name}, but it is not; download the shard again")
+            raise CheckpointError(
+                f"{INDEX} says that tensor {key} is in {name}, but it is not; download the shard again"
+            )
     return {key: shards[name] for key, name in holders.items()}
 
 

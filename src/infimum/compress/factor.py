@@ -7,9 +7,11 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 import scipy.linalg
+import torch
 
 from infimum.bounds import weighted_tail
 from infimum.bounds.allocation_dual import Curve
+from infimum.compress.moments import LayerMoments
 
 Objective: TypeAlias = Literal["two-sided", "activation", "plain"]
 Form: TypeAlias = Literal["pivot", "factors"]
@@ -17,36 +19,30 @@ Form: TypeAlias = Literal["pivot", "factors"]
 
 @dataclass(frozen=True)
 class Weighting:
-    """The norm in which one layer's error is measured: ``tr(G dW C dW')``.
-
-    `G` None stands for the identity; `C` is the input moment (the identity for the plain objective).
-    """
+    """The norm in which one layer's error is measured: ``tr(G dW C dW')``, `G` None for the identity."""
 
     C: np.ndarray
     G: np.ndarray | None
 
 
-def weighting(
-    objective: Objective, inputs: np.ndarray, gradients: np.ndarray, damping: float
-) -> Weighting:
+def weighting(objective: Objective, moments: LayerMoments, damping: float) -> Weighting:
     """Return the norm of an objective.
 
-    "two-sided": input moment and output-gradient moment, the latter damped by `damping` times its mean eigenvalue, which
-    makes it positive definite. "activation": the input moment, and the mean squared gradient as a scalar weight that makes
-    layers comparable. "plain": neither.
+    "two-sided": both moments of the weight's gradient, the left one damped by `damping` times its mean eigenvalue,
+    which makes it positive definite. "activation": the input moment, and the mean squared gradient as a scalar
+    that makes layers comparable. "plain": neither.
     """
-    n, m = inputs.shape[0], gradients.shape[0]
     if objective == "plain":
-        return Weighting(np.eye(n), None)
-    mean = float(np.trace(gradients)) / m
+        return Weighting(np.eye(moments.inputs.shape[0]), None)
     if objective == "activation":
-        return Weighting(mean * inputs, None)
-    return Weighting(inputs, gradients + damping * mean * np.eye(m))
+        return Weighting(moments.gradient * moments.inputs, None)
+    m = moments.left.shape[0]
+    return Weighting(moments.right, moments.left + damping / m * np.eye(m))
 
 
 @dataclass(frozen=True)
 class Decomposition:
-    """``W' = left[:, :r] @ right[:r]`` is the best matrix of rank r, for every r at once; `tails[r]` bounds its error."""
+    """``W' = left[:, :r] @ right[:r]`` is the best matrix of rank r, for every r; `tails[r]` bounds its error."""
 
     left: np.ndarray
     right: np.ndarray
@@ -63,8 +59,7 @@ def spectrum(W: np.ndarray, norm: Weighting) -> np.ndarray:
 def decompose(W: np.ndarray, norm: Weighting) -> Decomposition:
     """Best replacements of every rank in the norm `norm`: ``G^(-1/2) U U' G^(1/2) W``, U leading eigenvectors of K.
 
-    No Cholesky factor and no inverse of the input moment: it may be singular. The weight on the left is positive definite
-    by its damping.
+    No Cholesky factor and no inverse of C, which may be singular; G is positive definite by its damping.
     """
     root, inverse = (None, None) if norm.G is None else _roots(norm.G)
     H, Q = weighted_tail.whitened(W, norm.C, root)
@@ -101,26 +96,42 @@ class PivotForm:
     `order[i]` is the place of output i in the concatenation (pivots, others).
     """
 
-    rows: np.ndarray
-    coefficients: np.ndarray
-    order: np.ndarray
+    rows: torch.Tensor
+    coefficients: torch.Tensor
+    order: torch.Tensor
 
     def factors(self) -> tuple[np.ndarray, np.ndarray]:
         """Return the left and right factor in float64: the identity and `coefficients` in output order, and `rows`."""
-        left = np.concatenate([np.eye(self.rows.shape[0]), self.coefficients.astype(np.float64)])
-        return left[self.order], self.rows.astype(np.float64)
+        left = np.concatenate([np.eye(self.rows.shape[0]), self.coefficients.double().numpy()])
+        return left[self.order.numpy()], self.rows.double().numpy()
+
+    def rounded(self, dtype: torch.dtype) -> PivotForm:
+        """Round to the dtype in which the layer is stored."""
+        return PivotForm(self.rows.to(dtype), self.coefficients.to(dtype), self.order)
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return the stored tensors by the names of `infimum.nn.PivotLinear`."""
+        return {"rows": self.rows, "coefficients": self.coefficients, "order": self.order}
 
 
 @dataclass(frozen=True)
 class FactorForm:
     """``W' = left @ right``: r(m + n) numbers."""
 
-    left: np.ndarray
-    right: np.ndarray
+    left: torch.Tensor
+    right: torch.Tensor
 
     def factors(self) -> tuple[np.ndarray, np.ndarray]:
         """Return both factors in float64."""
-        return self.left.astype(np.float64), self.right.astype(np.float64)
+        return self.left.double().numpy(), self.right.double().numpy()
+
+    def rounded(self, dtype: torch.dtype) -> FactorForm:
+        """Round to the dtype in which the layer is stored."""
+        return FactorForm(self.left.to(dtype), self.right.to(dtype))
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return the stored tensors by the names of `infimum.nn.LowRankLinear`."""
+        return {"left": self.left, "right": self.right}
 
 
 def to_form(decomposition: Decomposition, rank: int, form: Form) -> PivotForm | FactorForm:
@@ -129,10 +140,11 @@ def to_form(decomposition: Decomposition, rank: int, form: Form) -> PivotForm | 
     if form == "factors":
         balance = np.sqrt(np.linalg.norm(right, axis=1) / np.maximum(np.linalg.norm(left, axis=0), 1e-300))
         balance = np.where(balance > 0.0, balance, 1.0)
-        return FactorForm(left * balance, right / balance[:, None])
+        return FactorForm(torch.from_numpy(left * balance), torch.from_numpy(right / balance[:, None]))
     # pivoted QR of the transposed left factor: rows that span it well, so that the coefficients stay small
     _, triangle, pivots = scipy.linalg.qr(left.T, mode="economic", pivoting=True, check_finite=False)
     coefficients = scipy.linalg.solve_triangular(triangle[:, :rank], triangle[:, rank:], check_finite=False).T
-    order = np.empty(left.shape[0], dtype=np.int64)
+    order = np.empty(left.shape[0], dtype=np.int32)
     order[pivots] = np.arange(left.shape[0])
-    return PivotForm(left[pivots[:rank]] @ right, coefficients, order)
+    rows = left[pivots[:rank]] @ right
+    return PivotForm(torch.from_numpy(rows), torch.from_numpy(coefficients.copy()), torch.from_numpy(order))
