@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from infimum.errors import FalseCertificateError, OptionError
@@ -41,7 +40,7 @@ class Certificate:
     theorem: str
     rigour: Rigour
     confidence: float = 1.0
-    witness: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False, compare=False)
+    witness: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.rigour not in get_args(Rigour):

@@ -19,7 +19,7 @@ def least_costs(limit, cost):
 
 
 def post_algorithm(n):
-    """The algorithm of Scientific Spaces 9775: every p up to ``2 sqrt(n) + 2 + sqrt(1 + 4 sqrt(n))``; n up to 10**17."""
+    """Scientific Spaces 9775: try every p up to ``2 sqrt(n) + 2 + sqrt(1 + 4 sqrt(n))``; n up to 10**17."""
     low = math.isqrt(4 * n)
     high = 2 * math.isqrt(n) + 5 + math.isqrt(4 * math.isqrt(n) + 5)
     p = np.arange(low, high + 1)

@@ -139,8 +139,8 @@ def product_plus_remainder(
     >>> result = infimum.integers.product_plus_remainder(130)
     >>> result.a, result.b, result.c, result.value
     (10, 13, 0, 23)
-    >>> infimum.integers.product_plus_remainder(7, all=True).optima
-    ((1, 4, 3), (1, 5, 2), (1, 6, 1), (2, 3, 1))
+    >>> infimum.integers.product_plus_remainder(52, all=True).optima
+    ((4, 13, 0), (5, 10, 2), (7, 7, 3))
     """
     equation = Equation.of(n, cost)
     first, seen = _search(equation, whole_number("max_steps", max_steps, least=0), all)

@@ -97,6 +97,7 @@ def product_plus_remainder_many(values: Array) -> ProductsPlusRemainders:
     >>> import numpy as np, infimum
     >>> result = infimum.integers.product_plus_remainder_many(np.array([130, 30522, 50257]))
     >>> result.a.tolist(), result.b.tolist(), result.c.tolist()
+    ([10, 140, 201], [13, 218, 250], [0, 2, 7])
     """
     flat, shape = _whole_numbers(values)
     xp = namespace(values=flat)
