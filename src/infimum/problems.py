@@ -16,6 +16,7 @@ from infimum import integers, lowrank, sample_data
 from infimum._arrays import to_numpy
 from infimum._linalg import norm
 from infimum.errors import FileFormatError, OptionError
+from infimum.integers.brute_force import least_cost
 from infimum.lowrank import brute_force
 from infimum.result import Result
 
@@ -146,7 +147,7 @@ PROBLEMS: tuple[Problem, ...] = (
         tiny=lambda rng: Case(
             (int(rng.integers(20, 400)),), {"cost": tuple(rng.integers(1, 6, size=3).tolist()), "all": True}
         ),
-        optimum=lambda result, n: integers.brute_force.least_cost(n, result.cost),
+        optimum=lambda result, n: least_cost(n, result.cost),
         arrays=False,
         short="split",
     ),
@@ -161,9 +162,7 @@ PROBLEMS: tuple[Problem, ...] = (
         example_text="vocabulary sizes of BERT, Llama 2, GPT-2, Llama 3, Qwen 2.5 and Gemma",
         answer_text=lambda result: f"sums {', '.join(map(str, to_numpy(result.sums).ravel()[:6]))}",
         tiny=lambda rng: Case((rng.integers(0, 400, size=(2, 3)),)),
-        optimum=lambda result, values: sum(
-            integers.brute_force.least_cost(n, (1, 1, 1)) for n in to_numpy(values).ravel().tolist()
-        ),
+        optimum=lambda result, values: sum(least_cost(n, (1, 1, 1)) for n in to_numpy(values).ravel().tolist()),
         arrays=False,
         short="split-many",
     ),

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import infimum
 from infimum.bounds import product_plus_remainder as theorem
-from infimum.errors import DTypeError, InfimumError, OptionError, VerificationError
+from infimum.errors import DTypeError, InfimumError, OptionError, RangeError, VerificationError
 from infimum.integers import brute_force, product_plus_remainder
 from tests.integers import reference
 
@@ -262,18 +262,28 @@ def test_all_errors_are_infimum_errors():
     assert issubclass(OptionError, InfimumError)
 
 
-def test_plot():
-    for n, options in [
-        (130, {}),
-        (0, {}),
-        (3, {}),
-        (10**15 + 37, {"cost": (2, 3, 1)}),
-        (10**300 + 1, {"max_steps": 50}),
-    ]:
-        ax = product_plus_remainder(n, **options).plot()
-        assert ax.get_title()
-        assert len(ax.lines) == 3
-        plt.close(ax.figure)
+@pytest.mark.parametrize(
+    ("n", "options", "drawn"),
+    [
+        (130, {}, 4),
+        (0, {}, 4),
+        (1, {}, 3),  # the answer lies on line 0, before the start
+        (3, {}, 3),
+        (50, {"cost": (100, 100, 1)}, 3),
+        (10**15 + 37, {"cost": (2, 3, 1)}, 4),
+        (10**300 + 1, {"max_steps": 50}, 4),
+    ],
+)
+def test_plot(n, options, drawn):
+    ax = product_plus_remainder(n, **options).plot()
+    assert ax.get_title()
+    assert len(ax.lines) == drawn
+    plt.close(ax.figure)
+
+
+def test_a_number_too_large_to_draw():
+    with pytest.raises(RangeError, match="too large"):
+        product_plus_remainder(10**400, max_steps=1).plot()
 
 
 def test_the_same_with_gmpy2():

@@ -23,8 +23,8 @@ from infimum.errors import OptionError, VerificationError
 Triple: TypeAlias = tuple[int, int, int]
 
 THEOREM = "product_plus_remainder"
-HEAD = 64  # so many lines are visited one by one before blocks of machine integers pay
-BLOCK = 1 << 13  # lines per block: its arrays stay in the cache
+HEAD = 32  # so many lines are visited one by one, before a block of machine integers pays
+BLOCK = 1 << 13  # lines in the largest block: its arrays stay in the cache
 SPARSE = 0.7  # finished numbers are put aside when less than this part still runs
 ROOT_LIMIT = 1 << 50  # below this a float64 square root is off by less than 1/4
 
@@ -116,7 +116,7 @@ def visit(equation: Equation, first: int, stop: int, seen: Visited, ties: bool =
     """Visit the lines from `first` on, up to `stop` or until none can be cheaper (`ties`: as cheap) than the best."""
     t = first
     while t < (end := min(stop, equation.end(seen.best + ties))):
-        head = min(end, t + (min(BLOCK, t - first) or HEAD))
+        head = min(end, t + (HEAD if t == first else min(BLOCK, max(t - first, BLOCK >> 4))))
         step = _visit_block if t > first and _fits_machine(equation, t, head) else _visit_one_by_one
         seen = step(equation, t, head, seen, ties)
         t = head

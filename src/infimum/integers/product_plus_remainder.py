@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
+
+import numpy as np
 
 from infimum._arguments import axes, whole_number
 from infimum.bounds import product_plus_remainder as theorem
 from infimum.bounds.product_plus_remainder import Equation, Triple, Visited
 from infimum.certificate import Certificate
-from infimum.errors import VerificationError
+from infimum.errors import RangeError, VerificationError
 from infimum.result import Result
 
-DRAWN = 2000  # lines in a plot: more would be a black band
+DRAWN = 1500  # lines in a plot: more would be a black band
 
 
 @dataclass(frozen=True)
@@ -72,31 +73,35 @@ class ProductPlusRemainder(Result):
         return theorem.claim(equation, triple, first, seen)
 
     def plot(self, ax: Any = None) -> Any:
-        """Draw the cheapest triple of every line near the optimum, and the least cost that a line can have."""
-        ax = axes(ax)
+        """Draw the cheapest triple of lines from the start on: no cost is below the floor, the line itself."""
         equation = Equation.of(self.n, self.cost)
-        first = max(min(equation.start, self.certificate.witness["first"]) - 2, 1)
-        count = min(max(2 * (self.certificate.witness["stop"] - first), 12), DRAWN)
-        nothing = Visited(equation.price((self.n, self.n, self.n)) + equation.unit * (first + count), [], first)
-        lines, costs = [], []
-        for t in range(first, first + count):
-            seen = theorem.visit(equation, t, t + 1, nothing, ties=True)
-            if seen.triples:
-                lines.append(float(t - first))
-                costs.append(float(seen.best - self.value))
-        floor = [float(equation.unit * (first + k) - self.value) for k in (0, count - 1)]
-        ax.plot(lines, costs, ".", color="C0", label="cheapest triple of the line")
-        ax.plot([0, count - 1], floor, color="C2", ls="--", label="floor: the line itself")
-        ax.axhline(0.0, color="C1", label=f"least cost {self.value:,}" if self.certificate.gap == 0 else "best so far")
-        ax.set_yscale("symlog", linthresh=10.0)
-        name = "a + b" if equation.alpha == equation.beta else f"{equation.alpha} a + {equation.beta} b"
-        ax.set(xlabel=f"{name} − {first:,}", ylabel=f"cost − {self.value:,}", title=_title(self))
+        base = min(equation.unit * equation.start, self.value) - equation.unit
+        if self.n.bit_length() > 1000:
+            raise RangeError(f"a number of {self.n.bit_length()} bits is too large to be drawn")
+        ax = axes(ax)
+        length = 3 * max(self.certificate.witness["stop"] - equation.start, 10)
+        apart = np.unique(np.geomspace(1, length, DRAWN).astype(np.int64)).tolist()
+        costs = [_cheapest(equation, equation.start + x - 1) for x in apart]
+        points = [(x, float(y - base)) for x, y in zip(apart, costs, strict=True) if y is not None]
+        ax.loglog(*zip(*points, strict=True), ".", ms=3, label="cheapest triple of the line")
+        floor = [float(equation.unit * (equation.start + x - 1) - base) for x in apart]
+        ax.loglog(apart, floor, "--", color="C2", label="floor: the line itself")
+        name = "least cost" if self.certificate.gap == 0 else "best so far"
+        ax.axhline(float(self.value - base), color="C1", label=name)
+        line = equation.alpha * self.a + equation.beta * self.b - equation.start + 1
+        if line > 0:
+            ax.plot([line], [float(self.value - base)], "o", color="C1", mfc="none", ms=10)
+        t = "a + b" if equation.alpha == equation.beta else f"{equation.alpha} a + {equation.beta} b"
+        title = f"{self.n:,} = {self.a:,} × {self.b:,} + {self.c:,}"
+        if len(title) > 80:
+            title = f"A number of {len(str(self.n))} digits"
+        ax.set(xlabel=f"line {t}, counted from the start", ylabel="cost above the start", title=title)
         ax.legend()
         return ax
 
 
 def product_plus_remainder(
-    n: int, *, cost: Sequence[int] = (1, 1, 1), all: bool = False, max_steps: int = 10_000_000
+    n: int, *, cost: tuple[int, int, int] = (1, 1, 1), all: bool = False, max_steps: int = 10_000_000
 ) -> ProductPlusRemainder:
     """Split a whole number into a product and a remainder, ``n = a*b + c``, at the least cost.
 
@@ -109,7 +114,7 @@ def product_plus_remainder(
     ----------
     n : int
         Whole number from 0, of any size.
-    cost : sequence of three int
+    cost : tuple of three int
         Positive costs of one unit of a, b and c.
     all : bool
         Find every triple of the least cost (with ``a <= b`` where they cost the same).
@@ -168,6 +173,8 @@ def _sorted(seen: Visited) -> tuple[Triple, ...]:
     return tuple(sorted(set(seen.triples)))
 
 
-def _title(result: ProductPlusRemainder) -> str:
-    text = f"{result.n:,} = {result.a:,} × {result.b:,} + {result.c:,}"
-    return text if len(text) <= 70 else f"a number of {len(str(result.n))} digits, {result.steps:,} lines visited"
+def _cheapest(equation: Equation, t: int) -> int | None:
+    """Least cost on one line, None where no triple lies on it."""
+    beyond = equation.unit * t + equation.gamma * equation.n + 1
+    seen = theorem.visit(equation, t, t + 1, Visited(beyond, [], t))
+    return seen.best if seen.triples else None

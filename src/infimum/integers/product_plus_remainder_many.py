@@ -59,10 +59,10 @@ class ProductsPlusRemainders(Result):
         ax = axes(ax)
         a, b, c = (to_numpy(item).ravel().astype(float) for item in (self.a, self.b, self.c))
         n = a * b + c
-        ax.plot(n, np.maximum(a + b + c - 2.0 * np.sqrt(n), 0.0), ".", label="a + b + c − 2 √n")
+        ax.plot(n, a + b + c - 2.0 * np.sqrt(n), ".", ms=3, label="a + b + c − 2 √n")
         grid = np.geomspace(max(float(n.min(initial=1.0)), 1.0), max(float(n.max(initial=1.0)), 2.0), 100)
-        ax.plot(grid, grid ** (1 / 6), "--", color="C1", label="n^(1/6)")
-        ax.set(xscale="log", yscale="symlog", xlabel="n", ylabel="excess over 2 √n", title="Products plus remainders")
+        ax.plot(grid, 1.18 * grid ** (1 / 6), "--", color="C1", label="1.18 n^(1/6)")
+        ax.set(xscale="log", xlabel="n", ylabel="excess over 2 √n", title="Products plus remainders")
         ax.legend()
         return ax
 
