@@ -271,7 +271,7 @@ def test_all_errors_are_infimum_errors():
         (3, {}, 3),
         (50, {"cost": (100, 100, 1)}, 3),
         (10**15 + 37, {"cost": (2, 3, 1)}, 4),
-        (10**300 + 1, {"max_steps": 50}, 4),
+        (7**401, {"max_steps": 50}, 4),
     ],
 )
 def test_plot(n, options, drawn):
@@ -283,7 +283,7 @@ def test_plot(n, options, drawn):
 
 def test_a_number_too_large_to_draw():
     with pytest.raises(RangeError, match="too large"):
-        product_plus_remainder(10**400, max_steps=1).plot()
+        product_plus_remainder(7**801, max_steps=1).plot()
 
 
 def test_the_same_with_gmpy2():

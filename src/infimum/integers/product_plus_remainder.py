@@ -76,12 +76,12 @@ class ProductPlusRemainder(Result):
         """Draw the cheapest triple of lines from the start on: no cost is below the floor, the line itself."""
         equation = Equation.of(self.n, self.cost)
         base = min(equation.unit * equation.start, self.value) - equation.unit
-        if self.n.bit_length() > 1000:
-            raise RangeError(f"a number of {self.n.bit_length()} bits is too large to be drawn")
-        ax = axes(ax)
         length = 3 * max(self.certificate.witness["stop"] - equation.start, 10)
         apart = np.unique(np.geomspace(1, length, DRAWN).astype(np.int64)).tolist()
         costs = [_cheapest(equation, equation.start + x - 1) for x in apart]
+        if max(y for y in costs if y is not None) - base > 1 << 1000:
+            raise RangeError(f"a number of {self.n.bit_length()} bits is too large to be drawn")
+        ax = axes(ax)
         points = [(x, float(y - base)) for x, y in zip(apart, costs, strict=True) if y is not None]
         ax.loglog(*zip(*points, strict=True), ".", ms=3, label="cheapest triple of the line")
         floor = [float(equation.unit * (equation.start + x - 1) - base) for x in apart]

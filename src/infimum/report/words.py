@@ -51,23 +51,27 @@ def claim(certificate: Certificate) -> str:
     if bound == 0:
         return f"{reached} No better lower bound than the trivial one, 0, could be proved."
     share = gap / abs(value)
-    if share < 1e-6:
+    if share < 1e-6 and certificate.rigour != "exact":
         return f"{reached} No admissible answer can be better by more than {share:.1e} of that: optimal up to rounding."
+    part = f"{share:.2%}" if share >= 1e-4 else f"{share:.1e}"
     return (
         f"{reached} No admissible answer can be better than {number(bound)}: "
-        f"at most {number(gap)} ({share:.2%} of the value) could still be gained."
+        f"at most {number(gap)} ({part} of the value) could still be gained."
     )
 
 
 def answer(result: Result) -> str:
     """Describe the answer in one line: numbers and short vectors as they are, larger arrays by their size."""
-    fields = (f.name for f in dataclasses.fields(result) if f.name != "certificate")
-    return "; ".join(f"{name} {_item(getattr(result, name))}" for name in fields)
+    fields = {f.name: getattr(result, f.name) for f in dataclasses.fields(result) if f.name != "certificate"}
+    return "; ".join(f"{name} {_item(item)}" for name, item in fields.items() if item is not None)
 
 
 def _item(item: Any) -> str:
     if is_array(item):
         item = to_numpy(item)
+    elif isinstance(item, list | tuple) and item and all(isinstance(entry, list | tuple) for entry in item):
+        shown = ", ".join(str(tuple(entry)) for entry in item[:6])
+        return shown if len(item) <= 6 else f"{shown}, ... ({len(item)} in all)"
     elif isinstance(item, list | tuple):
         item = np.asarray(item, dtype=None if all(isinstance(entry, int | float) for entry in item) else object)
     if not isinstance(item, np.ndarray):
