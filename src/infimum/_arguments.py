@@ -22,7 +22,7 @@ def one_of(name: str, value: object, allowed: Sequence[str]) -> None:
 
 
 def whole_number(name: str, value: object, least: int) -> int:
-    """Return a Python or NumPy integer as a Python int, which cannot overflow; refuse all else and what is too small."""
+    """Return a Python or NumPy integer as a Python int, which cannot overflow; refuse all else."""
     if isinstance(value, bool) or not isinstance(value, numbers.Integral):
         raise DTypeError(
             f"{name} must be a whole number, got {value!r} of type {type(value).__name__}; convert it with int() first"
