@@ -46,7 +46,10 @@ def main() -> None:
     start = time.perf_counter()
     moments = compress.calibrate(checkpoint)
     calibration = time.perf_counter() - start
-    print(f"calibration: {moments.tokens.count} tokens, {calibration:.0f} s; held out: {held_out.count} tokens")
+    print(
+        f"calibration: {moments.tokens.count} tokens, {calibration:.0f} s; held out: {held_out.count} tokens",
+        flush=True,
+    )
     reference = compress.embeddings(checkpoint.load(), held_out)
     rows = [row for name in METHODS for row in _measure(name, checkpoint, moments, reference, held_out)]
     document = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -64,6 +64,16 @@ def tiny_llama(tied: bool = True) -> transformers.PreTrainedModel:
             tie_word_embeddings=tied,
         )
     )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Threads that wait for each other make tiny models slow on a busy machine."""
+    threads = torch.get_num_threads()
+    if "minilm" not in request.module.__name__:
+        torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

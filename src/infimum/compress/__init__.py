@@ -11,8 +11,9 @@ for _module in ("torch", "transformers", "safetensors"):
 from infimum.compress.calibration import Tokens, tokenize  # noqa: E402  (after the check for the extra)
 from infimum.compress.checkpoint import Checkpoint, open_checkpoint  # noqa: E402
 from infimum.compress.evaluate import Similarity, embeddings, similarity  # noqa: E402
+from infimum.compress.layers import LayerPlan, Settings  # noqa: E402
 from infimum.compress.moments import Moments  # noqa: E402
-from infimum.compress.plan import LayerPlan, Plan, Settings, calibrate, plan  # noqa: E402
+from infimum.compress.plan import Plan, calibrate, plan  # noqa: E402
 from infimum.compress.storage import load  # noqa: E402
 from infimum.compress.verification import verify  # noqa: E402
 

@@ -7,84 +7,20 @@ import resource
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
 
 import numpy as np
 import torch
 from transformers import AutoTokenizer
 
-from infimum._arguments import one_of
-from infimum.bounds import weighted_tail
 from infimum.bounds.allocation_dual import Curve, dual_value
 from infimum.certificate import Certificate
 from infimum.compress.allocation import allocate, uniform
 from infimum.compress.calibration import Text, tokenize
-from infimum.compress.checkpoint import Checkpoint, Layer, open_checkpoint
-from infimum.compress.factor import (
-    FactorForm,
-    Form,
-    Objective,
-    PivotForm,
-    curve,
-    decompose,
-    spectrum,
-    to_form,
-    weighting,
-)
+from infimum.compress.checkpoint import Checkpoint, open_checkpoint
+from infimum.compress.factor import FactorForm, Form, Objective, PivotForm, curve, one_thread, spectrum, weighting
+from infimum.compress.layers import UNREACHED, AllocationRule, LayerPlan, Of, Settings, build_layer, dense_row
 from infimum.compress.moments import Moments, Progress, collect
-from infimum.errors import BudgetError, CalibrationError, OptionError
-
-Of: TypeAlias = Literal["linear", "all"]
-AllocationRule: TypeAlias = Literal["global", "uniform"]
-UNREACHED = "the output does not depend on it for this text: kept dense"
-
-
-@dataclass(frozen=True)
-class Settings:
-    """The choices of a plan; see `plan` for their meaning."""
-
-    remove: float = 0.2
-    of: Of = "linear"
-    objective: Objective = "two-sided"
-    allocation: AllocationRule = "global"
-    form: Form = "pivot"
-    damping: float = 0.01
-
-    def __post_init__(self) -> None:
-        if not 0.0 <= self.remove < 1.0:
-            raise BudgetError(f"remove must be a fraction of at least 0 and below 1, got {self.remove}")
-        one_of("of", self.of, ("linear", "all"))
-        one_of("objective", self.objective, ("two-sided", "activation", "plain"))
-        one_of("allocation", self.allocation, ("global", "uniform"))
-        one_of("form", self.form, ("pivot", "factors"))
-        if not 0.0 < self.damping <= 1.0:
-            raise OptionError(f"damping must be above 0 and at most 1, got {self.damping}")
-
-
-@dataclass(frozen=True)
-class LayerPlan:
-    """What becomes of one layer.
-
-    `cost` and `dense_cost` count stored numbers; `error` is measured on the numbers as stored, `lower_bound` holds for
-    every matrix of that rank, `share` is the part of the total error.
-    """
-
-    name: str
-    tensor: str
-    shape: tuple[int, int]
-    form: Literal["pivot", "factors", "dense"]
-    rank: int
-    cost: int
-    dense_cost: int
-    error: float
-    lower_bound: float
-    share: float
-    note: str = ""
-
-    @property
-    def gap(self) -> float:
-        """``error - lower_bound``: what another matrix of the same rank could gain at most."""
-        return self.error - self.lower_bound
+from infimum.errors import CalibrationError
 
 
 @dataclass(frozen=True)
@@ -280,7 +216,8 @@ def plan(
     for index, layer in enumerate(reached):
         W = checkpoint.read(layer.tensor).double().numpy()
         norm = weighting(objective, moments.layers[layer.name], damping)
-        curves[layer.name] = curve(spectrum(W, norm), layer.shape, form)
+        with one_thread():
+            curves[layer.name] = curve(spectrum(W, norm), layer.shape, form)
         if on_progress:
             on_progress("spectra", index + 1, len(reached))
     return _solve(checkpoint, moments, settings, curves, on_progress)
@@ -321,7 +258,8 @@ def _solve(
     choices = best.choices if settings.allocation == "global" else uniform(points, budget)
     forms, rows = {}, []
     for index, (name, choice) in enumerate(zip(curves, choices, strict=True)):
-        row, stored = _build(layers[name], checkpoint, moments, settings, curves[name], choice)
+        with one_thread():
+            row, stored = build_layer(layers[name], checkpoint, moments, settings, curves[name], choice)
         rows.append(row)
         if stored is not None:
             forms[name] = stored
@@ -343,31 +281,6 @@ def _solve(
     return Plan(
         checkpoint, moments, settings, table, certificate, budget, best.multiplier, forms, dict(curves), notes, peak
     )
-
-
-def _build(
-    layer: Layer, checkpoint: Checkpoint, moments: Moments, settings: Settings, points: Curve, choice: int
-) -> tuple[LayerPlan, PivotForm | FactorForm | None]:
-    """Replace one layer by its best matrix at the chosen point, rounded to the checkpoint's dtype and measured."""
-    if choice == len(points.costs) - 1:
-        return dense_row(layer), None
-    weight = checkpoint.read(layer.tensor)
-    W = weight.double().numpy()
-    norm = weighting(settings.objective, moments.layers[layer.name], settings.damping)
-    decomposition, rank = decompose(W, norm), choice + 1
-    stored = to_form(decomposition, rank, settings.form).rounded(weight.dtype)
-    error = weighted_tail.error(W, *stored.factors(), norm.C, norm.G)
-    bound = float(decomposition.tails[rank])
-    cost = int(points.costs[choice])
-    return LayerPlan(
-        layer.name, layer.tensor, layer.shape, settings.form, rank, cost, layer.size, error, bound, 0.0
-    ), stored
-
-
-def dense_row(layer: Layer, note: str = "") -> LayerPlan:
-    """Return the row of a layer that stays as it is."""
-    size, rank = layer.size, min(layer.shape)
-    return LayerPlan(layer.name, layer.tensor, layer.shape, "dense", rank, size, size, 0.0, 0.0, 0.0, note)
 
 
 def _text_notes(moments: Moments) -> tuple[str, ...]:

@@ -16,9 +16,10 @@ from infimum.bounds.allocation_dual import Curve, dual_value
 from infimum.certificate import Certificate
 from infimum.compress.calibration import Tokens
 from infimum.compress.checkpoint import DESCRIPTION, Checkpoint, Layer, file_hash, open_checkpoint
-from infimum.compress.factor import curve, spectrum, weighting
+from infimum.compress.factor import curve, one_thread, spectrum, weighting
+from infimum.compress.layers import UNREACHED, LayerPlan, Settings, dense_row
 from infimum.compress.moments import Moments, Progress, collect
-from infimum.compress.plan import UNREACHED, LayerPlan, Settings, budget_of, dense_row
+from infimum.compress.plan import budget_of
 from infimum.compress.storage import TEXT, read_description, read_tensors, stored_form
 from infimum.errors import CheckpointError, ShapeError, VerificationError
 
@@ -104,7 +105,8 @@ def _check_claims(
     rows = {row["name"]: row for row in description["layers"]}
     curves, total, spent = [], 0.0, 0
     for index, layer in enumerate(checkpoint.layers):
-        points, derived = _derive(layer, checkpoint, settings, moments, rows[layer.name], tensors)
+        with one_thread():
+            points, derived = _derive(layer, checkpoint, settings, moments, rows[layer.name], tensors)
         _check_row(rows[layer.name], derived)
         # what the output does not depend on takes no part in the budget
         if points is not None:
