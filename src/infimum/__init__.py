@@ -1,6 +1,6 @@
 """Approximation problems on which machine learning runs, each answer with a proof of how good it is.
 
-Rooms: `lowrank`, `compress`; `nn` (PyTorch modules). Every solver returns a result with a `certificate`;
+Rooms: `lowrank`, `integers`, `compress`; `nn` (PyTorch modules). Every solver returns a result with a `certificate`;
 `verify(result, *inputs)` derives it again from the input and the witness alone.
 """
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import infimum.bounds as bounds
     import infimum.compress as compress
     import infimum.errors as errors
+    import infimum.integers as integers
     import infimum.lowrank as lowrank
     import infimum.nn as nn
     import infimum.problems as problems
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_MODULES = ("bounds", "compress", "errors", "lowrank", "nn", "problems", "report")
+_MODULES = ("bounds", "compress", "errors", "integers", "lowrank", "nn", "problems", "report")
 _NAMES = {"Certificate": "infimum.certificate", "from_json": "infimum.problems", "verify": "infimum.verification"}
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "compress",
     "errors",
     "from_json",
+    "integers",
     "lowrank",
     "nn",
     "problems",

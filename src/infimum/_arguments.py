@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import numbers
+import operator
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 
-from infimum.errors import MissingExtraError, OptionError, RankError
+from infimum.errors import DTypeError, MissingExtraError, OptionError, RankError
 
 RNGLike: TypeAlias = int | np.random.Generator | None
 
@@ -18,6 +19,18 @@ def one_of(name: str, value: object, allowed: Sequence[str]) -> None:
     """Raise `OptionError` unless `value` is one of the `allowed` words."""
     if value not in allowed:
         raise OptionError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
+
+
+def whole_number(name: str, value: object, least: int) -> int:
+    """Return a Python or NumPy integer as a Python int, which cannot overflow; refuse all else."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral):
+        raise DTypeError(
+            f"{name} must be a whole number, got {value!r} of type {type(value).__name__}; convert it with int() first"
+        )
+    number = operator.index(value)
+    if number < least:
+        raise OptionError(f"{name} must be at least {least}, got {number}")
+    return number
 
 
 def rank_or_tol(rank: object, tol: object, limit: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from types import MappingProxyType
 from typing import Any, Literal, get_args
 
 from infimum.errors import FalseCertificateError, OptionError
@@ -41,7 +40,7 @@ class Certificate:
     theorem: str
     rigour: Rigour
     confidence: float = 1.0
-    witness: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}), repr=False, compare=False)
+    witness: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.rigour not in get_args(Rigour):
@@ -51,8 +50,7 @@ class Certificate:
                 "confidence must be 1.0, or below 1.0 with rigour 'probable', "
                 f"got {self.confidence} with {self.rigour!r}"
             )
-        finite = math.isfinite(self.value) and math.isfinite(self.lower_bound)
-        if not finite or self.lower_bound > self.value:
+        if not (is_finite(self.value) and is_finite(self.lower_bound)) or self.lower_bound > self.value:
             raise FalseCertificateError(
                 f"lower bound {self.lower_bound!r} and value {self.value!r} ({self.theorem}) must be finite and "
                 "ordered; this is a bug in infimum: please report it with the input"
@@ -72,4 +70,14 @@ class Certificate:
 
     def __str__(self) -> str:
         certainty = "" if self.confidence == 1.0 else f", confidence 1 - {1.0 - self.confidence:.0e}"
-        return f"{self.lower_bound:.6g} <= optimum <= {self.value:.6g} ({self.theorem}, {self.rigour}{certainty})"
+        bound, value = _digits(self.lower_bound), _digits(self.value)
+        return f"{bound} <= optimum <= {value} ({self.theorem}, {self.rigour}{certainty})"
+
+
+def is_finite(number: float) -> bool:
+    """Tell whether a number is finite; an integer always is, even where no float can hold it."""
+    return isinstance(number, int) or math.isfinite(number)
+
+
+def _digits(number: float) -> str:
+    return str(number) if isinstance(number, int) else f"{number:.6g}"

@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from infimum import lowrank, sample_data
+from infimum import integers, lowrank, sample_data
 from infimum._arrays import to_numpy
 from infimum._linalg import norm
 from infimum.errors import FileFormatError, OptionError
+from infimum.integers.brute_force import least_cost
 from infimum.lowrank import brute_force
 from infimum.result import Result
 
@@ -35,7 +36,8 @@ class Problem:
     Attributes
     ----------
     name : str
-        ``"room.function"``. The command line calls it by the last part; its page is ``docs/problems/<last part>.md``.
+        ``"room.function"``. The command line calls it by the last part, or by `short`;
+        its page is ``docs/problems/<command>.md``.
     minimises : str
         What is minimised, over what: one line.
     solve, result : callable, type
@@ -49,7 +51,9 @@ class Problem:
     tiny, optimum : callable, callable
         ``tiny(rng)`` draws a `Case` small enough for ``optimum(result, *inputs)``, the least loss by brute force.
     arrays : bool
-        True when the inputs are arrays, so that the array part of the contract applies.
+        True when the inputs are arrays of floating-point numbers, so that the array part of the contract applies.
+    short : str
+        Name on the command line and of the docs page, where the last part of `name` would not do.
     """
 
     name: str
@@ -64,11 +68,12 @@ class Problem:
     tiny: Callable[[np.random.Generator], Case]
     optimum: Callable[..., float]
     arrays: bool = True
+    short: str = ""
 
     @property
     def command(self) -> str:
         """Name on the command line, and of the docs page."""
-        return self.name.rpartition(".")[2].replace("_", "-")
+        return self.short or self.name.rpartition(".")[2].replace("_", "-")
 
 
 def _topics() -> np.ndarray:
@@ -78,6 +83,11 @@ def _topics() -> np.ndarray:
 def _chosen_topics(result: lowrank.Interpolative) -> str:
     names = sample_data.python_documentation().topics
     return "topics " + ", ".join(names[j] for j in to_numpy(result.columns)[:5]) + ", ..."
+
+
+def _split(result: integers.ProductPlusRemainder) -> str:
+    text = f"{result.n} = {result.a} * {result.b} + {result.c} at cost {result.value}"
+    return text if result.optima is None else f"{text}; all optima (a, b, c): {', '.join(map(str, result.optima))}"
 
 
 def _tiny_matrix(rng: np.random.Generator) -> np.ndarray:
@@ -123,6 +133,38 @@ PROBLEMS: tuple[Problem, ...] = (
         answer_text=_chosen_topics,
         tiny=lambda rng: Case((_tiny_matrix(rng),), {"rank": 2}),
         optimum=lambda result, M: brute_force.best_columns(M, result.rank),
+    ),
+    Problem(
+        name="integers.product_plus_remainder",
+        minimises="cost of a, b and c over all whole numbers with a * b + c = n",
+        solve=integers.product_plus_remainder,
+        result=integers.ProductPlusRemainder,
+        inputs=("n",),
+        scale=lambda n: 1.0,  # integers: nothing is rounded
+        example=lambda: Case((30522,)),
+        example_text="number of words in the vocabulary of BERT",
+        answer_text=_split,
+        tiny=lambda rng: Case(
+            (int(rng.integers(20, 400)),), {"cost": tuple(rng.integers(1, 6, size=3).tolist()), "all": True}
+        ),
+        optimum=lambda result, n: least_cost(n, result.cost),
+        arrays=False,
+        short="split",
+    ),
+    Problem(
+        name="integers.product_plus_remainder_many",
+        minimises="total of a + b + c over all whole numbers with a * b + c = n, for every n of an array",
+        solve=integers.product_plus_remainder_many,
+        result=integers.ProductsPlusRemainders,
+        inputs=("values",),
+        scale=lambda values: 1.0,
+        example=lambda: Case((np.array([30522, 32000, 50257, 128256, 151936, 256000]),)),
+        example_text="vocabulary sizes of BERT, Llama 2, GPT-2, Llama 3, Qwen 2.5 and Gemma",
+        answer_text=lambda result: f"sums {', '.join(map(str, to_numpy(result.sums).ravel()[:6]))}",
+        tiny=lambda rng: Case((rng.integers(0, 400, size=(2, 3)),)),
+        optimum=lambda result, values: sum(least_cost(n, (1, 1, 1)) for n in to_numpy(values).ravel().tolist()),
+        arrays=False,
+        short="split-many",
     ),
 )
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from infimum.certificate import Certificate
+from infimum.certificate import Certificate, is_finite
 from infimum.errors import VerificationError
 from infimum.problems import problem_of
 from infimum.result import Result
@@ -65,7 +64,7 @@ def _compare(claimed: Certificate, derived: Certificate, slack: float) -> None:
     for name in ("value", "lower_bound"):
         claim, fresh = getattr(claimed, name), getattr(derived, name)
         tolerance = 0.0 if derived.rigour == "exact" else max(slack, RELATIVE * abs(fresh))
-        if not math.isfinite(claim) or abs(claim - fresh) > tolerance:
+        if not is_finite(claim) or abs(claim - fresh) > tolerance:
             raise VerificationError(
                 f"{name}: claimed {claim!r}, derived {fresh!r}; they differ by {abs(claim - fresh):.3g}, "
                 f"{tolerance:.3g} is allowed for rounding"

@@ -28,7 +28,8 @@ def as_tokens(problem, case, folder):
             item = folder / f"{name}.npy"
         tokens.append(str(item))
     for name, value in case.options.items():
-        tokens += [f"--{name.replace('_', '-')}", str(value)]
+        text = ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+        tokens += [f"--{name.replace('_', '-')}", *([] if value is True else [text])]
     return tokens
 
 
@@ -142,7 +143,7 @@ def test_quiet(run, file):
 
 @dataclasses.dataclass(frozen=True)
 class Parts(Result):
-    problem = "toy.split"
+    problem = "toy.parts"
     parts: tuple[int, ...]
 
 
@@ -176,7 +177,7 @@ def split(
 
 
 SPLIT = dataclasses.replace(
-    TOY, name="toy.split", solve=split, result=Parts, inputs=("n",), arrays=False, answer_text=lambda r: "parts"
+    TOY, name="toy.parts", solve=split, result=Parts, inputs=("n",), arrays=False, answer_text=lambda r: "parts"
 )
 
 
@@ -189,19 +190,22 @@ def with_split(monkeypatch):
 def test_numbers_choices_and_optional_files(run, tmp_path):
     (tmp_path / "w.csv").write_text("1,2,3\n")
     given = ["--weights", tmp_path / "w.csv", "--pieces=3", "--window", 0.5, 2, "--rule=odd", "--start=7", "--exact"]
-    outcome = run("split", 130, *given, "--json")
+    outcome = run("parts", 130, *given, "--json")
     assert outcome.status == 0, outcome.err
     seen = "(130, [1.0, 2.0, 3.0], 3, (0.5, 2.0), 'odd', 7, True)"
     assert json.loads(outcome.out)["answer"]["parts"] == [seen]
+    listed = [token for token in given if token not in (0.5, 2)]
+    listed.insert(listed.index("--window") + 1, "0.5,2")
+    assert json.loads(run("parts", 130, *listed, "--json").out)["answer"]["parts"] == [seen]
     defaults = "(130, None, 2, (0.0, 1.0), 'even', 'auto', False)"
-    assert json.loads(run("split", 130, "--json").out)["answer"]["parts"] == [defaults]
-    assert "it is an optimum" in run("split", 130).out
+    assert json.loads(run("parts", 130, "--json").out)["answer"]["parts"] == [defaults]
+    assert "it is an optimum" in run("parts", 130).out
 
 
 @pytest.mark.usefixtures("with_split")
 def test_what_a_command_line_cannot_give_is_left_out(run):
-    assert "--score" not in run("split", "--help").out
-    assert run("split", "many").status == 2
+    assert "--score" not in run("parts", "--help").out
+    assert run("parts", "many").status == 2
 
 
 def test_unreadable_required_parameter_is_noticed():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
@@ -19,6 +20,8 @@ from infimum.errors import InfimumError
 HELP = """Approximation problems, solved with a certificate: how far the answer is from the best possible one.
 
 Every answer comes with a lower bound on what any admissible answer could reach on this input."""
+
+LIST = re.compile(r"[-+.\de]+(,[-+.\de]+)+")  # numbers with commas between them
 
 
 def build() -> App:
@@ -49,7 +52,7 @@ def run(arguments: Sequence[str]) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
-            status = build()(_with_stdout(arguments))
+            status = build()(_with_lists(_with_stdout(arguments)))
             sys.stdout.flush()
         except CycloptsError as error:
             return _fail(_usage(error), 2)
@@ -69,6 +72,16 @@ def _with_stdout(arguments: Sequence[str]) -> list[str]:
     """Let a bare ``--json`` mean ``--json -``."""
     pairs = itertools.pairwise([*arguments, "--"])
     return ["--json=-" if token == "--json" and after.startswith("--") else token for token, after in pairs]
+
+
+def _with_lists(arguments: Sequence[str]) -> list[str]:
+    """Let ``--cost 1,1,2`` mean ``--cost 1 1 2``."""
+    tokens: list[str] = []
+    for token in arguments:
+        flag, _, values = token.rpartition("=") if token.startswith("--") else ("", "", token)
+        listed = LIST.fullmatch(values)
+        tokens += [*([flag] if flag else []), *values.split(",")] if listed else [token]
+    return tokens
 
 
 def _usage(error: CycloptsError) -> str:

@@ -5,5 +5,6 @@ from infimum._arguments import optional
 optional("torch", "torch")
 
 from infimum.nn.linear import LowRankLinear, PivotLinear  # noqa: E402  (after the check for torch)
+from infimum.nn.product_embedding import ProductEmbedding  # noqa: E402
 
-__all__ = ["LowRankLinear", "PivotLinear"]
+__all__ = ["LowRankLinear", "PivotLinear", "ProductEmbedding"]

@@ -53,7 +53,7 @@ def claim(certificate: Certificate) -> str:
     share = gap / abs(value)
     chance = "" if certificate.confidence == 1.0 else f"With probability 1 - {1.0 - certificate.confidence:.0e}, "
     nobody = f"{chance}{'no' if chance else 'No'} admissible answer can be better"
-    if share < 1e-9:
+    if share < 1e-9 and certificate.rigour != "exact":
         return f"{reached} {nobody} by more than {share:.1e} of that: optimal up to rounding."
     return (
         f"{reached} {nobody} than {number(bound)}: "
@@ -63,13 +63,16 @@ def claim(certificate: Certificate) -> str:
 
 def answer(result: Result) -> str:
     """Describe the answer in one line: numbers and short vectors as they are, larger arrays by their size."""
-    fields = (f.name for f in dataclasses.fields(result) if f.name != "certificate")
-    return "; ".join(f"{name} {_item(getattr(result, name))}" for name in fields)
+    fields = {f.name: getattr(result, f.name) for f in dataclasses.fields(result) if f.name != "certificate"}
+    return "; ".join(f"{name} {_item(item)}" for name, item in fields.items() if item is not None)
 
 
 def _item(item: Any) -> str:
     if is_array(item):
         item = to_numpy(item)
+    elif isinstance(item, list | tuple) and item and all(isinstance(entry, list | tuple) for entry in item):
+        shown = ", ".join(str(tuple(entry)) for entry in item[:6])
+        return shown if len(item) <= 6 else f"{shown}, ... ({len(item)} in all)"
     elif isinstance(item, list | tuple):
         item = np.asarray(item, dtype=None if all(isinstance(entry, int | float) for entry in item) else object)
     if not isinstance(item, np.ndarray):
