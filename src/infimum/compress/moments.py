@@ -16,7 +16,7 @@ from infimum.errors import CalibrationError
 
 Progress: TypeAlias = Callable[[str, int, int], None]  # (what, done, of)
 
-BATCH = 32  # paragraphs in one forward pass
+BATCH = 16  # paragraphs in one forward pass: more only need more memory
 
 
 @dataclass(frozen=True)

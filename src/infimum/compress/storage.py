@@ -59,6 +59,8 @@ def save(plan: Plan, out: Path) -> Path:
         written = sorted(path for path in partial.rglob("*") if path.is_file())
         hashes = {path.relative_to(partial).as_posix(): file_hash(path) for path in written}
         (partial / DESCRIPTION).write_text(json.dumps(describe(plan, hashes), indent=1) + "\n", encoding="utf-8")
+        for path in partial.glob("*.safetensors"):
+            path.chmod(0o644)  # the writer makes them private, and folders made for a temporary purpose are too
         partial.chmod(0o755)
         os.rename(partial, out)
     except BaseException:
