@@ -1,0 +1,57 @@
+"""Where to start filling: the weight of the initialisation that an exact profile, or a wanted share, asks for."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import scipy.optimize
+
+from infimum.bounds.capped_filling import Filling, fill
+from infimum.bounds.unrolling import WIDE
+from infimum.errors import InfeasibleError
+from infimum.memory.limits import Limits
+
+SAFETY = 1e-12  # a wanted share is undercut by this much, so that rounding does not exceed it
+
+
+def exact_after(limits: Limits, first: int) -> Filling:
+    """Fill with the least initial weight for which the target is met exactly from step `first` (0-based) on."""
+    target, caps, law, _ = limits
+    keep = 1.0 - law.decay(caps)
+    needed = target * keep / caps
+    filled = law.enough(needed[first:], target[first:], first)
+    for step in range(first - 1, -1, -1):  # invert D -> D + gain, where the gain is the target's or the cap's
+        filled = max(law.before(filled, target[step], step), filled * keep[step])
+    return fill(target, caps, law, filled)
+
+
+def with_share(limits: Limits, share: float) -> Filling:
+    """Fill so that the initialisation keeps this share, or less where the exact profile needs less."""
+    target, caps, law, _ = limits
+    exact = exact_after(limits, 0)
+    if exact.share <= share:
+        return exact
+    wanted = share * (1.0 - SAFETY)
+    everything = float(np.prod(1.0 - law.decay(caps)))
+    if everything > share:
+        raise InfeasibleError(
+            f"max_initial_share={share:g} cannot be reached: even the largest learning rate at every step leaves "
+            f"{everything:.6g} to the initialisation (binding: max_lr). The nearest feasible wish is "
+            f"max_initial_share={math.nextafter(everything * (1.0 + 1e-9), 1.0):.6g}; or take more steps, a larger "
+            "max_lr, more weight decay or a shorter warm-up"
+        )
+
+    def excess(log_initial: float) -> float:
+        return math.log(float(fill(target, caps, law, WIDE(math.exp(log_initial))).share) / wanted)
+
+    high = math.log(float(exact.filled[0]))
+    low = high
+    while excess(low) > 0.0:
+        low -= 2.0
+        if fill(target, caps, law, WIDE(math.exp(low))).capped.all():
+            break
+    if excess(low) >= 0.0:  # the share lies within SAFETY of the least one: caps everywhere
+        return fill(target, caps, law, WIDE(math.exp(low)))
+    root = scipy.optimize.brentq(excess, low, high, xtol=1e-14, rtol=1e-14)
+    return fill(target, caps, law, WIDE(math.exp(root)))
