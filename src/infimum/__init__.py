@@ -10,7 +10,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from infimum import bounds, compress, errors, lowrank, nn, problems, report
+    import infimum.bounds as bounds
+    import infimum.compress as compress
+    import infimum.errors as errors
+    import infimum.lowrank as lowrank
+    import infimum.nn as nn
+    import infimum.problems as problems
+    import infimum.report as report
     from infimum.certificate import Certificate
     from infimum.problems import from_json
     from infimum.verification import verify

@@ -1,0 +1,85 @@
+"""Sphinx configuration. Nothing is fetched: no CDN, no fonts, no inventories of other projects."""
+
+import os
+import sys
+from pathlib import Path
+
+import matplotlib
+from sphinx_gallery.sorting import FileNameSortKey
+
+import infimum
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE / "_ext"), str(HERE.parent)]
+# one style for every picture: the gallery runs in this process, the pages in kernels that inherit the variable
+os.environ["MATPLOTLIBRC"] = str(HERE / "matplotlibrc")
+os.environ.setdefault("OMP_NUM_THREADS", "2")
+
+project = "infimum"
+author = "The infimum developers"
+copyright = "The infimum developers, Apache License 2.0"
+version = release = infimum.__version__
+
+extensions = [
+    "mathml",
+    "register_pages",
+    "myst_nb",
+    "numpydoc",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.viewcode",
+    "sphinx_copybutton",
+    "sphinx_gallery.gen_gallery",
+]
+templates_path = ["_templates"]
+# the gallery writes a notebook beside every page, which myst-nb would take for a second page
+exclude_patterns = ["_build", "_generated", "gallery/**/*.ipynb", "gallery/**/*.py", "**/*.json"]
+
+html_theme = "furo"
+html_title = f"infimum {release}"
+html_static_path = ["_static"]
+html_css_files = ["custom.css"]
+html_favicon = "_static/logo.svg"
+html_logo = "_static/logo.svg"
+html_math_renderer = "mathml"
+html_copy_source = False
+pygments_style = "tango"
+pygments_dark_style = "github-dark"
+
+myst_enable_extensions = ["amsmath", "colon_fence", "deflist", "dollarmath", "fieldlist"]
+myst_heading_anchors = 3
+nb_execution_mode = "cache"
+nb_execution_raise_on_error = True
+nb_execution_timeout = 300
+nb_merge_streams = True
+copybutton_prompt_text = r">>> |\.\.\. |\$ "
+copybutton_prompt_is_regexp = True
+
+autosummary_generate = True
+autodoc_typehints = "none"  # the numpydoc sections say it in words
+autodoc_member_order = "bysource"
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = False
+
+
+def reset_matplotlib(gallery_conf, file_name):
+    """Give every example the style of the pages; the gallery's own reset goes back to matplotlib's defaults."""
+    matplotlib.use("agg")
+    matplotlib.rc_file(HERE / "matplotlibrc")
+
+
+sphinx_gallery_conf = {
+    "examples_dirs": "../examples",
+    "gallery_dirs": "gallery",
+    "within_subsection_order": FileNameSortKey,
+    "reset_modules": (reset_matplotlib,),
+    "image_scrapers": ("matplotlib",),
+    "matplotlib_animations": False,
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "show_memory": False,
+    "show_signature": False,
+    "min_reported_time": 1e9,
+    "write_computation_times": False,
+    "remove_config_comments": True,
+}

@@ -1,0 +1,86 @@
+"""The application: which commands there are, and how errors and warnings reach the user."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+from cyclopts import App, CycloptsError, UnusedCliTokensError
+
+import infimum
+from infimum import problems
+from infimum.cli.solve import command_for
+from infimum.errors import InfimumError
+
+HELP = """Approximation problems, solved with a certificate: how far the answer is from the best possible one.
+
+Every answer comes with a lower bound on what any admissible answer could reach on this input."""
+
+
+def build() -> App:
+    """Return the application, with one command for every registered problem."""
+    from infimum.cli import demo, verify
+
+    app = App(
+        name="infimum",
+        help=HELP,
+        version=infimum.__version__,
+        help_format="plaintext",
+        print_error=False,
+        exit_on_error=False,
+        result_action="return_value",
+    )
+    for problem in problems.PROBLEMS:
+        app.command(command_for(problem), name=problem.command, group="Problems")
+    app.command(verify.verify)
+    app.command(demo.demo)
+    return app
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; every expected failure ends in one line on stderr."""
+    with warnings.catch_warnings():
+        warnings.showwarning = _show_warning
+        try:
+            status = build()(_with_stdout(arguments))
+            sys.stdout.flush()
+        except CycloptsError as error:
+            return _fail(_usage(error), 2)
+        except InfimumError as error:
+            return _fail(str(error), 1)
+        except BrokenPipeError:  # the reader of a pipe has gone ("| head"): nobody is left to tell
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            return 1
+        except OSError as error:
+            return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
+        except KeyboardInterrupt:
+            return _fail("interrupted; nothing was written", 130)
+        return int(status or 0)
+
+
+def _with_stdout(arguments: Sequence[str]) -> list[str]:
+    """Let a bare ``--json`` mean ``--json -``."""
+    pairs = itertools.pairwise([*arguments, "--"])
+    return ["--json=-" if token == "--json" and after.startswith("--") else token for token, after in pairs]
+
+
+def _usage(error: CycloptsError) -> str:
+    if isinstance(error, UnusedCliTokensError):
+        message = f"unexpected argument {error.unused_tokens[0]!r}"
+    else:
+        message = str(error).rstrip(".")
+    command = " ".join(("infimum", *(error.command_chain or ())))
+    return f"{message}; see {command} --help"
+
+
+def _fail(message: str, status: int) -> int:
+    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    return status
+
+
+def _show_warning(message: Any, *_: Any, **__: Any) -> None:
+    print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)

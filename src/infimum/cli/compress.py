@@ -1,0 +1,275 @@
+"""``infimum compress`` and ``infimum inspect``: a real checkpoint, made smaller under one certified budget."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import Group, Parameter
+from rich.table import Table
+
+from infimum.cli import screen
+from infimum.errors import OptionError
+from infimum.report import words
+from infimum.report.files import check_output
+
+if TYPE_CHECKING:
+    from infimum.compress import Plan
+    from infimum.report.plan import Comparison
+
+FLAG = Parameter(negative="", show_default=False)
+CHOICES = Group("Choices", sort_key=1)
+OUTPUT = Group("Output", sort_key=2)
+
+
+def compress(
+    model: Annotated[Path, Parameter(name="MODEL_DIR")],
+    /,
+    *,
+    out: Annotated[Path, Parameter(name=("--out", "-o"), group=OUTPUT)],
+    remove: Annotated[float, Parameter(group=CHOICES)] = 0.2,
+    of: Annotated[Literal["linear", "all"], Parameter(group=CHOICES)] = "linear",
+    calib: Annotated[str, Parameter(group=CHOICES)] = "pydoc",
+    held_out: Annotated[str, Parameter(group=CHOICES)] = "pydoc",
+    objective: Annotated[Literal["two-sided", "activation", "plain"], Parameter(group=CHOICES)] = "two-sided",
+    allocation: Annotated[Literal["global", "uniform"], Parameter(group=CHOICES)] = "global",
+    form: Annotated[Literal["pivot", "factors"], Parameter(group=CHOICES)] = "pivot",
+    max_tokens: Annotated[int, Parameter(group=CHOICES)] = 64,
+    projections: Annotated[int, Parameter(group=CHOICES)] = 2,
+    seed: Annotated[int, Parameter(group=CHOICES)] = 0,
+    report: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
+    force: Annotated[bool, FLAG, Parameter(group=OUTPUT)] = False,
+    quiet: Annotated[bool, FLAG, Parameter(group=OUTPUT)] = False,
+) -> int:
+    """Compress the linear layers of a transformer checkpoint, with a certificate for the whole budget.
+
+    Writes a new folder: weights, tokenizer, configuration and infimum.json. infimum.compress.load reads it back as a
+    working module; infimum verify derives every bound again.
+
+    Parameters
+    ----------
+    model
+        Folder of a transformers checkpoint (config.json, tokenizer, safetensors weights).
+    out
+        Folder to write; it must not exist.
+    remove
+        Fraction of the numbers to remove: 0.2 removes 20 per cent and keeps 80.
+    of
+        What the fraction counts: the weights of the linear layers, or all of the model.
+    calib
+        Calibration text: pydoc (the Python documentation), a .txt file with blank lines between paragraphs, or a .jsonl
+        file with a "text" field.
+    held_out
+        Text on which dense and compressed model are compared; pydoc takes topics that calibration never sees.
+    objective
+        Norm of a layer's error: input moments and output gradients, input moments alone, or neither.
+    allocation
+        global: ranks that make the summed error least; uniform: the same fraction for every layer.
+    form
+        pivot stores r(m + n - r) numbers for a layer of rank r, factors r(m + n).
+    max_tokens
+        Longest paragraph, in tokens.
+    projections
+        Random projections of the output per paragraph.
+    seed
+        Seed of the projections.
+    report
+        Write a report, one self-contained .html file, and its content as .json beside it.
+    force
+        Overwrite the report; the model folder is never overwritten.
+    quiet
+        No progress, no tables.
+    """
+    if out.exists():
+        raise OptionError(f"{out} exists; choose a new folder, or remove that one first")
+    if report is not None:
+        check_output(report, suffixes=(".html", ".htm"), overwrite=force)
+        check_output(report.with_suffix(".json"), overwrite=force)
+    with screen.progress("reading the model", quiet=quiet) as on_progress:
+        from infimum import compress as room
+
+        checkpoint = room.open_checkpoint(model)
+        start = time.perf_counter()
+        moments = room.calibrate(
+            checkpoint, calib, max_tokens=max_tokens, projections=projections, seed=seed, on_progress=on_progress
+        )
+        plan = room.plan(
+            checkpoint,
+            remove=remove,
+            of=of,
+            objective=objective,
+            allocation=allocation,
+            form=form,
+            moments=moments,
+            on_progress=on_progress,
+        )
+        seconds = time.perf_counter() - start
+        plan.save(out)
+        comparisons, text = compare_saved(plan, out, held_out, max_tokens)
+        if report is not None:
+            from infimum.report import write
+
+            write(
+                plan, report, overwrite=force, out=out, comparisons=comparisons, held_out=text, seconds=seconds
+            )
+    if not quiet:
+        show_plan(plan, comparisons, text)
+        paths = [str(out), *([str(report)] if report else [])]
+        screen.console().print(f"\nwritten: {', '.join(paths)}; check it with: infimum verify {out}")
+    return 0
+
+
+def compare_saved(plan: Plan, out: Path, held_out: str, max_tokens: int) -> tuple[list[Comparison], str]:
+    """Load what was written, and compare it with the original on held-out text."""
+    from transformers import AutoTokenizer
+
+    from infimum import compress as room
+    from infimum.report.plan import Comparison
+
+    tokenizer = AutoTokenizer.from_pretrained(plan.checkpoint.path)
+    tokens = room.tokenize(held_out, tokenizer, max_tokens=max_tokens, held_out=True)
+    original = plan.checkpoint.load()
+    reference = room.embeddings(original, tokens)
+    return [
+        Comparison("dense", 0.0, room.similarity(reference, original, tokens)),
+        Comparison("compressed", share_removed(plan), room.similarity(reference, room.load(out), tokens), chosen=True),
+    ], tokens.source
+
+
+def share_removed(plan: Plan) -> float:
+    """Fraction of the linear weights that is no longer stored."""
+    return plan.removed / plan.linear_size
+
+
+def show_plan(plan: Plan, comparisons: list[Comparison], held_out: str) -> None:
+    """Print the table of layer kinds, the certificate, and the comparison."""
+    from infimum.report.plan import groups, sizes
+
+    console = screen.console()
+    table = Table("layers", box=None, header_style="bold", padding=(0, 1))
+    for name in ("number", "shape", "dense", "ranks", "removed", "error", "bound", "share"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for group in groups(plan.table):
+        low, high = group.ranks
+        ranks = "-" if group.dense == group.layers else f"{low}" if low == high else f"{low}-{high}"
+        table.add_row(
+            group.name.rpartition("*.")[2] or group.name,
+            str(group.layers),
+            f"{group.shape[0]}x{group.shape[1]}",
+            str(group.dense),
+            ranks,
+            f"{group.removed:.1%}",
+            f"{group.error:.4g}",
+            f"{group.lower_bound:.4g}",
+            f"{group.share:.1%}",
+        )
+    console.print(table)
+    rows = {"certificate": str(plan.certificate), "": words.claim(plan.certificate)}
+    for name, count in sizes(plan).items():
+        label = {"linear": "linear weights", "all": "all weights"}[name]
+        rows[label] = f"{count['before']:,} to {count['after']:,} ({1 - count['after'] / count['before']:.1%} removed)"
+    rows["calibration"] = f"{plan.moments.tokens.source}, {plan.moments.tokens.count:,} tokens, seed {plan.moments.seed}"
+    rows["peak memory"] = words.size(plan.peak_memory)
+    console.print()
+    console.print(screen.facts(rows))
+    for note in plan.notes:
+        console.print(f"note: {note}")
+    console.print()
+    show_comparisons(comparisons, held_out)
+
+
+def show_comparisons(comparisons: list[Comparison], held_out: str) -> None:
+    """Print how near each model stays to the original on held-out text."""
+    console = screen.console()
+    first = comparisons[0].similarity
+    table = Table(box=None, header_style="bold", padding=(0, 1))
+    table.add_column("sentence embeddings against the original's")
+    for name in ("removed", "mean cosine", "least cosine"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in comparisons:
+        cosines = (f"{row.similarity.mean:.4f}", f"{row.similarity.least:.4f}")
+        table.add_row(row.name, f"{row.removed:.1%}", *cosines, style="bold" if row.chosen else "")
+    console.print(table)
+    console.print(f"held-out text: {held_out}, {first.paragraphs} paragraphs, {first.tokens:,} tokens", style="dim")
+
+
+def inspect(
+    model: Annotated[Path, Parameter(name="MODEL_DIR")],
+    /,
+    *,
+    calib: str = "pydoc",
+    tensors: Annotated[bool, FLAG] = False,
+    curve: Annotated[bool, Parameter(show_default=False)] = True,
+    quiet: Annotated[bool, FLAG] = False,
+) -> int:
+    """Show what a checkpoint holds, which layers can be compressed, and what each budget would cost. Writes nothing.
+
+    Parameters
+    ----------
+    model
+        Folder of a transformers checkpoint.
+    calib
+        Calibration text: pydoc, a .txt or a .jsonl file.
+    tensors
+        List every tensor, not only kinds of tensors.
+    curve
+        The table of budget and least error; it needs a calibration run.
+    quiet
+        No progress.
+    """
+    with screen.progress("reading the model", quiet=quiet) as on_progress:
+        from infimum import compress as room
+
+        checkpoint = room.open_checkpoint(model)
+        plan = room.plan(checkpoint, remove=0.0, calib=calib, on_progress=on_progress) if curve else None
+    show_tensors(checkpoint, every=tensors)
+    if plan is not None:
+        screen.console().print()
+        show_curve(plan)
+    return 0
+
+
+def show_tensors(checkpoint: Any, *, every: bool) -> None:
+    """Print the tensors, or the kinds of tensors, and whether each is a layer that can be compressed."""
+    from infimum.report.plan import kind_of
+
+    console = screen.console()
+    compressible = {layer.tensor for layer in checkpoint.layers}
+    kinds: dict[str, list[str]] = {}
+    for name in checkpoint.sizes:
+        kinds.setdefault(name if every else kind_of(name), []).append(name)
+    table = Table("tensor" if every else "tensors", box=None, header_style="bold", padding=(0, 1))
+    for name in ("number", "weights", "compressible"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for kind, names in kinds.items():
+        linear = sum(name in compressible for name in names)
+        mark = "yes" if linear == len(names) else f"{linear} of {len(names)}" if linear else "-"
+        table.add_row(kind, str(len(names)), f"{sum(checkpoint.sizes[name] for name in names):,}", mark)
+    console.print(table)
+    linear = sum(layer.size for layer in checkpoint.layers)
+    total = sum(checkpoint.sizes.values())
+    console.print(
+        f"\n{len(checkpoint.layers)} layers can be compressed: {linear:,} of {total:,} weights ({linear / total:.1%})"
+    )
+    for note in checkpoint.notes:
+        console.print(f"note: {note}")
+
+
+def show_curve(plan: Plan) -> None:
+    """Print the least total error against the fraction removed."""
+    points = [point for point in plan.curve(points=40) if 0.0 < point[0] <= 0.75]
+    table = Table(box=None, header_style="bold", padding=(0, 1))
+    for name in ("removed", "least error found", "lower bound"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("")
+    highest = max(point[1] for point in points)
+    for fraction, error, bound in points:
+        table.add_row(f"{fraction:.1%}", f"{error:.4g}", f"{bound:.4g}", "█" * round(30 * error / highest))
+    console = screen.console()
+    console.print(table)
+    console.print(
+        f"fractions of the linear weights; {plan.settings.objective} objective, {plan.settings.form} form, "
+        f"calibrated on {plan.moments.tokens.source} ({plan.moments.tokens.count:,} tokens)",
+        style="dim",
+    )

@@ -1,0 +1,111 @@
+"""The output options that every problem command has: what to write, checked before any work is done."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+from cyclopts import Group, Parameter
+
+from infimum._arguments import optional
+from infimum._arrays import is_array, to_numpy
+from infimum.errors import OptionError
+from infimum.report.files import check_output, replacing, write_text
+from infimum.result import Result
+
+OUTPUT = Group("Output", sort_key=2)
+STDOUT = Path("-")
+
+
+@Parameter(name="*", group=OUTPUT)  # the options stand beside the others: --json, not --outputs.json
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """Where the answer goes, besides the table on the screen."""
+
+    json: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None
+    "Write answer and certificate as JSON; - or nothing after it: to stdout, in place of the table."
+    report: Path | None = None
+    "Write a report, one self-contained .html file, and its content as .json beside it."
+    plot: Path | None = None
+    "Write a picture: .png, .svg or .pdf."
+    save: Path | None = None
+    "Write the arrays of the answer: .npz or .safetensors."
+    force: Annotated[bool, Parameter(negative="", show_default=False)] = False
+    "Overwrite files that exist."
+    quiet: Annotated[bool, Parameter(negative="", show_default=False)] = False
+    "No progress, no table."
+
+    def check(self) -> None:
+        """Refuse what cannot be written, before any work is done."""
+        wanted: Mapping[str, tuple[str, ...]] = {
+            "json": (".json",),
+            "report": (".html", ".htm"),
+            "plot": (".png", ".svg", ".pdf"),
+            "save": (".npz", ".safetensors"),
+        }
+        paths = []
+        for name, suffixes in wanted.items():
+            path = getattr(self, name)
+            if path is not None and path != STDOUT:
+                paths.append(check_output(path, suffixes=suffixes, overwrite=self.force))
+        if self.report is not None:
+            paths.append(check_output(self.report.with_suffix(".json"), overwrite=self.force))
+        if len(set(paths)) < len(paths):
+            raise OptionError("two outputs have the same name (a report also writes a .json file beside it)")
+
+    def write(self, result: Result, **details: Any) -> list[Path]:
+        """Write what was asked for; return the files. `details` are those of `infimum.report.write`."""
+        from infimum import report
+        from infimum.report import drawing
+
+        written: list[Path] = []
+        if self.json == STDOUT:
+            sys.stdout.write(result.to_json() + "\n")
+        elif self.json is not None:
+            write_text(self.json, result.to_json() + "\n")
+            written.append(self.json)
+        if self.report is not None:
+            written.append(report.write(result, self.report, overwrite=self.force, **details))
+        if self.plot is not None:
+            with replacing(self.plot) as temporary:
+                drawing.save(result.plot, temporary)
+            written.append(self.plot)
+        if self.save is not None:
+            save_arrays(result, self.save)
+            written.append(self.save)
+        return written
+
+
+def save_arrays(result: Result, path: Path) -> None:
+    """Write the arrays and numbers of an answer to a .npz or .safetensors file, each under its field's name."""
+    fields = {f.name: getattr(result, f.name) for f in dataclasses.fields(result) if f.name != "certificate"}
+    arrays = {
+        name: np.ascontiguousarray(to_numpy(item) if is_array(item) else np.asarray(item))
+        for name, item in fields.items()
+        if is_array(item) or isinstance(item, int | float | complex) or _is_table(item)
+    }
+    with replacing(path) as temporary:
+        if path.suffix.lower() == ".npz":
+            with temporary.open("wb") as file:
+                np.savez(file, **arrays)  # type: ignore[arg-type]  # its other parameter is named file
+            return
+        numpy_format = optional("safetensors.numpy", "cli")
+        complex_ones = [name for name, array in arrays.items() if array.dtype.kind == "c"]
+        if complex_ones:
+            raise OptionError(f"safetensors has no complex numbers ({', '.join(complex_ones)}): save as .npz instead")
+        numpy_format.save_file(arrays, temporary)
+
+
+def _is_table(item: Any) -> bool:
+    """Tell whether nested lists or tuples of numbers make a rectangular array."""
+    if not isinstance(item, list | tuple) or not item:
+        return False
+    try:
+        return np.asarray(item).dtype.kind in "biufc"
+    except ValueError:
+        return False

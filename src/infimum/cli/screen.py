@@ -1,0 +1,66 @@
+"""What the user sees while and after a command runs: tables on stdout, progress on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeAlias
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from infimum.certificate import Certificate
+from infimum.report import words
+
+OnProgress: TypeAlias = Callable[[str, int, int], None]  # (what, done, of)
+
+
+def console() -> Console:
+    """Console for results; made when needed, so that a redirected stdout is seen."""
+    return Console(highlight=False)
+
+
+@contextmanager
+def progress(doing: str, *, quiet: bool = False) -> Iterator[OnProgress]:
+    """Show a spinner, and one bar for every step that reports progress; nothing unless a person is looking."""
+    visible = not quiet and sys.stdout.isatty() and sys.stderr.isatty()
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not visible) as display:
+        tasks = {doing: display.add_task(doing, total=None)}
+
+        def report(what: str, done: int, of: int) -> None:
+            if what not in tasks:
+                tasks[what] = display.add_task(what, total=of)
+            display.update(tasks[what], completed=done, total=of)
+
+        yield report
+
+
+def facts(rows: dict[str, str]) -> Table:
+    """Two columns: what, and how much."""
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in rows.items():
+        table.add_row(name, text)
+    return table
+
+
+def certificate_rows(certificate: Certificate) -> dict[str, str]:
+    """Rows of `facts` that a certificate fills."""
+    return {
+        "value": words.number(certificate.value),
+        "lower bound": words.number(certificate.lower_bound),
+        "gap": words.number(certificate.gap),
+        "ratio": words.ratio(certificate),
+        "theorem": certificate.theorem,
+        "rigour": words.rigour(certificate),
+    }

@@ -1,0 +1,218 @@
+"""A model folder: its tensors, read one at a time, and the linear layers that can be compressed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrainedModel
+from transformers import logging as transformers_logging
+
+from infimum.errors import CheckpointError
+
+WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+FLOATS = {"F64", "F32", "F16", "BF16"}
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A linear layer: its name in the model, the name of its weight in the files, and its shape (outputs, inputs)."""
+
+    name: str
+    tensor: str
+    shape: tuple[int, int]
+
+    @property
+    def size(self) -> int:
+        """Number of weights."""
+        return self.shape[0] * self.shape[1]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A folder with config.json and safetensors files.
+
+    Raises
+    ------
+    CheckpointError
+        On construction through `open_checkpoint`: something is missing, damaged, quantised or stored in another format.
+    """
+
+    path: Path
+    files: Mapping[str, Path]  # tensor -> file
+
+    @cached_property
+    def config(self) -> Any:
+        """The model's configuration."""
+        return AutoConfig.from_pretrained(self.path)
+
+    @cached_property
+    def skeleton(self) -> PreTrainedModel:
+        """The model without weights (on the meta device): its structure."""
+        with torch.device("meta"):
+            model: PreTrainedModel = model_class(self.config).from_config(self.config)
+        return model
+
+    @cached_property
+    def prefix(self) -> str:
+        """What the names in the files have in front of the names in the model ("bert." and the like), or ""."""
+        names = set(self.skeleton.state_dict())
+        candidates = ("", f"{self.skeleton.base_model_prefix}.")
+        return max(candidates, key=lambda prefix: sum(prefix + name in self.files for name in names))
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """Linear layers in the order of the model; a head tied to the embeddings is left out."""
+        tied = {id(module.weight) for module in self.skeleton.modules() if isinstance(module, torch.nn.Embedding)}
+        found = []
+        for name, module in self.skeleton.named_modules():
+            tensor = f"{self.prefix}{name}.weight"
+            if type(module) is torch.nn.Linear and id(module.weight) not in tied and tensor in self.files:
+                found.append(Layer(name, tensor, (module.out_features, module.in_features)))
+        return tuple(found)
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know about this checkpoint."""
+        head = self.skeleton.get_output_embeddings()  # type: ignore[no-untyped-call]
+        tied = getattr(self.config, "tie_word_embeddings", False) and head is not None
+        return ("The output head shares the embeddings' weights: both stay as they are.",) if tied else ()
+
+    @cached_property
+    def sizes(self) -> dict[str, int]:
+        """Number of elements of every floating tensor."""
+        return {name: int(np.prod(shape)) for name, (kind, shape) in self._headers.items() if kind in FLOATS}
+
+    @cached_property
+    def _headers(self) -> dict[str, tuple[str, list[int]]]:
+        headers = {}
+        for name, path in self.files.items():
+            with safe_open(path, "pt") as handle:
+                part = handle.get_slice(name)
+                headers[name] = (part.get_dtype(), part.get_shape())
+        return headers
+
+    def read(self, tensor: str) -> torch.Tensor:
+        """Read one tensor; refuse NaN and infinity."""
+        with safe_open(self.files[tensor], "pt") as handle:
+            value: torch.Tensor = handle.get_tensor(tensor)
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise CheckpointError(f"tensor {tensor} contains NaN or infinity; the checkpoint is damaged")
+        return value
+
+    def blocks(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Yield every tensor, one at a time, in the order of the files."""
+        for name in self.files:
+            yield name, self.read(name)
+
+    def load(self) -> PreTrainedModel:
+        """Load the whole model in float32, for calibration and comparison."""
+        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        model: PreTrainedModel = model_class(self.config).from_pretrained(self.path, dtype=torch.float32)
+        model.eval()  # type: ignore[no-untyped-call]
+        return model
+
+    @cached_property
+    def sha256(self) -> dict[str, str]:
+        """Hash of every weight file and of the configuration."""
+        paths = {*self.files.values(), self.path / "config.json"}
+        return {path.name: file_hash(path) for path in sorted(paths)}
+
+
+def open_checkpoint(path: str | Path) -> Checkpoint:
+    """Open a model folder, checking what can be checked without reading the weights.
+
+    Raises
+    ------
+    CheckpointError
+        The message says what is missing or unsupported, and what to do.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise CheckpointError(f"a model folder was expected, got {path}; give the folder that holds config.json")
+    if not (path / "config.json").is_file():
+        raise CheckpointError(f"{path} has no config.json; give the folder of a transformers checkpoint")
+    config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    if "quantization_config" in config:
+        method = config["quantization_config"].get("quant_method", "unknown method")
+        raise CheckpointError(
+            f"{path.name} is quantised already ({method}); load it with transformers, call dequantize(), delete "
+            "config.quantization_config, save_pretrained, and compress that"
+        )
+    checkpoint = Checkpoint(path, _locate(path))
+    quantised = sorted(name for name, (kind, _) in checkpoint._headers.items() if kind.startswith("F8"))
+    quantised += [name for name in checkpoint.files if name.endswith((".qweight", ".weight_scale", ".absmax"))]
+    if quantised:
+        raise CheckpointError(
+            f"{path.name} holds quantised tensors ({quantised[0]}, ...); dequantise it to 16- or 32-bit floats first"
+        )
+    if not checkpoint.layers:
+        raise CheckpointError(
+            f"{path.name} has no linear layer whose weights are in its files; nothing can be compressed"
+        )
+    return checkpoint
+
+
+def file_hash(path: Path) -> str:
+    """SHA-256 of a file."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def model_class(config: Any) -> Any:
+    """Return the auto class whose model the checkpoint holds: a language model, or a bare encoder."""
+    architecture = (config.architectures or [""])[0]
+    return AutoModelForCausalLM if architecture.endswith(("ForCausalLM", "LMHeadModel")) else AutoModel
+
+
+def _locate(path: Path) -> dict[str, Path]:
+    """Map every tensor to its file."""
+    if (path / INDEX).is_file():
+        mapping: dict[str, str] = json.loads((path / INDEX).read_text(encoding="utf-8"))["weight_map"]
+        shards = {name: path / name for name in sorted(set(mapping.values()))}
+        missing = [name for name, shard in shards.items() if not shard.is_file()]
+        if missing:
+            raise CheckpointError(f"shard {missing[0]} is named in {INDEX} but is not there; download it again")
+        return _checked_shards(mapping, shards)
+    if (path / WEIGHTS).is_file():
+        return dict.fromkeys(_keys(path / WEIGHTS), path / WEIGHTS)
+    if list(path.glob("*.gguf")):
+        raise CheckpointError(
+            f"{path.name} holds a GGUF file; load it with transformers (gguf_file=...) and save it anew"
+        )
+    if list(path.glob("*.bin")):
+        raise CheckpointError(
+            f"{path.name} holds pickled weights only; load it and save_pretrained as safetensors first"
+        )
+    raise CheckpointError(f"{path} holds neither {WEIGHTS} nor {INDEX}; the weights are missing")
+
+
+def _checked_shards(mapping: dict[str, str], shards: dict[str, Path]) -> dict[str, Path]:
+    holders: dict[str, str] = {}
+    for name, shard in shards.items():
+        for key in _keys(shard):
+            if key in holders:
+                raise CheckpointError(f"tensor {key} is in two shards ({holders[key]} and {name}); which one counts?")
+            holders[key] = name
+    for key, name in mapping.items():
+        if holders.get(key) != name:
+            raise CheckpointError(
+                f"{INDEX} says that tensor {key} is in {name}, but it is not; download the shard again"
+            )
+    return {key: shards[name] for key, name in holders.items()}
+
+
+def _keys(path: Path) -> list[str]:
+    try:
+        with safe_open(path, "pt") as handle:
+            return list(handle.keys())
+    except SafetensorError as error:
+        raise CheckpointError(f"{path.name} is damaged or incomplete ({error}); download it again") from error

@@ -1,0 +1,210 @@
+"""Writing a compressed checkpoint, and loading it back. Nothing is pickled, nothing is half-written."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from transformers import AutoConfig, PreTrainedModel
+
+from infimum.compress.checkpoint import INDEX, WEIGHTS, file_hash, model_class
+from infimum.compress.factor import FactorForm, PivotForm
+from infimum.compress.plan import Plan
+from infimum.errors import CheckpointError
+from infimum.nn import LowRankLinear, PivotLinear
+
+DESCRIPTION, TEXT = "infimum.json", "calibration.safetensors"
+SCHEMA = 1
+SHARD_BYTES = 5 * 10**9
+WEIGHT_SUFFIXES = {".safetensors", ".bin", ".gguf", ".h5", ".msgpack", ".onnx", ".pt", ".pth"}
+MARK = {
+    "quant_method": "infimum"
+}  # stock loaders refuse an unknown method instead of filling layers with random numbers
+
+
+def module_of(form: PivotForm | FactorForm, linear: torch.nn.Linear) -> PivotLinear | LowRankLinear:
+    """Build the module that takes the place of a linear layer."""
+    bias = None if linear.bias is None else linear.bias.detach()
+    dtype, device = linear.weight.dtype, linear.weight.device
+    if isinstance(form, PivotForm):
+        rows, coefficients = form.rows.to(device, dtype), form.coefficients.to(device, dtype)
+        return PivotLinear.from_pivots(rows, coefficients, form.order.to(device), bias)
+    return LowRankLinear.from_factors(form.left.to(device, dtype), form.right.to(device, dtype), bias)
+
+
+def save(plan: Plan, out: Path) -> Path:
+    """Write weights, tokenizer, configuration and `infimum.json` to a new folder, whole or not at all.
+
+    Raises
+    ------
+    CheckpointError
+        `out` exists already.
+    """
+    if out.exists():
+        raise CheckpointError(f"{out} exists already; give a new folder or remove that one first")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    try:
+        _copy_companions(plan.checkpoint.path, partial)
+        _write_shards(_tensors(plan), partial)
+        tokens = plan.moments.tokens
+        save_file({"ids": torch.from_numpy(tokens.ids), "mask": torch.from_numpy(tokens.mask)}, partial / TEXT)
+        hashes = {path.name: file_hash(path) for path in sorted(partial.glob("*.safetensors"))}
+        (partial / DESCRIPTION).write_text(json.dumps(describe(plan, hashes), indent=1) + "\n", encoding="utf-8")
+        partial.chmod(0o755)
+        os.rename(partial, out)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    return out
+
+
+def describe(plan: Plan, files: dict[str, str]) -> dict[str, Any]:
+    """Return what `infimum.json` says: enough to load the model, to repeat the run and to check every claim."""
+    tokens, certificate = plan.moments.tokens, plan.certificate
+    return {
+        "schema": SCHEMA,
+        "original": {"path": str(plan.checkpoint.path.resolve()), "sha256": plan.checkpoint.sha256},
+        "settings": asdict(plan.settings),
+        "calibration": {
+            "source": tokens.source,
+            "paragraphs": int(tokens.ids.shape[0]),
+            "tokens": tokens.count,
+            "sha256": tokens.sha256,
+            "seed": plan.moments.seed,
+            "projections": plan.moments.projections,
+        },
+        "budget": plan.budget,
+        "multiplier": plan.multiplier,
+        "certificate": {"value": certificate.value, "lower_bound": certificate.lower_bound},
+        "layers": [asdict(row) for row in plan.table],
+        "notes": list(plan.notes),
+        "peak_memory": plan.peak_memory,
+        "versions": versions(),
+        "files": files,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that take part."""
+    packages = ("infimum", "numpy", "scipy", "torch", "transformers", "safetensors")
+    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in packages}}
+
+
+def read_description(out: Path) -> dict[str, Any]:
+    """Read `infimum.json` of a compressed checkpoint."""
+    path = out / DESCRIPTION
+    if not path.is_file():
+        raise CheckpointError(f"{out} has no {DESCRIPTION}; give a folder that infimum.compress wrote")
+    description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    if description.get("schema") != SCHEMA:
+        raise CheckpointError(f"{path} has schema {description.get('schema')}, this version reads {SCHEMA}")
+    return description
+
+
+def read_tensors(out: Path) -> dict[str, torch.Tensor]:
+    """Read all weights of a compressed checkpoint."""
+    tensors: dict[str, torch.Tensor] = {}
+    for path in sorted(out.glob("model*.safetensors")):
+        tensors |= load_file(path)
+    return tensors
+
+
+def stored_form(row: dict[str, Any], tensors: dict[str, torch.Tensor]) -> PivotForm | FactorForm:
+    """Return the stored form of one replaced layer."""
+    stem = row["tensor"].removesuffix("weight")
+    names = ("rows", "coefficients", "order") if row["form"] == "pivot" else ("left", "right")
+    try:
+        parts = [tensors[stem + name] for name in names]
+    except KeyError as error:
+        raise CheckpointError(f"tensor {error.args[0]} is missing; the folder is incomplete") from None
+    return PivotForm(*parts) if row["form"] == "pivot" else FactorForm(*parts)
+
+
+def load(out: str | Path) -> PreTrainedModel:
+    """Load a compressed checkpoint as a working module in evaluation mode.
+
+    Raises
+    ------
+    CheckpointError
+        The folder was not written by infimum, or is incomplete.
+    """
+    out = Path(out)
+    description, tensors = read_description(out), read_tensors(out)
+    config = AutoConfig.from_pretrained(out)
+    del config.quantization_config
+    model: PreTrainedModel = model_class(config).from_config(config)
+    prefix = ""
+    for row in description["layers"]:
+        prefix = row["tensor"].removesuffix(f"{row['name']}.weight")
+        if row["form"] != "dense":
+            parent, _, child = row["name"].rpartition(".")
+            owner = model.get_submodule(parent)
+            setattr(owner, child, module_of(stored_form(row, tensors), getattr(owner, child)))
+    state = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    missing = model.load_state_dict(state, strict=False, assign=True).missing_keys
+    model.tie_weights()
+    tied = set(model.all_tied_weights_keys or ())
+    if absent := sorted(set(missing) - tied):
+        raise CheckpointError(f"tensor {prefix}{absent[0]} is missing from {out.name}; the folder is incomplete")
+    model.eval()  # type: ignore[no-untyped-call]
+    return model
+
+
+def _tensors(plan: Plan) -> Iterator[tuple[str, torch.Tensor]]:
+    replaced = {row.tensor: row.name for row in plan.table if row.form != "dense"}
+    for name, tensor in plan.checkpoint.blocks():
+        if name not in replaced:
+            yield name, tensor
+            continue
+        for part, value in plan.forms[replaced[name]].tensors().items():
+            yield name.removesuffix("weight") + part, value.contiguous()
+
+
+def _write_shards(tensors: Iterator[tuple[str, torch.Tensor]], folder: Path) -> None:
+    """Write shards of at most `SHARD_BYTES`, one in memory at a time."""
+    shards: list[list[str]] = []
+    pending: dict[str, torch.Tensor] = {}
+
+    def flush() -> None:
+        save_file(pending, folder / f"part-{len(shards)}", metadata={"format": "pt"})
+        shards.append(list(pending))
+        pending.clear()
+
+    for name, tensor in tensors:
+        if pending and sum(t.nbytes for t in pending.values()) + tensor.nbytes > SHARD_BYTES:
+            flush()
+        pending[name] = tensor
+    flush()
+    if len(shards) == 1:
+        os.rename(folder / "part-0", folder / WEIGHTS)
+        return
+    weight_map: dict[str, str] = {}
+    for index, names in enumerate(shards):
+        shard = f"model-{index + 1:05d}-of-{len(shards):05d}.safetensors"
+        os.rename(folder / f"part-{index}", folder / shard)
+        weight_map |= dict.fromkeys(names, shard)
+    (folder / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": weight_map}, indent=1), encoding="utf-8")
+
+
+def _copy_companions(source: Path, target: Path) -> None:
+    """Copy tokenizer, configuration and the like: every file that holds no weights."""
+    for path in source.iterdir():
+        if path.suffix in WEIGHT_SUFFIXES or path.name in (INDEX, "config.json") or path.name.startswith("."):
+            continue
+        if path.is_dir():
+            shutil.copytree(path, target / path.name)
+        else:
+            shutil.copy2(path, target / path.name)
+    config = json.loads((source / "config.json").read_text(encoding="utf-8"))
+    (target / "config.json").write_text(json.dumps(config | {"quantization_config": MARK}, indent=2), encoding="utf-8")

@@ -1,0 +1,130 @@
+"""Checking a compressed checkpoint: every number and every bound, from the original and the output alone."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import load_file
+
+from infimum.bounds import weighted_tail
+from infimum.bounds.allocation_dual import dual_value
+from infimum.certificate import Certificate
+from infimum.compress.calibration import Tokens
+from infimum.compress.checkpoint import Checkpoint, file_hash, open_checkpoint
+from infimum.compress.factor import curve, spectrum, weighting
+from infimum.compress.moments import Moments, Progress, collect
+from infimum.compress.plan import Settings
+from infimum.compress.storage import TEXT, read_description, read_tensors, stored_form
+from infimum.errors import CheckpointError, VerificationError
+
+RELATIVE = 1e-3  # the model runs in float32: another machine or thread count moves the moments by about 1e-5
+
+
+def verify(out: str | Path, original: str | Path | None = None, *, on_progress: Progress | None = None) -> Certificate:
+    """Recompute every error and every bound of a compressed checkpoint and compare them with what it claims.
+
+    The moments are measured anew, by running the original model on the token ids stored in the output; files are
+    compared with their hashes, untouched tensors with the original's.
+
+    Parameters
+    ----------
+    out : path
+        Folder written by `Plan.save`.
+    original : path, optional
+        Folder of the original checkpoint, if it is not where it was.
+    on_progress : callable, optional
+        Called with (what, done, of).
+
+    Returns
+    -------
+    Certificate
+        Total error and bound as derived here.
+
+    Raises
+    ------
+    VerificationError
+        Names the file, tensor or claim that does not hold.
+    CheckpointError
+        The output or the original is missing or incomplete.
+    """
+    out = Path(out)
+    description = read_description(out)
+    _check_hashes(out, description["files"])
+    checkpoint = open_checkpoint(original or description["original"]["path"])
+    if checkpoint.sha256 != description["original"]["sha256"]:
+        raise VerificationError(f"{checkpoint.path} is not the checkpoint that was compressed: its hashes differ")
+    tensors = read_tensors(out)
+    _check_untouched(checkpoint, description, tensors)
+    moments = _moments(out, checkpoint, description["calibration"], on_progress)
+    return _check_claims(checkpoint, description, tensors, moments, on_progress)
+
+
+def _check_hashes(out: Path, files: dict[str, str]) -> None:
+    for name, expected in files.items():
+        if not (out / name).is_file():
+            raise CheckpointError(f"{name} is missing from {out}")
+        if file_hash(out / name) != expected:
+            raise VerificationError(f"{name} was changed after it was written: its hash differs")
+
+
+def _check_untouched(checkpoint: Checkpoint, description: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+    replaced = {row["tensor"] for row in description["layers"] if row["form"] != "dense"}
+    for name, tensor in checkpoint.blocks():
+        if name not in replaced and not (name in tensors and torch.equal(tensor, tensors[name])):
+            raise VerificationError(f"tensor {name} should be as in the original, and is not")
+
+
+def _moments(out: Path, checkpoint: Checkpoint, calibration: dict[str, Any], on_progress: Progress | None) -> Moments:
+    text = load_file(out / TEXT)
+    tokens = Tokens(text["ids"].numpy(), text["mask"].numpy(), calibration["source"])
+    if tokens.sha256 != calibration["sha256"]:
+        raise VerificationError("the stored calibration tokens are not those of the run: their hash differs")
+    model = checkpoint.load()
+    layers: dict[str, Any] = {layer.name: model.get_submodule(layer.name) for layer in checkpoint.layers}
+    seed, projections = calibration["seed"], calibration["projections"]
+    return collect(model, layers, tokens, seed=seed, projections=projections, on_progress=on_progress)
+
+
+def _check_claims(
+    checkpoint: Checkpoint,
+    description: dict[str, Any],
+    tensors: dict[str, torch.Tensor],
+    moments: Moments,
+    on_progress: Progress | None,
+) -> Certificate:
+    settings = Settings(**description["settings"])
+    rows = {row["name"]: row for row in description["layers"]}
+    curves, total, spent = [], 0.0, 0
+    layers = [layer for layer in checkpoint.layers if not rows[layer.name]["note"]]
+    for index, layer in enumerate(layers):
+        row = rows[layer.name]
+        W = checkpoint.read(layer.tensor).double().numpy()
+        norm = weighting(settings.objective, moments.layers[layer.name], settings.damping)
+        tails = spectrum(W, norm)
+        curves.append(curve(tails, layer.shape, settings.form))
+        error, bound, cost = 0.0, 0.0, layer.size
+        if row["form"] != "dense":
+            left, right = stored_form(row, tensors).factors()
+            error, bound = weighted_tail.error(W, left, right, norm.C, norm.G), float(tails[left.shape[1]])
+            cost = int(curves[-1].costs[left.shape[1] - 1])
+        _compare(f"{layer.name}: error", row["error"], error)
+        _compare(f"{layer.name}: lower bound", row["lower_bound"], bound)
+        _compare(f"{layer.name}: cost", row["cost"], cost)
+        total, spent = total + error, spent + cost
+        if on_progress:
+            on_progress("verifying", index + 1, len(layers))
+    if spent > description["budget"]:
+        raise VerificationError(f"the layers store {spent} numbers, the budget is {description['budget']}")
+    bound = dual_value(curves, description["budget"], description["multiplier"])
+    _compare("total error", description["certificate"]["value"], total)
+    _compare("total lower bound", description["certificate"]["lower_bound"], min(bound, total))
+    return Certificate(total, min(bound, total), "allocation_dual", "rounded")
+
+
+def _compare(what: str, claimed: float, derived: float) -> None:
+    if not math.isclose(claimed, derived, rel_tol=RELATIVE, abs_tol=np.finfo(float).tiny):
+        raise VerificationError(f"{what}: claimed {claimed:.6g}, derived {derived:.6g}")

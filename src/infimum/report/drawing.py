@@ -1,0 +1,64 @@
+"""Pictures for reports: SVG that stands inside an HTML page and follows its light or dark colours."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import re
+from collections.abc import Callable
+from typing import Any
+
+from infimum._arguments import optional
+
+INK = "#010203"  # an unlikely colour: replaced by the page's own text colour
+CYCLE = ("#2f7fc1", "#d9772b", "#2f9e6e", "#b8549b", "#8a7f2d")  # readable on white and on near-black
+STYLE = {
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": INK,
+    "xtick.color": INK,
+    "ytick.color": INK,
+    "axes.facecolor": "none",
+    "figure.facecolor": "none",
+    "legend.facecolor": "none",
+    "legend.edgecolor": "none",
+    "legend.framealpha": 0.0,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.titlesize": 11,
+    "font.size": 10,
+    "svg.fonttype": "none",  # text stays text, in the reader's own font
+}
+
+
+def svg(draw: Callable[[Any], Any], *, size: tuple[float, float] = (7.6, 3.6)) -> str:
+    """Return what `draw(axes)` draws as an SVG element without any reference to the outside."""
+    matplotlib = optional("matplotlib", "plot")
+    from matplotlib.figure import Figure  # without pyplot: no window, no global figure
+
+    with matplotlib.rc_context({**STYLE, "axes.prop_cycle": matplotlib.cycler(color=CYCLE), "svg.hashsalt": "infimum"}):
+        figure = Figure(figsize=size, layout="constrained")
+        draw(figure.subplots())
+        buffer = io.StringIO()
+        figure.savefig(buffer, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
+    return _embedded(buffer.getvalue())
+
+
+def save(draw: Callable[[Any], Any], path: Any) -> None:
+    """Draw on new axes and write the picture to `path`, in the format that its suffix names."""
+    optional("matplotlib", "plot")
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.6, 4.4), layout="constrained")
+    draw(figure.subplots())
+    figure.savefig(path, dpi=160)
+
+
+def _embedded(document: str) -> str:
+    body = document[document.index("<svg") :]
+    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
+    body = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", body).replace("xlink:href", "href").replace(INK, "currentColor")
+    # several pictures share a page, so names must not clash
+    prefix = f"p{hashlib.sha256(body.encode()).hexdigest()[:8]}-"
+    body = re.sub(r'\bid="', f'id="{prefix}', body)
+    return re.sub(r'(url\(|href=")#', rf"\g<1>#{prefix}", body)

@@ -1,0 +1,58 @@
+"""Output files: nothing half-written, nothing overwritten by accident."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from infimum.errors import OptionError
+
+
+def check_output(path: str | Path, *, suffixes: tuple[str, ...] = (), overwrite: bool = False) -> Path:
+    """Return `path` if a file can be written there, before any work is spent on its content.
+
+    Raises
+    ------
+    OptionError
+        The suffix is not one of `suffixes`, the folder does not exist, or the file exists and `overwrite` is False.
+    """
+    path = Path(path)
+    if suffixes and path.suffix.lower() not in suffixes:
+        raise OptionError(f"{path} must end in {' or '.join(suffixes)}")
+    if not path.parent.is_dir():
+        raise OptionError(f"{path} cannot be written: there is no folder {path.parent}; make it first")
+    if path.is_dir():
+        raise OptionError(f"{path} is a folder; a file name was expected")
+    if path.exists() and not overwrite:
+        raise OptionError(f"{path} exists; choose another name, or allow overwriting (--force, overwrite=True)")
+    return path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside `path`; it takes the place of `path` when the block ends well, and vanishes if not."""
+    # same folder, so that the renaming is atomic; same suffix, because writers choose the format by it
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file as UTF-8, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

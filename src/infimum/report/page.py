@@ -1,0 +1,42 @@
+"""A report: content (plain data, also written as JSON) and pictures, rendered by a template into one HTML file."""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from infimum._arguments import optional
+from infimum.report import words
+from infimum.report.files import check_output, write_text
+
+REPORT_VERSION = 1
+
+
+def write_page(
+    kind: str, content: Mapping[str, Any], pictures: Mapping[str, str], path: str | Path, *, overwrite: bool
+) -> Path:
+    """Write ``kind.html`` rendered to `path`, and `content` as JSON beside it; return `path`."""
+    path = check_output(path, suffixes=(".html", ".htm"), overwrite=overwrite)
+    data = check_output(path.with_suffix(".json"), overwrite=overwrite)
+    html = _environment().get_template(f"{kind}.html").render(**content, pictures=pictures)
+    document = {"infimum_report": REPORT_VERSION, "kind": kind, **content}
+    write_text(data, json.dumps(document, indent=1, allow_nan=False) + "\n")
+    write_text(path, html)
+    return path
+
+
+@functools.cache
+def _environment() -> Any:
+    jinja2 = optional("jinja2", "report")
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("infimum.report", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update(number=words.number, bytes=words.size)
+    return environment

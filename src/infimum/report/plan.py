@@ -1,0 +1,174 @@
+"""The report of a compression plan."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infimum.report import words
+
+if TYPE_CHECKING:
+    from infimum.compress import LayerPlan, Plan, Similarity
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One row of the comparison on held-out text: a way to compress, what it removed, how near it stays."""
+
+    name: str
+    removed: float
+    similarity: Similarity
+    chosen: bool = False
+
+
+@dataclass(frozen=True)
+class Group:
+    """Layers of the same kind (their names differ only in numbers), added up."""
+
+    name: str
+    layers: int
+    dense: int
+    shape: tuple[int, int]
+    ranks: tuple[int, int]
+    removed: float
+    error: float
+    lower_bound: float
+    share: float
+
+
+def groups(table: Iterable[LayerPlan]) -> list[Group]:
+    """Add the rows of a plan up by kind of layer, in the order of the model."""
+    kinds: dict[tuple[str, tuple[int, int]], list[LayerPlan]] = {}
+    for row in table:
+        kinds.setdefault((kind_of(row.name), row.shape), []).append(row)
+    return [_group(name, shape, rows) for (name, shape), rows in kinds.items()]
+
+
+def kind_of(name: str) -> str:
+    """Name of a layer with its numbers replaced: ``layer.*.attention``."""
+    return re.sub(r"(?<![^.])\d+(?![^.])", "*", name)
+
+
+def _group(name: str, shape: tuple[int, int], rows: Sequence[LayerPlan]) -> Group:
+    ranks = [row.rank for row in rows if row.form != "dense"] or [min(shape)]
+    return Group(
+        name=name,
+        layers=len(rows),
+        dense=sum(row.form == "dense" for row in rows),
+        shape=shape,
+        ranks=(min(ranks), max(ranks)),
+        removed=1.0 - sum(row.cost for row in rows) / sum(row.dense_cost for row in rows),
+        error=sum(row.error for row in rows),
+        lower_bound=sum(row.lower_bound for row in rows),
+        share=sum(row.share for row in rows),
+    )
+
+
+def sizes(plan: Plan) -> dict[str, dict[str, int]]:
+    """Stored numbers before and after, on both denominators: the linear layers, and the whole model."""
+    everything = sum(plan.checkpoint.sizes.values())
+    return {
+        "linear": {"before": plan.linear_size, "after": plan.linear_size - plan.removed},
+        "all": {"before": everything, "after": everything - plan.removed},
+    }
+
+
+def bytes_on_disk(plan: Plan, out: Path) -> dict[str, int]:
+    """Size of the weight files before and after."""
+    before = sum(path.stat().st_size for path in set(plan.checkpoint.files.values()))
+    return {"before": before, "after": sum(path.stat().st_size for path in out.glob("model*.safetensors"))}
+
+
+def content(
+    plan: Plan,
+    out: Path | None = None,
+    comparisons: Sequence[Comparison] = (),
+    held_out: str = "",
+    seconds: float | None = None,
+) -> dict[str, Any]:
+    """Gather what the report says, as plain data.
+
+    `out` is the folder where the plan was saved; `comparisons` are rows of similarity on the text `held_out`; `seconds` is
+    the time from calibration to the plan.
+    """
+    certificate, tokens = plan.certificate, plan.moments.tokens
+    return {
+        "model": plan.checkpoint.path.name,
+        "architecture": next(iter(plan.checkpoint.config.architectures or ()), "unknown architecture"),
+        "folder": str(out) if out else "",
+        "settings": asdict(plan.settings),
+        "numbers": sizes(plan),
+        "bytes": bytes_on_disk(plan, out) if out else None,
+        "budget": plan.budget,
+        "multiplier": plan.multiplier,
+        "certificate": {
+            "value": certificate.value,
+            "lower_bound": certificate.lower_bound,
+            "gap": certificate.gap,
+            "relative_gap": certificate.gap / certificate.value if certificate.value else 0.0,
+            "theorem": certificate.theorem,
+            "rigour": certificate.rigour,
+        },
+        "claim": words.claim(certificate),
+        "groups": [asdict(group) for group in groups(plan.table)],
+        "layers": [{**asdict(row), "gap": row.gap} for row in plan.table],
+        "curve": [list(point) for point in plan.curve()],
+        "comparisons": [asdict(row) for row in comparisons],
+        "held_out": held_out,
+        "calibration": {
+            "source": tokens.source,
+            "paragraphs": int(tokens.ids.shape[0]),
+            "tokens": tokens.count,
+            "sha256": tokens.sha256,
+            "seed": plan.moments.seed,
+            "projections": plan.moments.projections,
+        },
+        "hashes": plan.checkpoint.sha256,
+        "notes": list(plan.notes),
+        "peak_memory": plan.peak_memory,
+        "seconds": seconds,
+        "versions": words.versions("numpy", "scipy", "torch", "transformers", "safetensors"),
+    }
+
+
+def draw_curve(axes: Any, content: dict[str, Any]) -> None:
+    """Draw the least error against the fraction removed, and the price of one more number at the budget."""
+    removed, value = content["settings"]["remove"], content["certificate"]["value"]
+    limit = min(1.0, max(0.5, 2.0 * removed))
+    points = [point for point in content["curve"] if point[0] <= limit + 0.05]
+    x = [100 * point[0] for point in points]
+    axes.plot(x, [point[1] for point in points], "-", label="error of the best plan found")
+    axes.plot(x, [point[2] for point in points], "--", label="lower bound for every plan")
+    total = content["numbers"][content["settings"]["of"]]["before"]
+    slope = content["multiplier"] * total / 100
+    reach = (0.6 * removed * 100, 1.4 * removed * 100)
+    axes.plot(reach, [value + slope * (end - 100 * removed) for end in reach], ":", label="slope λ* at the budget")
+    axes.plot([100 * removed], [value], "o", label="this plan")
+    axes.set(
+        xlabel=f"removed, per cent of the {'linear' if content['settings']['of'] == 'linear' else 'model’s'} weights",
+        ylabel="total error",
+        xlim=(0, 100 * limit),
+        ylim=(0, 1.05 * max(point[1] for point in points if point[0] <= limit)),
+    )
+    axes.legend()
+
+
+def draw_layers(axes: Any, content: dict[str, Any]) -> None:
+    """Draw what is kept of every layer, in the order of the model: one row per kind of layer."""
+    kinds: dict[str, list[float]] = {}
+    for row in content["layers"]:
+        kinds.setdefault(kind_of(row["name"]), []).append(row["cost"] / row["dense_cost"])
+    longest = max(map(len, kinds.values()))
+    table = [shares + [float("nan")] * (longest - len(shares)) for shares in kinds.values()]
+    image = axes.imshow(table, aspect="auto", cmap="viridis", vmin=0.0, vmax=1.0, interpolation="nearest")
+    axes.figure.colorbar(image, ax=axes, label="kept")
+    axes.set_yticks(range(len(kinds)), [_short(kind) for kind in kinds], fontsize=8)
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set(xlabel="layer of that kind, in the order of the model")
+
+
+def _short(kind: str) -> str:
+    return kind.rpartition("*.")[2] or kind
