@@ -5,7 +5,7 @@ from __future__ import annotations
 import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
@@ -23,9 +23,9 @@ from infimum.memory.limits import (
     Proportional,
     caps_of,
     host,
+    law_of,
     limits_of,
     positive,
-    rates_of,
     rounded,
 )
 from infimum.memory.targets import as_target
@@ -105,11 +105,11 @@ def design(
     target: Any = "uniform",
     steps: int | None = None,
     *,
-    max_lr: Any,
-    weight_decay: Any,
+    max_lr: float | Any,
+    weight_decay: float | Any,
     warmup: int = 0,
     max_initial_share: float | None = None,
-    objective: str = "tv",
+    objective: Literal["tv", "ratio"] = "tv",
 ) -> Schedule:
     """Learning rate and weight decay whose memory of the batches comes nearest to a target profile.
 
@@ -168,7 +168,7 @@ def design(
     one_of("objective", objective, ("tv", "ratio"))
     profile = as_target(target, steps)
     caps = caps_of(max_lr, warmup, profile)
-    law, rate, rates = _law_of(weight_decay, caps, profile)
+    law, rate, rates = law_of(weight_decay, caps, profile)
     limits = limits_of(profile, caps, rates, law, rate)
     if max_initial_share is None:
         filling = exact_after(limits, max(int(warmup), 1) - 1)
@@ -191,14 +191,6 @@ def design(
         decay_rate=rate,
         certificate=certificate,
     )
-
-
-def _law_of(weight_decay: Any, caps: Array, profile: Array) -> tuple[str, float, Array | None]:
-    if isinstance(weight_decay, Proportional):
-        return "proportional", weight_decay.peak / float(np.max(to_numpy(caps))), None
-    if isinstance(weight_decay, MatchRMS):
-        return "match_rms", weight_decay.rms / weight_decay.update_rms, None
-    return "fixed", 0.0, rates_of(weight_decay, profile)
 
 
 def _share(share: object) -> float:

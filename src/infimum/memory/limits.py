@@ -93,6 +93,15 @@ def rates_of(weight_decay: Any, target: Array) -> Array:
     return rounded(rates, target, "weight_decay")
 
 
+def law_of(weight_decay: Any, caps: Array, target: Array) -> tuple[str, float, Array | None]:
+    """Name and rate of the decay law that the argument `weight_decay` asks for, and the fixed rates if it is none."""
+    if isinstance(weight_decay, Proportional):
+        return "proportional", weight_decay.peak / float(np.max(to_numpy(caps))), None
+    if isinstance(weight_decay, MatchRMS):
+        return "match_rms", weight_decay.rms / weight_decay.update_rms, None
+    return "fixed", 0.0, rates_of(weight_decay, target)
+
+
 def limits_of(target: Array, caps: Array, rates: Array | None, law: str, rate: float) -> Limits:
     """Put a design problem together; `rates` belong to the law "fixed", `rate` to the others."""
     wide = host(target)

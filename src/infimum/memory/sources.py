@@ -17,6 +17,17 @@ from infimum._arguments import optional
 from infimum.errors import FileFormatError, OptionError
 from infimum.memory.weights import MemoryReport, report
 
+# optimizers of PyTorch whose weight decay passes through what they do to the gradient
+COUPLED = {
+    "SGD": "with momentum its weight decay is accumulated like a gradient (L2); decay the weights separately",
+    "Adam": "its weight decay passes through the moving averages (L2); use AdamW",
+    **dict.fromkeys(("NAdam", "RAdam"), "its weight decay is L2; set decoupled_weight_decay=True"),
+    **dict.fromkeys(
+        ("Adadelta", "Adagrad", "Adamax", "ASGD", "RMSprop", "Rprop"),
+        "its weight decay is part of the gradient that it transforms (L2)",
+    ),
+}
+
 
 def from_torch(optimizer: Any, scheduler: Any, steps: int, **options: Any) -> list[MemoryReport]:
     """Measure the memory that a PyTorch optimizer and its scheduler will leave: one report for each parameter group.
@@ -47,7 +58,8 @@ def from_torch(optimizer: Any, scheduler: Any, steps: int, **options: Any) -> li
     """
     torch = optional("torch", "torch")
     for group in optimizer.param_groups:
-        refuse_coupled(optimizer, group)
+        if reason := coupled_reason(optimizer, group):
+            raise OptionError(f"{type(optimizer).__name__} does not follow the moving-average identity: {reason}")
     dummy = torch.optim.SGD([{**_plain(group), "params": [torch.zeros(1)]} for group in optimizer.param_groups])
     twin = copy.deepcopy(scheduler, {id(optimizer): dummy})
     table = np.empty((2, len(dummy.param_groups), steps))
@@ -77,22 +89,13 @@ def _advance(scheduler: Any, step: int) -> None:
             raise OptionError(f"{type(scheduler).__name__} ends after {step + 1} steps: {error}") from error
 
 
-def refuse_coupled(optimizer: Any, group: dict[str, Any]) -> None:
-    """Raise `OptionError` where weight decay is added to the gradient of an optimizer that transforms it."""
-    if not float(group.get("weight_decay", 0.0)):
-        return
+def coupled_reason(optimizer: Any, group: dict[str, Any]) -> str:
+    """Say why weight decay does not follow the identity, for PyTorch's optimizers that add it to the gradient."""
     name = type(optimizer).__name__
-    reason = {
-        "Adam": "its weight decay passes through the moving averages (L2); use AdamW",
-        "NAdam": "its weight decay passes through the moving averages (L2); use decoupled_weight_decay=True",
-        "RAdam": "its weight decay passes through the moving averages (L2); use decoupled_weight_decay=True",
-        "SGD": "with momentum its weight decay is accumulated like a gradient (L2); decay the weights separately",
-    }.get(name, "its weight decay is part of the gradient that it transforms (L2)")
-    decoupled = group.get("decoupled_weight_decay", name in ("AdamW", "Muon"))
-    plain_sgd = name == "SGD" and not group.get("momentum", 0.0)
-    known = name in ("Adam", "NAdam", "RAdam", "SGD", "Adamax", "ASGD", "Adagrad", "Adadelta", "RMSprop", "Rprop")
-    if known and not decoupled and not plain_sgd:
-        raise OptionError(f"{name} does not follow the moving-average identity: {reason}")
+    decoupled = group.get("decoupled_weight_decay", name not in COUPLED)
+    if decoupled or not float(group.get("weight_decay", 0.0)) or (name == "SGD" and not group.get("momentum", 0.0)):
+        return ""
+    return COUPLED.get(name, "its weight decay is part of the gradient that it transforms (L2)")
 
 
 def from_optax(
