@@ -28,7 +28,7 @@ docs: .venv/.docs
 	$(BIN)/python -m sphinx -n -W --keep-going -b html docs docs/_build/html
 
 clean:
-	rm -rf .venv docs/_build docs/gallery docs/api/generated demo-output
+	rm -rf .venv docs/_build docs/gallery docs/_generated docs/api/generated docs/api/modules demo-output
 
 .venv/.core: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

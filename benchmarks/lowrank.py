@@ -85,7 +85,7 @@ def label(name: str, M: np.ndarray) -> str:
 
 
 def svd(name: str, M: np.ndarray, rank: int) -> Comparison:
-    """Truncated SVD: the loss is the Frobenius error of the triples as returned, in float64."""
+    """Compare truncated SVDs: the loss is the Frobenius error of the triples as returned, in float64."""
     exact = lowrank.svd(M, rank, method="exact")
     reference = M.astype(np.float64)
     tensor = torch.asarray(M)
@@ -134,7 +134,7 @@ def _leading(parts: tuple[np.ndarray, np.ndarray, np.ndarray], rank: int) -> tup
 
 
 def interpolative(name: str, M: np.ndarray, rank: int) -> Comparison:
-    """Column selection: the loss is the Frobenius error of the columns times the coefficients as returned."""
+    """Compare column selections: the loss is the Frobenius error of the columns times the coefficients as returned."""
 
     def loss(answer: Any) -> float:
         columns, coefficients = (
@@ -176,7 +176,7 @@ def interpolative(name: str, M: np.ndarray, rank: int) -> Comparison:
 
 
 def pinv(name: str, A: np.ndarray) -> Comparison:
-    """Pseudo-inverse: the loss is ``norm(A @ B - I)``; its floor is the square root of what the rank leaves out."""
+    """Compare pseudo-inverses: the loss is ``norm(A @ B - I)``."""
     eye = np.eye(A.shape[0])
 
     def loss(answer: Any) -> float:

@@ -4,9 +4,6 @@ import os
 import sys
 from pathlib import Path
 
-import matplotlib
-from sphinx_gallery.sorting import FileNameSortKey
-
 import infimum
 
 HERE = Path(__file__).parent
@@ -32,8 +29,8 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["_templates"]
-# the gallery writes a notebook beside every page, which myst-nb would take for a second page
-exclude_patterns = ["_build", "_generated", "gallery/**/*.ipynb", "gallery/**/*.py", "**/*.json"]
+# the gallery writes notebooks and scripts beside its pages, which myst-nb would take for more pages
+exclude_patterns = ["_build", "_generated", "gallery/*.ipynb", "gallery/*.py", "gallery/*.json"]
 
 html_theme = "furo"
 html_title = f"infimum {release}"
@@ -62,17 +59,11 @@ numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 
 
-def reset_matplotlib(gallery_conf, file_name):
-    """Give every example the style of the pages; the gallery's own reset goes back to matplotlib's defaults."""
-    matplotlib.use("agg")
-    matplotlib.rc_file(HERE / "matplotlibrc")
-
-
 sphinx_gallery_conf = {
     "examples_dirs": "../examples",
     "gallery_dirs": "gallery",
-    "within_subsection_order": FileNameSortKey,
-    "reset_modules": (reset_matplotlib,),
+    "within_subsection_order": "FileNameSortKey",
+    "reset_modules": ("gallery_style.reset",),
     "image_scrapers": ("matplotlib",),
     "matplotlib_animations": False,
     "abort_on_example_error": True,

@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 def convert(node, as_block):
     """Return the MathML of a math node."""
     try:
-        text = tex2mathml(node.astext(), as_block=as_block)
+        text = tex2mathml(re.sub(r"\\dots\b", r"\\ldots", node.astext()), as_block=as_block)
     except (MathError, SyntaxError, ValueError, KeyError) as error:
         logger.warning("formula not understood: %s (%s)", node.astext(), error, location=node)
         return f"<code>{node.astext()}</code>"

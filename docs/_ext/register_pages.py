@@ -2,6 +2,8 @@
 
 import importlib
 import importlib.util
+import inspect
+import pkgutil
 from pathlib import Path
 
 import infimum
@@ -25,13 +27,13 @@ def modules():
             yield importlib.import_module(f"infimum.{name}")
 
 
-def api_list(module):
-    """Return an autosummary of the public names of a module."""
-    names = sorted(getattr(module, "__all__", None) or own_names(module), key=str.lower)
-    summary = (module.__doc__ or "").partition("\n")[0]
-    entries = "\n".join(f"    {module.__name__}.{name}" for name in names)
-    title = module.__name__
-    return f"{title}\n{'-' * len(title)}\n\n{summary}\n\n.. autosummary::\n    :toctree: generated\n\n{entries}\n\n"
+def names(module):
+    """Return the qualified public names of a module; of a package that exports none, those of its modules."""
+    listed = getattr(module, "__all__", None) or own_names(module)
+    if not listed and hasattr(module, "__path__"):
+        parts = sorted(part.name for part in pkgutil.iter_modules(module.__path__, f"{module.__name__}."))
+        return [name for part in parts for name in names(importlib.import_module(part))]
+    return [f"{module.__name__}.{name}" for name in sorted(listed, key=str.lower)]
 
 
 def own_names(module):
@@ -39,26 +41,40 @@ def own_names(module):
     return [
         name
         for name, item in vars(module).items()
-        if not name.startswith("_") and getattr(item, "__module__", None) == module.__name__
+        if callable(item) and not name.startswith("_") and getattr(item, "__module__", None) == module.__name__
     ]
 
 
-def write(app):
+def api_page(module):
+    """Return the reference page of a module."""
+    title, entries = module.__name__, "\n".join(f"    {name}" for name in names(module))
+    text = inspect.cleandoc(module.__doc__ or "")
+    return f"{title}\n{'=' * len(title)}\n\n{text}\n\n.. autosummary::\n    :toctree: ../generated\n\n{entries}\n"
+
+
+def write(app, config):
     """Write the generated parts; a file is touched only when its text changes, so that builds stay incremental."""
-    generated = Path(app.srcdir) / "_generated"
-    generated.mkdir(exist_ok=True)
     parts = {
-        "problems.md": problem_table(),
-        "benchmarks.md": tables.markdown(Path(app.srcdir).parent / "benchmarks" / "results"),
-        "api.rst": "".join(api_list(module) for module in modules()),
+        "_generated/problems.md": problem_table(),
+        "_generated/benchmarks.md": tables.markdown(Path(app.srcdir).parent / "benchmarks" / "results"),
+        **{f"api/modules/{module.__name__}.rst": api_page(module) for module in modules()},
     }
     for name, text in parts.items():
-        path = generated / name
+        path = Path(app.srcdir) / name
+        path.parent.mkdir(exist_ok=True)
         if not path.exists() or path.read_text(encoding="utf-8") != text:
             path.write_text(text, encoding="utf-8")
 
 
+def skip_foreign(app, what, name, item, skip, options):
+    """Leave out members that a class inherits from another library, such as those of torch.nn.Module."""
+    origin = getattr(getattr(item, "fget", item), "__module__", None)
+    return True if origin and not origin.startswith("infimum") else None
+
+
 def setup(app):
-    """Write before autosummary looks for its entries."""
-    app.connect("builder-inited", write, priority=100)
+    """Write as soon as the configuration is known: before Sphinx looks for pages."""
+    app.setup_extension("sphinx.ext.autodoc")
+    app.connect("config-inited", write)
+    app.connect("autodoc-skip-member", skip_foreign)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

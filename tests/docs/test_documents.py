@@ -38,15 +38,19 @@ def compare(example):
     checker = doctest.OutputChecker()
     wanted = doctest.Example("", str(example.parsed))
     return (
-        None
-        if checker.check_output(wanted.want, printed, FLAGS)
-        else checker.output_difference(wanted, printed, FLAGS)
+        None if checker.check_output(wanted.want, printed, FLAGS) else checker.output_difference(wanted, printed, FLAGS)
     )
 
 
 blocks = PythonCodeBlockParser(doctest_optionflags=FLAGS)
 blocks.codeblock_parser = CodeBlockParser("python", run)
 sybil = Sybil(parsers=[blocks, CodeBlockParser("output", compare), SkipParser()])
+
+
+def evaluate(document):
+    """Run the blocks of a document from top to bottom, in one namespace."""
+    for example in document:
+        example.evaluate()
 
 
 def documents():
@@ -67,8 +71,7 @@ def no_window():
 
 @pytest.mark.parametrize("path", list(documents()))
 def test_document(path):
-    for example in sybil.parse(path):
-        example.evaluate()
+    evaluate(sybil.parse(path))
 
 
 def modules():
@@ -107,5 +110,4 @@ def document(tmp_path):
 )
 def test_a_wrong_document_is_found(document, text):
     with pytest.raises(AssertionError):
-        for example in document(text):
-            example.evaluate()
+        evaluate(document(text))

@@ -52,8 +52,8 @@ class Decomposition:
 def spectrum(W: np.ndarray, norm: Weighting) -> np.ndarray:
     """Lower bounds on the error at rank 0, 1, ..., min(m, n)."""
     root = None if norm.G is None else _roots(norm.G)[0]
-    H, _ = weighted_tail.whitened(W, norm.C, root)
-    return weighted_tail.tails(scipy.linalg.eigvalsh(H, check_finite=False), (W.shape[0], W.shape[1]))
+    H, _, allowance = weighted_tail.whitened(W, norm.C, norm.G, root)
+    return weighted_tail.tails(scipy.linalg.eigvalsh(H, check_finite=False), allowance)
 
 
 def decompose(W: np.ndarray, norm: Weighting) -> Decomposition:
@@ -62,9 +62,9 @@ def decompose(W: np.ndarray, norm: Weighting) -> Decomposition:
     No Cholesky factor and no inverse of C, which may be singular; G is positive definite by its damping.
     """
     root, inverse = (None, None) if norm.G is None else _roots(norm.G)
-    H, Q = weighted_tail.whitened(W, norm.C, root)
+    H, Q, allowance = weighted_tail.whitened(W, norm.C, norm.G, root)
     values, U = scipy.linalg.eigh(H, check_finite=False)
-    tails = weighted_tail.tails(values, (W.shape[0], W.shape[1]))
+    tails = weighted_tail.tails(values, allowance)
     U = U[:, ::-1] if Q is None else Q @ U[:, ::-1]
     right = U.T @ (W if root is None else root @ W)
     return Decomposition(U if inverse is None else inverse @ U, right, tails)

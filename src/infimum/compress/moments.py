@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
+from infimum.bounds import weighted_tail
 from infimum.compress.calibration import Tokens
 from infimum.errors import CalibrationError
 
@@ -174,6 +175,6 @@ class _Gather:
                 inputs /= self._rows[name]
                 right /= passes
                 left /= energy
-                # products of rounded factors are symmetric only up to rounding
-                found[name] = LayerMoments(inputs, (right + right.T) / 2, (left + left.T) / 2, float(gradient) / passes)
+                inputs, right, left = (weighted_tail.semidefinite(moment) for moment in (inputs, right, left))
+                found[name] = LayerMoments(inputs, right, left, float(gradient) / passes)
         return found
