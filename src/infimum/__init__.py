@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     import infimum.compress as compress
     import infimum.errors as errors
     import infimum.lowrank as lowrank
+    import infimum.memory as memory
     import infimum.nn as nn
+    import infimum.optim as optim
     import infimum.problems as problems
     import infimum.report as report
     from infimum.certificate import Certificate
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_MODULES = ("bounds", "compress", "errors", "lowrank", "nn", "problems", "report")
+_MODULES = ("bounds", "compress", "errors", "lowrank", "memory", "nn", "optim", "problems", "report")
 _NAMES = {"Certificate": "infimum.certificate", "from_json": "infimum.problems", "verify": "infimum.verification"}
 
 __all__ = [
@@ -33,7 +35,9 @@ __all__ = [
     "errors",
     "from_json",
     "lowrank",
+    "memory",
     "nn",
+    "optim",
     "problems",
     "report",
     "verify",

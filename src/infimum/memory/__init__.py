@@ -3,12 +3,15 @@
 The certificates speak of the memory profile, never of the training loss: an even memory is not the best training.
 """
 
-from infimum.memory.design import MatchRMS, Proportional, Schedule, design
+from infimum.memory.design import Schedule, design
+from infimum.memory.limits import MatchRMS, Proportional
+from infimum.memory.shapes import PUBLISHED, lr_table
 from infimum.memory.sources import from_csv, from_optax, from_torch
 from infimum.memory.targets import forgetting, per_sample
 from infimum.memory.weights import MemoryReport, report
 
 __all__ = [
+    "PUBLISHED",
     "MatchRMS",
     "MemoryReport",
     "Proportional",
@@ -18,6 +21,7 @@ __all__ = [
     "from_csv",
     "from_optax",
     "from_torch",
+    "lr_table",
     "per_sample",
     "report",
 ]
