@@ -12,11 +12,11 @@ import numpy as np
 from infimum._arguments import axes, one_of
 from infimum._arrays import Array, namespace, to_numpy
 from infimum.bounds import capped_filling, profile_dual, unrolling
-from infimum.bounds.capped_filling import Filling, FixedDecay
+from infimum.bounds.capped_filling import FixedDecay
 from infimum.certificate import Certificate
 from infimum.errors import OptionError, VerificationError
 from infimum.memory import program
-from infimum.memory.filling import exact_after, with_share
+from infimum.memory.filling import above, exact_after, with_share
 from infimum.memory.limits import (
     Limits,
     MatchRMS,
@@ -174,10 +174,16 @@ def design(
         filling = exact_after(limits, max(int(warmup), 1) - 1)
     else:
         filling = with_share(limits, _share(max_initial_share))
-    filling, witness = _choose(limits, filling, objective)
+    exact = bool(np.all(filling.weights >= limits.target * (1.0 - EXACT)))
+    witness: dict[str, Any] = {}
+    if objective == "tv" and not exact and isinstance(limits.law, FixedDecay):
+        filling, witness = program.nearest(limits, limits.law, filling, CLOSED)
     lr = rounded(np.where(filling.capped, limits.caps, filling.weights / filling.filled[1:]), profile, "lr")
     if rates is None:
         rates = rounded(limits.law.decay(host(lr)) / host(lr), profile, "weight_decay")
+    if objective == "ratio" and not exact:
+        share = unrolling.initial_share(unrolling.unroll(host(lr), host(lr) * host(rates)))
+        witness = {"initial": above(limits, filling, share)}
     certificate, share = _certify(limits, lr, rates, objective, witness)
     kept = float(max_lr) if isinstance(max_lr, numbers.Real) else rounded(host(max_lr), profile, "max_lr")
     return Schedule(
@@ -197,18 +203,6 @@ def _share(share: object) -> float:
     if positive(share, "max_initial_share") > 1.0:
         raise OptionError(f"max_initial_share must be above 0 and at most 1, got {share!r}")
     return float(share)  # type: ignore[arg-type]
-
-
-def _choose(limits: Limits, filling: Filling, objective: str) -> tuple[Filling, dict[str, Any]]:
-    """The filling itself where it is provably best, else the linear program's answer; and the witness of the bound."""
-    if np.all(filling.weights >= limits.target * (1.0 - EXACT)):
-        return filling, {}
-    if objective == "ratio":
-        margin = 4.0 * capped_filling.relative_error(limits.law, limits.caps, limits.slack) + 1e-15
-        return filling, {"initial": float(filling.filled[0]) * (1.0 + margin)}
-    if not isinstance(limits.law, FixedDecay):
-        return filling, {}
-    return program.nearest(limits, limits.law, filling, CLOSED)
 
 
 def _certify(

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import scipy.optimize
 
-from infimum.bounds.capped_filling import Filling, fill
+from infimum.bounds.capped_filling import Filling, fill, relative_error
 from infimum.bounds.unrolling import WIDE
 from infimum.errors import InfeasibleError
 from infimum.memory.limits import Limits
@@ -52,6 +52,23 @@ def with_share(limits: Limits, share: float) -> Filling:
         if fill(target, caps, law, WIDE(math.exp(low))).capped.all():
             break
     if excess(low) >= 0.0:  # the share lies within SAFETY of the least one: caps everywhere
-        return fill(target, caps, law, WIDE(math.exp(low)))
+        least = fill(target, caps, law, WIDE(math.exp(low)))
+        return fill(target, caps, law, least.filled[0] / (least.weights / target).max())
     root = scipy.optimize.brentq(excess, low, high, xtol=1e-14, rtol=1e-14)
     return fill(target, caps, law, WIDE(math.exp(root)))
+
+
+def above(limits: Limits, filling: Filling, share: float) -> float:
+    """Return an initial weight, hardly more than the filling's, whose filling has provably more than this share.
+
+    Where nearly every step is at its cap the share hardly depends on the initial weight, so the step is searched.
+    """
+    target, caps, law, slack = limits
+    error = relative_error(law, caps, slack)
+    step = max(error, 1e-16)
+    while step < 1.0:
+        initial = float(filling.filled[0]) * (1.0 + step)
+        if fill(target, caps, law, WIDE(initial)).share * (1.0 - error) > share:
+            return initial
+        step *= 8.0
+    return float(filling.filled[0])

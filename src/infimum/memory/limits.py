@@ -96,9 +96,9 @@ def rates_of(weight_decay: Any, target: Array) -> Array:
 def law_of(weight_decay: Any, caps: Array, target: Array) -> tuple[str, float, Array | None]:
     """Name and rate of the decay law that the argument `weight_decay` asks for, and the fixed rates if it is none."""
     if isinstance(weight_decay, Proportional):
-        return "proportional", weight_decay.peak / float(np.max(to_numpy(caps))), None
+        return "proportional", float(weight_decay.peak) / float(np.max(to_numpy(caps))), None
     if isinstance(weight_decay, MatchRMS):
-        return "match_rms", weight_decay.rms / weight_decay.update_rms, None
+        return "match_rms", float(weight_decay.rms) / float(weight_decay.update_rms), None
     return "fixed", 0.0, rates_of(weight_decay, target)
 
 
