@@ -196,8 +196,10 @@ def _column(path: Any, header: list[str], rows: list[list[str]], name: str) -> n
         try:
             values[number] = float(row[place])
         except (ValueError, IndexError):
-            entry = row[place] if place < len(row) else "nothing"
-            raise FileFormatError(f"{path}, row {number + 2}, column {name!r}: a number was expected, got {entry!r}") from None
+            entry = repr(row[place]) if place < len(row) else "nothing"
+            raise FileFormatError(
+                f"{path}, row {number + 2}, column {name!r}: a number was expected, got {entry}"
+            ) from None
         if not math.isfinite(values[number]):
             raise FileFormatError(f"{path}, row {number + 2}, column {name!r}: {row[place]} is not finite")
     return values

@@ -71,13 +71,13 @@ def verify_memory(optimizer: torch.optim.Optimizer) -> IdentityCheck:
     True
     """
     reasons = [reason for group in optimizer.param_groups if (reason := coupled_reason(optimizer, group))]
-    reference, keep, updates = _probe(optimizer, shift=0.0, slower=1.0)
-    shifted, _, shifted_updates = _probe(optimizer, shift=1.0, slower=1.0)
-    _, _, slower_updates = _probe(optimizer, shift=0.0, slower=0.5)
+    reference, keep, updates = _probe(optimizer, shift=0.0, period=3)
+    shifted, _, shifted_updates = _probe(optimizer, shift=1.0, period=3)
+    _, _, other_updates = _probe(optimizer, shift=0.0, period=4)
     decay_error = max(float((b - a - k).abs().max()) for a, b, k in zip(reference, shifted, keep, strict=True))
     update_error = max(
         float((one - other).abs().max() / one.abs().max().clamp_min(1e-30))
-        for others in (shifted_updates, slower_updates)
+        for others in (shifted_updates, other_updates)
         for one, other in zip(updates, others, strict=True)
     )
     if max(decay_error, update_error) > TOLERANCE or reasons:
@@ -96,9 +96,12 @@ def _reason(decay_error: float, update_error: float) -> str:
 
 
 def _probe(
-    optimizer: torch.optim.Optimizer, *, shift: float, slower: float
+    optimizer: torch.optim.Optimizer, *, shift: float, period: int
 ) -> tuple[list[torch.Tensor], list[float], list[torch.Tensor]]:
-    """Step a copy; return its final parameters, the product of their decays, and every update before its rate."""
+    """Step a copy; return its final parameters, the product of their decays, and every update before its rate.
+
+    The learning rate rises and falls with the given period, so that one inside the momentum shows.
+    """
     twin = _twin(optimizer)
     generator = torch.Generator().manual_seed(0)
     parameters = [p for group in twin.param_groups for p in group["params"]]
@@ -109,7 +112,7 @@ def _probe(
     for step in range(STEPS):
         groups = zip(twin.param_groups, base, strict=True)
         for index, (group, (lr, decay)) in enumerate(groups):
-            group["lr"] = lr * slower * (1.0 + 0.5 * (step % 3))
+            group["lr"] = lr * (1.0 + 0.5 * (step % period))
             group["weight_decay"] = min(decay * (1.0 + 0.25 * (step % 2)), 0.5 / group["lr"])
             keep[index] *= 1.0 - group["lr"] * group["weight_decay"]
         before = [p.detach().clone() for p in parameters]
