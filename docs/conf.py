@@ -53,6 +53,7 @@ copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
 autosummary_generate = True
+default_role = "code"  # single backticks in docstrings name parameters
 autodoc_typehints = "none"  # the numpydoc sections say it in words
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False

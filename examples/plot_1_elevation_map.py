@@ -15,24 +15,27 @@ import numpy as np
 
 import infimum
 
-elevation = matplotlib.cbook.get_sample_data("jacksboro_fault_dem.npz")["elevation"].astype(float)
+sample = matplotlib.cbook.get_sample_data("jacksboro_fault_dem.npz")
+elevation = sample["elevation"].astype(float)
 rank = round(0.05 * elevation.shape[1])
 result = infimum.lowrank.interpolative(elevation, rank=rank)
 rebuilt = result.to_dense()
 
-print(f"{rank} of {elevation.shape[1]} columns:", *sorted(result.columns.tolist()))
+print(f"{rank} of {elevation.shape[1]} columns, the most telling first:")
+print(result.columns)
 print(result.certificate)
 
 # %%
 # The rebuilt map is exact on the chosen columns and a combination of them elsewhere.
 
-scale = {"cmap": "gist_earth", "vmin": elevation.min(), "vmax": elevation.max(), "aspect": "equal"}
-fig, axes = plt.subplots(1, 2, figsize=(9, 4))
-for ax, image, title in zip(axes, (elevation, rebuilt), ("as measured", f"from {rank} of its columns"), strict=True):
-    shown = ax.imshow(image, interpolation="nearest", **scale)
+maps = {"as measured": elevation, f"from {rank} of its columns": rebuilt}
+low, high = elevation.min(), elevation.max()
+fig, axes = plt.subplots(1, 2, figsize=(9, 3.8))
+for ax, (title, image) in zip(axes, maps.items(), strict=True):
+    shown = ax.imshow(image, cmap="gist_earth", vmin=low, vmax=high)
     ax.set_title(title)
     ax.set_axis_off()
-axes[1].plot(result.columns, np.full(rank, -6), "v", clip_on=False, markersize=4)
+axes[1].plot(result.columns, np.full(rank, 6), "v", color="white", markersize=5)
 fig.colorbar(shown, ax=axes, label="height in m", shrink=0.8)
 plt.show()
 
@@ -41,16 +44,12 @@ plt.show()
 # consist of columns, has the error of the floor.
 
 best = infimum.lowrank.svd(elevation, rank=rank)
-fig, axes = plt.subplots(1, 2, figsize=(9, 4))
-for ax, image, title in zip(
-    axes,
-    (rebuilt - elevation, best.to_dense() - elevation),
-    (
-        f"{rank} columns: error {result.certificate.value:.0f}",
-        f"any matrix of rank {rank}: {best.certificate.value:.0f}",
-    ),
-    strict=True,
-):
+errors = {
+    f"{rank} columns: error {result.certificate.value:.0f}": rebuilt - elevation,
+    f"any matrix of rank {rank}: {best.certificate.value:.0f}": best.to_dense() - elevation,
+}
+fig, axes = plt.subplots(1, 2, figsize=(9, 3.8))
+for ax, (title, image) in zip(axes, errors.items(), strict=True):
     shown = ax.imshow(image, cmap="RdBu", vmin=-150, vmax=150)
     ax.set_title(title)
     ax.set_axis_off()

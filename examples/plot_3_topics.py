@@ -19,18 +19,22 @@ weights, words, topics = python_documentation()
 result = infimum.lowrank.interpolative(weights, rank=12)
 
 print(f"{weights.shape[0]} words, {weights.shape[1]} topics")
-print("chosen:", ", ".join(topics[j] for j in result.columns))
+for j in result.columns:
+    print("   ", topics[j])
 print(result.certificate)
 
 # %%
 # The coefficients tell which chosen topic serves which other topic. The chosen ones serve themselves.
 
-shown = np.argsort(-np.abs(result.coefficients).max(axis=0), kind="stable")[:40]
-shown = shown[np.argsort(np.abs(result.coefficients[:, shown]).argmax(axis=0), kind="stable")]
-fig, ax = plt.subplots(figsize=(10, 4.4))
-image = ax.imshow(result.coefficients[:, shown], cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
+size = np.abs(result.coefficients)
+shown = np.argsort(-size.max(axis=0), kind="stable")[:40]
+shown = shown[np.argsort(size[:, shown].argmax(axis=0), kind="stable")]
+
+fig, ax = plt.subplots(figsize=(10, 5))
+coefficients = result.coefficients[:, shown]
+image = ax.imshow(coefficients, cmap="RdBu_r", vmin=-1, vmax=1, aspect="auto")
 ax.set_yticks(range(result.rank), [topics[j] for j in result.columns])
-ax.set_xticks(range(len(shown)), [topics[j] for j in shown], rotation=90, fontsize=7)
+ax.set_xticks(range(len(shown)), [topics[j] for j in shown], rotation=90, fontsize=8)
 ax.set_title("How topics are made from twelve of them")
 ax.grid(False)
 fig.colorbar(image, ax=ax, label="coefficient")
@@ -42,10 +46,11 @@ plt.show()
 
 ranks = range(1, weights.shape[1], 6)
 certificates = [infimum.lowrank.interpolative(weights, rank).certificate for rank in ranks]
-size = np.linalg.norm(weights)
+errors = np.array([c.value for c in certificates]) / np.linalg.norm(weights)
+floors = np.array([c.lower_bound for c in certificates]) / np.linalg.norm(weights)
 fig, ax = plt.subplots(figsize=(8, 3.6))
-ax.plot(ranks, [c.value / size for c in certificates], "o-", label="topics chosen by infimum")
-ax.plot(ranks, [c.lower_bound / size for c in certificates], "--", color="0.5", label="floor of every method")
+ax.plot(ranks, errors, "o-", label="topics chosen by infimum")
+ax.plot(ranks, floors, "--", color="0.5", label="floor of every method")
 ax.axvline(12, lw=1, color="C1")
 ax.set(xlabel="number of topics", ylabel="error / norm", ylim=(0, 1.02))
 ax.legend()

@@ -21,6 +21,8 @@ def convert(node, as_block):
     except (MathError, SyntaxError, ValueError, KeyError) as error:
         logger.warning("formula not understood: %s (%s)", node.astext(), error, location=node)
         return f"<code>{node.astext()}</code>"
+    # "rank X" needs the space that "rank(X)" does not
+    text = re.sub(r"(<mo>&ApplyFunction;</mo>)(?!\s*<mo[^>]*>[(\[{])", r'\1<mspace width="0.17em"></mspace>', text)
     # vertical bars of a norm are brackets: without this they are spaced like operators
     return re.sub(r"<mo([^>]*)>([‖|∣])</mo>", r'<mo\1 lspace="0" rspace="0" stretchy="false">\2</mo>', text)
 

@@ -10,6 +10,8 @@ import infimum
 from benchmarks import tables
 from infimum.problems import PROBLEMS
 
+TOP = ("infimum.Certificate", "infimum.verify", "infimum.from_json", "infimum.result.Result")  # of api/index.rst
+
 
 def problem_table():
     """Return the register as a Markdown table."""
@@ -45,6 +47,24 @@ def own_names(module):
     ]
 
 
+def all_names():
+    """Return every name that has a page."""
+    return [*TOP, *(name for module in modules() for name in names(module))]
+
+
+def distinct_file_names():
+    """Return a file name for every class: `SVD` and `svd` would share one where case does not count."""
+    return {name: f"{name}.class" for name in all_names() if name.rpartition(".")[2][:1].isupper()}
+
+
+def remove_stale(folder, keep):
+    """Delete the pages of names that are gone; autosummary itself never does."""
+    current = {keep.get(name, name) for name in all_names()}
+    for page in folder.glob("*.rst"):
+        if page.stem not in current:
+            page.unlink()
+
+
 def api_page(module):
     """Return the reference page of a module."""
     title, entries = module.__name__, "\n".join(f"    {name}" for name in names(module))
@@ -54,6 +74,8 @@ def api_page(module):
 
 def write(app, config):
     """Write the generated parts; a file is touched only when its text changes, so that builds stay incremental."""
+    config.autosummary_filename_map = distinct_file_names()
+    remove_stale(Path(app.srcdir) / "api" / "generated", keep=config.autosummary_filename_map)
     parts = {
         "_generated/problems.md": problem_table(),
         "_generated/benchmarks.md": tables.markdown(Path(app.srcdir).parent / "benchmarks" / "results"),

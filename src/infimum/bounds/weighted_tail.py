@@ -1,29 +1,19 @@
-"""Eckart-Young in a weighted norm: how well a rank-r matrix can replace W between given inputs and gradients.
+"""Eckart-Young in a weighted norm: how well a matrix of rank r can replace W when errors are weighted on both sides.
 
 For C and G symmetric, C >= 0, G > 0, every W' of rank at most r has ``tr(G (W - W') C (W - W')')`` at least the sum of
-all but the r largest eigenvalues of ``K = G^(1/2) W C W' G^(1/2)``.
+all but the r largest eigenvalues of ``H = T C T'``, where ``W = L T`` with ``L' G L = I``.
 Statement and proof: docs/theorems/weighted_tail.md.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 import scipy.linalg
 
-EPS = float(np.finfo(float).eps)
-# LAPACK's Householder QR and symmetric eigensolvers are backward stable: their results are exact for a matrix that
-# differs by less than BACKWARD * max(m, n) * eps of the norm of the given one.
-BACKWARD = 16.0
-
-
-class Whitened(NamedTuple):
-    """``K = Q H Q'`` up to rounding: no sum of eigenvalues of K is further than `allowance` from that of H."""
-
-    H: np.ndarray
-    Q: np.ndarray | None  # None for the identity
-    allowance: float
+EPS = float(np.finfo(np.float64).eps)
+# LAPACK's symmetric eigensolvers are backward stable: the eigenvalues are exact for a matrix that differs by less than
+# SOLVER * size * eps of the norm of the given one.
+SOLVER = 16.0
 
 
 def semidefinite(C: np.ndarray) -> np.ndarray:
@@ -52,44 +42,48 @@ def _has_cholesky_factor(C: np.ndarray) -> bool:
     return True
 
 
-def whitened(W: np.ndarray, C: np.ndarray, G: np.ndarray | None, root: np.ndarray | None) -> Whitened:
-    """Return K on the smaller side of W, and how far rounding may have moved its eigenvalues.
+def split(W: np.ndarray, G: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+    """Return L and T with ``W = L T`` and ``L' G L`` the identity on the range of T (G None: the identity matrix).
 
-    `G` is None for the identity, and so is `root`, the symmetric square root of G.
+    The smaller side decides the size of T, so that no root of a matrix larger than that is needed.
     """
     m, n = W.shape
-    weighted = W if root is None else root @ W
-    S, Q = (weighted, None) if m <= n else scipy.linalg.qr(weighted, mode="economic", check_finite=False)[::-1]
-    product = S @ C
-    H = product @ S.T
-    # Sums of eigenvalues move by at most the nuclear norm of the change of the matrix. Each bound below is a norm of
-    # what enters the rounding, not of K: K can be far smaller than its factors where W and C nearly cancel.
-    in_S = (0.0 if root is None else m * EPS * _norm(root) * _norm(W)) + BACKWARD * max(m, n) * EPS * _norm(S)
-    in_H = 2.0 * n * EPS * _norm(S) ** 2 * _norm(C) * min(m, n) ** 0.5
-    moved = 2.0 * in_S * (_norm(product) + n * EPS * _norm(S) * _norm(C)) + in_S**2 * _norm(C) + in_H
-    solver = BACKWARD * max(m, n) * EPS * abs(float(np.trace(H)))
-    return Whitened(H, Q, moved + solver + _root_defect(W, C, G, root))
+    if m <= n:
+        if G is None:
+            return np.eye(m), W
+        values, vectors = scipy.linalg.eigh(G, check_finite=False)
+        roots = np.sqrt(np.maximum(values, values[-1] * EPS))
+        return (vectors / roots) @ vectors.T, ((vectors * roots) @ vectors.T) @ W
+    gram = W.T @ (W if G is None else G @ W)
+    values, vectors = scipy.linalg.eigh((gram + gram.T) / 2, check_finite=False)
+    # directions of W below rounding are left out of L: W differs from L T there by no more than rounding
+    kept = values > n * EPS * max(values[-1], 0.0)
+    roots = np.sqrt(values[kept])
+    return W @ (vectors[:, kept] / roots), (vectors[:, kept] * roots).T
 
 
-def _root_defect(W: np.ndarray, C: np.ndarray, G: np.ndarray | None, root: np.ndarray | None) -> float:
-    """Bound what ``root @ root != G`` does to the eigenvalues: at most ``norm(root @ root - G) * tr(W C W')``."""
-    if G is None or root is None:
-        return 0.0
-    m, n = W.shape
-    defect = _norm(root @ root - G) + m * EPS * _norm(root) ** 2
-    energy = float(np.sum((W @ C) * W)) + 4.0 * (m + n) * EPS * _norm(W) ** 2 * _norm(C)
-    return defect * energy
+def allowance(W: np.ndarray, T: np.ndarray, C: np.ndarray, G: np.ndarray | None) -> float:
+    """How far rounding may move a sum of eigenvalues of ``T C T'``, as computed, from that of K.
+
+    K has the eigenvalues of ``C^(1/2) W' G W C^(1/2)``, so a defect ``T' T - W' G W`` counts at most its norm times
+    the trace of C. The defect is measured, whatever `split` did. All other terms are norms of what enters the rounding,
+    not of the outcome, which can be far smaller where the factors nearly cancel.
+    """
+    (m, n), p = W.shape, T.shape[0]
+    trace, weight = float(np.trace(C)), 1.0 if G is None else float(np.linalg.norm(G))
+    squares = float(np.linalg.norm(T)) ** 2
+    measured = float(np.linalg.norm(T.T @ T - W.T @ (W if G is None else G @ W)))
+    defect = 0.0 if T is W else measured + EPS * (p * squares + 2 * m * weight * float(np.linalg.norm(W)) ** 2)
+    product = 2.0 * n * EPS * squares * float(np.linalg.norm(C)) * p**0.5
+    return defect * trace + product + SOLVER * p * EPS * squares * trace
 
 
-def _norm(matrix: np.ndarray) -> float:
-    return float(np.linalg.norm(matrix))
-
-
-def tails(eigenvalues: np.ndarray, allowance: float) -> np.ndarray:
-    """Lower bounds on the error of every matrix of rank 0, 1, ..., from the eigenvalues of H (any order)."""
-    values = np.sort(np.maximum(eigenvalues, 0.0))
+def tails(eigenvalues: np.ndarray, shape: tuple[int, int], allowance: float) -> np.ndarray:
+    """Lower bounds on the error of every matrix of rank 0, 1, ..., min(m, n), from the eigenvalues of ``T C T'``."""
+    values = np.zeros(min(shape))
+    values[: eigenvalues.size] = np.sort(np.maximum(eigenvalues, 0.0))[::-1]
     rounding = allowance + 2.0 * values.size * EPS * float(values.sum())
-    return np.maximum(np.concatenate([np.cumsum(values)[::-1], [0.0]]) - rounding, 0.0)
+    return np.maximum(np.append(np.cumsum(values[::-1])[::-1], 0.0) - rounding, 0.0)
 
 
 def error(W: np.ndarray, left: np.ndarray, right: np.ndarray, C: np.ndarray, G: np.ndarray | None) -> float:
@@ -101,6 +95,6 @@ def error(W: np.ndarray, left: np.ndarray, right: np.ndarray, C: np.ndarray, G: 
     # counts in the weighted norm by at most the largest eigenvalues of C and G, which their traces exceed
     size = float(np.sum(np.linalg.norm(left, axis=0) * np.linalg.norm(right, axis=1)) + np.linalg.norm(W))
     weight = float(np.trace(C)) * (1.0 if G is None else float(np.trace(G)))
-    rounding = (left.shape[1] + 4) * EPS * size * weight**0.5
-    own = 4.0 * sum(W.shape) * EPS * float(np.sum(difference**2)) * weight
+    rounding = (left.shape[1] + 4) * EPS / 2 * size * weight**0.5
+    own = sum(W.shape) * EPS * float(np.sum(difference**2)) * weight
     return float((max(computed + own, 0.0) ** 0.5 + rounding) ** 2)

@@ -23,7 +23,7 @@ Every answer comes with a lower bound on what any admissible answer could reach 
 
 def build() -> App:
     """Return the application, with one command for every registered problem."""
-    from infimum.cli import demo, verify
+    from infimum.cli import compress, demo, verify
 
     app = App(
         name="infimum",
@@ -32,12 +32,15 @@ def build() -> App:
         help_format="plaintext",
         print_error=False,
         exit_on_error=False,
+        suppress_keyboard_interrupt=False,
         result_action="return_value",
     )
     for problem in problems.PROBLEMS:
         app.command(command_for(problem), name=problem.command, group="Problems")
-    app.command(verify.verify)
-    app.command(demo.demo)
+    for command in (compress.compress, compress.inspect):
+        app.command(command, group="Models", help_format="markdown")
+    app.command(verify.verify, group="Proof", help_format="markdown")
+    app.command(demo.demo, group="Proof", help_format="markdown")
     return app
 
 
@@ -70,7 +73,7 @@ def _with_stdout(arguments: Sequence[str]) -> list[str]:
 
 def _usage(error: CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError):
-        message = f"unexpected argument {error.unused_tokens[0]!r}"
+        message = f"unexpected argument {(error.unused_tokens or [''])[0]!r}"
     else:
         message = str(error).rstrip(".")
     command = " ".join(("infimum", *(error.command_chain or ())))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from cyclopts import Group, Parameter
 from rich.table import Table
@@ -15,7 +15,7 @@ from infimum.report import words
 from infimum.report.files import check_output
 
 if TYPE_CHECKING:
-    from infimum.compress import Plan
+    from infimum.compress import Checkpoint, Plan, Tokens
     from infimum.report.plan import Comparison
 
 FLAG = Parameter(negative="", show_default=False)
@@ -36,7 +36,7 @@ def compress(
     allocation: Annotated[Literal["global", "uniform"], Parameter(group=CHOICES)] = "global",
     form: Annotated[Literal["pivot", "factors"], Parameter(group=CHOICES)] = "pivot",
     max_tokens: Annotated[int, Parameter(group=CHOICES)] = 64,
-    projections: Annotated[int, Parameter(group=CHOICES)] = 2,
+    projections: Annotated[int, Parameter(group=CHOICES)] = 1,
     seed: Annotated[int, Parameter(group=CHOICES)] = 0,
     report: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     force: Annotated[bool, FLAG, Parameter(group=OUTPUT)] = False,
@@ -88,8 +88,11 @@ def compress(
         check_output(report.with_suffix(".json"), overwrite=force)
     with screen.progress("reading the model", quiet=quiet) as on_progress:
         from infimum import compress as room
+        from infimum.report import write
+        from infimum.report.plan import Comparison
 
         checkpoint = room.open_checkpoint(model)
+        unseen = held_out_tokens(checkpoint, held_out, max_tokens)  # before the work: the text may be missing
         start = time.perf_counter()
         moments = room.calibrate(
             checkpoint, calib, max_tokens=max_tokens, projections=projections, seed=seed, on_progress=on_progress
@@ -106,35 +109,32 @@ def compress(
         )
         seconds = time.perf_counter() - start
         plan.save(out)
-        comparisons, text = compare_saved(plan, out, held_out, max_tokens)
+        original = checkpoint.load()
+        reference = room.embeddings(original, unseen)
+        comparisons = [
+            Comparison("dense", 0.0, room.similarity(reference, original, unseen)),
+            Comparison(
+                "compressed", share_removed(plan), room.similarity(reference, room.load(out), unseen), chosen=True
+            ),
+        ]
         if report is not None:
-            from infimum.report import write
-
-            write(
-                plan, report, overwrite=force, out=out, comparisons=comparisons, held_out=text, seconds=seconds
-            )
+            details = {"out": out, "comparisons": comparisons, "held_out": unseen.source, "seconds": seconds}
+            write(plan, report, overwrite=force, **details)
     if not quiet:
-        show_plan(plan, comparisons, text)
+        show_plan(plan, comparisons, unseen.source)
         paths = [str(out), *([str(report)] if report else [])]
         screen.console().print(f"\nwritten: {', '.join(paths)}; check it with: infimum verify {out}")
     return 0
 
 
-def compare_saved(plan: Plan, out: Path, held_out: str, max_tokens: int) -> tuple[list[Comparison], str]:
-    """Load what was written, and compare it with the original on held-out text."""
+def held_out_tokens(checkpoint: Checkpoint, text: str, max_tokens: int = 64) -> Tokens:
+    """Tokens of the text on which the models are compared."""
     from transformers import AutoTokenizer
 
     from infimum import compress as room
-    from infimum.report.plan import Comparison
 
-    tokenizer = AutoTokenizer.from_pretrained(plan.checkpoint.path)
-    tokens = room.tokenize(held_out, tokenizer, max_tokens=max_tokens, held_out=True)
-    original = plan.checkpoint.load()
-    reference = room.embeddings(original, tokens)
-    return [
-        Comparison("dense", 0.0, room.similarity(reference, original, tokens)),
-        Comparison("compressed", share_removed(plan), room.similarity(reference, room.load(out), tokens), chosen=True),
-    ], tokens.source
+    tokenizer = AutoTokenizer.from_pretrained(checkpoint.path)
+    return room.tokenize(text, tokenizer, max_tokens=max_tokens, held_out=True)
 
 
 def share_removed(plan: Plan) -> float:
@@ -147,29 +147,28 @@ def show_plan(plan: Plan, comparisons: list[Comparison], held_out: str) -> None:
     from infimum.report.plan import groups, sizes
 
     console = screen.console()
-    table = Table("layers", box=None, header_style="bold", padding=(0, 1))
-    for name in ("number", "shape", "dense", "ranks", "removed", "error", "bound", "share"):
+    table = Table("layers", box=None, header_style="bold", padding=(0, 1, 0, 0))
+    for name in ("number", "dense", "ranks", "removed", "error", "bound", "share"):
         table.add_column(name, justify="right", no_wrap=True)
     for group in groups(plan.table):
         low, high = group.ranks
         ranks = "-" if group.dense == group.layers else f"{low}" if low == high else f"{low}-{high}"
-        table.add_row(
-            group.name.rpartition("*.")[2] or group.name,
-            str(group.layers),
-            f"{group.shape[0]}x{group.shape[1]}",
-            str(group.dense),
-            ranks,
-            f"{group.removed:.1%}",
-            f"{group.error:.4g}",
-            f"{group.lower_bound:.4g}",
-            f"{group.share:.1%}",
-        )
+        errors = (f"{group.error:.4g}", f"{group.lower_bound:.4g}", f"{group.share:.1%}")
+        name = group.name.rpartition("*.")[2]
+        table.add_row(name, str(group.layers), str(group.dense), ranks, f"{group.removed:.1%}", *errors)
     console.print(table)
-    rows = {"certificate": str(plan.certificate), "": words.claim(plan.certificate)}
+    certificate = plan.certificate
+    rows = {
+        "total error": words.number(certificate.value),
+        "lower bound": f"{words.number(certificate.lower_bound)} for every plan within this budget",
+        "gap": f"{certificate.gap / certificate.value:.2g} of the error" if certificate.value else "0",
+    }
     for name, count in sizes(plan).items():
         label = {"linear": "linear weights", "all": "all weights"}[name]
         rows[label] = f"{count['before']:,} to {count['after']:,} ({1 - count['after'] / count['before']:.1%} removed)"
-    rows["calibration"] = f"{plan.moments.tokens.source}, {plan.moments.tokens.count:,} tokens, seed {plan.moments.seed}"
+    rows["calibration"] = (
+        f"{plan.moments.tokens.source}, {plan.moments.tokens.count:,} tokens, seed {plan.moments.seed}"
+    )
     rows["peak memory"] = words.size(plan.peak_memory)
     console.print()
     console.print(screen.facts(rows))
@@ -183,7 +182,7 @@ def show_comparisons(comparisons: list[Comparison], held_out: str) -> None:
     """Print how near each model stays to the original on held-out text."""
     console = screen.console()
     first = comparisons[0].similarity
-    table = Table(box=None, header_style="bold", padding=(0, 1))
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("sentence embeddings against the original's")
     for name in ("removed", "mean cosine", "least cosine"):
         table.add_column(name, justify="right", no_wrap=True)
@@ -230,7 +229,7 @@ def inspect(
     return 0
 
 
-def show_tensors(checkpoint: Any, *, every: bool) -> None:
+def show_tensors(checkpoint: Checkpoint, *, every: bool) -> None:
     """Print the tensors, or the kinds of tensors, and whether each is a layer that can be compressed."""
     from infimum.report.plan import kind_of
 

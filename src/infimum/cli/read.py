@@ -53,7 +53,8 @@ def _npy(path: Path, name: str) -> np.ndarray:
 
 
 def _npz(path: Path, name: str) -> np.ndarray:
-    with np.load(path, allow_pickle=False) as archive:
+    with path.open("rb") as file:
+        archive = np.load(file, allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise FileFormatError(f"{path} holds a single array, not an archive of arrays: rename it to .npy")
         return np.asarray(archive[_choose(path, name, archive.files)])

@@ -87,6 +87,7 @@ def command_for(problem: Problem) -> Callable[..., int]:
 def _signature(problem: Problem, arguments: dict[str, Argument]) -> inspect.Signature:
     kinds = inspect.Parameter
     parameters = []
+    annotation: Any
     for name in problem.inputs:
         argument = arguments[name]
         if argument.annotation is None:
@@ -100,8 +101,14 @@ def _signature(problem: Problem, arguments: dict[str, Argument]) -> inspect.Sign
         if name in problem.inputs:
             continue
         flag = "--seed" if name == "rng" else f"--{name.replace('_', '-')}"
-        parsed = str | None if argument.annotation is None else argument.annotation
-        option = Parameter(name=flag, help=argument.help, group=OPTIONS, negative_iterable="", show_default=argument.default is not None)
+        parsed: Any = str | None if argument.annotation is None else argument.annotation
+        option = Parameter(
+            name=flag,
+            help=argument.help,
+            group=OPTIONS,
+            negative_iterable="",
+            show_default=argument.default is not None,
+        )
         parameters.append(
             kinds(name, kinds.KEYWORD_ONLY, default=argument.default, annotation=Annotated[parsed, option])
         )
@@ -114,7 +121,9 @@ def _solve(
 ) -> int:
     outputs.check()
     inputs = [_load(arguments[name], item) for name, item in zip(problem.inputs, data, strict=True)]
-    options = {name: _load(arguments[name], item) for name, item in options.items()}
+    # options that were not given are not passed on by cyclopts, and the default seed is not the solver's
+    defaults = {name: argument.default for name, argument in arguments.items() if name not in problem.inputs}
+    options = {name: _load(arguments[name], item) for name, item in {**defaults, **options}.items()}
     with screen.progress(f"solving {problem.name}", quiet=outputs.quiet) as on_progress:
         if "on_progress" in inspect.signature(problem.solve).parameters:
             options["on_progress"] = on_progress
@@ -165,12 +174,12 @@ def _holds(annotation: Any, member: Any) -> bool:
 
 
 def _readable(annotation: Any) -> Any:
-    """The part of an annotation that a command line can give; None when there is none."""
+    """Return the part of an annotation that a command line can give; None when there is none."""
     members = [member for member in _members(annotation) if member in SCALARS or _readable_container(member)]
     if not members:
         return None
     optional = (None,) if type(None) in _members(annotation) else ()
-    return Union[(*members, *optional)]  # noqa: UP007  # made at run time
+    return Union[(*members, *optional)]
 
 
 def _readable_container(member: Any) -> bool:

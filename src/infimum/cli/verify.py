@@ -1,17 +1,76 @@
-"""``infimum verify``: derive a claim again from its input."""
+"""``infimum verify``: derive every claim again from the input, and compare."""
+
 from __future__ import annotations
+
 import json
 from pathlib import Path
 from typing import Annotated
+
 from cyclopts import Parameter
+
 import infimum
 from infimum import problems
+from infimum.certificate import Certificate
 from infimum.cli import screen
 from infimum.cli.solve import arguments_of
-from infimum.errors import FileFormatError, VerificationError
+from infimum.errors import FileFormatError, OptionError, VerificationError
 
 
-def verify(target: Path, /, *inputs: str) -> int:
-    """Check a result.
+def verify(
+    target: Annotated[Path, Parameter(name="OUT")],
+    /,
+    *data: Annotated[str, Parameter(name="FILE")],
+    original: Path | None = None,
+    quiet: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+) -> int:
+    """Derive the claims of a result or of a compressed model again, and compare. No solver takes part.
+
+    infimum verify RESULT.json FILE: a result that a problem command wrote with --json, and the file that it solved.
+    infimum verify OUT: a folder that infimum compress wrote; every error and bound is recomputed from the original.
+
+    Parameters
+    ----------
+    target
+        RESULT.json, or the folder of a compressed model.
+    data
+        The input of the problem, as it was given to the solver.
+    original
+        Folder of the original model, if it is not where it was.
+    quiet
+        Nothing but the exit status and errors.
     """
+    with screen.progress("verifying", quiet=quiet) as on_progress:
+        if target.is_dir():
+            if data:
+                raise OptionError(f"{target} is a model folder and needs no FILE; --original names the original model")
+            from infimum import compress
+
+            certificate = compress.verify(target, original, on_progress=on_progress)
+        elif original is not None:
+            raise OptionError(f"--original belongs to a model folder, and {target} is none")
+        else:
+            certificate = _verify_result(target, data)
+    if not quiet:
+        console = screen.console()
+        console.print(f"{target} proves what it claims.", style="bold green")
+        console.print(screen.facts(screen.certificate_rows(certificate)))
     return 0
+
+
+def _verify_result(path: Path, data: tuple[str, ...]) -> Certificate:
+    try:
+        text = path.read_text(encoding="utf-8")
+        if "infimum_report" in json.loads(text):
+            raise FileFormatError(f"{path} is the content of a report; give the file that --json wrote")
+        result = infimum.from_json(text)
+    except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
+        raise FileFormatError(f"{path} is no result of infimum, as --json writes it ({error})") from error
+    problem = problems.problem_of(result)
+    if len(data) != len(problem.inputs):
+        raise VerificationError(
+            f"{path} is a result of {problem.name}: give its input ({', '.join(problem.inputs)}) after it, "
+            f"got {len(data)} file(s)"
+        )
+    arguments = arguments_of(problem)
+    inputs = [arguments[name].read(token) for name, token in zip(problem.inputs, data, strict=True)]
+    return infimum.verify(result, *inputs)

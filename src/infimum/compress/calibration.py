@@ -75,19 +75,31 @@ def read_text(text: Text, *, held_out: bool = False) -> tuple[list[str], str]:
     if isinstance(text, str) and text == "pydoc":
         return python_documentation(held_out), f"pydoc_data.topics, {'odd' if held_out else 'even'} topics"
     if not isinstance(text, str | Path):
-        return [str(item) for item in text], "strings given by the caller"
+        try:
+            return [_string(item) for item in text], "strings given by the caller"
+        except TypeError as error:
+            raise CalibrationError(f"calibration text must be a list of strings: {error}") from error
     path = Path(text)
     if not path.is_file():
         raise CalibrationError(
             f"calibration text must be 'pydoc', a .txt or .jsonl file or a list of strings, got {text}"
         )
-    content = path.read_text(encoding="utf-8")
+    try:
+        content = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise CalibrationError(f"{path.name} is not UTF-8 text ({error}); convert it first") from error
     if path.suffix != ".jsonl":
         return paragraphs(content), path.name
     try:
-        return [json.loads(line)["text"] for line in content.splitlines() if line.strip()], path.name
+        return [_string(json.loads(line)["text"]) for line in content.splitlines() if line.strip()], path.name
     except (json.JSONDecodeError, KeyError, TypeError) as error:
         raise CalibrationError(f'{path.name}: each line must be a JSON object with a "text" field ({error})') from error
+
+
+def _string(item: object) -> str:
+    if not isinstance(item, str):
+        raise TypeError(f"a string was expected, got {item!r}")
+    return item
 
 
 def tokenize(text: Text, tokenizer: Any, *, max_tokens: int = 64, held_out: bool = False) -> Tokens:

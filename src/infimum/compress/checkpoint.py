@@ -20,6 +20,7 @@ from infimum.errors import CheckpointError
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 FLOATS = {"F64", "F32", "F16", "BF16"}
+COMPRESSED = "infimum"  # the quantisation method that our own output names
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,12 @@ class Checkpoint:
     @cached_property
     def config(self) -> Any:
         """The model's configuration."""
-        return AutoConfig.from_pretrained(self.path)
+        try:
+            return AutoConfig.from_pretrained(self.path)
+        except (ValueError, KeyError, OSError) as error:
+            raise CheckpointError(
+                f"transformers does not know the model that config.json of {self.path.name} describes: {error}"
+            ) from error
 
     @cached_property
     def skeleton(self) -> PreTrainedModel:
@@ -114,7 +120,9 @@ class Checkpoint:
             yield name, self.read(name)
 
     def load(self) -> PreTrainedModel:
-        """Load the whole model in float32, for calibration and comparison."""
+        """Load the whole model in float32, for calibration and comparison; refuse NaN and infinity."""
+        for _ in self.blocks():  # a damaged tensor is named here; later it would only show as a useless answer
+            pass
         transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
         model: PreTrainedModel = model_class(self.config).from_pretrained(self.path, dtype=torch.float32)
         model.eval()  # type: ignore[no-untyped-call]
@@ -140,25 +148,54 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
         raise CheckpointError(f"a model folder was expected, got {path}; give the folder that holds config.json")
     if not (path / "config.json").is_file():
         raise CheckpointError(f"{path} has no config.json; give the folder of a transformers checkpoint")
-    config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    try:
+        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{path / 'config.json'} is not valid JSON ({error}); download it again") from error
     if "quantization_config" in config:
-        method = config["quantization_config"].get("quant_method", "unknown method")
-        raise CheckpointError(
-            f"{path.name} is quantised already ({method}); load it with transformers, call dequantize(), delete "
-            "config.quantization_config, save_pretrained, and compress that"
-        )
+        _refuse_quantised(path, config["quantization_config"].get("quant_method", "unknown method"))
     checkpoint = Checkpoint(path, _locate(path))
-    quantised = sorted(name for name, (kind, _) in checkpoint._headers.items() if kind.startswith("F8"))
-    quantised += [name for name in checkpoint.files if name.endswith((".qweight", ".weight_scale", ".absmax"))]
+    _check_tensors(checkpoint)
+    return checkpoint
+
+
+def _refuse_quantised(path: Path, method: str) -> None:
+    if method == COMPRESSED:
+        raise CheckpointError(
+            f"{path.name} was compressed by infimum already; open it with infimum.compress.load, or compress the "
+            "original with another budget"
+        )
+    raise CheckpointError(
+        f"{path.name} is quantised already ({method}); load it with transformers, call dequantize(), delete "
+        "config.quantization_config, save_pretrained, and compress that"
+    )
+
+
+def _check_tensors(checkpoint: Checkpoint) -> None:
+    """Refuse quantised numbers, absent or misshapen parameters, and models without linear layers."""
+    name, headers = checkpoint.path.name, checkpoint._headers
+    quantised = [tensor for tensor in headers if tensor.endswith((".qweight", ".weight_scale", ".absmax"))]
+    quantised += [layer.tensor for layer in checkpoint.layers if headers[layer.tensor][0] not in FLOATS]
     if quantised:
         raise CheckpointError(
-            f"{path.name} holds quantised tensors ({quantised[0]}, ...); dequantise it to 16- or 32-bit floats first"
+            f"{name} holds quantised tensors ({quantised[0]}, ...); dequantise it to 16- or 32-bit floats first"
         )
+    for parameter, meta in checkpoint.skeleton.named_parameters():
+        # transformers still reads the names that BERT's checkpoints had in 2018
+        old = parameter.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
+        found = next((headers[checkpoint.prefix + n] for n in (parameter, old) if checkpoint.prefix + n in headers), None)
+        if found is None:
+            raise CheckpointError(
+                f"tensor {checkpoint.prefix}{parameter} of the model is in no file of {name}, so that it would be "
+                "random; download the checkpoint again, or complete it with transformers and save_pretrained"
+            )
+        if tuple(found[1]) != tuple(meta.shape):
+            raise CheckpointError(
+                f"tensor {checkpoint.prefix}{parameter} should have shape {tuple(meta.shape)} by config.json, got "
+                f"{tuple(found[1])}; the configuration belongs to another model"
+            )
     if not checkpoint.layers:
-        raise CheckpointError(
-            f"{path.name} has no linear layer whose weights are in its files; nothing can be compressed"
-        )
-    return checkpoint
+        raise CheckpointError(f"{name} has no linear layer whose weights are in its files; nothing can be compressed")
 
 
 def file_hash(path: Path) -> str:
@@ -176,7 +213,10 @@ def model_class(config: Any) -> Any:
 def _locate(path: Path) -> dict[str, Path]:
     """Map every tensor to its file."""
     if (path / INDEX).is_file():
-        mapping: dict[str, str] = json.loads((path / INDEX).read_text(encoding="utf-8"))["weight_map"]
+        try:
+            mapping: dict[str, str] = json.loads((path / INDEX).read_text(encoding="utf-8"))["weight_map"]
+        except (ValueError, KeyError) as error:
+            raise CheckpointError(f"{INDEX} of {path.name} is damaged ({error!r}); download it again") from error
         shards = {name: path / name for name in sorted(set(mapping.values()))}
         missing = [name for name, shard in shards.items() if not shard.is_file()]
         if missing:

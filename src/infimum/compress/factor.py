@@ -51,30 +51,25 @@ class Decomposition:
 
 def spectrum(W: np.ndarray, norm: Weighting) -> np.ndarray:
     """Lower bounds on the error at rank 0, 1, ..., min(m, n)."""
-    root = None if norm.G is None else _roots(norm.G)[0]
-    H, _, allowance = weighted_tail.whitened(W, norm.C, norm.G, root)
-    return weighted_tail.tails(scipy.linalg.eigvalsh(H, check_finite=False), allowance)
+    _, T = weighted_tail.split(W, norm.G)
+    values = scipy.linalg.eigvalsh(T @ norm.C @ T.T, check_finite=False)
+    return _tails(values, W, T, norm)
 
 
 def decompose(W: np.ndarray, norm: Weighting) -> Decomposition:
-    """Best replacements of every rank in the norm `norm`: ``G^(-1/2) U U' G^(1/2) W``, U leading eigenvectors of K.
+    """Best replacements of every rank in the norm `norm`: ``W' = L U_r U_r' T``, U_r leading eigenvectors of ``T C T'``.
 
     No Cholesky factor and no inverse of C, which may be singular; G is positive definite by its damping.
     """
-    root, inverse = (None, None) if norm.G is None else _roots(norm.G)
-    H, Q, allowance = weighted_tail.whitened(W, norm.C, norm.G, root)
-    values, U = scipy.linalg.eigh(H, check_finite=False)
-    tails = weighted_tail.tails(values, allowance)
-    U = U[:, ::-1] if Q is None else Q @ U[:, ::-1]
-    right = U.T @ (W if root is None else root @ W)
-    return Decomposition(U if inverse is None else inverse @ U, right, tails)
+    L, T = weighted_tail.split(W, norm.G)
+    values, U = scipy.linalg.eigh(T @ norm.C @ T.T, check_finite=False)
+    U = U[:, ::-1]
+    return Decomposition(L @ U, U.T @ T, _tails(values, W, T, norm))
 
 
-def _roots(G: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Symmetric square root of a positive definite matrix, and its inverse."""
-    values, vectors = scipy.linalg.eigh(G, check_finite=False)
-    roots = np.sqrt(np.maximum(values, values[-1] * np.finfo(float).eps))
-    return (vectors * roots) @ vectors.T, (vectors / roots) @ vectors.T
+def _tails(eigenvalues: np.ndarray, W: np.ndarray, T: np.ndarray, norm: Weighting) -> np.ndarray:
+    allowance = weighted_tail.allowance(W, T, norm.C, norm.G)
+    return weighted_tail.tails(eigenvalues, (W.shape[0], W.shape[1]), allowance)
 
 
 def curve(tails: np.ndarray, shape: tuple[int, int], form: Form) -> Curve:

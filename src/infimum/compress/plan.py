@@ -316,7 +316,7 @@ def _solve(
     table = tuple(planned.get(name) or _dense(layer, UNREACHED) for name, layer in layers.items())
     certificate = Certificate(
         value=total,
-        lower_bound=min(dual_value(points, budget, best.multiplier), total),
+        lower_bound=dual_value(points, budget, best.multiplier),
         theorem="allocation_dual",
         rigour="rounded",
         witness={"multiplier": best.multiplier},

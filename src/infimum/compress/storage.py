@@ -17,7 +17,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, PreTrainedModel
 
-from infimum.compress.checkpoint import INDEX, WEIGHTS, file_hash, model_class
+from infimum.compress.checkpoint import COMPRESSED, INDEX, WEIGHTS, file_hash, model_class
 from infimum.compress.factor import FactorForm, PivotForm
 from infimum.compress.plan import Plan
 from infimum.errors import CheckpointError
@@ -27,9 +27,8 @@ DESCRIPTION, TEXT = "infimum.json", "calibration.safetensors"
 SCHEMA = 1
 SHARD_BYTES = 5 * 10**9
 WEIGHT_SUFFIXES = {".safetensors", ".bin", ".gguf", ".h5", ".msgpack", ".onnx", ".pt", ".pth"}
-MARK = {
-    "quant_method": "infimum"
-}  # stock loaders refuse an unknown method instead of filling layers with random numbers
+# stock loaders refuse an unknown method instead of filling the replaced layers with random numbers
+MARK = {"quant_method": COMPRESSED}
 
 
 def module_of(form: PivotForm | FactorForm, linear: torch.nn.Linear) -> PivotLinear | LowRankLinear:
@@ -59,7 +58,8 @@ def save(plan: Plan, out: Path) -> Path:
         _write_shards(_tensors(plan), partial)
         tokens = plan.moments.tokens
         save_file({"ids": torch.from_numpy(tokens.ids), "mask": torch.from_numpy(tokens.mask)}, partial / TEXT)
-        hashes = {path.name: file_hash(path) for path in sorted(partial.glob("*.safetensors"))}
+        written = sorted(path for path in partial.rglob("*") if path.is_file())
+        hashes = {path.relative_to(partial).as_posix(): file_hash(path) for path in written}
         (partial / DESCRIPTION).write_text(json.dumps(describe(plan, hashes), indent=1) + "\n", encoding="utf-8")
         partial.chmod(0o755)
         os.rename(partial, out)
@@ -106,7 +106,10 @@ def read_description(out: Path) -> dict[str, Any]:
     path = out / DESCRIPTION
     if not path.is_file():
         raise CheckpointError(f"{out} has no {DESCRIPTION}; give a folder that infimum.compress wrote")
-    description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        description: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not valid JSON ({error}); the folder is damaged") from error
     if description.get("schema") != SCHEMA:
         raise CheckpointError(f"{path} has schema {description.get('schema')}, this version reads {SCHEMA}")
     return description

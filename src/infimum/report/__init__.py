@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from infimum.report.page import write_page
 from infimum.result import Result
 
+if TYPE_CHECKING:
+    from infimum.compress import Plan
+
 __all__ = ["write"]
 
 
-def write(result: Result, path: str | Path, *, overwrite: bool = False, **details: Any) -> Path:
-    """Write the report of a result to `path` (.html), and its content as JSON beside it.
+def write(subject: Result | Plan, path: str | Path, *, overwrite: bool = False, **details: Any) -> Path:
+    """Write the report of a result or of a compression plan to `path` (.html), and its content as JSON beside it.
 
     Parameters
     ----------
-    result : Result
-        What a public solver returned.
+    subject : Result or infimum.compress.Plan
+        What a public solver returned, or what `infimum.compress.plan` returned.
     path : str or Path
         File to write; its folder exists.
     overwrite : bool
         Replace files that exist.
     **details
-        `source` (where the input came from), `answer` (the answer in one line), `seconds` (how long the solver took),
-        `verify` (the command that checks the answer); all optional.
+        All optional. Of a result: `source` (where the input came from), `answer` (the answer in one line), `seconds`
+        (how long the solver took), `verify` (the command that checks the answer). Of a plan: `out` (the folder where it
+        was saved), `comparisons` and `held_out` (rows of `infimum.report.plan.Comparison`, and the text they speak of),
+        `seconds`.
 
     Returns
     -------
@@ -38,8 +43,15 @@ def write(result: Result, path: str | Path, *, overwrite: bool = False, **detail
     MissingExtraError
         Jinja2 or matplotlib is not installed.
     """
-    from infimum.report import drawing, problem
+    from infimum.report import drawing, plan, problem
 
-    return write_page(
-        "problem", problem.content(result, **details), {"answer": drawing.svg(result.plot)}, path, overwrite=overwrite
-    )
+    if isinstance(subject, Result):
+        content = problem.content(subject, **details)
+        return write_page("problem", content, {"answer": drawing.svg(subject.plot)}, path, overwrite=overwrite)
+    content = plan.content(subject, **details)
+    rows = len({plan.kind_of(row["name"]) for row in content["layers"]})
+    pictures = {
+        "curve": drawing.svg(lambda axes: plan.draw_curve(axes, content)),
+        "layers": drawing.svg(lambda axes: plan.draw_layers(axes, content), size=(7.6, 1.1 + 0.28 * rows)),
+    }
+    return write_page("plan", content, pictures, path, overwrite=overwrite)

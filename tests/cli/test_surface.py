@@ -1,0 +1,231 @@
+"""The frozen surface: every command and option. A change here belongs in the changelog."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import infimum
+from infimum.cli import main, screen
+from infimum.cli.app import build
+
+OUTPUTS = {"--json", "--report", "--plot", "--save", "--force", "--quiet"}
+SURFACE = {
+    "compress": {"MODEL_DIR", "--out", "-o", "--remove", "--of", "--calib", "--held-out", "--objective", "--allocation"}
+    | {"--form", "--max-tokens", "--projections", "--seed", "--report", "--force", "--quiet"},
+    "demo": {"--out", "--problems-only", "--force", "--quiet"},
+    "inspect": {"MODEL_DIR", "--calib", "--tensors", "--curve", "--no-curve", "--quiet"},
+    "interpolative": {"FILE", "--rank", "--tol", "--method", "--seed"} | OUTPUTS,
+    "pinv": {"FILE", "--rtol"} | OUTPUTS,
+    "svd": {"FILE", "--rank", "--tol", "--method", "--seed"} | OUTPUTS,
+    "verify": {"OUT", "FILE", "--original", "--quiet"},
+}
+PROGRAM = [str(Path(sys.executable).parent / "infimum")]
+
+
+def surface(app):
+    """Commands and the names of their arguments."""
+    return {
+        name: {
+            label
+            for argument in app[name].assemble_argument_collection(parse_docstring=True)
+            if argument.show and argument.parse
+            for label in argument.names
+        }
+        for name in app
+        if not name.startswith("-")
+    }
+
+
+def test_commands_and_options():
+    found = surface(build())
+    assert {name: found.get(name) for name in SURFACE} == SURFACE
+    registered = {problem.command for problem in infimum.problems.PROBLEMS}
+    assert found.keys() == SURFACE.keys() | registered
+
+
+@pytest.mark.parametrize("command", SURFACE)
+def test_help(run, command):
+    outcome = run(command, "--help")
+    assert outcome.status == 0
+    assert outcome.err == ""
+    for name in SURFACE[command]:
+        assert name in outcome.out
+
+
+def test_help_without_arguments(run):
+    outcome = run()
+    assert outcome.status == 0
+    for command in SURFACE:
+        assert f" {command} " in outcome.out
+
+
+def test_version(run):
+    assert run("--version").out.strip() == infimum.__version__
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["svf"], 'Did you mean "svd"'),
+        (["svd"], "FILE requires an argument"),
+        (["svd", "m.npy", "--rank"], "--rank requires an argument"),
+        (["svd", "m.npy", "--rank", "two"], 'unable to convert "two" into int'),
+        (["svd", "m.npy", "--rnak", "2"], "Did you mean --rank"),
+        (["svd", "m.npy", "more.npy", "--rank", "2"], "unexpected argument 'more.npy'"),
+        (["svd", "m.npy", "--method", "best"], '"auto", "exact", "randomized"'),
+        (["compress", "model"], "--out requires an argument"),
+        (["compress", "model", "-o", "out", "--of", "some"], '"linear", "all"'),
+        (["verify"], "OUT requires an argument"),
+        (["demo", "now"], "unexpected argument 'now'"),
+    ],
+)
+def test_wrong_usage(run, arguments, message):
+    outcome = run(*arguments)
+    assert outcome.status == 2
+    assert outcome.out == ""
+    assert message in outcome.err
+    assert outcome.err.startswith("error: ")
+    assert outcome.err.count("\n") == 1
+    assert "--help" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["svd", "nowhere.npy", "--rank", "2"], "nowhere.npy: No such file"),
+        (["svd", "{file}"], "give either rank or tol"),
+        (["svd", "{file}", "--rank", "99"], "from 1 to 5"),
+        (["svd", "{file}::w", "--rank", "2"], "without a name"),
+        (["pinv", "{file}", "--rtol", "7"], "rtol must be"),
+        (["svd", "{file}", "--rank", "2", "--json", "r.txt"], ".json"),
+        (["svd", "{file}", "--rank", "2", "--report", "r.pdf"], ".html"),
+        (["svd", "{file}", "--rank", "2", "--plot", "nowhere/r.png"], "no folder"),
+        (["svd", "{file}", "--rank", "2", "--save", "r.npy"], ".npz or .safetensors"),
+        (["compress", "{file}", "-o", "out"], "a model folder was expected"),
+        (["inspect", "nowhere"], "a model folder was expected"),
+        (["verify", "nowhere.json"], "nowhere.json: No such file"),
+        (["verify", "{file}", "--original", "."], "--original belongs to a model folder"),
+        (["verify", ".", "{file}"], "needs no FILE"),
+    ],
+)
+def test_wrong_input(run, file, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    outcome = run(*(argument.format(file=file) for argument in arguments))
+    assert outcome.status == 1
+    assert message in outcome.err
+    assert outcome.err.startswith("error: ")
+    assert outcome.err.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["m.npy"]
+
+
+def test_json_never_overwrites_the_input(run, file):
+    before = file.read_bytes()
+    outcome = run("svd", "--json", file, "--rank", 2)  # FILE is taken for the output
+    assert outcome.status == 2
+    assert "FILE requires an argument" in outcome.err
+    assert run("svd", "--json", file, file, "--rank", 2).status == 1
+    assert file.read_bytes() == before
+
+
+def test_verify_refuses_other_json(run, file, tmp_path):
+    assert run("svd", file, "--rank", 2, "--report", tmp_path / "r.html", "--json", tmp_path / "s.json").status == 0
+    assert "--json wrote" in run("verify", tmp_path / "r.json", file).err
+    assert "give its input (M)" in run("verify", tmp_path / "s.json").err
+    text = (tmp_path / "s.json").read_text()
+    for broken in (text[:-9], "[1, 2]", '{"problem": "lowrank.svd"}', '{"problem": "none"}'):
+        (tmp_path / "broken.json").write_text(broken)
+        outcome = run("verify", tmp_path / "broken.json", file)
+        assert outcome.status == 1, broken
+        assert outcome.err.count("\n") == 1
+
+
+def test_files_are_replaced_only_by_force(run, file, tmp_path):
+    path = tmp_path / "r.json"
+    arguments = ["svd", file, "--rank", 2, "--json", path, "--quiet"]
+    assert run(*arguments).status == 0
+    before = path.read_text()
+    path.write_text("mine")
+    outcome = run(*arguments)
+    assert outcome.status == 1
+    assert "exists" in outcome.err
+    assert path.read_text() == "mine"
+    assert run(*arguments, "--force").status == 0
+    assert path.read_text() == before
+
+
+def test_warnings_are_one_line(run, file, monkeypatch):
+    import warnings
+
+    def warn(*_, **__):
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            warnings.warn("something to\nknow", UserWarning, stacklevel=1)
+        raise infimum.errors.RangeError("too large")
+
+    monkeypatch.setattr(infimum.cli.solve, "read_array", warn)
+    assert run("svd", file, "--rank", 2).err == "warning: something to know\nerror: too large\n"
+
+
+def test_interrupt(run, file, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(infimum.cli.solve, "read_array", stop)
+    assert run("svd", file, "--rank", 2) == (130, "", "error: interrupted; nothing was written\n")
+
+
+def test_progress_only_for_people(capsys, monkeypatch):
+    with screen.progress("working") as on_progress:
+        on_progress("calibrating", 1, 2)
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    with screen.progress("working", quiet=True) as on_progress:
+        on_progress("calibrating", 1, 2)
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setenv("TERM", "xterm")
+    with screen.progress("working") as on_progress:
+        on_progress("calibrating", 1, 2)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "calibrating" in err
+    assert "1/2" in err
+
+
+def test_missing_extra(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cyclopts", None)
+    assert main(["--version"]) == 1
+    assert 'pip install "infimum[cli]"' in capsys.readouterr().err
+
+
+# ------------------------------------------------------------------ the installed program
+
+
+def test_installed_program(file, tmp_path):
+    done = subprocess.run([*PROGRAM, "svd", file, "--rank", "2", "--json"], capture_output=True, text=True, check=True)
+    (tmp_path / "r.json").write_text(done.stdout)
+    assert done.stderr == ""
+    subprocess.run([*PROGRAM, "verify", tmp_path / "r.json", file], capture_output=True, check=True)
+    failed = subprocess.run([*PROGRAM, "svd", "nowhere.npy"], capture_output=True, text=True, check=False)
+    assert (failed.returncode, failed.stdout) == (1, "")
+    assert "Traceback" not in failed.stderr
+
+
+def test_help_is_light():
+    code = (
+        "import sys, infimum; light = {'torch', 'matplotlib', 'rich', 'cyclopts', 'jinja2'} & sys.modules.keys()\n"
+        "assert not light, light\n"
+        "from infimum.cli import main; main(['compress', '--help'])\n"
+        "heavy = {'torch', 'matplotlib', 'transformers', 'jinja2'} & sys.modules.keys(); assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_closed_pipe(file):
+    with subprocess.Popen(
+        [*PROGRAM, "svd", file, "--rank", "2", "--json"], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        process.stdout.close()
+        assert b"Traceback" not in process.stderr.read()
