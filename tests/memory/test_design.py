@@ -56,7 +56,9 @@ def test_best_ratio_under_a_warm_up():
 def test_a_share_that_cannot_be_reached(objective):
     options = {"max_lr": 1e-3, "weight_decay": 1.0, "objective": objective}
     everything = (1 - 1e-3) ** 400
-    with pytest.raises(InfeasibleError, match=r"binding: max_lr.*nearest feasible wish is max_initial_share=0\.670") as e:
+    with pytest.raises(
+        InfeasibleError, match=r"binding: max_lr.*nearest feasible wish is max_initial_share=0\.670"
+    ) as e:
         memory.design("uniform", 400, max_initial_share=0.5, **options)
     nearest = float(str(e.value).split("nearest feasible wish is max_initial_share=")[1].split(";")[0])
     assert nearest == pytest.approx(everything, rel=1e-5)

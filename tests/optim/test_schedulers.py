@@ -1,4 +1,4 @@
-"""MemoryLR as PyTorch's own schedulers are tested, and what they do not do: weight decay, and a bit-identical resume."""
+"""MemoryLR as PyTorch's own schedulers are tested, and beyond: weight decay, and a bit-identical resume."""
 
 import copy
 import io
@@ -186,7 +186,8 @@ def test_streaming_is_the_exact_rule():
         scheduler = optim.StreamingMemoryLR(optimizer, max_lr=0.05, weight_decay=law)
         seen = []
         for wish in wanted[1:]:
-            seen.append([(group["lr"], group["weight_decay"]) for group in optimizer.param_groups][0])
+            group = optimizer.param_groups[0]
+            seen.append((group["lr"], group["weight_decay"]))
             optimizer.step()
             scheduler.step(wish)
         lr, decay = np.array(seen).T

@@ -53,15 +53,19 @@ class FixedDecay:
     spacing: ClassVar[float] = SPACING
 
     def decay(self, lr: np.ndarray) -> np.ndarray:
-        return self.rates * lr
+        """Return the fraction lost at each step."""
+        return np.asarray(self.rates * lr)
 
     def free(self, filled: np.longdouble, weights: np.ndarray, start: int) -> np.ndarray:
+        """Return D after each step."""
         return np.asarray(filled + np.cumsum(self.rates[start : start + weights.size] * weights))
 
     def before(self, filled: np.longdouble, weight: np.longdouble, step: int) -> np.longdouble:
+        """Return D before a step."""
         return WIDE(filled - self.rates[step] * weight)
 
     def enough(self, needed: np.ndarray, weights: np.ndarray, start: int) -> np.longdouble:
+        """Return the smallest sufficient D."""
         gains = self.rates[start : start + weights.size] * weights
         return WIDE((needed - np.cumsum(gains) + gains).max())
 
@@ -74,17 +78,21 @@ class ProportionalDecay:
     spacing: ClassVar[float] = float(np.finfo(float).eps)  # the recursion runs in Python's floats
 
     def decay(self, lr: np.ndarray) -> np.ndarray:
+        """Return the fraction lost at each step."""
         return self.rate * np.asarray(lr, dtype=WIDE) ** 2
 
     def free(self, filled: np.longdouble, weights: np.ndarray, start: int) -> np.ndarray:
+        """Return D after each step."""
         squares = (4.0 * self.rate * weights**2).astype(float).tolist()
         steps = accumulate(squares, lambda D, square: (D + math.sqrt(D * D + square)) / 2.0, initial=float(filled))
         return np.fromiter(steps, dtype=WIDE, count=weights.size + 1)[1:]
 
     def before(self, filled: np.longdouble, weight: np.longdouble, step: int) -> np.longdouble:
+        """Return D before a step."""
         return WIDE(filled - self.rate * weight * weight / filled) if filled > 0.0 else filled
 
     def enough(self, needed: np.ndarray, weights: np.ndarray, start: int) -> np.longdouble:
+        """Return the smallest sufficient D."""
         filled = 0.0
         squares = (self.rate * weights**2).astype(float)
         for need, square in zip(needed[::-1].astype(float).tolist(), squares[::-1].tolist(), strict=True):
@@ -94,29 +102,33 @@ class ProportionalDecay:
 
 @dataclass(frozen=True)
 class NormKeepingDecay:
-    """Decay that keeps the length `radius` under orthogonal unit updates: ``D_j**2 = D_{j-1}**2 + (y_j / radius)**2``."""
+    """Decay that keeps a length under orthogonal unit updates: ``D_j**2 = D_{j-1}**2 + (y_j / radius)**2``."""
 
     radius: float
     spacing: ClassVar[float] = SPACING
 
     def decay(self, lr: np.ndarray) -> np.ndarray:
+        """Return the fraction lost at each step."""
         square = (np.asarray(lr, dtype=WIDE) / self.radius) ** 2
         return np.asarray(square / (1.0 + np.sqrt(1.0 - square)))
 
     def free(self, filled: np.longdouble, weights: np.ndarray, start: int) -> np.ndarray:
+        """Return D after each step."""
         return np.asarray(np.sqrt(filled * filled + np.cumsum((weights / self.radius) ** 2)))
 
     def before(self, filled: np.longdouble, weight: np.longdouble, step: int) -> np.longdouble:
+        """Return D before a step."""
         square = filled * filled - (weight / self.radius) ** 2
         return WIDE(np.sqrt(square)) if square > 0.0 else WIDE(square)
 
     def enough(self, needed: np.ndarray, weights: np.ndarray, start: int) -> np.longdouble:
+        """Return the smallest sufficient D."""
         gains = (weights / self.radius) ** 2
         return WIDE(np.sqrt((needed**2 - np.cumsum(gains) + gains).max()))
 
 
 class Filling(NamedTuple):
-    """The largest weights y <= p under the caps: `weights` (T,), `filled` D_0..D_T, and which steps are at their cap."""
+    """The largest weights y <= p under the caps, the memory D_0..D_T filled, and which steps are at their cap."""
 
     weights: np.ndarray
     filled: np.ndarray

@@ -1,8 +1,8 @@
 """Profile dual: a lower bound on the total variation between a memory profile and its target, by linear duality.
 
-For every u >= 0 and schedule within the caps whose initial share is at most rho, ``TV >= m + sum_j q_j min(g_j - m, 1)``
-with ``g_j = u_j - rates_j (sum_{i>=j} caps_i u_i + rho v)``, ``v = sum_i caps_i u_i / (1 - rho)``, ``m = min_j g_j`` and
-q the target scaled to sum 1. Statement and proof: docs/theorems/profile_dual.md.
+For every u >= 0, a schedule within the caps whose initial share is at most rho has
+``TV >= m + sum_j q_j min(g_j - m, 1)``, where ``g_j = u_j - rates_j (sum_{i>=j} caps_i u_i + rho v)``,
+``v = sum_i caps_i u_i / (1 - rho)``, ``m = min_j g_j`` and q is the target scaled to sum 1. Statement and proof: docs/theorems/profile_dual.md.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def _row(width: int, entries: dict[int, Fraction]) -> list[Fraction]:
 
 
 def minimum(cost: list[Fraction], at_most: list[Row], equal: list[Row]) -> Fraction:
-    """Minimise ``cost @ x`` over x >= 0 with ``row @ x <= limit`` and ``row @ x == limit``: the two-phase simplex method.
+    """Minimise ``cost @ x`` over x >= 0 with ``row @ x <= limit`` or ``== limit``: the two-phase simplex method.
 
     Bland's rule, exact arithmetic. Raises `ArithmeticError` if there is no such x.
     """

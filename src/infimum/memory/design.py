@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from infimum._arguments import axes, one_of
-from infimum._arrays import Array, namespace, to_numpy
+from infimum._arrays import Array, to_numpy
 from infimum.bounds import capped_filling, profile_dual, unrolling
 from infimum.bounds.capped_filling import FixedDecay
 from infimum.certificate import Certificate
@@ -19,8 +19,6 @@ from infimum.memory import program
 from infimum.memory.filling import above, exact_after, with_share
 from infimum.memory.limits import (
     Limits,
-    MatchRMS,
-    Proportional,
     caps_of,
     host,
     law_of,

@@ -72,7 +72,7 @@ def _multipliers(limits: Limits, law: FixedDecay, push: np.ndarray) -> np.ndarra
 
 
 def _edges(capped: np.ndarray) -> np.ndarray:
-    """Ends of the blocks: evenly spread, and where the filling changes between target and cap."""
+    """Return the ends of the blocks: evenly spread, and where the filling changes between target and cap."""
     changes = np.flatnonzero(capped[1:] != capped[:-1]) + 1
     even = np.linspace(0, capped.size, min(BLOCKS, capped.size) + 1).astype(int)
     return np.unique(np.concatenate([even, changes[:BLOCKS]]))
@@ -99,9 +99,7 @@ def _solve(limits: Limits, law: FixedDecay, share: float, filling: Filling) -> S
     return Solution(np.repeat(np.maximum(z, 0.0), counts).astype(WIDE), push)
 
 
-def _highs(
-    mass: np.ndarray, gain: np.ndarray, need: np.ndarray, share: float
-) -> tuple[np.ndarray, np.ndarray, float]:
+def _highs(mass: np.ndarray, gain: np.ndarray, need: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray, float]:
     """Minimise the mass that is missing; returns the units, the multipliers of the caps and that of the share.
 
     Variables: units z, missing parts d >= 1 - z, filled D_1..D_B, and D_0, the weight of the initialisation.

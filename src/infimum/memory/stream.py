@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from infimum.bounds.capped_filling import DecayLaw
 from infimum.bounds.unrolling import WIDE
 from infimum.errors import OptionError
 from infimum.memory.limits import MatchRMS, Proportional, law_of, limits_of, positive
@@ -32,10 +33,11 @@ class Stream:
     def __init__(self, max_lr: float, weight_decay: float | Proportional | MatchRMS, warmup: int = 0) -> None:
         if isinstance(warmup, bool) or not isinstance(warmup, numbers.Integral) or warmup < 0:
             raise OptionError(f"warmup must be a whole number of at least 0, got {warmup!r}")
-        self.max_lr, self.warmup = positive(max_lr, "max_lr"), int(warmup)
+        self.max_lr: float = positive(max_lr, "max_lr")
+        self.warmup: int = int(warmup)
         one, cap = np.ones(1), np.array([self.max_lr])
         name, rate, rates = law_of(weight_decay, cap, one)
-        self._law = limits_of(one, cap, rates, name, rate).law
+        self._law: DecayLaw = limits_of(one, cap, rates, name, rate).law
 
     @property
     def start(self) -> float:

@@ -100,7 +100,7 @@ def per_sample(batch_ids: Any, wanted: Any = None) -> np.ndarray:
     quality = np.ones(visits.size) if wanted is None else to_numpy(as_target(wanted, None)).astype(float)
     if quality.size < visits.size:
         raise ShapeError(f"wanted must have an entry for each of {visits.size} samples, got {quality.size}")
-    return quality[ids] / visits[ids]
+    return np.asarray(quality[ids] / visits[ids])
 
 
 def as_batch_ids(batch_ids: Any) -> np.ndarray:

@@ -111,7 +111,9 @@ class MemoryReport:
             values = host(values)
             ax.plot(steps, (values / values.mean()).astype(float), style, label=label)
         title = f"{self.effective_batches / self.steps:.0%} of the batches in effect, initialisation keeps "
-        ax.set(xlabel="step", ylabel="relative to the mean", title=title + f"{self.initial_share:.2%}", ylim=(0.0, None))
+        ax.set(
+            xlabel="step", ylabel="relative to the mean", title=title + f"{self.initial_share:.2%}", ylim=(0.0, None)
+        )
         ax.legend()
         return ax
 
@@ -254,7 +256,7 @@ def _rms(lr: np.ndarray, decay: np.ndarray, initial_rms: float | None, update_rm
     keep = ((1.0 - decay) ** 2).astype(float).tolist()
     gain = ((lr * positive(update_rms, "update_rms")) ** 2).astype(float).tolist()
     squares = accumulate(zip(keep, gain, strict=True), lambda square, step: step[0] * square + step[1], initial=first)
-    return np.sqrt(np.fromiter(squares, dtype=float, count=lr.size + 1))
+    return np.asarray(np.sqrt(np.fromiter(squares, dtype=float, count=lr.size + 1)))
 
 
 def _warnings(decay: np.ndarray) -> tuple[str, ...]:
@@ -270,10 +272,7 @@ def _warnings(decay: np.ndarray) -> tuple[str, ...]:
         lost = int(np.sum((decay > 0.0) & (decay < threshold)))
         if lost:
             found.append(
-                f"at {lost} of {decay.size} steps lr * weight_decay is below {threshold:.3g}: parameters kept in {dtype} "
-                "do not decay there at all, since the change is rounded away; keep a float32 copy of them"
-                if dtype != "float32"
-                else f"at {lost} of {decay.size} steps lr * weight_decay is below {threshold:.3g}: even float32 "
-                "parameters do not decay there"
+                f"at {lost} of {decay.size} steps lr * weight_decay is below {threshold:.3g}: parameters kept in "
+                f"{dtype} do not decay there at all, the change is rounded away; keep them in a wider type"
             )
     return tuple(found)

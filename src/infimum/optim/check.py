@@ -27,7 +27,7 @@ class IdentityCheck:
     Attributes
     ----------
     decay_error : float
-        Two runs that differ only in where they start must stay apart by exactly the product of ``1 - lr * weight_decay``.
+        Two runs that differ only in where they start must stay apart by the product of all ``1 - lr * weight_decay``.
     update_error : float
         The update before the learning rate must not depend on where a run starts nor on the learning rate.
     steps : int
