@@ -27,5 +27,5 @@ def dual_value(curves: Sequence[Curve], budget: float, multiplier: float) -> flo
     """
     terms = [float(np.min(curve.errors + multiplier * curve.costs)) for curve in curves]
     paid = multiplier * budget
-    rounding = 4.0 * (len(terms) + 4) * np.finfo(float).eps * (sum(map(abs, terms)) + abs(paid))
+    rounding = 4.0 * (len(terms) + 4) * float(np.finfo(float).eps) * (sum(map(abs, terms)) + abs(paid))
     return max(sum(terms) - paid - rounding, 0.0)

@@ -19,8 +19,8 @@ from transformers import logging as transformers_logging
 from infimum.errors import CheckpointError
 
 WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
+DESCRIPTION = "infimum.json"  # what our own output has beside them
 FLOATS = {"F64", "F32", "F16", "BF16"}
-COMPRESSED = "infimum"  # the quantisation method that our own output names
 
 
 @dataclass(frozen=True)
@@ -152,23 +152,20 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))
     except ValueError as error:
         raise CheckpointError(f"{path / 'config.json'} is not valid JSON ({error}); download it again") from error
-    if "quantization_config" in config:
-        _refuse_quantised(path, config["quantization_config"].get("quant_method", "unknown method"))
-    checkpoint = Checkpoint(path, _locate(path))
-    _check_tensors(checkpoint)
-    return checkpoint
-
-
-def _refuse_quantised(path: Path, method: str) -> None:
-    if method == COMPRESSED:
+    if (path / DESCRIPTION).is_file():
         raise CheckpointError(
             f"{path.name} was compressed by infimum already; open it with infimum.compress.load, or compress the "
             "original with another budget"
         )
-    raise CheckpointError(
-        f"{path.name} is quantised already ({method}); load it with transformers, call dequantize(), delete "
-        "config.quantization_config, save_pretrained, and compress that"
-    )
+    if "quantization_config" in config:
+        method = config["quantization_config"].get("quant_method", "unknown method")
+        raise CheckpointError(
+            f"{path.name} is quantised already ({method}); load it with transformers, call dequantize(), delete "
+            "config.quantization_config, save_pretrained, and compress that"
+        )
+    checkpoint = Checkpoint(path, _locate(path))
+    _check_tensors(checkpoint)
+    return checkpoint
 
 
 def _check_tensors(checkpoint: Checkpoint) -> None:
@@ -183,16 +180,16 @@ def _check_tensors(checkpoint: Checkpoint) -> None:
     for parameter, meta in checkpoint.skeleton.named_parameters():
         # transformers still reads the names that BERT's checkpoints had in 2018
         old = parameter.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
-        found = next((headers[checkpoint.prefix + n] for n in (parameter, old) if checkpoint.prefix + n in headers), None)
-        if found is None:
+        _, shape = headers.get(checkpoint.prefix + parameter) or headers.get(checkpoint.prefix + old) or ("", None)
+        if shape is None:
             raise CheckpointError(
                 f"tensor {checkpoint.prefix}{parameter} of the model is in no file of {name}, so that it would be "
                 "random; download the checkpoint again, or complete it with transformers and save_pretrained"
             )
-        if tuple(found[1]) != tuple(meta.shape):
+        if tuple(shape) != tuple(meta.shape):
             raise CheckpointError(
                 f"tensor {checkpoint.prefix}{parameter} should have shape {tuple(meta.shape)} by config.json, got "
-                f"{tuple(found[1])}; the configuration belongs to another model"
+                f"{tuple(shape)}; the configuration belongs to another model"
             )
     if not checkpoint.layers:
         raise CheckpointError(f"{name} has no linear layer whose weights are in its files; nothing can be compressed")

@@ -57,14 +57,18 @@ def spectrum(W: np.ndarray, norm: Weighting) -> np.ndarray:
 
 
 def decompose(W: np.ndarray, norm: Weighting) -> Decomposition:
-    """Best replacements of every rank in the norm `norm`: ``W' = L U_r U_r' T``, U_r leading eigenvectors of ``T C T'``.
+    """Best replacements of every rank in the norm `norm`.
 
+    With ``W = L T`` as in `weighted_tail.split`: ``L U_r U_r' T``, U_r the leading eigenvectors of ``T C T'``.
     No Cholesky factor and no inverse of C, which may be singular; G is positive definite by its damping.
     """
     L, T = weighted_tail.split(W, norm.G)
     values, U = scipy.linalg.eigh(T @ norm.C @ T.T, check_finite=False)
     U = U[:, ::-1]
-    return Decomposition(L @ U, U.T @ T, _tails(values, W, T, norm))
+    # where W has not full rank, T has fewer rows than W: ranks beyond add nothing
+    missing = min(W.shape) - T.shape[0]
+    left, right = np.pad(L @ U, ((0, 0), (0, missing))), np.pad(U.T @ T, ((0, missing), (0, 0)))
+    return Decomposition(left, right, _tails(values, W, T, norm))
 
 
 def _tails(eigenvalues: np.ndarray, W: np.ndarray, T: np.ndarray, norm: Weighting) -> np.ndarray:
@@ -138,8 +142,13 @@ def to_form(decomposition: Decomposition, rank: int, form: Form) -> PivotForm | 
         return FactorForm(torch.from_numpy(left * balance), torch.from_numpy(right / balance[:, None]))
     # pivoted QR of the transposed left factor: rows that span it well, so that the coefficients stay small
     _, triangle, pivots = scipy.linalg.qr(left.T, mode="economic", pivoting=True, check_finite=False)
-    coefficients = scipy.linalg.solve_triangular(triangle[:, :rank], triangle[:, rank:], check_finite=False).T
+    diagonal = np.abs(np.diag(triangle))
+    full = int(np.count_nonzero(diagonal > np.finfo(float).eps * diagonal[0]))
+    coefficients = np.zeros((left.shape[0] - rank, rank))
+    coefficients[:, :full] = scipy.linalg.solve_triangular(
+        triangle[:full, :full], triangle[:full, rank:], check_finite=False
+    ).T
     order = np.empty(left.shape[0], dtype=np.int32)
     order[pivots] = np.arange(left.shape[0])
     rows = left[pivots[:rank]] @ right
-    return PivotForm(torch.from_numpy(rows), torch.from_numpy(coefficients.copy()), torch.from_numpy(order))
+    return PivotForm(torch.from_numpy(rows), torch.from_numpy(coefficients), torch.from_numpy(order))

@@ -32,7 +32,7 @@ from infimum.compress.factor import (
     weighting,
 )
 from infimum.compress.moments import Moments, Progress, collect
-from infimum.errors import BudgetError, OptionError
+from infimum.errors import BudgetError, CalibrationError, OptionError
 
 Of: TypeAlias = Literal["linear", "all"]
 AllocationRule: TypeAlias = Literal["global", "uniform"]
@@ -274,6 +274,7 @@ def plan(
     checkpoint = model if isinstance(model, Checkpoint) else open_checkpoint(model)
     if moments is None:
         moments = calibrate(checkpoint, calib, seed=seed, on_progress=on_progress)
+    _check_moments(checkpoint, moments)
     curves = {}
     reached = [layer for layer in checkpoint.layers if layer.name in moments.layers]
     for index, layer in enumerate(reached):
@@ -285,8 +286,24 @@ def plan(
     return _solve(checkpoint, moments, settings, curves, on_progress)
 
 
+def _check_moments(checkpoint: Checkpoint, moments: Moments) -> None:
+    shapes = {layer.name: layer.shape for layer in checkpoint.layers}
+    got = {name: (len(found.left), len(found.right)) for name, found in moments.layers.items()}
+    if not got or any(shapes.get(name) != shape for name, shape in got.items()):
+        raise CalibrationError(
+            f"moments of the linear layers of {checkpoint.path.name} were expected, got those of "
+            f"{len(got)} layers that are not its own; calibrate this checkpoint"
+        )
+
+
 def _numbers(checkpoint: Checkpoint, of: Of) -> int:
     return sum(layer.size for layer in checkpoint.layers) if of == "linear" else sum(checkpoint.sizes.values())
+
+
+def budget_of(checkpoint: Checkpoint, settings: Settings, moments: Moments) -> int:
+    """Numbers that the layers which the output depends on may store."""
+    reached = sum(layer.size for layer in checkpoint.layers if layer.name in moments.layers)
+    return reached - round(settings.remove * _numbers(checkpoint, settings.of))
 
 
 def _solve(
@@ -298,7 +315,7 @@ def _solve(
 ) -> Plan:
     """Share the budget, build every layer at its rank, and measure it as stored."""
     layers = {layer.name: layer for layer in checkpoint.layers}
-    budget = sum(layers[name].size for name in curves) - round(settings.remove * _numbers(checkpoint, settings.of))
+    budget = budget_of(checkpoint, settings, moments)
     points = list(curves.values())
     best = allocate(points, budget)
     choices = best.choices if settings.allocation == "global" else uniform(points, budget)
@@ -313,7 +330,7 @@ def _solve(
     total = sum(row.error for row in rows)
     rows = [dataclasses.replace(row, share=row.error / total if total else 0.0) for row in rows]
     planned = {row.name: row for row in rows}
-    table = tuple(planned.get(name) or _dense(layer, UNREACHED) for name, layer in layers.items())
+    table = tuple(planned.get(name) or dense_row(layer, UNREACHED) for name, layer in layers.items())
     certificate = Certificate(
         value=total,
         lower_bound=dual_value(points, budget, best.multiplier),
@@ -333,7 +350,7 @@ def _build(
 ) -> tuple[LayerPlan, PivotForm | FactorForm | None]:
     """Replace one layer by its best matrix at the chosen point, rounded to the checkpoint's dtype and measured."""
     if choice == len(points.costs) - 1:
-        return _dense(layer), None
+        return dense_row(layer), None
     weight = checkpoint.read(layer.tensor)
     W = weight.double().numpy()
     norm = weighting(settings.objective, moments.layers[layer.name], settings.damping)
@@ -347,7 +364,8 @@ def _build(
     ), stored
 
 
-def _dense(layer: Layer, note: str = "") -> LayerPlan:
+def dense_row(layer: Layer, note: str = "") -> LayerPlan:
+    """Return the row of a layer that stays as it is."""
     size, rank = layer.size, min(layer.shape)
     return LayerPlan(layer.name, layer.tensor, layer.shape, "dense", rank, size, size, 0.0, 0.0, 0.0, note)
 

@@ -17,18 +17,16 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, PreTrainedModel
 
-from infimum.compress.checkpoint import COMPRESSED, INDEX, WEIGHTS, file_hash, model_class
+from infimum.compress.checkpoint import DESCRIPTION, INDEX, WEIGHTS, file_hash, model_class
 from infimum.compress.factor import FactorForm, PivotForm
 from infimum.compress.plan import Plan
 from infimum.errors import CheckpointError
 from infimum.nn import LowRankLinear, PivotLinear
 
-DESCRIPTION, TEXT = "infimum.json", "calibration.safetensors"
+TEXT = "calibration.safetensors"
 SCHEMA = 1
 SHARD_BYTES = 5 * 10**9
 WEIGHT_SUFFIXES = {".safetensors", ".bin", ".gguf", ".h5", ".msgpack", ".onnx", ".pt", ".pth"}
-# stock loaders refuse an unknown method instead of filling the replaced layers with random numbers
-MARK = {"quant_method": COMPRESSED}
 
 
 def module_of(form: PivotForm | FactorForm, linear: torch.nn.Linear) -> PivotLinear | LowRankLinear:
@@ -145,7 +143,6 @@ def load(out: str | Path) -> PreTrainedModel:
     out = Path(out)
     description, tensors = read_description(out), read_tensors(out)
     config = AutoConfig.from_pretrained(out)
-    del config.quantization_config
     model: PreTrainedModel = model_class(config).from_config(config)
     prefix = ""
     for row in description["layers"]:
@@ -154,6 +151,7 @@ def load(out: str | Path) -> PreTrainedModel:
             parent, _, child = row["name"].rpartition(".")
             owner = model.get_submodule(parent)
             setattr(owner, child, module_of(stored_form(row, tensors), getattr(owner, child)))
+            tensors.pop(row["tensor"], None)
     state = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
     missing = model.load_state_dict(state, strict=False, assign=True).missing_keys
     model.tie_weights()
@@ -170,6 +168,8 @@ def _tensors(plan: Plan) -> Iterator[tuple[str, torch.Tensor]]:
         if name not in replaced:
             yield name, tensor
             continue
+        # Stock loaders fill an absent weight with random numbers and only warn; at one of another shape they stop.
+        yield name, tensor.new_empty(0)
         for part, value in plan.forms[replaced[name]].tensors().items():
             yield name.removesuffix("weight") + part, value.contiguous()
 
@@ -203,11 +203,9 @@ def _write_shards(tensors: Iterator[tuple[str, torch.Tensor]], folder: Path) -> 
 def _copy_companions(source: Path, target: Path) -> None:
     """Copy tokenizer, configuration and the like: every file that holds no weights."""
     for path in source.iterdir():
-        if path.suffix in WEIGHT_SUFFIXES or path.name in (INDEX, "config.json") or path.name.startswith("."):
+        if path.suffix in WEIGHT_SUFFIXES or path.name == INDEX or path.name.startswith("."):
             continue
         if path.is_dir():
             shutil.copytree(path, target / path.name)
         else:
             shutil.copy2(path, target / path.name)
-    config = json.loads((source / "config.json").read_text(encoding="utf-8"))
-    (target / "config.json").write_text(json.dumps(config | {"quantization_config": MARK}, indent=2), encoding="utf-8")

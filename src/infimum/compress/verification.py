@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from pathlib import Path
 from typing import Any
@@ -11,15 +12,15 @@ import torch
 from safetensors.torch import load_file
 
 from infimum.bounds import weighted_tail
-from infimum.bounds.allocation_dual import dual_value
+from infimum.bounds.allocation_dual import Curve, dual_value
 from infimum.certificate import Certificate
 from infimum.compress.calibration import Tokens
-from infimum.compress.checkpoint import Checkpoint, file_hash, open_checkpoint
+from infimum.compress.checkpoint import DESCRIPTION, Checkpoint, Layer, file_hash, open_checkpoint
 from infimum.compress.factor import curve, spectrum, weighting
 from infimum.compress.moments import Moments, Progress, collect
-from infimum.compress.plan import Settings
+from infimum.compress.plan import UNREACHED, LayerPlan, Settings, budget_of, dense_row
 from infimum.compress.storage import TEXT, read_description, read_tensors, stored_form
-from infimum.errors import CheckpointError, VerificationError
+from infimum.errors import CheckpointError, ShapeError, VerificationError
 
 RELATIVE = 1e-3  # the model runs in float32: another machine or thread count moves the moments by about 1e-5
 
@@ -58,9 +59,12 @@ def verify(out: str | Path, original: str | Path | None = None, *, on_progress: 
     if checkpoint.sha256 != description["original"]["sha256"]:
         raise VerificationError(f"{checkpoint.path} is not the checkpoint that was compressed: its hashes differ")
     tensors = read_tensors(out)
-    _check_untouched(checkpoint, description, tensors)
-    moments = _moments(out, checkpoint, description["calibration"], on_progress)
-    return _check_claims(checkpoint, description, tensors, moments, on_progress)
+    try:
+        _check_untouched(checkpoint, description, tensors)
+        moments = _moments(out, checkpoint, description["calibration"], on_progress)
+        return _check_claims(checkpoint, description, tensors, moments, on_progress)
+    except (LookupError, TypeError, ShapeError) as error:
+        raise VerificationError(f"{DESCRIPTION} or the tensors are malformed: {error!r}") from error
 
 
 def _check_hashes(out: Path, files: dict[str, str]) -> None:
@@ -99,30 +103,66 @@ def _check_claims(
     settings = Settings(**description["settings"])
     rows = {row["name"]: row for row in description["layers"]}
     curves, total, spent = [], 0.0, 0
-    layers = [layer for layer in checkpoint.layers if not rows[layer.name]["note"]]
-    for index, layer in enumerate(layers):
-        row = rows[layer.name]
-        W = checkpoint.read(layer.tensor).double().numpy()
-        norm = weighting(settings.objective, moments.layers[layer.name], settings.damping)
-        tails = spectrum(W, norm)
-        curves.append(curve(tails, layer.shape, settings.form))
-        error, bound, cost = 0.0, 0.0, layer.size
-        if row["form"] != "dense":
-            left, right = stored_form(row, tensors).factors()
-            error, bound = weighted_tail.error(W, left, right, norm.C, norm.G), float(tails[left.shape[1]])
-            cost = int(curves[-1].costs[left.shape[1] - 1])
-        _compare(f"{layer.name}: error", row["error"], error)
-        _compare(f"{layer.name}: lower bound", row["lower_bound"], bound)
-        _compare(f"{layer.name}: cost", row["cost"], cost)
-        total, spent = total + error, spent + cost
+    for index, layer in enumerate(checkpoint.layers):
+        points, derived = _derive(layer, checkpoint, settings, moments, rows[layer.name], tensors)
+        _check_row(rows[layer.name], derived)
+        # what the output does not depend on takes no part in the budget
+        if points is not None:
+            curves.append(points)
+            total, spent = total + derived.error, spent + derived.cost
         if on_progress:
-            on_progress("verifying", index + 1, len(layers))
-    if spent > description["budget"]:
-        raise VerificationError(f"the layers store {spent} numbers, the budget is {description['budget']}")
-    bound = dual_value(curves, description["budget"], description["multiplier"])
+            on_progress("verifying", index + 1, len(checkpoint.layers))
+    budget = budget_of(checkpoint, settings, moments)
+    _compare("budget", description["budget"], budget)
+    if spent > budget:
+        raise VerificationError(f"the layers store {spent} numbers, the budget is {budget}")
+    bound = dual_value(curves, budget, description["multiplier"])
     _compare("total error", description["certificate"]["value"], total)
-    _compare("total lower bound", description["certificate"]["lower_bound"], min(bound, total))
-    return Certificate(total, min(bound, total), "allocation_dual", "rounded")
+    _compare("total lower bound", description["certificate"]["lower_bound"], bound)
+    return Certificate(total, bound, "allocation_dual", "rounded", witness={"multiplier": description["multiplier"]})
+
+
+def _derive(
+    layer: Layer,
+    checkpoint: Checkpoint,
+    settings: Settings,
+    moments: Moments,
+    row: dict[str, Any],
+    tensors: dict[str, torch.Tensor],
+) -> tuple[Curve | None, LayerPlan]:
+    """Derive the choices of a layer and its row of the table from the weights; of the claims only the form is read."""
+    reached, dense = layer.name in moments.layers, row["form"] == "dense"
+    if not reached and not dense:
+        raise VerificationError(f"{layer.name} was replaced, but its error cannot be measured on the stored text")
+    derived = dense_row(layer, "" if reached else UNREACHED)
+    if not reached:
+        return None, derived
+    W = checkpoint.read(layer.tensor).double().numpy()
+    norm = weighting(settings.objective, moments.layers[layer.name], settings.damping)
+    tails = spectrum(W, norm)
+    points = curve(tails, layer.shape, settings.form)
+    if dense:
+        return points, derived
+    stored = stored_form(row, tensors)
+    left, right = stored.factors()
+    rank = right.shape[0]
+    return points, dataclasses.replace(
+        derived,
+        form=settings.form,
+        rank=rank,
+        cost=sum(part.numel() for name, part in stored.tensors().items() if name != "order"),
+        error=weighted_tail.error(W, left, right, norm.C, norm.G),
+        lower_bound=float(tails[rank]),
+    )
+
+
+def _check_row(claimed: dict[str, Any], derived: LayerPlan) -> None:
+    for name in ("tensor", "shape", "form", "rank", "cost", "dense_cost", "note"):
+        value = getattr(derived, name)
+        if claimed[name] != (list(value) if name == "shape" else value):
+            raise VerificationError(f"{derived.name}: {name} is claimed to be {claimed[name]!r}, derived {value!r}")
+    _compare(f"{derived.name}: error", claimed["error"], derived.error)
+    _compare(f"{derived.name}: lower bound", claimed["lower_bound"], derived.lower_bound)
 
 
 def _compare(what: str, claimed: float, derived: float) -> None:
