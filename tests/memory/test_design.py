@@ -61,7 +61,7 @@ def test_a_share_that_cannot_be_reached(objective):
     ) as e:
         memory.design("uniform", 400, max_initial_share=0.5, **options)
     nearest = float(str(e.value).split("nearest feasible wish is max_initial_share=")[1].split(";")[0])
-    assert nearest == pytest.approx(everything, rel=1e-5)
+    assert everything < nearest < everything * (1 + 2e-5)
     schedule = memory.design("uniform", 400, max_initial_share=everything * (1 + 1e-9), **options)
     np.testing.assert_allclose(schedule.lr, 1e-3, rtol=1e-6)
     assert schedule.certificate.gap <= 1e-9 * schedule.certificate.value

@@ -80,8 +80,8 @@ def test_rms_follows_a_random_walk():
     for rate, loss in zip(lr, decay, strict=True):
         theta = (1 - rate * loss) * theta - rate * 2.0 * rng.standard_normal(theta.size)
     predicted = memory.report(lr, decay, initial_rms=0.3, update_rms=2.0).rms
-    assert predicted.shape == (201,)
-    assert predicted[0] == pytest.approx(0.3, rel=1e-15)
+    assert predicted.shape == (200,)
+    assert predicted[0] == pytest.approx(np.hypot(0.99 * 0.3, 0.1), rel=1e-14)
     assert predicted[-1] == pytest.approx(np.sqrt(np.mean(theta**2)), rel=0.02)
     steady = memory.report(np.full(20_000, 0.01), 0.1).rms[-1]
     assert steady == pytest.approx(np.sqrt(0.01 / 0.2), rel=1e-3)

@@ -23,7 +23,7 @@ Every answer comes with a lower bound on what any admissible answer could reach 
 
 def build() -> App:
     """Return the application, with one command for every registered problem."""
-    from infimum.cli import compress, demo, verify
+    from infimum.cli import compress, demo, memory, verify
 
     app = App(
         name="infimum",
@@ -39,6 +39,7 @@ def build() -> App:
         app.command(command_for(problem), name=problem.command, group="Problems")
     for command in (compress.compress, compress.inspect):
         app.command(command, group="Models", help_format="markdown")
+    app.command(memory.build())
     app.command(verify.verify, group="Proof", help_format="markdown")
     app.command(demo.demo, group="Proof", help_format="markdown")
     return app

@@ -100,7 +100,7 @@ class Schedule(Result):
 
 
 def design(
-    target: Any = "uniform",
+    target: Literal["uniform"] | Any = "uniform",
     steps: int | None = None,
     *,
     max_lr: float | Any,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import numbers
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from infimum.errors import OptionError, ShapeError
 from infimum.memory.limits import host, positive, rates_of, rounded
 from infimum.memory.targets import as_batch_ids, as_target, as_vector
 
+POINTS = 2000  # of a curve
 # relative half-spacing just below a power of two: a smaller decay is rounded away at every step, whatever the weight
 ROUNDED_AWAY = {"bfloat16": 2.0**-9, "float16": 2.0**-12, "float32": 2.0**-25}
 
@@ -39,9 +41,9 @@ class MemoryReport:
         Share of the initialisation. With coupled decay ``initial_share + sum(weight_decay * weights)`` is 1.
     sample_weights : array or None
         Sum of the weights over the visits of each sample (with `batch_ids`).
-    rms : array (steps + 1,)
-        Predicted root mean square of the weights before and after every step, for updates of root mean square
-        `update_rms` that are orthogonal to the weights.
+    rms : array (steps,)
+        Predicted root mean square of the weights after every step, for updates of root mean square `update_rms` that
+        are orthogonal to the weights.
     warnings : tuple of str
         What is wrong with the schedule, or will be at low precision.
     total_variation, max_over_min : float
@@ -103,16 +105,20 @@ class MemoryReport:
             figures["max/min over samples"] = float(sums.max() / sums.min()) if sums.min() > 0.0 else math.inf
         return figures
 
+    def to_json(self) -> str:
+        """Return the figures and the warnings as JSON text; a figure that is not finite is null."""
+        figures = {name: value if math.isfinite(value) else None for name, value in self.summary().items()}
+        return json.dumps({"figures": figures, "warnings": self.warnings}, allow_nan=False)
+
     def plot(self, ax: Any = None) -> Any:
         """Draw the memory of every batch against the target, both with mean 1."""
         ax = axes(ax)
-        steps = np.arange(1, self.steps + 1)
         for values, style, label in ((self.weights, "-", "memory"), (self.target, "--", "target")):
-            values = host(values)
-            ax.plot(steps, (values / values.mean()).astype(float), style, label=label)
+            wide = host(values)
+            _draw(ax, wide / wide.mean(), style, label=label)
         title = f"{self.effective_batches / self.steps:.0%} of the batches in effect, initialisation keeps "
         ax.set(
-            xlabel="step", ylabel="relative to the mean", title=title + f"{self.initial_share:.2%}", ylim=(0.0, None)
+            xlabel="step", ylabel="relative to the mean", title=f"{title}{self.initial_share:.2%}", ylim=(0.0, None)
         )
         ax.legend()
         return ax
@@ -121,9 +127,8 @@ class MemoryReport:
         """Draw how the memory fills up: the initialisation as the first block, then the batches in order."""
         ax = axes(ax)
         later = np.cumprod((1.0 - host(self.decay))[::-1])[::-1]
-        filled = np.append(later[1:], 1.0).astype(float)
+        _draw(ax, np.append(later[1:], 1.0), label="batches")
         ax.axhspan(0.0, self.initial_share, color="C7", alpha=0.5, label=f"initialisation {self.initial_share:.2%}")
-        ax.fill_between(np.arange(1, self.steps + 1), self.initial_share, filled, alpha=0.4, label="batches")
         ax.set(xlabel="up to step", ylabel="share of the final weights", title="cumulative memory", ylim=(0.0, 1.02))
         ax.legend()
         return ax
@@ -132,9 +137,8 @@ class MemoryReport:
         """Draw learning rate and weight decay, each relative to its largest value."""
         ax = axes(ax)
         for values, style, label in ((self.lr, "-", "learning rate"), (self.weight_decay, "--", "weight decay")):
-            values = to_numpy(values).astype(float)
-            largest = values.max()
-            ax.plot(np.arange(1, self.steps + 1), values / (largest or 1.0), style, label=f"{label} / {largest:.3g}")
+            wide = host(values)
+            _draw(ax, wide / (wide.max() or 1.0), style, label=f"{label} / {float(wide.max()):.3g}")
         ax.set(xlabel="step", ylabel="relative to the largest", title="schedule", ylim=(0.0, 1.05))
         ax.legend()
         return ax
@@ -142,9 +146,15 @@ class MemoryReport:
     def plot_rms(self, ax: Any = None) -> Any:
         """Draw the predicted root mean square of the weights."""
         ax = axes(ax)
-        ax.plot(np.arange(self.steps + 1), to_numpy(self.rms))
+        _draw(ax, host(self.rms))
         ax.set(xlabel="step", ylabel="RMS of the weights", title="predicted weight RMS", ylim=(0.0, None))
         return ax
+
+
+def _draw(ax: Any, values: np.ndarray, *style: str, **options: Any) -> None:
+    """Draw against the steps, no more points than a picture can show."""
+    shown = np.unique(np.linspace(0, values.size - 1, min(values.size, POINTS)).astype(int))
+    ax.plot(shown + 1, values[shown].astype(float), *style, **options)
 
 
 def report(
@@ -256,7 +266,7 @@ def _rms(lr: np.ndarray, decay: np.ndarray, initial_rms: float | None, update_rm
     keep = ((1.0 - decay) ** 2).astype(float).tolist()
     gain = ((lr * positive(update_rms, "update_rms")) ** 2).astype(float).tolist()
     squares = accumulate(zip(keep, gain, strict=True), lambda square, step: step[0] * square + step[1], initial=first)
-    return np.asarray(np.sqrt(np.fromiter(squares, dtype=float, count=lr.size + 1)))
+    return np.asarray(np.sqrt(np.fromiter(squares, dtype=float, count=lr.size + 1))[1:])
 
 
 def _warnings(decay: np.ndarray) -> tuple[str, ...]:
