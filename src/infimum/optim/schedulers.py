@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from infimum._arguments import optional
 
@@ -15,8 +15,10 @@ from torch.optim.lr_scheduler import LRScheduler  # noqa: E402
 
 from infimum._arrays import to_numpy  # noqa: E402
 from infimum.errors import OptionError, ShapeError  # noqa: E402
-from infimum.memory import MatchRMS, Proportional, Schedule  # noqa: E402
+from infimum.memory import MatchRMS, MemoryReport, Proportional, Schedule  # noqa: E402
 from infimum.memory.stream import Stream  # noqa: E402
+
+Table: TypeAlias = Schedule | MemoryReport
 
 
 class _DecayScheduler(LRScheduler):
@@ -68,7 +70,7 @@ class _DecayScheduler(LRScheduler):
 
 
 class MemoryLR(_DecayScheduler):
-    """Set learning rate and weight decay of every step as `infimum.memory.design` found them.
+    """Set learning rate and weight decay of every step from a table: a design, or any schedule that was measured.
 
     A `torch.optim.lr_scheduler.LRScheduler`: call ``step()`` after every optimizer step; it works inside SequentialLR
     and, as the first one, inside ChainedScheduler. The values are absolute, whatever ``lr`` and ``weight_decay`` the
@@ -79,8 +81,8 @@ class MemoryLR(_DecayScheduler):
     ----------
     optimizer : torch.optim.Optimizer
         AdamW, Muon, SGD without momentum, or another optimizer with decoupled weight decay.
-    schedule : Schedule or sequence of Schedule
-        One for all parameter groups, or one for each.
+    schedule : Schedule, MemoryReport, or sequence of these
+        What `infimum.memory.design` or `infimum.memory.report` returned: one for all parameter groups, or one for each.
     last_epoch : int
         As in PyTorch: number of steps already taken, less one.
 
@@ -104,9 +106,9 @@ class MemoryLR(_DecayScheduler):
     (0.004, 0.1)
     """
 
-    def __init__(self, optimizer: Optimizer, schedule: Schedule | Sequence[Schedule], last_epoch: int = -1) -> None:
+    def __init__(self, optimizer: Optimizer, schedule: Table | Sequence[Table], last_epoch: int = -1) -> None:
         groups = len(optimizer.param_groups)
-        schedules = [schedule] * groups if isinstance(schedule, Schedule) else list(schedule)
+        schedules = [schedule] * groups if isinstance(schedule, Schedule | MemoryReport) else list(schedule)
         if len(schedules) != groups:
             raise ShapeError(f"one schedule, or one for each of {groups} parameter groups, expected {len(schedules)}")
         self.lr_table = [_table(item.lr) for item in schedules]
