@@ -7,7 +7,7 @@ export PYTHONWARNINGS ?=
 .PHONY: demo test test-all lint bench docs clean
 
 demo: .venv/.demo
-	$(BIN)/infimum demo --out demo-output
+	$(BIN)/infimum demo --out demo-output --force
 
 test: .venv/.dev
 	$(BIN)/python -m pytest -m "not slow"

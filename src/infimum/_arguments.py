@@ -48,3 +48,10 @@ def axes(ax: Any) -> Any:
     if ax is not None:
         return ax
     return optional("matplotlib.pyplot", "plot").subplots(layout="constrained")[1]
+
+
+def whole_numbers(*axis: Any) -> None:
+    """Put the ticks of matplotlib axis objects at whole numbers: they count rows, columns or ranks."""
+    ticker = optional("matplotlib.ticker", "plot")
+    for one in axis:
+        one.set_major_locator(ticker.MaxNLocator(integer=True))

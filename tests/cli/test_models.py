@@ -12,6 +12,7 @@ from infimum.cli import demo
 from infimum.compress import load
 from infimum.compress.factor import Form, Objective
 from infimum.compress.plan import AllocationRule, Of
+from infimum.errors import OptionError
 from tests.cli.tiny_model import make_tiny_model
 
 
@@ -126,7 +127,18 @@ def test_demo_on_the_tiny_model(run, model, tmp_path, monkeypatch):
         assert name in outcome.out
     assert (tmp_path / "demo" / "report.html").is_file()
     assert run("demo", "--out", tmp_path / "demo").status == 1
-    assert run("demo", "--out", tmp_path / "demo", "--force").status == 0
+    assert (tmp_path / "demo" / "model" / "infimum.json").is_file()
+
+
+def test_demo_removes_only_what_a_demo_wrote(tmp_path):
+    model = tmp_path / "model"
+    model.mkdir()
+    for force in (False, True):
+        with pytest.raises(OptionError, match="earlier demo"):
+            demo.clear(tmp_path, force=force)
+    (model / "infimum.json").write_text("{}")
+    assert demo.clear(tmp_path, force=True) == (model, tmp_path / "report.html")
+    assert not model.exists()
 
 
 def test_demo_without_the_model(run, tmp_path, monkeypatch):

@@ -101,13 +101,19 @@ def test_zero_loss_and_trivial_bound(tmp_path):
     ("value", "bound", "text"),
     [
         (4, 4, "it is an optimum"),
-        (2.0, 1.0, "at most 1 (50.00% of the value) could still be gained"),
+        (2.0, 1.0, "at most 1 (50 % of the value) could still be gained"),
         (1.0 + 1e-12, 1.0, "optimal up to rounding"),
-        (-1.0, -2.0, "at most 1 (100.00% of the value)"),
+        (1.0 + 1e-8, 1.0, "(1e-06 % of the value)"),
+        (-1.0, -2.0, "at most 1 (100 % of the value)"),
     ],
 )
 def test_claims(value, bound, text):
     assert text in words.claim(Certificate(value, bound, "t", "rounded"))
+
+
+def test_claims_name_their_probability():
+    text = words.claim(Certificate(2.0, 1.0, "t", "probable", 1 - 1e-6))
+    assert "With probability 1 - 1e-06, no admissible answer can be better than 1" in text
 
 
 def test_numbers_in_words():
@@ -207,7 +213,7 @@ def test_plan(tmp_path):
         assert text in html
     assert len(content["layers"]) == len(plan.table)
     assert sum(group.layers for group in groups(plan.table)) == len(plan.table)
-    files = content["bytes"]
-    assert files["after"] < files["before"]
+    sizes = [(folder / "model.safetensors").stat().st_size for folder in (model, tmp_path / "out")]
+    assert list(content["bytes"].values()) == sizes
     assert content["curve"][0][0] == pytest.approx(0.0)
     assert all(bound <= error for _, error, bound in content["curve"])

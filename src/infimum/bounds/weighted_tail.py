@@ -75,7 +75,7 @@ def allowance(W: np.ndarray, T: np.ndarray, C: np.ndarray, G: np.ndarray | None)
     measured = float(np.linalg.norm(T.T @ T - W.T @ (W if G is None else G @ W)))
     defect = 0.0 if T is W else measured + EPS * (p * squares + 2 * m * weight * float(np.linalg.norm(W)) ** 2)
     product = 2.0 * n * EPS * squares * float(np.linalg.norm(C)) * p**0.5
-    return defect * trace + product + SOLVER * p * EPS * squares * trace
+    return float(defect * trace + product + SOLVER * p * EPS * squares * trace)
 
 
 def tails(eigenvalues: np.ndarray, shape: tuple[int, int], allowance: float) -> np.ndarray:

@@ -238,7 +238,8 @@ def show_tensors(checkpoint: Checkpoint, *, every: bool) -> None:
     kinds: dict[str, list[str]] = {}
     for name in checkpoint.sizes:
         kinds.setdefault(name if every else kind_of(name), []).append(name)
-    table = Table("tensor" if every else "tensors", box=None, header_style="bold", padding=(0, 1))
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("tensor" if every else "tensors", overflow="fold")
     for name in ("number", "weights", "compressible"):
         table.add_column(name, justify="right", no_wrap=True)
     for kind, names in kinds.items():

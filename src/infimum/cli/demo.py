@@ -86,11 +86,7 @@ def compress_model(out: Path, *, force: bool, quiet: bool) -> None:
     """Remove a fifth of a real model's linear weights, compare with the usual methods, and write model and report."""
     from infimum.cli.compress import show_plan
 
-    folder, report = out / "model", out / "report.html"
-    if force and (folder / "infimum.json").is_file():  # only what an earlier demo wrote
-        shutil.rmtree(folder)
-    if folder.exists() or (report.exists() and not force):
-        raise OptionError(f"{out} holds an earlier demo; choose another folder with --out, or replace it with --force")
+    folder, report = clear(out, force=force)
     source = model_folder()
     with screen.progress("reading the model", quiet=quiet) as on_progress:
         from infimum import compress as room
@@ -110,6 +106,16 @@ def compress_model(out: Path, *, force: bool, quiet: bool) -> None:
     console.print(f"{MODEL_PACKAGE}: {REMOVE:.0%} of the linear weights removed\n", style="bold")
     show_plan(plan, comparisons, held_out)
     console.print(f"\nreport: {report}\nmodel:  {folder} (check it with: infimum verify {folder})")
+
+
+def clear(out: Path, *, force: bool) -> tuple[Path, Path]:
+    """Return where model and report go; what an earlier demo left there is removed by force only."""
+    folder, report = out / "model", out / "report.html"
+    if force and (folder / "infimum.json").is_file():  # never a folder of another origin
+        shutil.rmtree(folder)
+    if folder.exists() or (report.exists() and not force):
+        raise OptionError(f"{out} holds an earlier demo; choose another folder with --out, or replace it with --force")
+    return folder, report
 
 
 def compare(

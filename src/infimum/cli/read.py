@@ -121,7 +121,7 @@ def _choose(path: Path, name: str, names: Sequence[str]) -> str:
         return name
     if not name and len(names) == 1:
         return names[0]
-    shown = ", ".join(names[:20]) + (f", ... ({len(names)} in all)" if len(names) > 20 else "")
+    shown = ", ".join(names[:8]) + (f", ... ({len(names)} in all)" if len(names) > 8 else "")
     if not names:
         raise FileFormatError(f"{path} holds no arrays")
     if name:

@@ -57,11 +57,15 @@ class Tokens:
 
 
 def python_documentation(held_out: bool) -> list[str]:
-    """Paragraphs of ``help()``'s topics (pydoc_data.topics); every second topic is held out of calibration."""
+    """Paragraphs of ``help()``'s topics (pydoc_data.topics); every second topic is held out of calibration.
+
+    Topics repeat paragraphs of each other: what is held out leaves out those that calibration sees.
+    """
     from pydoc_data.topics import topics
 
-    chosen = sorted(topics)[1 if held_out else 0 :: 2]
-    return [text for name in chosen for text in paragraphs(topics[name])]
+    names = sorted(topics)
+    used, others = (dict.fromkeys(p for name in names[k::2] for p in paragraphs(topics[name])) for k in (0, 1))
+    return [text for text in others if text not in used] if held_out else list(used)
 
 
 def paragraphs(text: str) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from infimum._arguments import RNGLike, axes, one_of, rank_or_tol
+from infimum._arguments import RNGLike, axes, one_of, rank_or_tol, whole_numbers
 from infimum._arrays import Array, as_matrix, like_array, namespace, narrow, scale_back, to_numpy, working
 from infimum._linalg import frobenius, least_squares
 from infimum.certificate import Certificate
@@ -67,11 +67,12 @@ class Interpolative(Factored):
         ax = axes(ax)
         image = ax.imshow(np.abs(to_numpy(self.coefficients)), aspect="auto", cmap="viridis", interpolation="nearest")
         ax.figure.colorbar(image, ax=ax, label="|coefficient|")
+        whole_numbers(ax.xaxis, ax.yaxis)
         certificate = self.certificate
         ax.set(
             xlabel="column of the matrix",
             ylabel="chosen column",
-            title=f"{self.rank} columns: error {certificate.value:.4g}, floor {certificate.lower_bound:.4g}",
+            title=f"{self.rank} columns: error {certificate.value:.5g}, floor {certificate.lower_bound:.5g}",
         )
         return ax
 

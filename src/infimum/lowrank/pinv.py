@@ -10,7 +10,7 @@ import array_api_compat
 import numpy as np
 import scipy.optimize
 
-from infimum._arguments import axes
+from infimum._arguments import axes, whole_numbers
 from infimum._arrays import (
     Array,
     as_matrix,
@@ -92,6 +92,7 @@ class PseudoInverse(Result):
         ax.axhline(max(self.cut, np.finfo(float).tiny), color="C1", ls="--", label=f"cut {self.cut:.2g}")
         title = f"pseudo-inverse of rank {self.rank}" + (" (ambiguous)" if self.ambiguous else "")
         ax.set(xlabel="index", ylabel="singular value", title=title)
+        whole_numbers(ax.xaxis)
         ax.legend()
         return ax
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import array_api_compat
 import numpy as np
 
-from infimum._arguments import RNGLike, axes, one_of, rank_or_tol
+from infimum._arguments import RNGLike, axes, one_of, rank_or_tol, whole_numbers
 from infimum._arrays import (
     Array,
     Working,
@@ -88,9 +88,10 @@ class SVD(Factored):
         ax.semilogy(
             np.arange(1, self.rank + 1), np.maximum(s, np.finfo(float).tiny), ".-", label="singular values kept"
         )
-        ax.axhline(self.certificate.value, color="C1", label=f"error {self.certificate.value:.4g}")
-        ax.axhline(self.certificate.lower_bound, color="C2", ls="--", label=f"floor {self.certificate.lower_bound:.4g}")
+        ax.axhline(self.certificate.value, color="C1", label=f"error {self.certificate.value:.5g}")
+        ax.axhline(self.certificate.lower_bound, color="C2", ls="--", label=f"floor {self.certificate.lower_bound:.5g}")
         ax.set(xlabel="index", ylabel="singular value, Frobenius error", title=f"SVD of rank {self.rank}")
+        whole_numbers(ax.xaxis)
         ax.legend()
         return ax
 

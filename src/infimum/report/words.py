@@ -51,11 +51,13 @@ def claim(certificate: Certificate) -> str:
     if bound == 0:
         return f"{reached} No better lower bound than the trivial one, 0, could be proved."
     share = gap / abs(value)
-    if share < 1e-6:
-        return f"{reached} No admissible answer can be better by more than {share:.1e} of that: optimal up to rounding."
+    chance = "" if certificate.confidence == 1.0 else f"With probability 1 - {1.0 - certificate.confidence:.0e}, "
+    nobody = f"{chance}{'no' if chance else 'No'} admissible answer can be better"
+    if share < 1e-9:
+        return f"{reached} {nobody} by more than {share:.1e} of that: optimal up to rounding."
     return (
-        f"{reached} No admissible answer can be better than {number(bound)}: "
-        f"at most {number(gap)} ({share:.2%} of the value) could still be gained."
+        f"{reached} {nobody} than {number(bound)}: "
+        f"at most {number(gap)} ({100 * share:.3g} % of the value) could still be gained."
     )
 
 
