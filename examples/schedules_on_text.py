@@ -1,9 +1,13 @@
-"""Six schedules on one small language model and real text: training loss beside memory.
+"""
+Six schedules on real text
+==========================
 
-A byte-level transformer (two layers, 119 thousand parameters) learns the source of Python's standard library. Every
-schedule has the same optimizer, batches, warm-up and weight decay at the peak; its peak learning rate is tuned on seed 0
-over one grid, the same for all, and the tuned run is repeated with three other seeds. Takes about ten minutes
-on an idle core and needs no download:
+One small language model, six schedules: training loss beside memory.
+
+A byte-level transformer (two layers, 119 thousand parameters) learns the source of Python's standard library. All
+schedules share the optimizer, the batches, the warm-up and the product of learning rate and weight decay at the peak.
+The peak is tuned on seed 0, over one grid for all, and the tuned run is repeated with three other seeds. It takes about
+ten minutes on an idle core and needs no download:
 
     python examples/schedules_on_text.py schedules_on_text.json
 
@@ -27,7 +31,7 @@ from infimum import memory, optim
 
 STEPS, WARMUP, BATCH, CONTEXT, WIDTH = 400, 20, 16, 64, 64
 KAPPA = 3.0  # sum of lr * weight_decay at a constant peak
-PEAKS = (0.005, 0.01, 0.02)
+PEAKS = (0.001, 0.002, 0.004, 0.008)
 SEEDS = (1, 2, 3)
 BLOCK = 4096
 SHAPES = ("constant", "cosine", "linear", "wsd")

@@ -184,5 +184,8 @@ def ratio_bound(
 def relative_error(law: DecayLaw, caps: np.ndarray, slack: float = 0.0) -> float:
     """Bound on the relative error of a filling: rounding at every step, and decays off by a factor ``1 + slack``."""
     decay = law.decay(caps)
-    odds = float(np.sum(decay / (1.0 - decay)))
-    return 1.01 * (law.spacing * (8.0 * decay.size + 8.0) + (SPACING + slack) * odds)
+    keep = 1.0 - (1.0 + slack) * decay
+    if not keep.min() > 0.0:
+        return math.inf
+    error = law.spacing * (8.0 * decay.size + 8.0) + (2.0 * SPACING + slack) * float(np.sum(decay / keep))
+    return error / (1.0 - error) if error < 1.0 else math.inf  # errors of many factors multiply
