@@ -1,17 +1,17 @@
 """compress, inspect, verify and demo on a tiny checkpoint; the real one is marked slow."""
 
+import inspect
 import json
 import shutil
-from typing import get_args
+from typing import get_args, get_type_hints
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from infimum import compress
 from infimum.cli import demo
-from infimum.compress import load
-from infimum.compress.factor import Form, Objective
-from infimum.compress.plan import AllocationRule, Of
+from infimum.cli.compress import compress as command
 from infimum.errors import OptionError
 from tests.cli.tiny_model import make_tiny_model
 
@@ -44,7 +44,7 @@ def test_compress_then_verify(run, model, texts, short, tmp_path):
     assert outcome.err == ""
     for word in ("attention.self.query", "total error", "lower bound", "mean cosine", "held.txt", "infimum verify"):
         assert word in outcome.out
-    assert isinstance(load(out), torch.nn.Module)
+    assert isinstance(compress.load(out), torch.nn.Module)
     content = json.loads((tmp_path / "r.json").read_text())
     assert content["kind"] == "plan"
     linear = content["numbers"]["linear"]
@@ -112,10 +112,16 @@ def test_inspect(run, model, texts):
     assert outcome.err == ""
 
 
-def test_choices_are_those_of_the_library(run):
+def test_choices_and_defaults_are_those_of_the_library(run):
     text = " ".join(run("compress", "--help").out.split())
-    for alias in (Objective, Form, AllocationRule, Of):
-        assert f"[choices: {', '.join(get_args(alias))}]" in text
+    hints = get_type_hints(compress.plan)
+    for name in ("objective", "form", "allocation", "of"):
+        assert f"[choices: {', '.join(get_args(hints[name]))}]" in text
+    ours = inspect.signature(command).parameters
+    for function in (compress.plan, compress.calibrate):
+        for name, parameter in inspect.signature(function).parameters.items():
+            if name in ours and name != "model":
+                assert ours[name].default == parameter.default, name
 
 
 def test_demo_on_the_tiny_model(run, model, tmp_path, monkeypatch):

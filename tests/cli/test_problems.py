@@ -127,6 +127,12 @@ def test_same_seed_same_answer(run, file):
     assert texts[0] != run("svd", file, "--rank", 2, "--method", "randomized", "--seed", 1, "--json").out
 
 
+def test_names_are_printed_as_they_are(run, tmp_path, matrix):
+    path = tmp_path / "[bold]:smile:.npy"
+    np.save(path, matrix)
+    assert "[bold]:smile:.npy" in run("svd", path, "--rank", 2).out
+
+
 def test_quiet(run, file):
     assert run("svd", file, "--rank", 2, "--quiet") == (0, "", "")
 

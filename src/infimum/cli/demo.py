@@ -63,8 +63,9 @@ def demo(
 
 
 def solve_problems(*, quiet: bool) -> None:
-    """Solve every registered problem on its example, and print one line each."""
-    table = Table("problem", "answer", box=None, header_style="bold", padding=(0, 1))
+    """Solve every registered problem on its example; print a table row for each, and where the inputs come from."""
+    inputs: dict[str, list[str]] = {}
+    table = Table("problem", "answer", box=None, header_style="bold", padding=(0, 2, 0, 0))
     for name in ("value", "lower bound", "gap", "time"):
         table.add_column(name, justify="right", no_wrap=True)
     with screen.progress("problems", quiet=quiet) as on_progress:
@@ -76,10 +77,14 @@ def solve_problems(*, quiet: bool) -> None:
             result = problem.solve(*case.inputs, **{**seeded, **case.options})
             seconds = time.perf_counter() - start
             certificate = result.certificate
-            numbers = (certificate.value, certificate.lower_bound, certificate.gap)
-            answer = f"{problem.answer_text(result)} [dim]({problem.example_text})[/dim]"
-            table.add_row(problem.command, answer, *map(words.number, numbers), f"{seconds:.2g} s")
-    screen.console().print(table)
+            numbers = map(words.number, (certificate.value, certificate.lower_bound))
+            gap = str(certificate.gap) if isinstance(certificate.gap, int) else f"{certificate.gap:.2g}"
+            table.add_row(problem.command, problem.answer_text(result), *numbers, gap, f"{seconds:.2g} s")
+            inputs.setdefault(problem.example_text, []).append(problem.command)
+    console = screen.console()
+    console.print(table)
+    for text, commands in inputs.items():
+        console.print(f"input of {', '.join(commands)}: {text}", style="dim")
 
 
 def compress_model(out: Path, *, force: bool, quiet: bool) -> None:
@@ -123,13 +128,13 @@ def compare(
 ) -> tuple[list[Comparison], str]:
     """Compare dense, the usual methods and the default plan, as read back from disk, on held-out text."""
     from infimum import compress as room
-    from infimum.cli.compress import held_out_tokens, share_removed
+    from infimum.cli.compress import dense_row, held_out_tokens, share_removed
     from infimum.report.plan import Comparison
 
     tokens = held_out_tokens(checkpoint, "pydoc")
     original = checkpoint.load()
     reference = room.embeddings(original, tokens)
-    rows = [Comparison("dense", 0.0, room.similarity(reference, original, tokens))]
+    rows = [dense_row(reference, tokens)]
     for index, (name, choices) in enumerate(RIVALS.items()):
         on_progress("comparing", index, len(RIVALS) + 1)
         options: dict[str, Any] = choices

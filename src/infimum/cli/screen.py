@@ -19,7 +19,7 @@ OnProgress: TypeAlias = Callable[[str, int, int], None]  # (what, done, of)
 
 def console() -> Console:
     """Console for results; made when needed, so that a redirected stdout is seen."""
-    return Console(highlight=False)
+    return Console(highlight=False, markup=False, emoji=False)  # text of users and files stays as it is
 
 
 @contextmanager
