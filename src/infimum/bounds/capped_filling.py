@@ -85,7 +85,7 @@ class ProportionalDecay:
         """Return D after each step."""
         squares = (4.0 * self.rate * weights**2).astype(float).tolist()
         steps = accumulate(squares, lambda D, square: (D + math.sqrt(D * D + square)) / 2.0, initial=float(filled))
-        return np.fromiter(steps, dtype=WIDE, count=weights.size + 1)[1:]
+        return np.fromiter(steps, dtype=float, count=weights.size + 1)[1:].astype(WIDE)
 
     def before(self, filled: np.longdouble, weight: np.longdouble, step: int) -> np.longdouble:
         """Return D before a step."""
@@ -93,10 +93,12 @@ class ProportionalDecay:
 
     def enough(self, needed: np.ndarray, weights: np.ndarray, start: int) -> np.longdouble:
         """Return the smallest sufficient D."""
-        filled = 0.0
         squares = (self.rate * weights**2).astype(float)
-        for need, square in zip(needed[::-1].astype(float).tolist(), squares[::-1].tolist(), strict=True):
-            filled = max(need, filled - square / filled if filled > 0.0 else 0.0)
+        filled = float(needed[-1])
+        for need, square in zip(needed[-2::-1].astype(float).tolist(), squares[-2::-1].tolist(), strict=True):
+            filled -= square / filled
+            if filled < need:
+                filled = need
         return WIDE(filled)
 
 

@@ -49,11 +49,12 @@ def with_share(limits: Limits, share: float) -> Filling:
     low = high
     while excess(low) > 0.0:
         low -= 2.0
-        if fill(target, caps, law, WIDE(math.exp(low))).capped.all():
-            break
+        if np.array_equal(fill(target, caps, law, WIDE(math.exp(low))).capped, target > 0.0):
+            break  # every step at its cap: no less is possible for this target
     if excess(low) >= 0.0:  # the share lies within SAFETY of the least one: caps everywhere
         least = fill(target, caps, law, WIDE(math.exp(low)))
-        return fill(target, caps, law, least.filled[0] / (least.weights / target).max())
+        some = target > 0.0
+        return fill(target, caps, law, least.filled[0] / (least.weights[some] / target[some]).max())
     root = scipy.optimize.brentq(excess, low, high, xtol=1e-14, rtol=1e-14)
     return fill(target, caps, law, WIDE(math.exp(root)))
 

@@ -80,31 +80,32 @@ def _edges(capped: np.ndarray) -> np.ndarray:
 
 def _solve(limits: Limits, law: FixedDecay, share: float, filling: Filling) -> Solution:
     edges = _edges(filling.capped)
+    counts = np.diff(edges)
     q = _shares(limits.target)
     gains = law.rates * q
-    mass, gain = (np.add.reduceat(part, edges[:-1]).astype(float) for part in (q, gains))
     passed = np.cumsum(gains)
-    inside = passed - np.repeat(passed[edges[:-1]] - gains[edges[:-1]], np.diff(edges))
-    need = np.maximum.reduceat(q / limits.caps - inside, edges[:-1]).astype(float)
-    scale = float(need.max())
-    found = _highs(mass, gain / scale, need / scale, share)
-    z, u, v = found
+    inside = passed - np.repeat(passed[edges[:-1]] - gains[edges[:-1]], counts)
+    mass, gain = np.add.reduceat(q, edges[:-1]), np.add.reduceat(gains, edges[:-1])
+    # a block of weight y, in the proportions of the target, needs D >= need * y before it and adds gain * y
+    need = (np.maximum.reduceat(q / limits.caps - inside, edges[:-1]) / mass).astype(float)
+    gain = (gain / mass).astype(float)
+    y, u, v = _highs(mass.astype(float), gain, need, share)
     later = np.cumsum(u[::-1])[::-1] - u
-    reduced = (u * need - gain * (later + share * v)) / scale / mass
+    reduced = u * need - gain * (later + share * v)
     lowest = reduced.min()
     for end in (0.0, 1.0):
         reduced[np.abs(reduced - lowest - end) < SNAP] = lowest + end
-    counts = np.diff(edges)
-    push = np.repeat(np.where(u > 0.0, reduced, -np.inf), counts) + (law.rates * share * (v / scale)).astype(float)
-    return Solution(np.repeat(np.maximum(z, 0.0), counts).astype(WIDE), push)
+    push = np.repeat(np.where(u > 0.0, reduced, -np.inf), counts) + (law.rates * share * v).astype(float)
+    return Solution(np.repeat(np.maximum(y, 0.0) / mass, counts), push)
 
 
 def _highs(mass: np.ndarray, gain: np.ndarray, need: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray, float]:
-    """Minimise the mass that is missing; returns the units, the multipliers of the caps and that of the share.
+    """Minimise the mass that is missing; returns the weights, the multipliers of the caps and that of the share.
 
-    Variables: units z, missing parts d >= 1 - z, filled D_1..D_B, and D_0, the weight of the initialisation.
+    Variables: weights y, missing parts d >= mass - y, filled D_1..D_B, and D_0, the weight of the initialisation; y and
+    d in units of 1/B and D in such of `need`, so that the solver's absolute tolerances fit.
     """
-    n = mass.size
+    n, scale = mass.size, float(need.max())
     eye, zero = scipy.sparse.identity(n), scipy.sparse.csr_array((n, n))
     start = np.zeros((n, 1))
     start[0] = 1.0
@@ -113,26 +114,26 @@ def _highs(mass: np.ndarray, gain: np.ndarray, need: np.ndarray, share: float) -
     last = np.zeros((1, 3 * n + 1))
     last[0, 3 * n], last[0, 3 * n - 1] = 1.0, -share
     answer = scipy.optimize.linprog(
-        np.concatenate([np.zeros(n), mass, np.zeros(n + 1)]),
+        np.concatenate([np.zeros(n), np.ones(n), np.zeros(n + 1)]),
         A_ub=scipy.sparse.vstack(
             [
-                scipy.sparse.hstack([scipy.sparse.diags_array(need), zero, -before]),
+                scipy.sparse.hstack([scipy.sparse.diags_array(need / scale), zero, -before]),
                 last,
                 scipy.sparse.hstack([-eye, -eye, zero, np.zeros((n, 1))]),
             ]
         ).tocsr(),
-        b_ub=np.concatenate([np.zeros(n + 1), -np.ones(n)]),
+        b_ub=np.concatenate([np.zeros(n + 1), -n * mass]),
         A_eq=scipy.sparse.vstack(
             [
-                scipy.sparse.hstack([-scipy.sparse.diags_array(gain), zero, after - before]),
-                np.concatenate([mass, np.zeros(2 * n + 1)])[None, :],
+                scipy.sparse.hstack([-scipy.sparse.diags_array(gain / scale), zero, after - before]),
+                np.concatenate([np.ones(n), np.zeros(2 * n + 1)])[None, :],
             ]
         ).tocsr(),
-        b_eq=np.append(np.zeros(n), 1.0),
+        b_eq=np.append(np.zeros(n), n),
         method="highs",
         options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
     )
     if answer.x is None:  # the filling stays the answer, and its own multipliers the proof
-        return np.ones(n), np.zeros(n), 0.0
-    prices = -answer.ineqlin.marginals
-    return answer.x[:n], np.maximum(prices[:n], 0.0), float(prices[n])
+        return mass, np.zeros(n), 0.0
+    prices = np.maximum(-answer.ineqlin.marginals, 0.0) / scale
+    return answer.x[:n] / n, prices[:n], float(prices[n])
