@@ -58,7 +58,9 @@ def many(limit: int, count: int) -> Comparison:
         task="all sums",
         contenders={
             "infimum": lambda seed: product_plus_remainder_many(values),
-            "product_plus_remainder, one by one": lambda seed: [product_plus_remainder(n).value for n in values.tolist()],
+            "product_plus_remainder, one by one": lambda seed: [
+                product_plus_remainder(n).value for n in values.tolist()
+            ],
             "post 9775, NumPy, one by one": lambda seed: [post_numpy(n) for n in values.tolist()],
         },
         loss=total,

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     import infimum.errors as errors
     import infimum.integers as integers
     import infimum.lowrank as lowrank
+    import infimum.memory as memory
     import infimum.nn as nn
+    import infimum.optim as optim
     import infimum.problems as problems
     import infimum.report as report
     from infimum.certificate import Certificate
@@ -24,7 +26,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_MODULES = ("bounds", "compress", "errors", "integers", "lowrank", "nn", "problems", "report")
+_MODULES = ("bounds", "compress", "errors", "integers", "lowrank", "memory", "nn", "optim", "problems", "report")
 _NAMES = {"Certificate": "infimum.certificate", "from_json": "infimum.problems", "verify": "infimum.verification"}
 
 __all__ = [
@@ -35,7 +37,9 @@ __all__ = [
     "from_json",
     "integers",
     "lowrank",
+    "memory",
     "nn",
+    "optim",
     "problems",
     "report",
     "verify",

@@ -7,6 +7,7 @@ built-in, so both ``except InfimumError`` and ``except ValueError`` work::
     ├── ShapeError, RankError, NonFiniteError, OptionError   (ValueError)     a bad argument
     ├── DTypeError, LibraryError                             (TypeError)      an array of the wrong kind
     ├── RangeError                                           (OverflowError)  the answer does not fit the dtype
+    ├── InfeasibleError                                      (ValueError)     no admissible answer exists
     ├── ToleranceError                                       (ValueError)     a tolerance that cannot be reached
     ├── MissingExtraError                                    (ImportError)    an optional part is not installed
     ├── FalseCertificateError                                (RuntimeError)   bound above value: a bug in infimum
@@ -46,6 +47,10 @@ class LibraryError(InfimumError, TypeError):
 
 class RangeError(InfimumError, OverflowError):
     """The answer, or its norm, is too large for the floating-point type."""
+
+
+class InfeasibleError(InfimumError, ValueError):
+    """The constraints contradict each other; the message names the binding one and the nearest that can be met."""
 
 
 class ToleranceError(InfimumError, ValueError):

@@ -12,12 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from infimum import integers, lowrank, sample_data
+from infimum import integers, lowrank, memory, sample_data
 from infimum._arrays import to_numpy
 from infimum._linalg import norm
 from infimum.errors import FileFormatError, OptionError
 from infimum.integers.brute_force import least_cost
 from infimum.lowrank import brute_force
+from infimum.memory import brute_force as rational
 from infimum.result import Result
 
 
@@ -94,6 +95,12 @@ def _tiny_matrix(rng: np.random.Generator) -> np.ndarray:
     return rng.standard_normal((5, 6)) @ np.diag(0.5 ** np.arange(6))
 
 
+def _published_run() -> Case:
+    run = memory.PUBLISHED[0]
+    options = {"max_lr": run.peak, "weight_decay": run.weight_decay, "warmup": run.warmup}
+    return Case((np.ones(run.steps),), options)
+
+
 PROBLEMS: tuple[Problem, ...] = (
     Problem(
         name="lowrank.svd",
@@ -165,6 +172,25 @@ PROBLEMS: tuple[Problem, ...] = (
         optimum=lambda result, values: sum(least_cost(n, (1, 1, 1)) for n in to_numpy(values).ravel().tolist()),
         arrays=False,
         short="split-many",
+    ),
+    Problem(
+        name="memory.design",
+        minimises="distance of the batches' memory from a target profile over all schedules within the caps",
+        solve=memory.design,
+        result=memory.Schedule,
+        inputs=("target",),
+        scale=lambda target: 1.0,
+        example=_published_run,
+        example_text="equal memory of all 143,000 batches of Pythia-410M, within its warm-up and peak learning rate",
+        answer_text=lambda result: (
+            f"learning rate {float(max(result.lr)):.3g} falls to {float(result.lr[-1]):.3g}, "
+            f"initialisation keeps {result.initial_share:.1%}"
+        ),
+        tiny=lambda rng: Case(
+            (rng.uniform(0.5, 2.0, 4),),
+            {"max_lr": 0.4, "weight_decay": 1.0, "warmup": 2, "max_initial_share": 0.4},
+        ),
+        optimum=rational.best_profile,
     ),
 )
 

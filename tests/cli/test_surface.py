@@ -17,6 +17,11 @@ SURFACE = {
     "demo": {"--out", "--problems-only", "--force", "--quiet"},
     "inspect": {"MODEL_DIR", "--calib", "--tensors", "--curve", "--no-curve", "--quiet"},
     "interpolative": {"FILE", "--rank", "--tol", "--method", "--seed"} | OUTPUTS,
+    "design": {"FILE", "--steps", "--max-lr", "--weight-decay", "--warmup", "--max-initial-share", "--objective"}
+    | OUTPUTS,
+    "memory": {"--lr", "--peak", "--weight-decay", "--steps", "--warmup", "--final", "--csv", "--interpolate"}
+    | {"--convention", "--beta1", "--target", "--initial-rms"}
+    | OUTPUTS,
     "pinv": {"FILE", "--rtol"} | OUTPUTS,
     "svd": {"FILE", "--rank", "--tol", "--method", "--seed"} | OUTPUTS,
     "verify": {"OUT", "FILE", "--original", "--quiet"},

@@ -26,7 +26,7 @@ LIST = re.compile(r"[-+.\de]+(,[-+.\de]+)+")  # numbers with commas between them
 
 def build() -> App:
     """Return the application, with one command for every registered problem."""
-    from infimum.cli import compress, demo, verify
+    from infimum.cli import compress, demo, memory, verify
 
     app = App(
         name="infimum",
@@ -42,6 +42,7 @@ def build() -> App:
         app.command(command_for(problem), name=problem.command, group="Problems")
     for command in (compress.compress, compress.inspect):
         app.command(command, group="Models", help_format="markdown")
+    app.command(memory.build())
     app.command(verify.verify, group="Proof", help_format="markdown")
     app.command(demo.demo, group="Proof", help_format="markdown")
     return app

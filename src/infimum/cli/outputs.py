@@ -15,6 +15,7 @@ from cyclopts import Group, Parameter
 from infimum._arguments import optional
 from infimum._arrays import is_array, to_numpy
 from infimum.errors import OptionError
+from infimum.memory import MemoryReport
 from infimum.report.files import check_output, replacing, write_text
 from infimum.result import Result
 
@@ -34,7 +35,7 @@ class Outputs:
     plot: Path | None = None
     "Write a picture: .png, .svg or .pdf."
     save: Path | None = None
-    "Write the arrays of the answer: .npz or .safetensors."
+    "Write the arrays of the answer: .npz or .safetensors, or .csv for vectors of one length."
     force: Annotated[bool, Parameter(negative="", show_default=False)] = False
     "Overwrite files that exist."
     quiet: Annotated[bool, Parameter(negative="", show_default=False)] = False
@@ -46,7 +47,7 @@ class Outputs:
             "json": (".json",),
             "report": (".html", ".htm"),
             "plot": (".png", ".svg", ".pdf"),
-            "save": (".npz", ".safetensors"),
+            "save": (".npz", ".safetensors", ".csv"),
         }
         paths = []
         for name, suffixes in wanted.items():
@@ -58,7 +59,7 @@ class Outputs:
         if len(set(paths)) < len(paths):
             raise OptionError("two outputs have the same name (a report also writes a .json file beside it)")
 
-    def write(self, result: Result, **details: Any) -> list[Path]:
+    def write(self, result: Result | MemoryReport, **details: Any) -> list[Path]:
         """Write what was asked for; return the files. `details` are those of `infimum.report.write`."""
         from infimum import report
         from infimum.report import drawing
@@ -81,14 +82,17 @@ class Outputs:
         return written
 
 
-def save_arrays(result: Result, path: Path) -> None:
-    """Write the arrays and numbers of an answer to a .npz or .safetensors file, each under its field's name."""
+def save_arrays(result: Result | MemoryReport, path: Path) -> None:
+    """Write the arrays and numbers of an answer to a file, each under its field's name."""
     fields = {f.name: getattr(result, f.name) for f in dataclasses.fields(result) if f.name != "certificate"}
     arrays = {
         name: np.ascontiguousarray(to_numpy(item) if is_array(item) else np.asarray(item))
         for name, item in fields.items()
         if is_array(item) or isinstance(item, int | float | complex) or _is_table(item)
     }
+    if path.suffix.lower() == ".csv":
+        write_text(path, _as_columns({name: array for name, array in arrays.items() if is_array(fields[name])}))
+        return
     with replacing(path) as temporary:
         if path.suffix.lower() == ".npz":
             with temporary.open("wb") as file:
@@ -99,6 +103,14 @@ def save_arrays(result: Result, path: Path) -> None:
         if complex_ones:
             raise OptionError(f"safetensors has no complex numbers ({', '.join(complex_ones)}): save as .npz instead")
         numpy_format.save_file(arrays, temporary)
+
+
+def _as_columns(arrays: Mapping[str, np.ndarray]) -> str:
+    """Return the vectors as CSV text, one column each, with every digit."""
+    if len({array.shape for array in arrays.values()}) != 1 or any(array.ndim != 1 for array in arrays.values()):
+        raise OptionError("a .csv file holds vectors of one length, and this answer is not made of such: save as .npz")
+    rows = zip(*(array.tolist() for array in arrays.values()), strict=True)
+    return "\n".join([",".join(arrays), *(",".join(map(repr, row)) for row in rows)]) + "\n"
 
 
 def _is_table(item: Any) -> bool:

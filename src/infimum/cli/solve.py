@@ -36,9 +36,12 @@ class Argument:
     axes: int | None  # of the array, where the docstring gives its shape
     help: str
     default: Any = inspect.Parameter.empty
+    words: tuple[str, ...] = ()  # what may stand in place of a file
 
     def read(self, token: str) -> Any:
         """Read the value from its text on the command line."""
+        if token in self.words:
+            return token
         return read_array(token, self.axes) if self.annotation is None else convert(self.annotation, [token])
 
 
@@ -67,7 +70,8 @@ def arguments_of(problem: Problem) -> dict[str, Argument]:
             continue
         axes = re.search(r"\(([^()]*)\)", entry.type_name or "") if entry else None
         count = len([axis for axis in axes[1].split(",") if axis.strip()]) if axes else None
-        arguments[name] = Argument(name, annotation, count, text, parameter.default)
+        words = tuple(word for word in get_args(_readable(hint)) if is_file and isinstance(word, str))
+        arguments[name] = Argument(name, annotation, count, text, parameter.default, words)
     return arguments
 
 
@@ -76,7 +80,7 @@ def command_for(problem: Problem) -> Callable[..., int]:
     arguments = arguments_of(problem)
 
     def command(*data: str, outputs: Outputs | None = None, **options: Any) -> int:
-        return _solve(problem, arguments, data, options, outputs or Outputs())
+        return solve(problem, data, options, outputs or Outputs())
 
     command.__doc__ = _summary(problem)
     command.__name__ = problem.command.replace("-", "_")
@@ -92,7 +96,8 @@ def _signature(problem: Problem, arguments: dict[str, Argument]) -> inspect.Sign
         argument = arguments[name]
         if argument.annotation is None:
             label = "FILE" if len(problem.inputs) == 1 else f"{name}-FILE"
-            help_text = f"{argument.help} FILE::NAME names one of several arrays in a file.".strip()
+            words = "".join(f"{word}, or a file. " for word in argument.words)
+            help_text = f"{argument.help} {words}FILE::NAME names one of several arrays in a file.".strip()
             annotation = Annotated[str, Parameter(name=label, help=help_text)]
         else:
             annotation = Annotated[argument.annotation, Parameter(name=name, help=argument.help)]
@@ -116,9 +121,9 @@ def _signature(problem: Problem, arguments: dict[str, Argument]) -> inspect.Sign
     return inspect.Signature(parameters)
 
 
-def _solve(
-    problem: Problem, arguments: dict[str, Argument], data: tuple[str, ...], options: dict[str, Any], outputs: Outputs
-) -> int:
+def solve(problem: Problem, data: tuple[str, ...], options: dict[str, Any], outputs: Outputs) -> int:
+    """Solve a problem on data as the command line gives them, and write and show the answer."""
+    arguments = arguments_of(problem)
     outputs.check()
     inputs = [_load(arguments[name], item) for name, item in zip(problem.inputs, data, strict=True)]
     # options that were not given are not passed on by cyclopts, and the default seed is not the solver's

@@ -10,26 +10,27 @@ from infimum.result import Result
 
 if TYPE_CHECKING:
     from infimum.compress import Plan
+    from infimum.memory import MemoryReport
 
 __all__ = ["write"]
 
 
-def write(subject: Result | Plan, path: str | Path, *, overwrite: bool = False, **details: Any) -> Path:
-    """Write the report of a result or of a compression plan to `path` (.html), and its content as JSON beside it.
+def write(subject: Result | MemoryReport | Plan, path: str | Path, *, overwrite: bool = False, **details: Any) -> Path:
+    """Write the report of a result, a memory measurement or a compression plan to `path`, with its content as JSON.
 
     Parameters
     ----------
-    subject : Result or infimum.compress.Plan
-        What a public solver returned, or what `infimum.compress.plan` returned.
+    subject : Result, infimum.memory.MemoryReport or infimum.compress.Plan
+        What a public solver, `infimum.memory.report` or `infimum.compress.plan` returned.
     path : str or Path
-        File to write; its folder exists.
+        File to write (.html); its folder exists. The JSON stands beside it.
     overwrite : bool
         Replace files that exist.
     **details
         All optional. Of a result: `source` (where the input came from), `answer` (the answer in one line), `seconds`
-        (how long the solver took), `verify` (the command that checks the answer). Of a plan: `out` (the folder where it
-        was saved), `comparisons` and `held_out` (rows of `infimum.report.plan.Comparison`, and the text they speak of),
-        `seconds`.
+        (how long the solver took), `verify` (the command that checks the answer). Of a measurement: `source`. Of a
+        plan: `out` (the folder where it was saved), `comparisons` and `held_out` (rows of
+        `infimum.report.plan.Comparison`, and the text they speak of), `seconds`.
 
     Returns
     -------
@@ -43,8 +44,12 @@ def write(subject: Result | Plan, path: str | Path, *, overwrite: bool = False, 
     MissingExtraError
         Jinja2 or matplotlib is not installed.
     """
-    from infimum.report import drawing, plan, problem
+    from infimum.memory import MemoryReport
+    from infimum.report import drawing, memory, plan, problem
 
+    if isinstance(subject, MemoryReport):
+        parts = {name: drawing.svg(draw) for name, draw in memory.drawings(subject).items()}
+        return write_page("memory", memory.content(subject, **details), parts, path, overwrite=overwrite)
     if isinstance(subject, Result):
         content = problem.content(subject, **details)
         return write_page("problem", content, {"answer": drawing.svg(subject.plot)}, path, overwrite=overwrite)

@@ -1,0 +1,193 @@
+"""Capped filling: under learning-rate caps, how even the memory can be for a given share of the initialisation.
+
+Scaled so that no weight exceeds the target p and the initialisation has weight t, the weights ``y_j = min(p_j,
+c_j D_{j-1})``, D_j being the memory filled so far, are the largest possible, all at once. Hence a schedule whose
+initialisation has a smaller share than the filling at t has a larger ratio ``max(w/p) / min(w/p)`` than that filling.
+Statement and proof: docs/theorems/capped_filling.md.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import ClassVar, NamedTuple, Protocol
+
+import numpy as np
+
+from infimum.bounds.unrolling import SPACING, WIDE
+
+CHUNK = 256  # steps tried at once, four times as many after each success
+
+
+class DecayLaw(Protocol):
+    """How the decay of a step follows from its learning rate, and with it the growth of the filled memory D.
+
+    Every operation on D rounds to a relative `spacing`.
+    """
+
+    spacing: ClassVar[float]
+
+    def decay(self, lr: np.ndarray) -> np.ndarray:
+        """Fraction lost at a step of that learning rate, for the steps from the first on."""
+        ...
+
+    def free(self, filled: np.longdouble, weights: np.ndarray, start: int) -> np.ndarray:
+        """D after each of the steps `start`, ..., which receive these weights, from D before them."""
+        ...
+
+    def before(self, filled: np.longdouble, weight: np.longdouble, step: int) -> np.longdouble:
+        """D before a step that received this weight, from D after it (not positive: there is none)."""
+        ...
+
+    def enough(self, needed: np.ndarray, weights: np.ndarray, start: int) -> np.longdouble:
+        """Smallest D before `start` that reaches `needed` D before each step, when the steps receive these weights."""
+        ...
+
+
+@dataclass(frozen=True)
+class FixedDecay:
+    """Weight decay given for every step: ``D_j = D_{j-1} + rates_j y_j``."""
+
+    rates: np.ndarray
+    spacing: ClassVar[float] = SPACING
+
+    def decay(self, lr: np.ndarray) -> np.ndarray:
+        """Return the fraction lost at each step."""
+        return np.asarray(self.rates * lr)
+
+    def free(self, filled: np.longdouble, weights: np.ndarray, start: int) -> np.ndarray:
+        """Return D after each step."""
+        return np.asarray(filled + np.cumsum(self.rates[start : start + weights.size] * weights))
+
+    def before(self, filled: np.longdouble, weight: np.longdouble, step: int) -> np.longdouble:
+        """Return D before a step."""
+        return WIDE(filled - self.rates[step] * weight)
+
+    def enough(self, needed: np.ndarray, weights: np.ndarray, start: int) -> np.longdouble:
+        """Return the smallest sufficient D."""
+        gains = self.rates[start : start + weights.size] * weights
+        return WIDE((needed - np.cumsum(gains) + gains).max())
+
+
+@dataclass(frozen=True)
+class ProportionalDecay:
+    """Weight decay ``rate * lr``: ``D_j - rate * y_j**2 / D_j = D_{j-1}``."""
+
+    rate: float
+    spacing: ClassVar[float] = float(np.finfo(float).eps)  # the recursion runs in Python's floats
+
+    def decay(self, lr: np.ndarray) -> np.ndarray:
+        """Return the fraction lost at each step."""
+        return self.rate * np.asarray(lr, dtype=WIDE) ** 2
+
+    def free(self, filled: np.longdouble, weights: np.ndarray, start: int) -> np.ndarray:
+        """Return D after each step."""
+        squares = (4.0 * self.rate * weights**2).astype(float).tolist()
+        steps = accumulate(squares, lambda D, square: (D + math.sqrt(D * D + square)) / 2.0, initial=float(filled))
+        return np.fromiter(steps, dtype=float, count=weights.size + 1)[1:].astype(WIDE)
+
+    def before(self, filled: np.longdouble, weight: np.longdouble, step: int) -> np.longdouble:
+        """Return D before a step."""
+        return WIDE(filled - self.rate * weight * weight / filled) if filled > 0.0 else filled
+
+    def enough(self, needed: np.ndarray, weights: np.ndarray, start: int) -> np.longdouble:
+        """Return the smallest sufficient D."""
+        squares = (self.rate * weights**2).astype(float)
+        filled = float(needed[-1])
+        for need, square in zip(needed[-2::-1].astype(float).tolist(), squares[-2::-1].tolist(), strict=True):
+            filled -= square / filled
+            if filled < need:
+                filled = need
+        return WIDE(filled)
+
+
+@dataclass(frozen=True)
+class NormKeepingDecay:
+    """Decay that keeps a length under orthogonal unit updates: ``D_j**2 = D_{j-1}**2 + (y_j / radius)**2``."""
+
+    radius: float
+    spacing: ClassVar[float] = SPACING
+
+    def decay(self, lr: np.ndarray) -> np.ndarray:
+        """Return the fraction lost at each step."""
+        square = (np.asarray(lr, dtype=WIDE) / self.radius) ** 2
+        return np.asarray(square / (1.0 + np.sqrt(1.0 - square)))
+
+    def free(self, filled: np.longdouble, weights: np.ndarray, start: int) -> np.ndarray:
+        """Return D after each step."""
+        return np.asarray(np.sqrt(filled * filled + np.cumsum((weights / self.radius) ** 2)))
+
+    def before(self, filled: np.longdouble, weight: np.longdouble, step: int) -> np.longdouble:
+        """Return D before a step."""
+        square = filled * filled - (weight / self.radius) ** 2
+        return WIDE(np.sqrt(square)) if square > 0.0 else WIDE(square)
+
+    def enough(self, needed: np.ndarray, weights: np.ndarray, start: int) -> np.longdouble:
+        """Return the smallest sufficient D."""
+        gains = (weights / self.radius) ** 2
+        return WIDE(np.sqrt((needed**2 - np.cumsum(gains) + gains).max()))
+
+
+class Filling(NamedTuple):
+    """The largest weights y <= p under the caps, the memory D_0..D_T filled, and which steps are at their cap."""
+
+    weights: np.ndarray
+    filled: np.ndarray
+    capped: np.ndarray
+
+    @property
+    def share(self) -> np.longdouble:
+        """Share of the initialisation."""
+        return WIDE(self.filled[0] / self.filled[-1])
+
+
+def fill(target: np.ndarray, caps: np.ndarray, law: DecayLaw, initial: np.longdouble) -> Filling:
+    """Fill the memory step by step: the target where the cap allows it, else the cap."""
+    keep = 1.0 - law.decay(caps)
+    reach, growth = caps / keep, 1.0 / keep
+    filled = np.empty(target.size + 1, dtype=WIDE)
+    filled[0] = initial
+    capped = np.zeros(target.size, dtype=bool)
+    step, length, free = 0, CHUNK, True
+    with np.errstate(over="ignore"):  # a run at the caps may be tried far beyond its end
+        while step < target.size:
+            part = slice(step, min(step + length, target.size))
+            run = law.free(filled[step], target[part], step) if free else filled[step] * np.cumprod(growth[part])
+            before = np.concatenate([filled[step : step + 1], run[:-1]])
+            good = (reach[part] * before >= target[part]) == free
+            count = good.size if good.all() else int(np.argmin(good))
+            filled[step + 1 : step + 1 + count] = run[:count]
+            capped[step : step + count] = not free
+            step += count
+            if count == good.size:
+                length *= 4
+            else:
+                length, free = CHUNK, not free
+    return Filling(np.where(capped, reach * filled[:-1], target), filled, capped)
+
+
+def ratio_bound(
+    target: np.ndarray, caps: np.ndarray, law: DecayLaw, share: float, *, initial: float, slack: float
+) -> float:
+    """Lower bound on ``max(w/p) / min(w/p)`` over all schedules within the caps whose initial share is at most `share`.
+
+    Any `initial` weight serves as a witness: it proves something when its filling has a larger share than `share`.
+    Decays that differ from the law by a factor of up to ``1 + slack`` are included.
+    """
+    filling = fill(target, caps, law, WIDE(initial))
+    error = relative_error(law, caps, slack)
+    if not filling.share * (1.0 - error) > share:
+        return 1.0
+    highest = float((target / filling.weights).max() * (1.0 - error))
+    return max(1.0, math.nextafter(highest, 0.0))
+
+
+def relative_error(law: DecayLaw, caps: np.ndarray, slack: float = 0.0) -> float:
+    """Bound on the relative error of a filling: rounding at every step, and decays off by a factor ``1 + slack``."""
+    decay = law.decay(caps)
+    keep = 1.0 - (1.0 + slack) * decay
+    if not keep.min() > 0.0:
+        return math.inf
+    error = law.spacing * (8.0 * decay.size + 8.0) + (2.0 * SPACING + slack) * float(np.sum(decay / keep))
+    return error / (1.0 - error) if error < 1.0 else math.inf  # errors of many factors multiply

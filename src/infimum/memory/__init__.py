@@ -1,0 +1,27 @@
+"""Learning rate and weight decay as a moving average over the data: measure the memory of a schedule, or design it.
+
+The certificates speak of the memory profile, never of the training loss: an even memory is not the best training.
+"""
+
+from infimum.memory.design import Schedule, design
+from infimum.memory.limits import MatchRMS, Proportional
+from infimum.memory.shapes import PUBLISHED, lr_table
+from infimum.memory.sources import from_csv, from_optax, from_torch
+from infimum.memory.targets import forgetting, per_sample
+from infimum.memory.weights import MemoryReport, report
+
+__all__ = [
+    "PUBLISHED",
+    "MatchRMS",
+    "MemoryReport",
+    "Proportional",
+    "Schedule",
+    "design",
+    "forgetting",
+    "from_csv",
+    "from_optax",
+    "from_torch",
+    "lr_table",
+    "per_sample",
+    "report",
+]

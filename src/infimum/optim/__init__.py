@@ -1,0 +1,34 @@
+"""Schedules of learning rate and weight decay for PyTorch optimizers and for optax, and a check of the optimizer."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from infimum.optim.callables import as_optax
+    from infimum.optim.check import IdentityCheck, verify_memory
+    from infimum.optim.schedulers import MemoryLR, StreamingMemoryLR
+
+# loaded on first use, so that optax users need no PyTorch
+_HOMES = {
+    "IdentityCheck": "check",
+    "MemoryLR": "schedulers",
+    "StreamingMemoryLR": "schedulers",
+    "as_optax": "callables",
+    "verify_memory": "check",
+}
+
+__all__ = ["IdentityCheck", "MemoryLR", "StreamingMemoryLR", "as_optax", "verify_memory"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(importlib.import_module(f"infimum.optim.{_HOMES[name]}"), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'infimum.optim' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
