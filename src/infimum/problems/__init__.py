@@ -1,0 +1,43 @@
+"""The register of problems: what the contract suite, the command line, the demo and the reports are built from.
+
+A new problem is a file in a room, a theorem in `bounds`, one entry in the room's file here and one docs page (see
+CONTRIBUTING.md).
+"""
+
+from __future__ import annotations
+
+import json
+
+from infimum.errors import FileFormatError, OptionError
+from infimum.problems import integers, lowrank, memory
+from infimum.problems.entry import Case, Problem
+from infimum.result import Result
+
+__all__ = ["Case", "Problem", "from_json", "get", "problem_of"]
+
+PROBLEMS: tuple[Problem, ...] = (
+    *lowrank.PROBLEMS,
+    *integers.PROBLEMS,
+    *memory.PROBLEMS,
+)
+
+
+def get(name: str) -> Problem:
+    """Return the problem of that name (``"lowrank.svd"``) or command (``"svd"``)."""
+    for problem in PROBLEMS:
+        if name in (problem.name, problem.command):
+            return problem
+    raise OptionError(f"problem must be one of {', '.join(p.name for p in PROBLEMS)}, got {name!r}")
+
+
+def problem_of(result: Result) -> Problem:
+    """Return the problem that a result answers."""
+    return get(getattr(result, "problem", type(result).__name__))
+
+
+def from_json(text: str) -> Result:
+    """Read a result of any problem back from what its `to_json` wrote."""
+    document = json.loads(text)
+    if not isinstance(document, dict) or "problem" not in document:
+        raise FileFormatError("expected the JSON of an infimum result, with a 'problem' entry")
+    return get(document["problem"]).result.from_json(text)

@@ -1,0 +1,66 @@
+"""What the register says of one problem."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from infimum.result import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Arguments of one call: `inputs` are the data (given again to `verify`), `options` everything else."""
+
+    inputs: tuple[Any, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One certified problem.
+
+    Attributes
+    ----------
+    name : str
+        ``"room.function"``. The command line calls it by the last part, or by `short`;
+        its page is ``docs/problems/<command>.md``.
+    minimises : str
+        What is minimised, over what: one line.
+    solve, result : callable, type
+        The public function and the class of its answer.
+    inputs : tuple of str
+        Parameters of `solve` that are data; all others are options.
+    scale : callable
+        ``scale(*inputs)``: natural size of the loss, against which rounding is measured.
+    example, example_text, answer_text : callable, str, callable
+        A real input (a `Case`), what it is, and one line that says what a result answers.
+    tiny, optimum : callable, callable
+        ``tiny(rng)`` draws a `Case` small enough for ``optimum(result, *inputs)``, the least loss by brute force.
+    arrays : bool
+        True when the inputs are arrays of floating-point numbers, so that the array part of the contract applies.
+    short : str
+        Name on the command line and of the docs page, where the last part of `name` would not do.
+    """
+
+    name: str
+    minimises: str
+    solve: Callable[..., Result]
+    result: type[Result]
+    inputs: tuple[str, ...]
+    scale: Callable[..., float]
+    example: Callable[[], Case]
+    example_text: str
+    answer_text: Callable[[Any], str]
+    tiny: Callable[[np.random.Generator], Case]
+    optimum: Callable[..., float]
+    arrays: bool = True
+    short: str = ""
+
+    @property
+    def command(self) -> str:
+        """Name on the command line, and of the docs page."""
+        return self.short or self.name.rpartition(".")[2].replace("_", "-")

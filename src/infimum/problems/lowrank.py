@@ -1,0 +1,67 @@
+"""The problems of the low-rank room."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from infimum import lowrank, sample_data
+from infimum._arrays import to_numpy
+from infimum._linalg import norm
+from infimum.lowrank import brute_force
+from infimum.problems.entry import Case, Problem
+
+
+def _topics() -> np.ndarray:
+    return sample_data.python_documentation().weights
+
+
+def _chosen_topics(result: lowrank.Interpolative) -> str:
+    names = sample_data.python_documentation().topics
+    return "topics " + ", ".join(names[j] for j in to_numpy(result.columns)[:5]) + ", ..."
+
+
+def _tiny_matrix(rng: np.random.Generator) -> np.ndarray:
+    return rng.standard_normal((5, 6)) @ np.diag(0.5 ** np.arange(6))
+
+
+PROBLEMS: tuple[Problem, ...] = (
+    Problem(
+        name="lowrank.svd",
+        minimises="Frobenius norm of M - X over all matrices X of rank at most r",
+        solve=lowrank.svd,
+        result=lowrank.SVD,
+        inputs=("M",),
+        scale=norm,
+        example=lambda: Case((_topics(),), {"rank": 20}),
+        example_text="term-document matrix of the Python documentation",
+        answer_text=lambda result: f"rank {result.rank}, largest singular value {float(result.s[0]):.4g}",
+        tiny=lambda rng: Case((_tiny_matrix(rng),), {"rank": 2}),
+        optimum=lambda result, M: brute_force.best_matrix(M, result.rank),
+    ),
+    Problem(
+        name="lowrank.pinv",
+        minimises="Frobenius norm of A B - I over all matrices B that are no longer than the answer",
+        solve=lowrank.pinv,
+        result=lowrank.PseudoInverse,
+        inputs=("A",),
+        scale=lambda A: float(A.shape[0]) ** 0.5,
+        example=lambda: Case((_topics(),)),
+        example_text="term-document matrix of the Python documentation",
+        answer_text=lambda result: f"rank {result.rank}, rank decision {'doubtful' if result.ambiguous else 'clear'}",
+        tiny=lambda rng: Case((_tiny_matrix(rng),), {"rtol": 1e-3}),
+        optimum=lambda result, A: brute_force.nearest_to_identity(A, norm(result.matrix)),
+    ),
+    Problem(
+        name="lowrank.interpolative",
+        minimises="Frobenius norm of M - M[:, S] Z over all choices S of r columns",
+        solve=lowrank.interpolative,
+        result=lowrank.Interpolative,
+        inputs=("M",),
+        scale=norm,
+        example=lambda: Case((_topics(),), {"rank": 20}),
+        example_text="term-document matrix of the Python documentation",
+        answer_text=_chosen_topics,
+        tiny=lambda rng: Case((_tiny_matrix(rng),), {"rank": 2}),
+        optimum=lambda result, M: brute_force.best_columns(M, result.rank),
+    ),
+)
