@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import infimum.balance as balance
     import infimum.bounds as bounds
     import infimum.compress as compress
     import infimum.errors as errors
@@ -26,11 +27,24 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_MODULES = ("bounds", "compress", "errors", "integers", "lowrank", "memory", "nn", "optim", "problems", "report")
+_MODULES = (
+    "balance",
+    "bounds",
+    "compress",
+    "errors",
+    "integers",
+    "lowrank",
+    "memory",
+    "nn",
+    "optim",
+    "problems",
+    "report",
+)
 _NAMES = {"Certificate": "infimum.certificate", "from_json": "infimum.problems", "verify": "infimum.verification"}
 
 __all__ = [
     "Certificate",
+    "balance",
     "bounds",
     "compress",
     "errors",
