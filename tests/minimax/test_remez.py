@@ -1,5 +1,7 @@
 """The exchange algorithm finds the reference: its dual bound is the optimum."""
 
+from itertools import pairwise
+
 import pytest
 
 from infimum.minimax.enclosure import dual_bound
@@ -18,4 +20,4 @@ def test_known_optima(name):
     bound, signs = dual_bound(task, found.points)
     digits = 6e-9 if "sigmoid" in name else 1e-10
     assert bound == pytest.approx(optimum, rel=digits)
-    assert all(a == -b for a, b in zip(signs, signs[1:], strict=False))
+    assert all(a == -b for a, b in pairwise(signs))
