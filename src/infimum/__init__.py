@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import infimum.integers as integers
     import infimum.lowrank as lowrank
     import infimum.memory as memory
+    import infimum.minimax as minimax
     import infimum.nn as nn
     import infimum.optim as optim
     import infimum.problems as problems
@@ -26,7 +27,19 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_MODULES = ("bounds", "compress", "errors", "integers", "lowrank", "memory", "nn", "optim", "problems", "report")
+_MODULES = (
+    "bounds",
+    "compress",
+    "errors",
+    "integers",
+    "lowrank",
+    "memory",
+    "minimax",
+    "nn",
+    "optim",
+    "problems",
+    "report",
+)
 _NAMES = {"Certificate": "infimum.certificate", "from_json": "infimum.problems", "verify": "infimum.verification"}
 
 __all__ = [
@@ -38,6 +51,7 @@ __all__ = [
     "integers",
     "lowrank",
     "memory",
+    "minimax",
     "nn",
     "optim",
     "problems",
