@@ -10,6 +10,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import infimum.balance as balance
     import infimum.bounds as bounds
     import infimum.compress as compress
     import infimum.errors as errors
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULES = (
+    "balance",
     "bounds",
     "compress",
     "errors",
@@ -44,6 +46,7 @@ _NAMES = {"Certificate": "infimum.certificate", "from_json": "infimum.problems",
 
 __all__ = [
     "Certificate",
+    "balance",
     "bounds",
     "compress",
     "errors",
