@@ -86,7 +86,7 @@ def msign_schedule(
     >>> print(schedule.certificate)
     0.113448 <= optimum <= 0.113448 (composition, enclosed)
     >>> [round(c, 4) for c in schedule.coefficients[0]]
-    [8.4725, -25.1109, 18.6386]
+    [8.4703, -25.1081, 18.6293]
     """
     steps = count("steps", steps, MAX_STEPS)
     degrees = _each("degree", degree, steps)
@@ -144,15 +144,15 @@ def root_schedule(
     Examples
     --------
     >>> from infimum import minimax
-    >>> schedule = minimax.root_schedule(3, lower=0.01, steps=4)
+    >>> schedule = minimax.root_schedule(3, lower=0.01, steps=3)
     >>> print(schedule.certificate)
-    2.80437e-06 <= optimum <= 2.80437e-06 (composition, enclosed)
+    2.01641e-05 <= optimum <= 2.01641e-05 (composition, enclosed)
     >>> P = G = 0.5
     >>> for a, b, c in schedule.coefficients:
     ...     q = a + b * P + c * P**2
     ...     G, P = G * q, P * q**3
-    >>> round(G / 0.5 ** (2 / 3), 5)
-    1.0
+    >>> abs(G / 0.5 ** (2 / 3) - 1) < schedule.certificate.value
+    True
     """
     r, s = count("r", r, MAX_POWER), count("s", s, MAX_POWER)
     steps = count("steps", steps, MAX_STEPS)
