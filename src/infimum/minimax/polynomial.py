@@ -245,7 +245,7 @@ def polynomial(
     >>> print(result.certificate)
     4.52055e-05 <= optimum <= 4.52055e-05 (alternation, enclosed)
     >>> result.points.round(4).tolist()
-    [-1.0, -0.8958, -0.6061, -0.1887, 0.2751, 0.6781, 1.0]
+    [-1.0, -0.8602, -0.4824, 0.0237, 0.5179, 0.872, 1.0]
     """
     one_of("precision", precision, ("auto", "double", "multiple"))
     tol = _tolerance(tol)
