@@ -22,6 +22,7 @@ SURFACE = {
     "memory": {"--lr", "--peak", "--weight-decay", "--steps", "--warmup", "--final", "--csv", "--interpolate"}
     | {"--convention", "--beta1", "--target", "--initial-rms"}
     | OUTPUTS,
+    "msign": {"--lower", "--upper", "--steps", "--degree", "--cushion", "--safety", "--verify", "--noise"} | OUTPUTS,
     "pinv": {"FILE", "--rtol"} | OUTPUTS,
     "svd": {"FILE", "--rank", "--tol", "--method", "--seed"} | OUTPUTS,
     "verify": {"OUT", "FILE", "--original", "--quiet"},
