@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrainedModel
 from transformers import logging as transformers_logging
+from transformers.pytorch_utils import Conv1D
 
 from infimum.errors import CheckpointError
 
@@ -25,11 +26,15 @@ FLOATS = {"F64", "F32", "F16", "BF16"}
 
 @dataclass(frozen=True)
 class Layer:
-    """A linear layer: its name in the model, the name of its weight in the files, and its shape (outputs, inputs)."""
+    """A linear layer: its name in the model, the name of its weight in the files, and its shape (outputs, inputs).
+
+    `transposed`: the files hold the weight as (inputs, outputs), as those of GPT-2 do.
+    """
 
     name: str
     tensor: str
     shape: tuple[int, int]
+    transposed: bool = False
 
     @property
     def size(self) -> int:
@@ -68,29 +73,42 @@ class Checkpoint:
         return model
 
     @cached_property
-    def prefix(self) -> str:
-        """What the names in the files have in front of the names in the model ("bert." and the like), or ""."""
-        names = set(self.skeleton.state_dict())
-        candidates = ("", f"{self.skeleton.base_model_prefix}.")
-        return max(candidates, key=lambda prefix: sum(prefix + name in self.files for name in names))
+    def names(self) -> Names:
+        """How the names of the model become those in the files."""
+        return Names.between(self.skeleton, self.files)
+
+    @cached_property
+    def is_language_model(self) -> bool:
+        """Whether the model predicts the next token; else it is an encoder, whose embeddings count."""
+        return is_language_model(self.config)
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
-        """Linear layers in the order of the model; a head tied to the embeddings is left out."""
-        tied = {id(module.weight) for module in self.skeleton.modules() if isinstance(module, torch.nn.Embedding)}
+        """Linear layers in the order of the model; the output head and what is tied to the embeddings are left out."""
+        embeddings = [module for module in self.skeleton.modules() if isinstance(module, torch.nn.Embedding)]
+        fixed = {id(module.weight) for module in (*embeddings, self._head) if module is not None}
         found = []
         for name, module in self.skeleton.named_modules():
-            tensor = f"{self.prefix}{name}.weight"
-            if type(module) is torch.nn.Linear and id(module.weight) not in tied and tensor in self.files:
-                found.append(Layer(name, tensor, (module.out_features, module.in_features)))
+            tensor = self.names.in_files(f"{name}.weight")
+            if type(module) not in (torch.nn.Linear, Conv1D) or id(module.weight) in fixed or tensor not in self.files:
+                continue
+            rows, columns = module.weight.shape
+            transposed = isinstance(module, Conv1D)
+            found.append(Layer(name, tensor, (columns, rows) if transposed else (rows, columns), transposed))
         return tuple(found)
+
+    @property
+    def _head(self) -> Any:
+        return self.skeleton.get_output_embeddings()  # type: ignore[no-untyped-call]
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
         """What a user should know about this checkpoint."""
-        head = self.skeleton.get_output_embeddings()  # type: ignore[no-untyped-call]
-        tied = getattr(self.config, "tie_word_embeddings", False) and head is not None
-        return ("The output head shares the embeddings' weights: both stay as they are.",) if tied else ()
+        if self._head is None:
+            return ()
+        if getattr(self.config, "tie_word_embeddings", False):
+            return ("The output head shares the embeddings' weights: both stay as they are.",)
+        return ("The output head stays as it is: its outputs are the vocabulary, too many for a moment matrix.",)
 
     @cached_property
     def sizes(self) -> dict[str, int]:
@@ -113,6 +131,11 @@ class Checkpoint:
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise CheckpointError(f"tensor {tensor} contains NaN or infinity; the checkpoint is damaged")
         return value
+
+    def weight(self, layer: Layer) -> torch.Tensor:
+        """Read the weight of a linear layer, (outputs, inputs)."""
+        value = self.read(layer.tensor)
+        return value.T if layer.transposed else value
 
     def blocks(self) -> Iterator[tuple[str, torch.Tensor]]:
         """Yield every tensor, one at a time, in the order of the files."""
@@ -157,6 +180,11 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
             f"{path.name} was compressed by infimum already; open it with infimum.compress.load, or compress the "
             "original with another budget"
         )
+    if (path / "adapter_config.json").is_file():
+        raise CheckpointError(
+            f"{path.name} holds a LoRA adapter; load it with peft, call merge_and_unload(), save_pretrained, and compress "
+            "the merged model"
+        )
     if "quantization_config" in config:
         method = config["quantization_config"].get("quant_method", "unknown method")
         raise CheckpointError(
@@ -177,18 +205,24 @@ def _check_tensors(checkpoint: Checkpoint) -> None:
         raise CheckpointError(
             f"{name} holds quantised tensors ({quantised[0]}, ...); dequantise it to 16- or 32-bit floats first"
         )
+    if adapters := [tensor for tensor in headers if ".lora_" in tensor]:
+        raise CheckpointError(
+            f"{name} has LoRA adapters beside its weights ({adapters[0]}, ...), which would no longer fit; load it with "
+            "peft, call merge_and_unload(), save_pretrained, and compress the merged model"
+        )
     for parameter, meta in checkpoint.skeleton.named_parameters():
         # transformers still reads the names that BERT's checkpoints had in 2018
-        old = parameter.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
-        _, shape = headers.get(checkpoint.prefix + parameter) or headers.get(checkpoint.prefix + old) or ("", None)
+        tensor = checkpoint.names.in_files(parameter)
+        old = tensor.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
+        _, shape = headers.get(tensor) or headers.get(old) or ("", None)
         if shape is None:
             raise CheckpointError(
-                f"tensor {checkpoint.prefix}{parameter} of the model is in no file of {name}, so that it would be "
+                f"tensor {tensor} of the model is in no file of {name}, so that it would be "
                 "random; download the checkpoint again, or complete it with transformers and save_pretrained"
             )
         if tuple(shape) != tuple(meta.shape):
             raise CheckpointError(
-                f"tensor {checkpoint.prefix}{parameter} should have shape {tuple(meta.shape)} by config.json, got "
+                f"tensor {tensor} should have shape {tuple(meta.shape)} by config.json, got "
                 f"{tuple(shape)}; the configuration belongs to another model"
             )
     if not checkpoint.layers:
@@ -201,10 +235,33 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def is_language_model(config: Any) -> bool:
+    """Whether the checkpoint of this configuration holds a causal language model, rather than a bare encoder."""
+    return (config.architectures or [""])[0].endswith(("ForCausalLM", "LMHeadModel"))
+
+
 def model_class(config: Any) -> Any:
-    """Return the auto class whose model the checkpoint holds: a language model, or a bare encoder."""
-    architecture = (config.architectures or [""])[0]
-    return AutoModelForCausalLM if architecture.endswith(("ForCausalLM", "LMHeadModel")) else AutoModel
+    """Return the auto class whose model the checkpoint holds."""
+    return AutoModelForCausalLM if is_language_model(config) else AutoModel
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names in the files: those of the model without `dropped` in front, with `added` ("bert." and the like)."""
+
+    dropped: str = ""
+    added: str = ""
+
+    @classmethod
+    def between(cls, model: PreTrainedModel, files: Iterable[str]) -> Names:
+        """Find the difference under which most names of the model are in the files."""
+        wanted, base, present = list(model.state_dict()), f"{model.base_model_prefix}.", set(files)
+        candidates = (cls(), cls(added=base), cls(dropped=base))
+        return max(candidates, key=lambda names: sum(names.in_files(name) in present for name in wanted))
+
+    def in_files(self, name: str) -> str:
+        """Name in the files of what the model calls `name`."""
+        return self.added + name.removeprefix(self.dropped)
 
 
 def _locate(path: Path) -> dict[str, Path]:

@@ -15,11 +15,11 @@ from transformers import AutoTokenizer
 from infimum.bounds.allocation_dual import Curve, dual_value
 from infimum.certificate import Certificate
 from infimum.compress.allocation import allocate, uniform
-from infimum.compress.calibration import Text, tokenize
+from infimum.compress.calibration import MINIMUM_TOKENS, Text, Tokens, tokenize
 from infimum.compress.checkpoint import Checkpoint, open_checkpoint
 from infimum.compress.factor import FactorForm, Form, Objective, PivotForm, curve, one_thread, spectrum, weighting
 from infimum.compress.layers import UNREACHED, AllocationRule, LayerPlan, Of, Settings, build_layer, dense_row
-from infimum.compress.moments import Moments, Progress, collect
+from infimum.compress.moments import Goal, Moments, Progress, collect
 from infimum.errors import CalibrationError
 
 
@@ -108,29 +108,42 @@ class Plan:
         return save(self, Path(out))
 
 
+LENGTH = {"embedding": 64, "loss": 512}  # tokens of a row of calibration text
+DAMPING = {"embedding": 0.01, "loss": 0.03}  # the best of those tried
+LANGUAGE_MODEL_TOKENS = 32_768
+
+
 def calibrate(
     model: str | Path | Checkpoint,
     calib: Text = "pydoc",
     *,
-    max_tokens: int = 64,
+    tokens: int | None = None,
+    max_tokens: int | None = None,
     projections: int = 1,
     seed: int = 0,
     on_progress: Progress | None = None,
 ) -> Moments:
     """Measure input and gradient moments of every linear layer of a checkpoint on a text.
 
+    The gradients are those of a language model's loss, or of random projections of an encoder's embedding.
+
     Parameters
     ----------
     model : path or Checkpoint
         Folder of a transformers checkpoint in safetensors format.
-    calib : "pydoc", path or list of str
-        The Python documentation, a .txt file (paragraphs between blank lines), a .jsonl file (field "text"), strings.
-    max_tokens : int
-        Longest paragraph, in tokens.
+    calib : "pydoc", path, list of str or array of int
+        The Python documentation; a .txt file (paragraphs between blank lines), a .jsonl file (field "text"), a .npy file
+        of token ids; strings; token ids.
+    tokens : int, optional
+        Size of the calibration: rows are drawn from the text until they hold so many tokens. By default 32,768 for a
+        language model, the whole text for an encoder. More text gives a better model and takes longer in proportion.
+    max_tokens : int, optional
+        Longest row, in tokens: by default passages of 512 for a language model, paragraphs of at most 64 for an encoder.
     projections : int
-        Random projections of the output per paragraph; more give better moments, and cost a backward pass each.
+        Of an encoder: random projections of the output per paragraph; more give better moments, and cost a backward
+        pass each.
     seed : int
-        Seed of the projections.
+        Seed of the draw of rows and of the projections.
     on_progress : callable, optional
         Called with (what, done, of).
 
@@ -140,10 +153,35 @@ def calibrate(
         Each says what was expected, what came, and what to do.
     """
     checkpoint = model if isinstance(model, Checkpoint) else open_checkpoint(model)
-    tokens = tokenize(calib, AutoTokenizer.from_pretrained(checkpoint.path), max_tokens=max_tokens)
+    text = tokens_for(checkpoint, calib, max_tokens=max_tokens)
+    if tokens is None and checkpoint.is_language_model:
+        tokens = LANGUAGE_MODEL_TOKENS
+    if tokens is not None:
+        if tokens < MINIMUM_TOKENS:
+            raise CalibrationError(f"at least {MINIMUM_TOKENS} tokens of calibration are needed, got tokens={tokens}")
+        text = text.sample(tokens, seed)
     loaded = checkpoint.load()
     layers = {layer.name: loaded.get_submodule(layer.name) for layer in checkpoint.layers}
-    return collect(loaded, layers, tokens, seed=seed, projections=projections, on_progress=on_progress)
+    goal = goal_of(checkpoint)
+    return collect(loaded, layers, text, goal=goal, seed=seed, projections=projections, on_progress=on_progress)
+
+
+def goal_of(checkpoint: Checkpoint) -> Goal:
+    """What the gradients of a checkpoint's calibration are of."""
+    return "loss" if checkpoint.is_language_model else "embedding"
+
+
+def tokens_for(
+    checkpoint: Checkpoint, text: Text, *, max_tokens: int | None = None, held_out: bool = False
+) -> Tokens:
+    """Tokenise a text as the model of a checkpoint wants it: passages for a language model, paragraphs for an encoder."""
+    return tokenize(
+        text,
+        AutoTokenizer.from_pretrained(checkpoint.path),
+        max_tokens=max_tokens or LENGTH[goal_of(checkpoint)],
+        packed=checkpoint.is_language_model,
+        held_out=held_out,
+    )
 
 
 def plan(
@@ -155,15 +193,17 @@ def plan(
     objective: Objective = "two-sided",
     allocation: AllocationRule = "global",
     form: Form = "pivot",
-    damping: float = 0.01,
+    damping: float | None = None,
     moments: Moments | None = None,
+    tokens: int | None = None,
     seed: int = 0,
     on_progress: Progress | None = None,
 ) -> Plan:
     """Compress the linear layers of a transformer: minimises the summed error of all layers under one budget.
 
-    The error of a layer is ``tr(G dW C dW')``, with C and G the right and left moments of the gradient of the model's
-    output by its weight (`LayerMoments`): layer by layer a model of the squared change of the output.
+    The error of a layer is ``tr(G dW C dW')``, with C and G the right and left moments of a gradient by its weight
+    (`LayerMoments`): layer by layer a model of the increase of a language model's loss, in nats per token, or of the
+    squared change of an encoder's embedding.
 
     Parameters
     ----------
@@ -173,7 +213,7 @@ def plan(
         Fraction of the numbers to remove, 0 <= remove < 1.
     of : {"linear", "all"}
         Denominator of `remove`: the weights of the linear layers, or of the whole model.
-    calib : "pydoc", path or list of str
+    calib : "pydoc", path, list of str or array of int
         Calibration text; see `calibrate`.
     objective : {"two-sided", "activation", "plain"}
         "activation": C is the moment of the inputs, G a scalar; "plain": neither (truncated SVD).
@@ -181,12 +221,13 @@ def plan(
         "global" shares the budget so that the sum of errors is least; "uniform" gives each layer the same fraction.
     form : {"pivot", "factors"}
         "pivot": r(m + n - r) numbers; "factors": r(m + n).
-    damping : float
-        Added to G, relative to its mean eigenvalue.
+    damping : float, optional
+        Added to G, relative to its mean eigenvalue: by default 0.03 for a language model, 0.01 for an encoder.
     moments : Moments, optional
-        What `calibrate` returned, to plan several times on one calibration; `calib` and `seed` are then ignored.
-    seed : int
-        Seed of the random projections.
+        What `calibrate` returned, to plan several times on one calibration; `calib`, `tokens` and `seed` are then
+        ignored.
+    tokens, seed : int
+        Size and seed of the calibration; see `calibrate`.
     on_progress : callable, optional
         Called with (what, done, of).
 
@@ -206,15 +247,16 @@ def plan(
     .. [2] V. Gupta, T. Koren, Y. Singer, "Shampoo: preconditioned stochastic tensor optimization", ICML 2018
        (the Kronecker model of the second moment of a gradient).
     """
-    settings = Settings(remove, of, objective, allocation, form, damping)
     checkpoint = model if isinstance(model, Checkpoint) else open_checkpoint(model)
+    damping = DAMPING[goal_of(checkpoint)] if damping is None else damping
+    settings = Settings(remove, of, objective, allocation, form, damping)
     if moments is None:
-        moments = calibrate(checkpoint, calib, seed=seed, on_progress=on_progress)
+        moments = calibrate(checkpoint, calib, tokens=tokens, seed=seed, on_progress=on_progress)
     _check_moments(checkpoint, moments)
     curves = {}
     reached = [layer for layer in checkpoint.layers if layer.name in moments.layers]
     for index, layer in enumerate(reached):
-        W = checkpoint.read(layer.tensor).double().numpy()
+        W = checkpoint.weight(layer).double().numpy()
         norm = weighting(objective, moments.layers[layer.name], damping)
         with one_thread():
             curves[layer.name] = curve(spectrum(W, norm), layer.shape, form)

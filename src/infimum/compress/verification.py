@@ -90,8 +90,8 @@ def _moments(out: Path, checkpoint: Checkpoint, calibration: dict[str, Any], on_
         raise VerificationError("the stored calibration tokens are not those of the run: their hash differs")
     model = checkpoint.load()
     layers: dict[str, Any] = {layer.name: model.get_submodule(layer.name) for layer in checkpoint.layers}
-    seed, projections = calibration["seed"], calibration["projections"]
-    return collect(model, layers, tokens, seed=seed, projections=projections, on_progress=on_progress)
+    chosen = {name: calibration[name] for name in ("goal", "seed", "projections")}
+    return collect(model, layers, tokens, **chosen, on_progress=on_progress)
 
 
 def _check_claims(
@@ -139,7 +139,7 @@ def _derive(
     derived = dense_row(layer, "" if reached else UNREACHED)
     if not reached:
         return None, derived
-    W = checkpoint.read(layer.tensor).double().numpy()
+    W = checkpoint.weight(layer).double().numpy()
     norm = weighting(settings.objective, moments.layers[layer.name], settings.damping)
     tails = spectrum(W, norm)
     points = curve(tails, layer.shape, settings.form)
