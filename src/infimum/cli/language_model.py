@@ -20,7 +20,9 @@ DUMP = "gensim/test/test_data/enwiki-latest-pages-articles1.xml-p000000010p00003
 
 # Of nested markup the innermost goes first; what is left of a link is the text that a reader sees.
 NESTED = re.compile(r"\{\{[^{}]*\}\}|\{\|(?:(?!\{\|).)*?\|\}|\[\[(?:File|Image|Category):[^\[\]]*\]\]", re.DOTALL)
-REMOVED = re.compile(r"<!--.*?-->|<ref[^>]*/>|<(ref|gallery|math|timeline)[^>]*>.*?</\1>|<[^>]+>|'{2,}|__[A-Z]+__", re.DOTALL)
+REMOVED = re.compile(
+    r"<!--.*?-->|<ref[^>]*/>|<(ref|gallery|math|timeline)[^>]*>.*?</\1>|<[^>]+>|'{2,}|__[A-Z]+__", re.DOTALL
+)
 LINK = re.compile(r"\[\[(?:[^\[\]|]*\|)?([^\[\]]*)\]\]|\[https?://\S+\s?([^\]]*)\]")
 
 
@@ -48,7 +50,7 @@ def model_folder(cache: Path) -> Path:
     source = str(Path(str(found.origin)).parent)
     model = AutoModelForCausalLM.from_pretrained(source, gguf_file=WEIGHTS, dtype=torch.float32)
     # the weights are floats now; transformers refuses to save what it believes to be quantised
-    model.hf_quantizer, model.is_quantized = None, False
+    model.__dict__.update(hf_quantizer=None, is_quantized=False)
     del model.config.quantization_config
     cache.mkdir(parents=True, exist_ok=True)
     partial = tempfile.mkdtemp(prefix=".SmolLM2.", dir=cache)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -12,14 +11,15 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrainedModel
 from transformers import logging as transformers_logging
 from transformers.pytorch_utils import Conv1D
 
+from infimum.compress.experts import unfuse
+from infimum.compress.files import file_hash, locate
 from infimum.errors import CheckpointError
 
-WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 DESCRIPTION = "infimum.json"  # what our own output has beside them
 FLOATS = {"F64", "F32", "F16", "BF16"}
 
@@ -58,19 +58,13 @@ class Checkpoint:
     @cached_property
     def config(self) -> Any:
         """The model's configuration."""
-        try:
-            return AutoConfig.from_pretrained(self.path)
-        except (ValueError, KeyError, OSError) as error:
-            raise CheckpointError(
-                f"transformers does not know the model that config.json of {self.path.name} describes: {error}"
-            ) from error
+        return read_config(self.path)
 
     @cached_property
     def skeleton(self) -> PreTrainedModel:
         """The model without weights (on the meta device): its structure."""
         with torch.device("meta"):
-            model: PreTrainedModel = model_class(self.config).from_config(self.config)
-        return model
+            return empty_model(self.config)
 
     @cached_property
     def names(self) -> Names:
@@ -147,7 +141,8 @@ class Checkpoint:
         for _ in self.blocks():  # a damaged tensor is named here; later it would only show as a useless answer
             pass
         transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        model: PreTrainedModel = model_class(self.config).from_pretrained(self.path, dtype=torch.float32)
+        kind = AutoModelForCausalLM if is_language_model(self.config) else AutoModel
+        model: PreTrainedModel = unfuse(kind.from_pretrained(self.path, dtype=torch.float32))
         model.eval()  # type: ignore[no-untyped-call]
         return model
 
@@ -182,8 +177,8 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
         )
     if (path / "adapter_config.json").is_file():
         raise CheckpointError(
-            f"{path.name} holds a LoRA adapter; load it with peft, call merge_and_unload(), save_pretrained, and compress "
-            "the merged model"
+            f"{path.name} holds a LoRA adapter; load it with peft, call merge_and_unload(), save_pretrained, and "
+            "compress the merged model"
         )
     if "quantization_config" in config:
         method = config["quantization_config"].get("quant_method", "unknown method")
@@ -191,7 +186,7 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
             f"{path.name} is quantised already ({method}); load it with transformers, call dequantize(), delete "
             "config.quantization_config, save_pretrained, and compress that"
         )
-    checkpoint = Checkpoint(path, _locate(path))
+    checkpoint = Checkpoint(path, locate(path))
     _check_tensors(checkpoint)
     return checkpoint
 
@@ -207,8 +202,14 @@ def _check_tensors(checkpoint: Checkpoint) -> None:
         )
     if adapters := [tensor for tensor in headers if ".lora_" in tensor]:
         raise CheckpointError(
-            f"{name} has LoRA adapters beside its weights ({adapters[0]}, ...), which would no longer fit; load it with "
-            "peft, call merge_and_unload(), save_pretrained, and compress the merged model"
+            f"{name} has LoRA adapters beside its weights ({adapters[0]}, ...), which would no longer fit; load it "
+            "with peft, call merge_and_unload(), save_pretrained, and compress the merged model"
+        )
+    experts = [checkpoint.names.in_files(parameter) for parameter, _ in checkpoint.skeleton.named_parameters()]
+    if renamed := [tensor for tensor in experts if ".experts." in tensor and tensor not in headers]:
+        raise CheckpointError(
+            f"the experts of {name} are stored under names that only transformers' own conversion knows: {renamed[0]} "
+            "is in no file; such checkpoints (Mixtral's) cannot be compressed yet"
         )
     for parameter, meta in checkpoint.skeleton.named_parameters():
         # transformers still reads the names that BERT's checkpoints had in 2018
@@ -229,20 +230,29 @@ def _check_tensors(checkpoint: Checkpoint) -> None:
         raise CheckpointError(f"{name} has no linear layer whose weights are in its files; nothing can be compressed")
 
 
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
+def read_config(folder: Path) -> Any:
+    """Read the configuration of a model folder."""
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(f"{folder} has no config.json; give the folder of a transformers checkpoint")
+    try:
+        return AutoConfig.from_pretrained(folder)
+    except (ValueError, KeyError, OSError) as error:
+        raise CheckpointError(
+            f"transformers does not know the model that config.json of {folder.name} describes: {error}"
+        ) from error
 
 
 def is_language_model(config: Any) -> bool:
     """Whether the checkpoint of this configuration holds a causal language model, rather than a bare encoder."""
-    return (config.architectures or [""])[0].endswith(("ForCausalLM", "LMHeadModel"))
+    architecture: str = (config.architectures or [""])[0]
+    return architecture.endswith(("ForCausalLM", "LMHeadModel"))
 
 
-def model_class(config: Any) -> Any:
-    """Return the auto class whose model the checkpoint holds."""
-    return AutoModelForCausalLM if is_language_model(config) else AutoModel
+def empty_model(config: Any) -> PreTrainedModel:
+    """Build the model that the checkpoint holds, its experts one by one, without its weights."""
+    kind = AutoModelForCausalLM if is_language_model(config) else AutoModel
+    model: PreTrainedModel = unfuse(kind.from_config(config))  # type: ignore[no-untyped-call]
+    return model
 
 
 @dataclass(frozen=True)
@@ -262,51 +272,3 @@ class Names:
     def in_files(self, name: str) -> str:
         """Name in the files of what the model calls `name`."""
         return self.added + name.removeprefix(self.dropped)
-
-
-def _locate(path: Path) -> dict[str, Path]:
-    """Map every tensor to its file."""
-    if (path / INDEX).is_file():
-        try:
-            mapping: dict[str, str] = json.loads((path / INDEX).read_text(encoding="utf-8"))["weight_map"]
-        except (ValueError, KeyError) as error:
-            raise CheckpointError(f"{INDEX} of {path.name} is damaged ({error!r}); download it again") from error
-        shards = {name: path / name for name in sorted(set(mapping.values()))}
-        missing = [name for name, shard in shards.items() if not shard.is_file()]
-        if missing:
-            raise CheckpointError(f"shard {missing[0]} is named in {INDEX} but is not there; download it again")
-        return _checked_shards(mapping, shards)
-    if (path / WEIGHTS).is_file():
-        return dict.fromkeys(_keys(path / WEIGHTS), path / WEIGHTS)
-    if list(path.glob("*.gguf")):
-        raise CheckpointError(
-            f"{path.name} holds a GGUF file; load it with transformers (gguf_file=...) and save it anew"
-        )
-    if list(path.glob("*.bin")):
-        raise CheckpointError(
-            f"{path.name} holds pickled weights only; load it and save_pretrained as safetensors first"
-        )
-    raise CheckpointError(f"{path} holds neither {WEIGHTS} nor {INDEX}; the weights are missing")
-
-
-def _checked_shards(mapping: dict[str, str], shards: dict[str, Path]) -> dict[str, Path]:
-    holders: dict[str, str] = {}
-    for name, shard in shards.items():
-        for key in _keys(shard):
-            if key in holders:
-                raise CheckpointError(f"tensor {key} is in two shards ({holders[key]} and {name}); which one counts?")
-            holders[key] = name
-    for key, name in mapping.items():
-        if holders.get(key) != name:
-            raise CheckpointError(
-                f"{INDEX} says that tensor {key} is in {name}, but it is not; download the shard again"
-            )
-    return {key: shards[name] for key, name in holders.items()}
-
-
-def _keys(path: Path) -> list[str]:
-    try:
-        with safe_open(path, "pt") as handle:
-            return list(handle.keys())
-    except SafetensorError as error:
-        raise CheckpointError(f"{path.name} is damaged or incomplete ({error}); download it again") from error

@@ -5,24 +5,37 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 import torch
 from transformers import PreTrainedModel
 
-from infimum.compress.calibration import Tokens
 from infimum.compress.checkpoint import is_language_model
 from infimum.compress.moments import BATCH, output_of, token_losses
+from infimum.compress.text import Tokens
+from infimum.errors import CalibrationError
 
 
 @dataclass(frozen=True)
 class Similarity:
     """Cosine similarity of a model's sentence embeddings to those of the original, over paragraphs of a text."""
 
+    measure: ClassVar[str] = "sentence embeddings against the original's"
+
     mean: float
     least: float
     paragraphs: int
     tokens: int
+
+    @property
+    def figures(self) -> dict[str, str]:
+        """What a table shows, by heading."""
+        return {"mean cosine": f"{self.mean:.4f}", "least cosine": f"{self.least:.4f}"}
+
+    @property
+    def extent(self) -> str:
+        """How much text was seen."""
+        return f"{self.paragraphs:,} paragraphs, {self.tokens:,} tokens"
 
 
 @dataclass(frozen=True)
@@ -32,10 +45,22 @@ class Perplexity:
     Every token is predicted from those before it in its row, so the first of each row is not.
     """
 
+    measure: ClassVar[str] = "perplexity"
+
     perplexity: float
     loss: float
     predicted: int
     tokens: int
+
+    @property
+    def figures(self) -> dict[str, str]:
+        """What a table shows, by heading."""
+        return {"perplexity": f"{self.perplexity:.4g}", "loss per token": f"{self.loss:.4f}"}
+
+    @property
+    def extent(self) -> str:
+        """How much text was seen."""
+        return f"{self.predicted:,} of {self.tokens:,} tokens predicted"
 
 
 Score: TypeAlias = Similarity | Perplexity
@@ -60,6 +85,8 @@ def perplexity(model: PreTrainedModel, tokens: Tokens) -> Perplexity:
         for ids, mask in _batches(tokens):
             total += float(token_losses(model, ids, mask).double().sum())
             predicted += int(mask[:, 1:].sum())
+    if predicted == 0:
+        raise CalibrationError("perplexity needs rows of at least two tokens: the first of each row is not predicted")
     loss = total / predicted
     return Perplexity(math.exp(loss) if loss < 700.0 else math.inf, loss, predicted, tokens.count)
 

@@ -15,7 +15,7 @@ from infimum.errors import BudgetError, OptionError
 
 Of: TypeAlias = Literal["linear", "all"]
 AllocationRule: TypeAlias = Literal["global", "uniform"]
-UNREACHED = "the output does not depend on it for this text: kept dense"
+UNREACHED = "the output does not depend on it for this text, or too few tokens reach it: kept dense"
 
 
 @dataclass(frozen=True)

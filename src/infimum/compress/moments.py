@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from infimum.bounds import weighted_tail
-from infimum.compress.calibration import Tokens
+from infimum.compress.text import Tokens
 from infimum.errors import CalibrationError
 
 Goal: TypeAlias = Literal["embedding", "loss"]
@@ -53,7 +53,8 @@ class Moments:
     Attributes
     ----------
     layers : mapping of str to LayerMoments
-        By name of the layer; layers that the output does not depend on are absent.
+        By name of the layer; absent are those on which the output does not depend, and those (experts) that fewer
+        tokens reach than they have inputs.
     tokens : Tokens
         The text.
     goal : {"embedding", "loss"}
@@ -81,7 +82,7 @@ def collect(
 ) -> Moments:
     """Run the model over the text, forwards and backwards, and gather the moments of its linear layers.
 
-    Goal "embedding": the gradients are those of ``v' z``: z the model's output (`output_of`) and v standard Gaussian. The
+    Goal "embedding": the gradients are those of ``v' z``: z the model's output (`output_of`), v standard Gaussian. The
     mean of ``(v' dz)**2`` is the squared change of the output, and to first order it is the mean of
     ``trace(D' dW)**2``: no labels are needed.
 
@@ -131,7 +132,9 @@ def output_of(model: torch.nn.Module, ids: torch.Tensor, mask: torch.Tensor) -> 
 def token_losses(model: torch.nn.Module, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Return the loss of each token given those before it in its row, in nats: (rows, length - 1), 0 at padding."""
     logits: torch.Tensor = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
-    losses = torch.nn.functional.cross_entropy(logits[:, :-1].flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="none")
+    losses = torch.nn.functional.cross_entropy(
+        logits[:, :-1].flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="none"
+    )
     return losses.view(ids[:, 1:].shape) * mask[:, 1:]
 
 
@@ -205,12 +208,15 @@ class _Gather:
     def moments(self, passes: int) -> dict[str, LayerMoments]:
         found: dict[str, LayerMoments] = {}
         inputs: dict[str, np.ndarray] = {}  # one array for all layers that share it
+        most = max(self._rows.values(), default=0)
         for name in self._layers:
             if (name, "left") not in self._sums:
                 continue
             first = self._sharing[name]
             if first not in inputs:
                 inputs[first] = weighted_tail.semidefinite(self._finite(first, "inputs") / self._rows[first])
+            if self._rows[first] < min(most, len(inputs[first])):
+                continue  # an expert that few tokens reach is judged by too few to be changed
             left = self._finite(name, "left")
             if (energy := float(np.trace(left))) == 0.0:
                 continue

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import AutoTokenizer
 
 from infimum.bounds.allocation_dual import Curve, dual_value
 from infimum.certificate import Certificate
 from infimum.compress.allocation import allocate, uniform
-from infimum.compress.calibration import MINIMUM_TOKENS, Text, Tokens, tokenize
+from infimum.compress.calibration import calibrate, goal_of
 from infimum.compress.checkpoint import Checkpoint, open_checkpoint
 from infimum.compress.factor import FactorForm, Form, Objective, PivotForm, curve, one_thread, spectrum, weighting
 from infimum.compress.layers import UNREACHED, AllocationRule, LayerPlan, Of, Settings, build_layer, dense_row
-from infimum.compress.moments import Goal, Moments, Progress, collect
+from infimum.compress.moments import Moments, Progress
+from infimum.compress.text import Text
 from infimum.errors import CalibrationError
 
 
@@ -108,80 +108,7 @@ class Plan:
         return save(self, Path(out))
 
 
-LENGTH = {"embedding": 64, "loss": 512}  # tokens of a row of calibration text
 DAMPING = {"embedding": 0.01, "loss": 0.03}  # the best of those tried
-LANGUAGE_MODEL_TOKENS = 32_768
-
-
-def calibrate(
-    model: str | Path | Checkpoint,
-    calib: Text = "pydoc",
-    *,
-    tokens: int | None = None,
-    max_tokens: int | None = None,
-    projections: int = 1,
-    seed: int = 0,
-    on_progress: Progress | None = None,
-) -> Moments:
-    """Measure input and gradient moments of every linear layer of a checkpoint on a text.
-
-    The gradients are those of a language model's loss, or of random projections of an encoder's embedding.
-
-    Parameters
-    ----------
-    model : path or Checkpoint
-        Folder of a transformers checkpoint in safetensors format.
-    calib : "pydoc", path, list of str or array of int
-        The Python documentation; a .txt file (paragraphs between blank lines), a .jsonl file (field "text"), a .npy file
-        of token ids; strings; token ids.
-    tokens : int, optional
-        Size of the calibration: rows are drawn from the text until they hold so many tokens. By default 32,768 for a
-        language model, the whole text for an encoder. More text gives a better model and takes longer in proportion.
-    max_tokens : int, optional
-        Longest row, in tokens: by default passages of 512 for a language model, paragraphs of at most 64 for an encoder.
-    projections : int
-        Of an encoder: random projections of the output per paragraph; more give better moments, and cost a backward
-        pass each.
-    seed : int
-        Seed of the draw of rows and of the projections.
-    on_progress : callable, optional
-        Called with (what, done, of).
-
-    Raises
-    ------
-    CheckpointError, CalibrationError
-        Each says what was expected, what came, and what to do.
-    """
-    checkpoint = model if isinstance(model, Checkpoint) else open_checkpoint(model)
-    text = tokens_for(checkpoint, calib, max_tokens=max_tokens)
-    if tokens is None and checkpoint.is_language_model:
-        tokens = LANGUAGE_MODEL_TOKENS
-    if tokens is not None:
-        if tokens < MINIMUM_TOKENS:
-            raise CalibrationError(f"at least {MINIMUM_TOKENS} tokens of calibration are needed, got tokens={tokens}")
-        text = text.sample(tokens, seed)
-    loaded = checkpoint.load()
-    layers = {layer.name: loaded.get_submodule(layer.name) for layer in checkpoint.layers}
-    goal = goal_of(checkpoint)
-    return collect(loaded, layers, text, goal=goal, seed=seed, projections=projections, on_progress=on_progress)
-
-
-def goal_of(checkpoint: Checkpoint) -> Goal:
-    """What the gradients of a checkpoint's calibration are of."""
-    return "loss" if checkpoint.is_language_model else "embedding"
-
-
-def tokens_for(
-    checkpoint: Checkpoint, text: Text, *, max_tokens: int | None = None, held_out: bool = False
-) -> Tokens:
-    """Tokenise a text as the model of a checkpoint wants it: passages for a language model, paragraphs for an encoder."""
-    return tokenize(
-        text,
-        AutoTokenizer.from_pretrained(checkpoint.path),
-        max_tokens=max_tokens or LENGTH[goal_of(checkpoint)],
-        packed=checkpoint.is_language_model,
-        held_out=held_out,
-    )
 
 
 def plan(

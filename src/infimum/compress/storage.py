@@ -17,8 +17,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, PreTrainedModel
 
-from infimum.compress.checkpoint import DESCRIPTION, INDEX, WEIGHTS, Names, file_hash, model_class
+from infimum.compress.checkpoint import DESCRIPTION, Names, empty_model, open_checkpoint
 from infimum.compress.factor import FactorForm, PivotForm
+from infimum.compress.files import INDEX, WEIGHTS, file_hash
 from infimum.compress.plan import Plan
 from infimum.errors import CheckpointError
 from infimum.nn import LowRankLinear, PivotLinear
@@ -29,7 +30,7 @@ SHARD_BYTES = 5 * 10**9
 WEIGHT_SUFFIXES = {".safetensors", ".bin", ".gguf", ".h5", ".msgpack", ".onnx", ".pt", ".pth"}
 
 
-def module_of(form: PivotForm | FactorForm, linear: torch.nn.Module) -> PivotLinear | LowRankLinear:
+def module_of(form: PivotForm | FactorForm, linear: Any) -> PivotLinear | LowRankLinear:
     """Build the module that takes the place of a linear layer."""
     bias = None if linear.bias is None else linear.bias.detach()
     dtype, device = linear.weight.dtype, linear.weight.device
@@ -146,7 +147,7 @@ def load(out: str | Path) -> PreTrainedModel:
     out = Path(out)
     description, tensors = read_description(out), read_tensors(out)
     config = AutoConfig.from_pretrained(out)
-    model: PreTrainedModel = model_class(config).from_config(config)
+    model = empty_model(config)
     names = Names.between(model, tensors)
     for row in description["layers"]:
         if row["form"] != "dense":
@@ -158,8 +159,20 @@ def load(out: str | Path) -> PreTrainedModel:
     model.tie_weights()
     tied = set(model.all_tied_weights_keys or ())
     if absent := sorted(set(missing) - tied):
-        raise CheckpointError(f"tensor {names.in_files(absent[0])} is missing from {out.name}; the folder is incomplete")
+        raise CheckpointError(
+            f"tensor {names.in_files(absent[0])} is missing from {out.name}; the folder is incomplete"
+        )
     model.eval()  # type: ignore[no-untyped-call]
+    return model
+
+
+def load_any(folder: str | Path) -> PreTrainedModel:
+    """Load a model folder, compressed by infimum or not, in float32."""
+    folder = Path(folder)
+    if not (folder / DESCRIPTION).is_file():
+        return open_checkpoint(folder).load()
+    model = load(folder)
+    model.float()  # type: ignore[no-untyped-call]
     return model
 
 

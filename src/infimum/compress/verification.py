@@ -14,13 +14,14 @@ from safetensors.torch import load_file
 from infimum.bounds import weighted_tail
 from infimum.bounds.allocation_dual import Curve, dual_value
 from infimum.certificate import Certificate
-from infimum.compress.calibration import Tokens
-from infimum.compress.checkpoint import DESCRIPTION, Checkpoint, Layer, file_hash, open_checkpoint
+from infimum.compress.checkpoint import DESCRIPTION, Checkpoint, Layer, open_checkpoint
 from infimum.compress.factor import curve, one_thread, spectrum, weighting
+from infimum.compress.files import file_hash
 from infimum.compress.layers import UNREACHED, LayerPlan, Settings, dense_row
 from infimum.compress.moments import Moments, Progress, collect
 from infimum.compress.plan import budget_of
 from infimum.compress.storage import TEXT, read_description, read_tensors, stored_form
+from infimum.compress.text import Tokens
 from infimum.errors import CheckpointError, ShapeError, VerificationError
 
 RELATIVE = 1e-3  # the model runs in float32: another machine or thread count moves the moments by about 1e-5
