@@ -1,4 +1,4 @@
-"""Schedules of learning rate and weight decay for PyTorch optimizers and for optax, and a check of the optimizer."""
+"""What acts beside an optimizer: schedules of learning rate and weight decay, and the balance of routers."""
 
 from __future__ import annotations
 
@@ -6,20 +6,32 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from infimum.optim.balance import BalanceController
     from infimum.optim.callables import as_optax
     from infimum.optim.check import IdentityCheck, verify_memory
+    from infimum.optim.quantiles import order_statistics
     from infimum.optim.schedulers import MemoryLR, StreamingMemoryLR
 
 # loaded on first use, so that optax users need no PyTorch
 _HOMES = {
+    "BalanceController": "balance",
     "IdentityCheck": "check",
     "MemoryLR": "schedulers",
     "StreamingMemoryLR": "schedulers",
     "as_optax": "callables",
+    "order_statistics": "quantiles",
     "verify_memory": "check",
 }
 
-__all__ = ["IdentityCheck", "MemoryLR", "StreamingMemoryLR", "as_optax", "verify_memory"]
+__all__ = [
+    "BalanceController",
+    "IdentityCheck",
+    "MemoryLR",
+    "StreamingMemoryLR",
+    "as_optax",
+    "order_statistics",
+    "verify_memory",
+]
 
 
 def __getattr__(name: str) -> Any:
