@@ -60,14 +60,15 @@ class MoE(torch.nn.Module):
         """Apply to tokens (..., dim); returns the sum of the experts' outputs, and the routing."""
         routing = self.router(x, padding_mask)
         tokens = x.reshape(-1, x.shape[-1])
-        row, slot = routing.active.reshape(tokens.shape[0], -1).nonzero(as_tuple=True)
-        expert = routing.experts.reshape(tokens.shape[0], -1)[row, slot]
+        width = routing.experts.shape[-1]
+        row, slot = routing.active.reshape(-1, width).nonzero(as_tuple=True)
+        expert = routing.experts.reshape(-1, width)[row, slot]
         order = torch.argsort(expert, stable=True)  # the tokens of each expert side by side
         row, slot = row[order], slot[order]
         sizes = torch.bincount(expert, minlength=self.up.shape[0]).tolist()
         parts = torch.split(tokens[row], sizes)
         outputs = [_swiglu(part, up, down) for part, up, down in zip(parts, self.up, self.down, strict=True)]
-        gates = routing.weights.reshape(tokens.shape[0], -1)[row, slot]
+        gates = routing.weights.reshape(-1, width)[row, slot]
         y = torch.zeros_like(tokens).index_add(0, row, (torch.cat(outputs) * gates[:, None]).to(tokens.dtype))
         if self.shared_up is not None and self.shared_down is not None:
             y = y + _swiglu(tokens, self.shared_up.weight, self.shared_down.weight)

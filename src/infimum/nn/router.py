@@ -212,6 +212,8 @@ class BalancedRouter(torch.nn.Module):
         if self.training:
             if self.tally.device != experts.device:  # moved by a tool that knows only parameters and buffers
                 self.tally = self.tally.to(experts.device)
+            if torch.is_grad_enabled() and not weights.requires_grad:  # frozen router: its experts may be trained
+                weights = weights.detach().requires_grad_()
             real = torch.isfinite(logits.detach()).all(-1)
             weights = _count(weights, experts, active & real[..., None], self.tally)
             if self.recorded is not None:
