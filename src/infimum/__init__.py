@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import infimum.integers as integers
     import infimum.lowrank as lowrank
     import infimum.memory as memory
+    import infimum.minimax as minimax
     import infimum.nn as nn
     import infimum.optim as optim
     import infimum.problems as problems
@@ -35,6 +36,7 @@ _MODULES = (
     "integers",
     "lowrank",
     "memory",
+    "minimax",
     "nn",
     "optim",
     "problems",
@@ -52,6 +54,7 @@ __all__ = [
     "integers",
     "lowrank",
     "memory",
+    "minimax",
     "nn",
     "optim",
     "problems",

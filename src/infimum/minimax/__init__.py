@@ -1,0 +1,1 @@
+"""Best uniform approximation by polynomials, with the equioscillation theorem as a certificate."""
