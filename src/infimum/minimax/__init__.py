@@ -1,1 +1,6 @@
-"""Best uniform approximation by polynomials, with the equioscillation theorem as a certificate."""
+"""Minimax approximation: best polynomials, and compositions of them, with proofs from both sides."""
+
+from infimum.minimax.compositions import Composition
+from infimum.minimax.schedules import msign_schedule, root_schedule, verify_schedule
+
+__all__ = ["Composition", "msign_schedule", "root_schedule", "verify_schedule"]

@@ -1,4 +1,4 @@
-"""What acts beside an optimizer: schedules of learning rate and weight decay, and the balance of routers."""
+"""Muon with certified steps; schedules of learning rate and weight decay; a check of the optimizer; balanced routers."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from infimum.optim.balance import BalanceController
     from infimum.optim.callables import as_optax
     from infimum.optim.check import IdentityCheck, verify_memory
+    from infimum.optim.muon import Muon
+    from infimum.optim.newton_schulz import default_schedule, orthogonalize
     from infimum.optim.quantiles import order_statistics
     from infimum.optim.schedulers import MemoryLR, StreamingMemoryLR
 
@@ -17,9 +19,12 @@ _HOMES = {
     "BalanceController": "balance",
     "IdentityCheck": "check",
     "MemoryLR": "schedulers",
+    "Muon": "muon",
     "StreamingMemoryLR": "schedulers",
     "as_optax": "callables",
+    "default_schedule": "newton_schulz",
     "order_statistics": "quantiles",
+    "orthogonalize": "newton_schulz",
     "verify_memory": "check",
 }
 
@@ -27,9 +32,12 @@ __all__ = [
     "BalanceController",
     "IdentityCheck",
     "MemoryLR",
+    "Muon",
     "StreamingMemoryLR",
     "as_optax",
+    "default_schedule",
     "order_statistics",
+    "orthogonalize",
     "verify_memory",
 ]
 
