@@ -99,6 +99,7 @@ def test_every_rule_reaches_balance_on_a_fixed_batch():
         ((BIAS, COUNTS, "adam"), {}, OptionError),
         ((BIAS, COUNTS, "sign", -1.0), {}, OptionError),
         ((BIAS, COUNTS, "sign", math.nan), {}, OptionError),
+        ((BIAS, COUNTS, "sign", "fast"), {}, OptionError),
         ((BIAS, COUNTS, "budget"), {}, OptionError),
         ((BIAS, COUNTS, "tanh"), {"load": [0, 0, 0, 0, 50, 50]}, OptionError),
         ((BIAS, COUNTS), {"load": [1, 2]}, ShapeError),

@@ -175,7 +175,8 @@ class BalancedRouter(Float32Buffers):
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
         super()._apply(fn, recurse)
-        self.tally = fn(self.tally)
+        device = self.expert_bias.device
+        self.tally = torch.zeros_like(self.tally, device=device) if self.tally.is_meta else self.tally.to(device)
         return self
 
     def forward(self, x: torch.Tensor, padding_mask: torch.Tensor | None = None) -> Routing:
@@ -214,10 +215,12 @@ class BalancedRouter(Float32Buffers):
                 self.tally = self.tally.to(experts.device)
             if torch.is_grad_enabled() and not weights.requires_grad:  # frozen router: its experts may be trained
                 weights = weights.detach().requires_grad_()
-            real = torch.isfinite(logits.detach()).all(-1)
-            weights = count(weights, experts, active & real[..., None], self.tally)
+            tokens = torch.isfinite(logits.detach()).all(-1)
+            if padding_mask is not None:
+                tokens = tokens & ~padding_mask.bool()
+            weights = count(weights, experts, active, tokens, self.tally)
             if self.recorded is not None:
-                weights = record(weights, masked, active.any(-1) & real, self.recorded)
+                weights = record(weights, masked, tokens, self.recorded)
         return Routing(weights.to(x.dtype), experts, active, scores)
 
     def _select(self, scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
