@@ -7,8 +7,8 @@ the best for what the steps before have left, are the best five steps there are.
 """
 
 # %%
-# What every step does to the singular values from 0.001 to 1: the curve of each step is drawn over the interval that the
-# one before has left, and touches the lines of its largest error four times.
+# What every step does to the singular values from 0.001 to 1: the curve of each step is drawn over the interval that
+# the one before has left, and touches the lines of its largest error four times.
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -24,7 +24,7 @@ for number, (ax, row, (low, high), (least, largest)) in enumerate(pairs, 1):
     ax.plot(x, sum(c * x ** (2 * k + 1) for k, c in enumerate(row)))
     for level in (least, largest):
         ax.axhline(level, color="C1", ls="--", lw=1)
-    ax.set(title=f"step {number}: error {1 - least:.4f}", xlabel="before", xlim=(0, 2))
+    ax.set(title=f"step {number}: error {1 - least:.4f}", xlabel="before", xlim=(0, 2), xticks=(0, 1, 2))
 axes[0].set_ylabel("after")
 fig.tight_layout()
 
