@@ -21,11 +21,27 @@ GUARD = 128  # bits beyond those that a conversion from Chebyshev polynomials lo
 
 
 class Approximant(Protocol):
-    """A function with Taylor models."""
+    """A function with values in double precision and as balls, and with Taylor models."""
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Values in double precision."""
+        ...
+
+    def at(self, x: Ball) -> Ball:
+        """Value at a point, as a ball."""
+        ...
 
     def model(self, cell: Cell, order: int) -> Model:
         """Taylor model on a cell."""
         ...
+
+
+def clenshaw(coefficients: Sequence[float], u: Any) -> Any:
+    """Sum ``c_k T_k(u)`` for an array of any library."""
+    later = last = u * 0.0
+    for c in reversed(coefficients[1:]):
+        later, last = 2.0 * u * later - last + c, later
+    return u * later - last + coefficients[0]
 
 
 @dataclass(frozen=True)
@@ -42,7 +58,19 @@ class ChebyshevSum:
     @property
     def bits(self) -> int:
         """Precision: coefficients in powers of u reach ``(1 + sqrt 2)**degree``; moving the centre costs the same."""
-        return GUARD + 3 * self.space.size
+        return GUARD + 2 * self.space.size
+
+    def __call__(self, x: Any) -> Any:
+        """Values at an array of any library, in its precision."""
+        low, high = self.interval
+        u = (x**self.space.stride - (low / 2 + high / 2)) / (high / 2 - low / 2)
+        return clenshaw(self.coefficients.sum(axis=0).tolist(), u) * x**self.space.start
+
+    def at(self, x: Ball) -> Ball:
+        """Value at a point, as a ball."""
+        with working(self.bits) as module:
+            low, high = map(module.arb, self.interval)
+            return self._powers((2 * x**self.space.stride - low - high) / (high - low)) * x**self.space.start
 
     @cached_property
     def _powers(self) -> Any:
@@ -80,6 +108,18 @@ class Monomials:
 
     coefficients: Mapping[int, float]
 
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Values in double precision."""
+        dense = np.zeros(max(self.coefficients, default=0) + 1)
+        for power, c in self.coefficients.items():
+            dense[power] = c
+        return np.asarray(np.polynomial.polynomial.polyval(x, dense))
+
+    def at(self, x: Ball) -> Ball:
+        """Value at a point, as a ball."""
+        with working(GUARD + 3 * max(self.coefficients, default=0)):
+            return self._powers(x)
+
     @cached_property
     def _powers(self) -> Any:
         with working(GUARD) as module:
@@ -104,6 +144,15 @@ class Combination:
 
     space: Functions
     coefficients: np.ndarray
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Values in double precision."""
+        c = self.coefficients.sum(axis=0)
+        return np.asarray(sum(c[i] * function(x) for i, function in enumerate(self.space.functions)))
+
+    def at(self, x: Ball) -> Ball:
+        """Value at a point, as a ball."""
+        return self._series(flint().arb_series([x]))[0]
 
     def model(self, cell: Cell, order: int) -> Model:
         """Taylor model on a cell."""
