@@ -1,4 +1,4 @@
-"""Muon with certified steps; schedules of learning rate and weight decay; a check of the optimizer; router balance."""
+"""Muon with certified steps; schedules of learning rate and weight decay; a check of optimizers; balanced routers."""
 
 from __future__ import annotations
 
