@@ -134,8 +134,7 @@ def test_recomputation_does_not_count(kind):
 
 
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # PyTorch's own compiler does
-@pytest.mark.parametrize("mode", ["topk", "threshold"])
-@pytest.mark.parametrize("recompute", [False, True])
+@pytest.mark.parametrize(("mode", "recompute"), [("topk", False), ("topk", True), ("threshold", False)])
 def test_compiles_without_a_graph_break(mode, recompute):
     options = {} if mode == "threshold" else {"n_groups": 4, "top_groups": 2}
     router = BalancedRouter(16, 8, 2, mode=mode, **options)
