@@ -16,6 +16,7 @@ from infimum.certificate import Certificate
 from infimum.errors import OptionError, VerificationError
 from infimum.minimax.approximants import Approximant, stored
 from infimum.minimax.certify import Certified, certified, scale
+from infimum.minimax.codegen import Emitter
 from infimum.minimax.conversion import monomials
 from infimum.minimax.enclosure import is_enclosable, values_of_error
 from infimum.minimax.expressions import as_function
@@ -30,7 +31,7 @@ DRAWN = 2001  # points of the error curve in a plot
 
 
 @dataclass(frozen=True)
-class MinimaxPolynomial(Result):
+class MinimaxPolynomial(Emitter, Result):
     """A best uniform approximation, the answer of `polynomial`.
 
     Attributes
