@@ -3,6 +3,7 @@
 from infimum.minimax.compositions import Composition
 from infimum.minimax.polynomial import MinimaxPolynomial, polynomial
 from infimum.minimax.published import PUBLISHED, PublishedTable
+from infimum.minimax.rounding import RoundedPolynomial, rounded
 from infimum.minimax.schedules import msign_schedule, root_schedule, verify_schedule
 
 __all__ = [
@@ -10,8 +11,10 @@ __all__ = [
     "Composition",
     "MinimaxPolynomial",
     "PublishedTable",
+    "RoundedPolynomial",
     "msign_schedule",
     "polynomial",
     "root_schedule",
+    "rounded",
     "verify_schedule",
 ]

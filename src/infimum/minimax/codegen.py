@@ -112,7 +112,10 @@ def _expression(operation: Operation, constant: Callable[[Fraction], str]) -> st
         return item if isinstance(item, str) else constant(item)
 
     product = f"{text(operation.factor)} * {text(operation.by)}"
-    return product if operation.plus is None else f"{product} + {text(operation.plus)}"
+    plus = operation.plus
+    if plus is None:
+        return product
+    return f"{product} - {text(-plus)}" if isinstance(plus, Fraction) and plus < 0 else f"{product} + {text(plus)}"
 
 
 def _c(name: str, operations: Sequence[Operation], dtype: str, lines: list[str]) -> str:
@@ -120,7 +123,8 @@ def _c(name: str, operations: Sequence[Operation], dtype: str, lines: list[str])
     machine = as_format(dtype)
 
     def constant(number: Fraction) -> str:
-        return f"{float(machine.round(number)).hex()}{suffix}"
+        digits, _, exponent = float(machine.round(number)).hex().partition("p")
+        return f"{digits.rstrip('0').rstrip('.')}p{exponent}{suffix}"
 
     declared: set[str] = set()
     body = []

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from infimum.minimax.levels import variable
 from infimum.minimax.remez import Levelled, solve
 from infimum.minimax.systems import Functions, Powers, Task, as_task
 from infimum.result import Result
+
+if TYPE_CHECKING:
+    from infimum.minimax.rounding import RoundedPolynomial
 
 FIRST_BITS, LAST_BITS = 256, 8192
 SAME = 1e-9  # relative; an error of 1e-18 is no rounding here, as it would be elsewhere
@@ -117,6 +120,15 @@ class MinimaxPolynomial(Emitter, Result):
             x = np.asarray(x, dtype=float)
         values = self.approximant(x)
         return float(values) if isinstance(values, np.generic) else values
+
+    def round(self, dtype: Any, *, f: Any = None) -> RoundedPolynomial:
+        """Round the coefficients to a machine format, together; see `minimax.rounded`.
+
+        `dtype` is a format or one for each coefficient; `f` is needed where it was a Python function.
+        """
+        from infimum.minimax.rounding import round_coefficients
+
+        return round_coefficients(self, dtype, f=f)
 
     def recheck(self, f: Any) -> Certificate:
         """Derive the certificate again from the function, the stored coefficients and the alternation alone."""
