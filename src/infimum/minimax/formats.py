@@ -19,8 +19,8 @@ class Format:
 
     @property
     def unit(self) -> float:
-        """Largest relative error of rounding to nearest."""
-        return float(2.0**-self.bits)
+        """Largest relative error of an operation. Those on 16 bits are done in float32, and rounded twice."""
+        return 2.0**-self.bits + (2.0**-24 + 2.0**-40 if self.bits < 24 else 0.0)
 
     @property
     def tiny(self) -> float:

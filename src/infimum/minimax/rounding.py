@@ -146,12 +146,25 @@ def rounded(
 
     Parameters
     ----------
-    f, degree, domain, weight, relative, breakpoints, tol
-        As for `polynomial`.
+    f : str or callable
+        A name ("gelu", "tanh", "erf", ...), an expression in x ("exp(-x**2)", never executed), or a function of a NumPy
+        array, of which only samples are certified.
+    degree : int, optional
+        Largest degree; left out where `system` is a list.
+    domain : (float, float) or list of such
+        One interval or several.
     dtype : str or tuple of str
         "bfloat16", "float16", "float32" or "float64" for all coefficients, or one for each, in increasing powers.
     system : {"full", "odd", "even"} or list of int
-        The powers.
+        The powers: all up to `degree`, the odd or the even ones, or the listed ones.
+    weight : str, optional
+        Positive factor of the error, as an expression.
+    relative : bool
+        Divide the error by f.
+    breakpoints : sequence of float, optional
+        Where f has kinks that its expression does not show.
+    tol : float
+        Relative accuracy of the certified value.
 
     Returns
     -------

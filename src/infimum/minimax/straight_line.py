@@ -142,7 +142,7 @@ def evaluation_error(
     machine = FORMATS[dtype]
     ends = [np.linspace(low, high, CELLS + 1) for low, high in domain]
     low, high = (np.concatenate([e[part] for e in ends]) for part in (slice(None, -1), slice(1, None)))
-    values = {"x": _Value(low, high, np.zeros_like(low))}
+    values = {"x": _Value(low, high, np.full_like(low, machine.tiny))}  # a subnormal x may be read as 0
     with np.errstate(all="ignore"):
         for operation in operations:
             operands = [_operand(item, values, low, machine) for item in operation[1:] if item is not None]
