@@ -41,7 +41,8 @@ def certified(task: Task, approximant: Approximant, points: np.ndarray, tol: flo
         points,
         unit=bound or size or 1.0,
         tol=tol / 4,
-        enough=max(bound * (1 + tol / 2), size * 1e-30),
+        enough=bound * (1 + tol / 2),
+        size=size,
     )
     if not math.isfinite(enclosed.upper):
         low, high = enclosed.worst
