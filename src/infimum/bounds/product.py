@@ -40,7 +40,7 @@ class Terms:
     def smallest(self) -> float:
         """What underflow may take from a norm, summed over everything that is added up."""
         count = math.prod((*self.left.shape, self.right.shape[1]))
-        return count * float(np.finfo(float).smallest_subnormal)
+        return float(count * np.finfo(float).smallest_subnormal)
 
 
 def terms(X: Array, Y: Array) -> Terms:

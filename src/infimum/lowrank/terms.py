@@ -37,7 +37,7 @@ def by_tuple(G: Gram, kept: int, rng: np.random.Generator) -> np.ndarray:
             left[i] = left[j] = False
             excess -= 2
     remaining = np.flatnonzero(left)
-    return remaining[largest(G.norms[remaining], kept)]
+    return np.asarray(remaining[largest(G.norms[remaining], kept)])
 
 
 def by_greedy(G: Gram, kept: int, rng: np.random.Generator) -> np.ndarray:
