@@ -34,6 +34,20 @@ def best_terms(X: Array, Y: Array, count: int) -> float:
     return min(norm(X[:, drop] @ Y[drop, :]) for drop in dropped)
 
 
+def best_rows_and_columns(M: Array, rows: int, columns: int) -> float:
+    """Least Frobenius error over all choices of rows and columns, each with its best core."""
+    M = to_numpy(M)
+    spaces = [
+        [_projector(array[:, list(chosen)]) for chosen in itertools.combinations(range(array.shape[1]), count)]
+        for array, count in ((M, columns), (M.conj().T, rows))
+    ]
+    return min(norm(M - left @ M @ right) for left in spaces[0] for right in spaces[1])
+
+
+def _projector(columns: np.ndarray) -> np.ndarray:
+    return np.asarray(columns @ np.linalg.pinv(columns))
+
+
 def nearest_to_identity(A: Array, radius: float) -> float:
     """Least ``norm(A @ B - I)`` over all B with ``norm(B) <= radius``: the Tikhonov solution of exactly that length."""
     A = to_numpy(A)

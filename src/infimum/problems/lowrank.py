@@ -21,6 +21,11 @@ def _named_topics(columns: Array) -> str:
     return "topics " + ", ".join(names[j] for j in to_numpy(columns)[:5]) + ", ..."
 
 
+def _named_words(rows: Array) -> str:
+    words = sample_data.python_documentation().terms
+    return ", ".join(words[i] for i in to_numpy(rows)[:5]) + ", ..."
+
+
 def _sum_of_terms(X: Array, Y: Array) -> float:
     parts = product.terms(X, Y)
     return scale_back(float(parts.norms.sum()), parts.exponent, toward=0.0)
@@ -82,5 +87,18 @@ PROBLEMS: tuple[Problem, ...] = (
         answer_text=lambda result: f"{_named_topics(result.terms)}: what words share through them",
         tiny=lambda rng: Case((rng.standard_normal((4, 7)), rng.standard_normal((7, 5))), {"rank": 3}),
         optimum=lambda result, X, Y: brute_force.best_terms(X, Y, result.terms.shape[0]),
+    ),
+    Problem(
+        name="lowrank.cur",
+        minimises="Frobenius norm of M - M[:, J] U M[I, :] over all rows I, columns J and cores U of the given sizes",
+        solve=lowrank.cur,
+        result=lowrank.CUR,
+        inputs=("M",),
+        scale=norm,
+        example=lambda: Case((_topics(),), {"rank": 20}),
+        example_text="term-document matrix of the Python documentation",
+        answer_text=lambda result: f"{_named_topics(result.columns)}; words {_named_words(result.rows)}",
+        tiny=lambda rng: Case((_tiny_matrix(rng),), {"rows": 2, "columns": 3}),
+        optimum=lambda result, M: brute_force.best_rows_and_columns(M, *reversed(result.core.shape)),
     ),
 )
