@@ -21,7 +21,7 @@ from infimum.minimax.enclosure import is_enclosable, values_of_error
 from infimum.minimax.expressions import as_function
 from infimum.minimax.levels import variable
 from infimum.minimax.remez import Levelled, solve
-from infimum.minimax.systems import Functions, Powers, Task, as_task
+from infimum.minimax.systems import Powers, Space, Task, as_space, as_task
 from infimum.result import Result
 
 FIRST_BITS, LAST_BITS = 256, 8192
@@ -89,9 +89,9 @@ class MinimaxPolynomial(Result):
         return stored(self._space, self.interval, np.asarray(self.expansion))
 
     @property
-    def _space(self) -> Powers | Functions:
+    def _space(self) -> Space:
         if not self.powers:
-            return Functions(tuple(as_function(item, "every function of system") for item in self.system))
+            return as_space(None, self.system)
         stride = self.powers[1] - self.powers[0] if len(self.powers) > 1 else 1
         return Powers(self.powers[0], stride, len(self.powers))
 
