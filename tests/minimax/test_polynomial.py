@@ -276,6 +276,14 @@ def test_coefficients_in_both_bases():
         result.coefficients("legendre")
 
 
+def test_listed_powers_are_those_of_the_coefficients():
+    result = minimax.polynomial("exp", None, (0.1, 2.0), system=[7, 1, 3])
+    assert result.powers == (1, 3, 7)
+    x = np.linspace(0.1, 2.0, 20)
+    assert (x[:, None] ** np.array(result.powers)) @ result.coefficients() == pytest.approx(result(x))
+    infimum.verify(infimum.from_json(result.to_json()), "exp")
+
+
 def test_json_keeps_everything():
     for result, f in (
         (minimax.polynomial("exp", 15), "exp"),
