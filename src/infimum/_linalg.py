@@ -62,6 +62,14 @@ def pivoted_qr(array: Array) -> tuple[np.ndarray, np.ndarray]:
     return pivots.astype(np.int64), triangle
 
 
+def subtract_outer(array: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return ``array - outer(x, y)`` in the memory of `array`, which must be in Fortran order (BLAS ger)."""
+    if array.size == 0:
+        return array
+    (update,) = scipy.linalg.get_blas_funcs(("geru" if np.iscomplexobj(array) else "ger",), (array,))
+    return np.asarray(update(-1.0, x, y, a=array, overwrite_a=1))
+
+
 def least_squares(A: Array, B: Array, rtol: float) -> Array:
     """Return X that minimises ``norm(A @ X - B)``; directions of A below `rtol` times the largest are left out.
 

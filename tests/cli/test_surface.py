@@ -16,12 +16,13 @@ SURFACE = {
     | {"--form", "--max-tokens", "--projections", "--seed", "--report", "--force", "--quiet"},
     "demo": {"--out", "--problems-only", "--force", "--quiet"},
     "inspect": {"MODEL_DIR", "--calib", "--tensors", "--curve", "--no-curve", "--quiet"},
-    "interpolative": {"FILE", "--rank", "--tol", "--method", "--seed"} | OUTPUTS,
+    "interpolative": {"FILE", "--rank", "--tol", "--method", "--max-coefficient", "--axis", "--seed"} | OUTPUTS,
     "design": {"FILE", "--steps", "--max-lr", "--weight-decay", "--warmup", "--max-initial-share", "--objective"}
     | OUTPUTS,
     "memory": {"--lr", "--peak", "--weight-decay", "--steps", "--warmup", "--final", "--csv", "--interpolate"}
     | {"--convention", "--beta1", "--target", "--initial-rms"}
     | OUTPUTS,
+    "msign": {"--lower", "--upper", "--steps", "--degree", "--cushion", "--safety", "--verify", "--noise"} | OUTPUTS,
     "pinv": {"FILE", "--rtol"} | OUTPUTS,
     "svd": {"FILE", "--rank", "--tol", "--method", "--seed"} | OUTPUTS,
     "verify": {"OUT", "FILE", "--original", "--quiet"},

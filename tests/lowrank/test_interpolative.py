@@ -8,7 +8,7 @@ import scipy.linalg
 from infimum import errors, lowrank
 from tests.lowrank.hostile import FAMILIES, kahan, with_spectrum
 
-METHODS = ["auto", "pivoted_qr", "greedy", "sketch"]
+METHODS = ["auto", "pivoted_qr", "greedy", "osinsky", "lupp", "strong_rrqr", "column_sampling"]
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,8 @@ def test_error_is_within_the_existence_bound(decaying, method):
 
 
 def test_auto_is_never_worse_than_its_candidates(decaying):
-    value = {m: lowrank.interpolative(decaying, 12, method=m).certificate.value for m in METHODS[:3]}
-    assert value["auto"] == min(value.values())
+    value = {m: lowrank.interpolative(decaying, 12, method=m).certificate.value for m in METHODS[:4]}
+    assert value["auto"] <= min(value.values()) * (1 + 1e-9)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -68,7 +68,7 @@ def test_rank_beyond_the_numerical_rank_is_filled_up(family, method):
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.complex128])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", METHODS[:-1])  # a uniform draw misses the first columns, which matter most here
 def test_hilbert_to_full_precision(dtype, method):
     """SciPy's own test case: a Hilbert matrix of order 300 is numerically of rank about 20."""
     H = scipy.linalg.hilbert(300) * (1 + 1j if dtype is np.complex128 else 1)

@@ -1,7 +1,10 @@
 """Reports of schedules that live in PyTorch, transformers, timm, optax and in files."""
 
 import copy
+import importlib.util
 import inspect
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -82,12 +85,73 @@ def test_memory_lr_reports_its_own_design():
     assert measured.max_over_min < 1 + 1e-12
 
 
+@pytest.mark.filterwarnings("ignore:Detected call of")
+@pytest.mark.parametrize("name", ["StepLR", "CosineAnnealingLR", "SequentialLR"])
+def test_a_scheduler_stepped_once_an_epoch(name):
+    own = optimizer()
+    scheduler = TORCH[name](own)
+    measured = memory.from_torch(own, scheduler, STEPS, steps_per_epoch=7)[0]
+    for step in range(STEPS):
+        assert measured.lr[step] == own.param_groups[0]["lr"]
+        if (step + 1) % 7 == 0:
+            scheduler.step()
+
+
+@pytest.fixture
+def timm_schedulers(monkeypatch):
+    """Load timm's schedulers alone: the whole package needs torchvision."""
+    found = importlib.util.find_spec("timm")
+    if found is None:
+        pytest.skip("timm is not installed")
+    package = types.ModuleType("timm")
+    package.__path__ = list(found.submodule_search_locations)
+    monkeypatch.setitem(sys.modules, "timm", package)
+    return importlib.import_module("timm.scheduler")
+
+
+TIMM = ("cosine", "tanh", "step", "multistep", "poly", "wsd", "rsqrt", "constant")
+
+
+@pytest.mark.filterwarnings("ignore:PlateauLRScheduler is deprecated")
+@pytest.mark.parametrize("per_epoch", [True, False])
+@pytest.mark.parametrize("kind", TIMM)
+def test_timm(timm_schedulers, kind, per_epoch):
+    """Told the counts as timm's training loop does it: per epoch or per update, with warm-up and noise."""
+    own = optimizer()
+    options = {"num_epochs": 12, "warmup_epochs": 2, "decay_epochs": 3, "decay_milestones": [4, 8], "noise": [0.3, 0.9]}
+    options |= {"step_on_epochs": per_epoch, "updates_per_epoch": 5}
+    scheduler, epochs = timm_schedulers.create_scheduler_v2(own, kind, **options)
+    measured = memory.from_torch(own, scheduler, 5 * epochs, steps_per_epoch=5)
+    assert all(adds_to_one(item) for item in measured)
+    assert len(set(measured[0].lr.tolist())) > 2
+    for step in range(5 * epochs):
+        for group, item in zip(own.param_groups, measured, strict=True):
+            assert item.lr[step] == group["lr"]
+        epoch, rest = divmod(step + 1, 5)
+        scheduler.step_update(num_updates=step + 1)
+        if rest == 0:
+            scheduler.step(epoch)
+
+
+@pytest.mark.filterwarnings("ignore:PlateauLRScheduler is deprecated")
+def test_timm_plateau_follows_a_loss(timm_schedulers):
+    own = optimizer()
+    scheduler, _ = timm_schedulers.create_scheduler_v2(own, "plateau", num_epochs=12)
+    with pytest.raises(OptionError, match="PlateauLRScheduler cannot be simulated: it follows a measured loss"):
+        memory.from_torch(own, scheduler, 60, steps_per_epoch=5)
+
+
 def test_torch_refusals():
     own = optimizer()
     with pytest.raises(OptionError, match="ReduceLROnPlateau cannot be simulated"):
         memory.from_torch(own, lr_scheduler.ReduceLROnPlateau(own), STEPS)
     with pytest.raises(OptionError, match="ends after"):
         memory.from_torch(own, lr_scheduler.OneCycleLR(own, 0.1, total_steps=10), STEPS)
+    for wrong in ({"steps": 0}, {"steps": 5, "steps_per_epoch": 0}):
+        with pytest.raises(OptionError, match="at least 1"):
+            memory.from_torch(own, None, **wrong)
+    with pytest.raises(OptionError, match="at least 1"):
+        memory.from_optax(0.1, 0.1, 0)
     assert memory.from_torch(optimizer(), None, 5)[0].lr[4] == 0.05
 
 

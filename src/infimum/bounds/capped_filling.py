@@ -83,20 +83,21 @@ class ProportionalDecay:
 
     def free(self, filled: np.longdouble, weights: np.ndarray, start: int) -> np.ndarray:
         """Return D after each step."""
-        squares = (4.0 * self.rate * weights**2).astype(float).tolist()
-        steps = accumulate(squares, lambda D, square: (D + math.sqrt(D * D + square)) / 2.0, initial=float(filled))
+        gains = (2.0 * np.sqrt(WIDE(self.rate)) * weights).astype(float).tolist()
+        # hypot, as the square of a very large or small D does not fit
+        steps = accumulate(gains, lambda D, gain: (D + math.hypot(D, gain)) / 2.0, initial=float(filled))
         return np.fromiter(steps, dtype=float, count=weights.size + 1)[1:].astype(WIDE)
 
     def before(self, filled: np.longdouble, weight: np.longdouble, step: int) -> np.longdouble:
         """Return D before a step."""
-        return WIDE(filled - self.rate * weight * weight / filled) if filled > 0.0 else filled
+        return WIDE(filled - self.rate * weight * (weight / filled)) if filled > 0.0 else filled
 
     def enough(self, needed: np.ndarray, weights: np.ndarray, start: int) -> np.longdouble:
         """Return the smallest sufficient D."""
-        squares = (self.rate * weights**2).astype(float)
+        gains = (np.sqrt(WIDE(self.rate)) * weights).astype(float)
         filled = float(needed[-1])
-        for need, square in zip(needed[-2::-1].astype(float).tolist(), squares[-2::-1].tolist(), strict=True):
-            filled -= square / filled
+        for need, gain in zip(needed[-2::-1].astype(float).tolist(), gains[-2::-1].tolist(), strict=True):
+            filled -= gain * (gain / filled)
             if filled < need:
                 filled = need
         return WIDE(filled)

@@ -36,7 +36,7 @@ def lower_bound(
     g = u - pull
     q = target / target.sum()
     lowest = g.min()
-    bound = lowest + float(np.sum(q * np.minimum(g - lowest, 1.0)))
+    bound = lowest + np.sum(q * np.minimum(g - lowest, 1.0))
     # the bound changes by at most the largest change of g; the two sums round as well
     allowance = 4.0 * rounding * (float(u.max()) + float(pull.max()) + abs(float(lowest)) + 2.0)
     return max(0.0, math.nextafter(float(bound) - allowance, -math.inf))

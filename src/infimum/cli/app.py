@@ -26,7 +26,7 @@ LIST = re.compile(r"[-+.\de]+(,[-+.\de]+)+")  # numbers with commas between them
 
 def build() -> App:
     """Return the application, with one command for every registered problem."""
-    from infimum.cli import compress, demo, memory, verify
+    from infimum.cli import compress, demo, memory, msign, verify
 
     app = App(
         name="infimum",
@@ -43,6 +43,7 @@ def build() -> App:
     for command in (compress.compress, compress.inspect):
         app.command(command, group="Models", help_format="markdown")
     app.command(memory.build())
+    app.command(msign.msign, group="Models")
     app.command(verify.verify, group="Proof", help_format="markdown")
     app.command(demo.demo, group="Proof", help_format="markdown")
     return app

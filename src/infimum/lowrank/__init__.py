@@ -2,6 +2,7 @@
 
 from infimum.lowrank.interpolative import Interpolative, interpolative
 from infimum.lowrank.pinv import PseudoInverse, pinv
+from infimum.lowrank.select import select_columns
 from infimum.lowrank.svd import SVD, svd
 
-__all__ = ["SVD", "Interpolative", "PseudoInverse", "interpolative", "pinv", "svd"]
+__all__ = ["SVD", "Interpolative", "PseudoInverse", "interpolative", "pinv", "select_columns", "svd"]

@@ -1,80 +1,97 @@
-"""Interpolative decomposition: a matrix through a few of its own columns."""
+"""Interpolative decomposition: a matrix through a few of its own columns, or rows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeAlias
 
 import numpy as np
 
 from infimum._arguments import RNGLike, axes, one_of, rank_or_tol, whole_numbers
-from infimum._arrays import Array, as_matrix, like_array, namespace, narrow, scale_back, to_numpy, working
-from infimum._linalg import frobenius, least_squares
+from infimum._arrays import Array, as_matrix, like_array, namespace, to_numpy
 from infimum.certificate import Certificate
-from infimum.errors import ShapeError, ToleranceError, VerificationError
-from infimum.lowrank.factored import Factored, certify
-from infimum.lowrank.select import STRATEGIES, Strategy
+from infimum.errors import OptionError, ShapeError, VerificationError
+from infimum.lowrank.factored import Factored
+from infimum.lowrank.select import STRATEGIES, StrategyName
+from infimum.lowrank.through_columns import ThroughColumns, certify_columns, search
+
+Method: TypeAlias = StrategyName | Literal["exact"]
 
 
 @dataclass(frozen=True)
 class Interpolative(Factored):
-    """``M ≈ M[:, columns] @ coefficients``, the answer of `interpolative`.
+    """``M ≈ M[:, columns] @ coefficients`` or ``M ≈ coefficients @ M[rows, :]``, the answer of `interpolative`.
 
     Attributes
     ----------
-    columns : array (rank,) of int64
-        Indices of the chosen columns, the most telling first.
-    skeleton : array (m, rank)
-        The chosen columns themselves, ``M[:, columns]``.
-    coefficients : array (rank, n)
-        The identity on the chosen columns.
+    columns : array (rank,) of int64, or None
+        Indices of the chosen columns, the first taken first; None when rows were chosen.
+    rows : array (rank,) of int64, or None
+        Indices of the chosen rows; None when columns were chosen.
+    skeleton : array (m, rank) or (rank, n)
+        The chosen columns, ``M[:, columns]``, or rows, ``M[rows, :]``.
+    coefficients : array (rank, n) or (m, rank)
+        The identity on the chosen columns or rows.
     certificate : Certificate
-        ``lower_bound`` holds for *every* matrix of that rank, so also for every choice of columns.
+        ``lower_bound`` holds for every choice of columns (rows); with the theorems "eckart_young" and "ritz_block" even
+        for *every* matrix of that rank.
     """
 
     problem: ClassVar[str] = "lowrank.interpolative"
-    columns: Array
+    columns: Array | None
+    rows: Array | None
     skeleton: Array
     coefficients: Array
 
     @property
     def rank(self) -> int:
-        """Number of chosen columns."""
-        return int(self.columns.shape[0])
+        """Number of chosen columns or rows."""
+        return int(self.skeleton.shape[1 if self.rows is None else 0])
 
     def factors(self) -> tuple[Array, Array]:
-        """Return `skeleton` and `coefficients`."""
-        return self.skeleton, self.coefficients
+        """Return `skeleton` and `coefficients`, for rows the other way round."""
+        return (self.skeleton, self.coefficients) if self.rows is None else (self.coefficients, self.skeleton)
 
     def recheck(self, M: Array) -> Certificate:
         """Derive the certificate of an interpolative decomposition from the input and the answer alone."""
         M = as_matrix(M, "M")
-        xp = namespace(M=M, columns=self.columns)
-        order = to_numpy(self.columns)
-        valid = order.ndim == 1 and np.unique(order).size == order.size and np.all((order >= 0) & (order < M.shape[1]))
-        if not valid:
-            raise VerificationError(f"columns must be distinct indices below {M.shape[1]}, got {order.tolist()}")
-        shapes = (tuple(self.skeleton.shape), tuple(self.coefficients.shape))
-        expected = ((M.shape[0], order.size), (order.size, M.shape[1]))
+        if (self.columns is None) == (self.rows is None):
+            raise VerificationError("either columns or rows must be given, and the other one None")
+        xp = namespace(M=M)
+        transpose = (lambda array: array) if self.rows is None else xp.matrix_transpose
+        M, skeleton, coefficients = transpose(M), transpose(self.skeleton), transpose(self.coefficients)
+        check_skeleton(M, self.columns if self.rows is None else self.rows, skeleton)
+        shapes = (tuple(skeleton.shape), tuple(coefficients.shape))
+        expected = ((M.shape[0], self.rank), (self.rank, M.shape[1]))
         if shapes != expected:
             raise ShapeError(f"skeleton and coefficients of shapes {expected} were expected, got {shapes}")
-        if not bool(xp.all(self.skeleton == xp.take(M, self.columns, axis=1))):
-            raise VerificationError("skeleton must be M[:, columns], it differs from it")
-        return certify(M, *self.factors(), self.certificate.theorem, self.certificate.witness)
+        return certify_columns(M, skeleton, coefficients, self.certificate.theorem, self.certificate.witness)
 
     def plot(self, ax: Any = None) -> Any:
-        """Draw the absolute coefficients: which chosen column serves which column of the matrix."""
+        """Draw the absolute coefficients: which chosen column (row) serves which column (row) of the matrix."""
         ax = axes(ax)
         image = ax.imshow(np.abs(to_numpy(self.coefficients)), aspect="auto", cmap="viridis", interpolation="nearest")
         ax.figure.colorbar(image, ax=ax, label="|coefficient|")
         whole_numbers(ax.xaxis, ax.yaxis)
-        certificate = self.certificate
+        certificate, kind = self.certificate, "column" if self.rows is None else "row"
+        labels = (f"{kind} of the matrix", f"chosen {kind}")
         ax.set(
-            xlabel="column of the matrix",
-            ylabel="chosen column",
-            title=f"{self.rank} columns: error {certificate.value:.5g}, floor {certificate.lower_bound:.5g}",
+            xlabel=labels[kind == "row"],
+            ylabel=labels[kind == "column"],
+            title=f"{self.rank} {kind}s: error {certificate.value:.5g}, floor {certificate.lower_bound:.5g}",
         )
         return ax
+
+
+def check_skeleton(M: Array, columns: Array, skeleton: Array) -> None:
+    """Raise `VerificationError` unless `skeleton` is ``M[:, columns]`` for distinct columns."""
+    order = to_numpy(columns)
+    valid = order.ndim == 1 and np.unique(order).size == order.size and np.all((order >= 0) & (order < M.shape[1]))
+    if not valid:
+        raise VerificationError(f"distinct indices below {M.shape[1]} were expected, got {order.tolist()}")
+    xp = namespace(M=M, columns=columns)
+    if skeleton.shape != (M.shape[0], order.size) or not bool(xp.all(skeleton == xp.take(M, columns, axis=1))):
+        raise VerificationError("skeleton must be M[:, columns], or M[rows, :]: it differs from it")
 
 
 def interpolative(
@@ -82,10 +99,12 @@ def interpolative(
     rank: int | None = None,
     *,
     tol: float | None = None,
-    method: Literal["auto", "pivoted_qr", "greedy", "sketch"] = "auto",
+    method: Method = "auto",
+    max_coefficient: float | None = None,
+    axis: Literal[0, 1] = 1,
     rng: RNGLike = None,
 ) -> Interpolative:
-    """Approximate a matrix by a few of its own columns: ``M ≈ M[:, columns] @ coefficients``.
+    """Approximate a matrix by a few of its own columns (or rows): ``M ≈ M[:, columns] @ coefficients``.
 
     Minimises the Frobenius norm of the difference over all choices of `rank` columns. Choosing them is NP-hard; for the
     chosen ones the coefficients are optimal (least squares).
@@ -99,19 +118,23 @@ def interpolative(
     tol : float, optional
         Choose the smallest rank, along the order in which the method takes columns, whose certified error is at most
         ``tol * norm(M)``, 0 < tol <= 1.
-    method : {"auto", "pivoted_qr", "greedy", "sketch"}
-        "pivoted_qr": the column with the longest residual next. "greedy": the column that leaves the least total
-        residual next. "sketch": pivoted QR of a small Gaussian sketch with one power step; the only one that does not
-        factorise the whole matrix on the host. "auto": the better of the first two by measured error while
-        ``min(m, n) <= 2000``, else "sketch".
+    method : str
+        Any strategy of `select_columns`: "pivoted_qr", the column with the longest residual next; "greedy", the one
+        that leaves the least total residual; "osinsky", "lupp", "strong_rrqr", "column_sampling", ... "auto": the best
+        of the first three, then exchanges of single columns while they lower the error. "exact": branch and bound,
+        for matrices with few columns (up to about 25), started from the answer of "auto".
+    max_coefficient : float, optional
+        At least 1: exchange columns until no coefficient is larger in absolute value, at some cost in error.
+    axis : {1, 0}
+        1: columns. 0: rows, ``M ≈ coefficients @ M[rows, :]``.
     rng : int or numpy.random.Generator, optional
-        Seed of the sketch.
+        Seed of the random methods and of the sketch of a large matrix.
 
     Returns
     -------
     Interpolative
         `columns` (rank,) int64, `skeleton` (m, rank), `coefficients` (rank, n): library, dtype and device of `M`;
-        `certificate`, whose `lower_bound` holds for *every* matrix of that rank.
+        `certificate`, whose `lower_bound` holds for every choice of columns.
 
     Raises
     ------
@@ -137,48 +160,21 @@ def interpolative(
     True
     """
     M = as_matrix(M, "M")
-    limit = min(M.shape)
-    rank_or_tol(rank, tol, limit)
-    one_of("method", method, ("auto", *STRATEGIES))
-    names = (method,) if method != "auto" else (("pivoted_qr", "greedy") if limit <= 2000 else ("sketch",))
-    generator = np.random.default_rng(rng)
-    answers = [_answer(M, rank, tol, STRATEGIES[name], generator) for name in names]
-    return min(answers, key=lambda answer: (answer.rank, answer.certificate.value))
-
-
-def _answer(
-    M: Array, rank: int | None, tol: float | None, strategy: Strategy, rng: np.random.Generator
-) -> Interpolative:
-    scaled = working(M)
-    limit = min(M.shape)
-    if tol is None:
-        return _with_columns(M, strategy(scaled, rank or limit, rng).order)
-    order, errors = strategy(scaled, limit, rng)
-    goal = tol * scale_back(frobenius(scaled.array), scaled.exponent, toward=0.0)
-    # `errors` are estimates: start at the rank they name, then trust only measured values
-    meets = np.flatnonzero(errors <= tol * errors[0])
-    for candidate in range(max(1, int(meets[0])) if meets.size else limit, limit + 1):
-        answer = _with_columns(M, order[:candidate])
-        if answer.certificate.value <= goal:
-            return answer
-    raise ToleranceError(
-        f"no {limit} columns have a certified error of at most {goal:.3g} (tol = {tol}) in {M.dtype}; "
-        f"the last choice has {answer.certificate.value:.3g}: raise tol or convert the input to a wider type"
-    )
-
-
-def _with_columns(M: Array, order: np.ndarray) -> Interpolative:
-    """Find the best coefficients for the chosen columns, round them, and certify what is returned."""
+    rank_or_tol(rank, tol, min(M.shape))
+    one_of("method", method, ("auto", "exact", *STRATEGIES))
+    one_of("axis", axis, (0, 1))
+    if max_coefficient is not None and not (isinstance(max_coefficient, int | float) and max_coefficient >= 1.0):
+        raise OptionError(f"max_coefficient must be a number of at least 1, got {max_coefficient!r}")
     xp = namespace(M=M)
-    columns = like_array(order.astype(np.int64), M)
-    skeleton = xp.take(M, columns, axis=1)
-    scaled = working(M)
-    rtol = max(M.shape) * float(xp.finfo(M.dtype).eps)
-    coefficients = least_squares(xp.take(scaled.array, columns, axis=1), scaled.array, rtol)
-    # A chosen column is itself, exactly; least squares would return the identity only up to rounding.
-    chosen = columns[:, None] == xp.arange(M.shape[1], dtype=xp.int64, device=columns.device)[None, :]
-    identity = xp.astype(chosen, coefficients.dtype)
-    coefficients = xp.where(xp.any(chosen, axis=0)[None, :], identity, coefficients)
-    coefficients = narrow(coefficients, M, "a coefficient")
-    certificate = certify(M, skeleton, coefficients, "eckart_young", {})
-    return Interpolative(columns=columns, skeleton=skeleton, coefficients=coefficients, certificate=certificate)
+    oriented = M if axis == 1 else xp.matrix_transpose(M)
+    answer = search(oriented, rank, tol, method, max_coefficient, np.random.default_rng(rng))
+    return _result(answer, axis)
+
+
+def _result(answer: ThroughColumns, axis: int) -> Interpolative:
+    columns = like_array(answer.order, answer.skeleton)
+    xp = namespace(columns=columns)
+    if axis == 1:
+        return Interpolative(columns, None, answer.skeleton, answer.coefficients, certificate=answer.certificate)
+    skeleton, coefficients = (xp.matrix_transpose(part) for part in (answer.skeleton, answer.coefficients))
+    return Interpolative(None, columns, skeleton, coefficients, certificate=answer.certificate)

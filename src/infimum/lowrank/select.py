@@ -1,92 +1,157 @@
-"""Which columns to keep: the strategies, each an order of columns with the error estimated after each."""
+"""Which columns to keep: every strategy of the literature behind one small interface."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
-from infimum._arrays import Working, to_numpy
-from infimum._linalg import adjoint, frobenius, gaussian, orthonormal_basis, pivoted_qr
-from infimum.bounds.eckart_young import tails
+from infimum._arguments import RNGLike, one_of, rank_or_tol
+from infimum._arrays import Array, as_matrix, like_array, namespace, working
+from infimum.lowrank import greedy, leverage, pivoting, sampling
+from infimum.lowrank.reduction import Reduction, reduction
 
-
-class Selection(NamedTuple):
-    """Columns in the order in which they were taken, and the estimated error after 0, 1, ... of them (scaled)."""
-
-    order: np.ndarray
-    errors: np.ndarray
-
-
-REFRESH = 1e-6  # a Gram matrix whose entries have shrunk by this factor has lost as many of its digits
-
-Strategy: TypeAlias = Callable[[Working, int, np.random.Generator], Selection]
-
-
-def by_pivoted_qr(M: Working, count: int, rng: np.random.Generator) -> Selection:
-    """Take the column with the longest residual next (Businger-Golub pivoting)."""
-    pivots, triangle = pivoted_qr(M.array)
-    return Selection(pivots[:count], _trailing_norms(triangle)[: count + 1])
-
-
-def by_greedy(M: Working, count: int, rng: np.random.Generator) -> Selection:
-    """Take the column that leaves the least total residual of all columns next (post 10501).
-
-    Taking column j lowers the squared error by ``norm(E* e_j)**2 / norm(e_j)**2``, E the residual. Its Gram matrix is
-    updated by rank-one terms and made anew from E when it has lost its digits.
-    """
-    residual = to_numpy(M.array if M.array.shape[0] <= M.array.shape[1] else M.xp.linalg.qr(M.array).R)
-    noise = float(np.linalg.norm(residual)) * sum(residual.shape) * M.eps
-    gram = residual.conj().T @ residual
-    scale = float(np.max(np.diagonal(gram).real))
-    taken = np.zeros(gram.shape[0], dtype=bool)
-    order, errors = [], [float(np.linalg.norm(residual))]
-    for _ in range(count):
-        energy = np.where(taken, 0.0, np.maximum(np.diagonal(gram).real, 0.0))
-        if np.max(energy) < REFRESH * scale and errors[-1] > noise:
-            gram = residual.conj().T @ residual
-            energy = np.where(taken, 0.0, np.diagonal(gram).real)
-            scale = float(np.max(energy))
-        # columns far shorter than the longest hold rounding noise: they are taken last, the longest first
-        clear = energy > REFRESH * max(scale, noise**2)
-        gain = np.where(clear, np.sum(np.abs(gram) ** 2, axis=0) / np.where(clear, energy, 1.0), energy * REFRESH)
-        best = int(np.argmax(np.where(taken, -1.0, gain)))
-        taken[best] = True
-        order.append(best)
-        residual = _without_direction(residual, residual[:, best])
-        direction = gram[:, best] / np.sqrt(energy[best]) if clear[best] else np.zeros(len(gram))
-        gram = gram - np.outer(direction, direction.conj())
-        errors.append(float(np.linalg.norm(residual)))
-    return Selection(np.asarray(order), np.asarray(errors))
-
-
-def _without_direction(residual: np.ndarray, column: np.ndarray) -> np.ndarray:
-    length = float(np.linalg.norm(column))
-    if length == 0.0:
-        return residual
-    unit = column / length
-    return np.asarray(residual - np.outer(unit, unit.conj() @ residual))
-
-
-def by_sketch(M: Working, count: int, rng: np.random.Generator) -> Selection:
-    """Pivot on a Gaussian sketch of the rows, sharpened by one power step; only the sketch goes to the host."""
-    width = min(2 * count + 10, *M.array.shape)
-    rows = adjoint(gaussian(rng, (M.array.shape[0], width), like=M.array))
-    row_space = orthonormal_basis(adjoint(rows @ M.array))
-    image = orthonormal_basis(M.array @ row_space)
-    small = adjoint(image) @ M.array
-    pivots, triangle = pivoted_qr(small)
-    outside = max(frobenius(M.array) ** 2 - frobenius(small) ** 2, 0.0)
-    return Selection(pivots[:count], np.sqrt(_trailing_norms(triangle)[: count + 1] ** 2 + outside))
-
-
-def _trailing_norms(triangle: np.ndarray) -> np.ndarray:
-    """Frobenius norms of the trailing blocks of R: the errors after 0, 1, ... pivots."""
-    return tails(np.linalg.norm(triangle, axis=1))
-
+Strategy: TypeAlias = Callable[[Reduction, int, np.random.Generator], np.ndarray]
+"""``strategy(reduction, count, rng)`` returns `count` different columns, the first taken first."""
 
 STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
-    {"pivoted_qr": by_pivoted_qr, "greedy": by_greedy, "sketch": by_sketch}
+    {
+        "norm": sampling.by_norm,
+        "norm_sampling": sampling.by_norm_sampling,
+        "uniform": sampling.by_uniform,
+        "column_sampling": sampling.by_column_sampling,
+        "kmeans": sampling.by_kmeans,
+        "leverage": leverage.by_leverage,
+        "leverage_sampling": leverage.by_leverage_sampling,
+        "ridge_leverage": leverage.by_ridge_leverage,
+        "deim": leverage.by_deim,
+        "qdeim": leverage.by_qdeim,
+        "adaptive_pivoting": leverage.by_adaptive_pivoting,
+        "osinsky": leverage.by_osinsky,
+        "pivoted_qr": pivoting.by_pivoted_qr,
+        "lupp": pivoting.by_lupp,
+        "strong_rrqr": pivoting.by_strong_rrqr,
+        "greedy": greedy.by_greedy,
+    }
 )
+StrategyName: TypeAlias = Literal[
+    "norm",
+    "norm_sampling",
+    "uniform",
+    "column_sampling",
+    "kmeans",
+    "leverage",
+    "leverage_sampling",
+    "ridge_leverage",
+    "deim",
+    "qdeim",
+    "adaptive_pivoting",
+    "osinsky",
+    "pivoted_qr",
+    "lupp",
+    "strong_rrqr",
+    "greedy",
+    "auto",
+]
+CANDIDATES = ("pivoted_qr", "greedy", "osinsky")  # each wins on some inputs
+
+
+def by_error(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Take the best of three strategies and exchange single columns while that lowers the error."""
+    orders = [STRATEGIES[name](M, count, rng) for name in CANDIDATES]
+    best = min(orders, key=lambda order: float(M.errors(order)[-1]))
+    return greedy.improved(M, best, trials=4 * count)
+
+
+def strategy_named(name: str) -> Strategy:
+    """Return the strategy of that name; "auto" is `by_error`."""
+    one_of("strategy", name, ("auto", *STRATEGIES))
+    return by_error if name == "auto" else STRATEGIES[name]
+
+
+def select_columns(
+    M: Array, count: int, strategy: StrategyName = "auto", *, axis: Literal[0, 1] = 1, rng: RNGLike = None
+) -> Array:
+    """Choose columns (or rows) that stand for all, by any strategy of the literature.
+
+    It only chooses. `interpolative` and `cur` choose by the same strategies, and prove how good the choice is.
+
+    Parameters
+    ----------
+    M : array (m, n)
+        Real or complex, finite, of any library of the array API standard.
+    count : int
+        How many, 1 <= count <= min(m, n).
+    strategy : str
+        By what each column is alone: "norm", the longest; "norm_sampling", drawn in proportion to squared lengths [1]_;
+        "uniform"; "kmeans", medoids of clusters [2]_; "column_sampling", pivoted QR of a uniform draw [3]_.
+        By the leading singular vectors: "leverage", the largest scores; "leverage_sampling" [4]_; "ridge_leverage"
+        [5]_; "deim" [6]_; "qdeim" [7]_; "adaptive_pivoting", adaptive randomised pivoting [8]_; "osinsky", within
+        ``sqrt(count + 1)`` of the optimum when nothing was sketched [9]_.
+        By pivoting: "pivoted_qr" [10]_; "lupp", LU with partial pivoting of a sketch [11]_; "strong_rrqr" [12]_.
+        By the total error left: "greedy" [13]_; "auto", the best of "greedy", "osinsky" and "pivoted_qr", then
+        exchanges of single columns.
+    axis : {1, 0}
+        1: columns. 0: rows.
+    rng : int or numpy.random.Generator, optional
+        Seed of what is drawn.
+
+    Returns
+    -------
+    array (count,) of int64
+        Different indices, the first taken first, in the library and on the device of `M`. A matrix of which the smaller
+        side is above 600 and at least four times `count` is sketched first (see "Notes").
+
+    Raises
+    ------
+    ShapeError, RankError, NonFiniteError, DTypeError, LibraryError, OptionError
+        Each says what was expected, what came, and what to do.
+
+    Notes
+    -----
+    Strategies work on the host, on the triangular factor of a QR or on a sketch of about ``2 * count`` rows that is
+    made where the data lives: no pivoted QR of the device is needed.
+
+    References
+    ----------
+    .. [1] A. Frieze, R. Kannan, S. Vempala, "Fast Monte-Carlo algorithms for finding low-rank approximations",
+       J. ACM 51 (2004).
+    .. [2] D. Arthur, S. Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007; Su Jianlin,
+       Scientific Spaces 10662, https://kexue.fm/archives/10662.
+    .. [3] "Optim-RID", arXiv:2105.07076 (2021); Su Jianlin, Scientific Spaces 10501, https://kexue.fm/archives/10501.
+    .. [4] P. Drineas, M. Mahoney, S. Muthukrishnan, "Relative-error CUR matrix decompositions", SIAM J. Matrix Anal.
+       Appl. 30 (2008).
+    .. [5] M. Cohen, C. Musco, C. Musco, "Input sparsity time low-rank approximation via ridge leverage score
+       sampling", SODA 2017.
+    .. [6] D. Sorensen, M. Embree, "A DEIM induced CUR factorization", SIAM J. Sci. Comput. 38 (2016).
+    .. [7] Z. Drmač, S. Gugercin, "A new selection operator for the discrete empirical interpolation method",
+       SIAM J. Sci. Comput. 38 (2016).
+    .. [8] A. Cortinovis, D. Kressner, "Adaptive randomized pivoting for column subset selection, DEIM, and low-rank
+       approximation", arXiv:2412.13992 (2024).
+    .. [9] A. Osinsky, "Close to optimal column approximation using a single SVD", arXiv:2308.09068 (2023).
+    .. [10] P. Businger, G. Golub, "Linear least squares solutions by Householder transformations",
+       Numer. Math. 7 (1965).
+    .. [11] Y. Dong, P.-G. Martinsson, "Simpler is better: a comparative study of randomized pivoting algorithms for
+       CUR and interpolative decompositions", Adv. Comput. Math. 49 (2023).
+    .. [12] M. Gu, S. Eisenstat, "Efficient algorithms for computing a strong rank-revealing QR factorization",
+       SIAM J. Sci. Comput. 17 (1996).
+    .. [13] A. Farahat, A. Ghodsi, M. Kamel, "An efficient greedy method for unsupervised feature selection",
+       ICDM 2011.
+
+    Examples
+    --------
+    >>> import numpy as np, infimum
+    >>> M = np.array([[1.0, 2.0, 3.0], [0.0, 0.0, 1.0], [1.0, 2.0, 3.0]])
+    >>> infimum.lowrank.select_columns(M, 2, "pivoted_qr").tolist()
+    [2, 1]
+    """
+    M = as_matrix(M, "M")
+    rank_or_tol(count, None, min(M.shape))
+    one_of("axis", axis, (0, 1))
+    if axis == 0:
+        M = namespace(M=M).matrix_transpose(M)
+    generator = np.random.default_rng(rng)
+    chosen = strategy_named(strategy)(reduction(working(M), count, generator), count, generator)
+    return like_array(chosen.astype(np.int64), M)

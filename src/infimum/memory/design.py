@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
@@ -20,6 +19,7 @@ from infimum.memory.filling import above, exact_after, with_share
 from infimum.memory.limits import (
     Limits,
     caps_of,
+    highest_of,
     host,
     law_of,
     limits_of,
@@ -165,7 +165,8 @@ def design(
     """
     one_of("objective", objective, ("tv", "ratio"))
     profile = as_target(target, steps)
-    caps = caps_of(max_lr, warmup, profile)
+    highest = highest_of(max_lr, profile)
+    caps = caps_of(highest, warmup, profile)
     law, rate, rates = law_of(weight_decay, caps, profile)
     limits = limits_of(profile, caps, rates, law, rate)
     if max_initial_share is None:
@@ -176,19 +177,19 @@ def design(
     witness: dict[str, Any] = {}
     if objective == "tv" and not exact and isinstance(limits.law, FixedDecay):
         filling, witness = program.nearest(limits, limits.law, filling, CLOSED)
-    lr = rounded(np.where(filling.capped, limits.caps, filling.weights / filling.filled[1:]), profile, "lr")
+    free = np.minimum(limits.caps, filling.weights / filling.filled[1:])  # a cap just met may be passed by rounding
+    lr = rounded(np.where(filling.capped, limits.caps, free), profile, "lr")
     if rates is None:
         rates = rounded(limits.law.decay(host(lr)) / host(lr), profile, "weight_decay")
     if objective == "ratio" and not exact:
         share = unrolling.initial_share(unrolling.unroll(host(lr), host(lr) * host(rates)))
         witness = {"initial": above(limits, filling, share)}
     certificate, share = _certify(limits, lr, rates, objective, witness)
-    kept = float(max_lr) if isinstance(max_lr, numbers.Real) else rounded(host(max_lr), profile, "max_lr")
     return Schedule(
         lr=lr,
         weight_decay=rates,
         initial_share=share,
-        max_lr=kept,
+        max_lr=highest,
         warmup=int(warmup),
         objective=objective,
         decay_law=law,

@@ -20,10 +20,18 @@ def exact_after(limits: Limits, first: int) -> Filling:
     target, caps, law, _ = limits
     keep = 1.0 - law.decay(caps)
     needed = target * keep / caps
-    filled = law.enough(needed[first:], target[first:], first)
+    filling = fill(target, caps, law, _at_start(limits, keep, needed[first], first))
+    if filling.capped[first + 1 :].any():  # the cap of a later step asks for more
+        enough = law.enough(needed[first:], target[first:], first)
+        filling = fill(target, caps, law, _at_start(limits, keep, enough, first))
+    return filling
+
+
+def _at_start(limits: Limits, keep: np.ndarray, filled: np.longdouble, first: int) -> np.longdouble:
+    """Weight of the initialisation that fills so much before step `first`."""
     for step in range(first - 1, -1, -1):  # invert D -> D + gain, where the gain is the target's or the cap's
-        filled = max(law.before(filled, target[step], step), filled * keep[step])
-    return fill(target, caps, law, filled)
+        filled = max(limits.law.before(filled, limits.target[step], step), filled * keep[step])
+    return filled
 
 
 def with_share(limits: Limits, share: float) -> Filling:

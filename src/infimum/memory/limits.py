@@ -15,6 +15,7 @@ from infimum.bounds.unrolling import WIDE
 from infimum.errors import InfeasibleError, OptionError, ShapeError
 from infimum.memory.targets import as_vector
 
+SMALLEST = 1e-100  # learning rates, and their reciprocals, whose products still fit in double precision
 SLACK = 4.0  # a decay that follows a law is that law's value to within so many spacings of its dtype
 
 
@@ -60,18 +61,33 @@ def positive(value: object, name: str) -> float:
     return float(value)
 
 
-def caps_of(max_lr: Any, warmup: int, target: Array) -> Array:
+def highest_of(max_lr: Any, target: Array) -> float | Array:
+    """Return `max_lr` as a number, or as a vector in the library and dtype of the target."""
+    if isinstance(max_lr, numbers.Real):
+        positive(max_lr, "max_lr")
+        highest = np.array([float(max_lr)])
+    else:
+        highest = host(as_vector(max_lr, "max_lr")).astype(float)
+        if highest.size != target.shape[0] or not np.all(highest > 0.0):
+            raise ShapeError(
+                f"max_lr must be a positive number, or {target.shape[0]} of them, got {highest.size} entries from "
+                f"{highest.min():g} to {highest.max():g}"
+            )
+    if not (highest.min() >= SMALLEST and highest.max() <= 1.0 / SMALLEST):
+        raise OptionError(
+            f"max_lr must be from {SMALLEST:g} to {1.0 / SMALLEST:g}, got values from {highest.min():g} to "
+            f"{highest.max():g}"
+        )
+    return float(max_lr) if isinstance(max_lr, numbers.Real) else rounded(highest, target, "max_lr")
+
+
+def caps_of(max_lr: float | Array, warmup: int, target: Array) -> Array:
     """Largest learning rate of every step, in the library and dtype of the target: `max_lr` under a linear warm-up."""
     steps = target.shape[0]
     if isinstance(warmup, bool) or not isinstance(warmup, numbers.Integral) or not 0 <= int(warmup) <= steps:
         raise OptionError(f"warmup must be a whole number of steps from 0 to the {steps} of the run, got {warmup!r}")
-    if isinstance(max_lr, numbers.Real):
-        highest = np.full(steps, positive(max_lr, "max_lr"))
-    else:
-        highest = host(as_vector(max_lr, "max_lr")).astype(float)
-        if highest.size != steps or not np.all(highest > 0.0):
-            raise ShapeError(f"max_lr must be a positive number, or {steps} of them, got {highest.size} entries")
     ramp = np.minimum(1.0, np.arange(1, steps + 1) / max(int(warmup), 1))
+    highest = max_lr if isinstance(max_lr, numbers.Real) else host(max_lr).astype(float)
     caps = rounded(highest * ramp, target, "max_lr")
     if not np.all(host(caps) > 0.0):
         raise OptionError(f"the smallest max_lr, {float(np.min(highest * ramp)):.3g}, vanishes in {target.dtype}")

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from infimum._arguments import optional
+from infimum._arguments import optional, whole_number
 from infimum.errors import FileFormatError, OptionError
 from infimum.memory.weights import MemoryReport, report
 
@@ -29,7 +29,13 @@ COUPLED = {
 }
 
 
-def from_torch(optimizer: Any, scheduler: Any, steps: int, **options: Any) -> list[MemoryReport]:
+# schedulers that follow a measured loss
+MEASURED = ("ReduceLROnPlateau", "PlateauLRScheduler", "GreedyLR")
+
+
+def from_torch(
+    optimizer: Any, scheduler: Any, steps: int, *, steps_per_epoch: int = 1, **options: Any
+) -> list[MemoryReport]:
     """Measure the memory that a PyTorch optimizer and its scheduler will leave: one report for each parameter group.
 
     The scheduler is run on a copy; neither object changes.
@@ -39,10 +45,12 @@ def from_torch(optimizer: Any, scheduler: Any, steps: int, **options: Any) -> li
     optimizer : torch.optim.Optimizer
         With decoupled weight decay: AdamW, Muon, SGD without momentum, or any optimizer that `verify_memory` of
         `infimum.optim` accepts.
-    scheduler : torch.optim.lr_scheduler.LRScheduler or None
+    scheduler : torch.optim.lr_scheduler.LRScheduler, timm.scheduler.scheduler.Scheduler or None
         As constructed, before its first step; None for constant learning rates.
     steps : int
         Number of optimizer steps.
+    steps_per_epoch : int
+        Optimizer steps between two calls of ``scheduler.step()``. One of timm is told both counts, as timm does.
     **options
         Passed on to `report`.
 
@@ -57,6 +65,8 @@ def from_torch(optimizer: Any, scheduler: Any, steps: int, **options: Any) -> li
         The optimizer couples weight decay with its momentum or its denominator, or the scheduler cannot be simulated.
     """
     torch = optional("torch", "torch")
+    whole_number("steps", steps, 1)
+    whole_number("steps_per_epoch", steps_per_epoch, 1)
     for group in optimizer.param_groups:
         if reason := coupled_reason(optimizer, group):
             raise OptionError(f"{type(optimizer).__name__} does not follow the moving-average identity: {reason}")
@@ -67,7 +77,7 @@ def from_torch(optimizer: Any, scheduler: Any, steps: int, **options: Any) -> li
         table[0, :, step] = [float(group["lr"]) for group in dummy.param_groups]
         table[1, :, step] = [float(group["weight_decay"]) for group in dummy.param_groups]
         if twin is not None:
-            _advance(twin, step)
+            _advance(twin, step + 1, steps_per_epoch)
     return [report(lr, decay, **options) for lr, decay in zip(*table, strict=True)]
 
 
@@ -75,18 +85,27 @@ def _plain(group: dict[str, Any]) -> dict[str, Any]:
     return {name: copy.deepcopy(value) for name, value in group.items() if name != "params"}
 
 
-def _advance(scheduler: Any, step: int) -> None:
+def _advance(scheduler: Any, done: int, steps_per_epoch: int) -> None:
+    name = type(scheduler).__name__
+    if name in MEASURED:
+        raise OptionError(
+            f"{name} cannot be simulated: it follows a measured loss; train with it, log lr and weight decay, and use "
+            "from_csv"
+        )
+    epoch, rest = divmod(done, steps_per_epoch)
     with warnings.catch_warnings():  # no optimizer step precedes in a simulation, which PyTorch would point out
         warnings.simplefilter("ignore")
         try:
-            scheduler.step()
+            if hasattr(scheduler, "step_update"):  # timm's are told how far training is
+                scheduler.step_update(done)
+                if not rest:
+                    scheduler.step(epoch)
+            elif not rest:
+                scheduler.step()
         except TypeError as error:
-            raise OptionError(
-                f"{type(scheduler).__name__} cannot be simulated: it needs more than the number of the step "
-                f"({error}); train with it, log lr and weight decay, and use from_csv"
-            ) from error
+            raise OptionError(f"{name} cannot be simulated, its step() needs arguments: {error}") from error
         except ValueError as error:
-            raise OptionError(f"{type(scheduler).__name__} ends after {step + 1} steps: {error}") from error
+            raise OptionError(f"{name} ends after {done} steps: {error}") from error
 
 
 def coupled_reason(optimizer: Any, group: dict[str, Any]) -> str:
@@ -120,6 +139,7 @@ def from_optax(
     MemoryReport
         As of `report`.
     """
+    whole_number("steps", steps, 1)
     lr, decay = (
         np.array([float(value(count)) for count in range(steps)]) if callable(value) else np.full(steps, float(value))
         for value in (learning_rate, weight_decay)

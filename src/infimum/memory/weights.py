@@ -6,10 +6,10 @@ import json
 import math
 import numbers
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import Any
 
 import numpy as np
+import scipy.linalg
 
 from infimum._arguments import axes, one_of
 from infimum._arrays import Array, to_numpy
@@ -247,8 +247,7 @@ def _through_momentum(weights: np.ndarray, beta1: float) -> np.ndarray:
         raise OptionError(f"beta1 must be at least 0 and below 1, got {beta1!r}")
     beta = float(beta1)
     shared = weights.astype(float) * (1.0 - beta) / (1.0 - beta ** np.arange(1, weights.size + 1, dtype=float))
-    sums = accumulate(shared[::-1].tolist(), lambda later, own: own + beta * later)
-    return np.fromiter(sums, dtype=float, count=weights.size)[::-1].copy()
+    return _recursion(np.full(weights.size, beta), shared[::-1])[::-1].copy()
 
 
 def _by_sample(weights: np.ndarray, batch_ids: Any) -> np.ndarray:
@@ -261,10 +260,17 @@ def _by_sample(weights: np.ndarray, batch_ids: Any) -> np.ndarray:
 def _rms(lr: np.ndarray, decay: np.ndarray, initial_rms: float | None, update_rms: float) -> np.ndarray:
     """``rms**2 <- (1 - a)**2 rms**2 + (lr * update_rms)**2``, from the initialisation on."""
     first = 0.0 if initial_rms is None else positive(initial_rms, "initial_rms") ** 2
-    keep = ((1.0 - decay) ** 2).astype(float).tolist()
-    gain = ((lr * positive(update_rms, "update_rms")) ** 2).astype(float).tolist()
-    squares = accumulate(zip(keep, gain, strict=True), lambda square, step: step[0] * square + step[1], initial=first)
-    return np.asarray(np.sqrt(np.fromiter(squares, dtype=float, count=lr.size + 1))[1:])
+    keep = ((1.0 - decay) ** 2).astype(float)
+    gain = ((lr * positive(update_rms, "update_rms")) ** 2).astype(float)
+    gain[0] += keep[0] * first
+    return np.asarray(np.sqrt(_recursion(keep, gain)))
+
+
+def _recursion(keep: np.ndarray, gain: np.ndarray) -> np.ndarray:
+    """``x_j = keep_j x_{j-1} + gain_j`` from ``x_0 = gain_0`` on: forward substitution in a matrix of two diagonals."""
+    band = np.zeros((2, keep.size), order="F")
+    band[1, :-1] = -keep[1:]
+    return np.asarray(scipy.linalg.blas.dtbsv(1, band, gain, lower=1, diag=1))
 
 
 def _warnings(decay: np.ndarray) -> tuple[str, ...]:

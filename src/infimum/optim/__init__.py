@@ -1,4 +1,4 @@
-"""Schedules of learning rate and weight decay for PyTorch optimizers and for optax, and a check of the optimizer."""
+"""Muon with certified steps; schedules of learning rate and weight decay; a check of the optimizer."""
 
 from __future__ import annotations
 
@@ -8,18 +8,32 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from infimum.optim.callables import as_optax
     from infimum.optim.check import IdentityCheck, verify_memory
+    from infimum.optim.muon import Muon
+    from infimum.optim.newton_schulz import default_schedule, orthogonalize
     from infimum.optim.schedulers import MemoryLR, StreamingMemoryLR
 
 # loaded on first use, so that optax users need no PyTorch
 _HOMES = {
     "IdentityCheck": "check",
     "MemoryLR": "schedulers",
+    "Muon": "muon",
     "StreamingMemoryLR": "schedulers",
     "as_optax": "callables",
+    "default_schedule": "newton_schulz",
+    "orthogonalize": "newton_schulz",
     "verify_memory": "check",
 }
 
-__all__ = ["IdentityCheck", "MemoryLR", "StreamingMemoryLR", "as_optax", "verify_memory"]
+__all__ = [
+    "IdentityCheck",
+    "MemoryLR",
+    "Muon",
+    "StreamingMemoryLR",
+    "as_optax",
+    "default_schedule",
+    "orthogonalize",
+    "verify_memory",
+]
 
 
 def __getattr__(name: str) -> Any:

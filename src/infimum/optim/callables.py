@@ -8,16 +8,16 @@ from typing import Any
 import numpy as np
 
 from infimum._arrays import is_array, like_array, namespace, to_numpy
-from infimum.memory import Schedule
+from infimum.memory import MemoryReport, Schedule
 
 
-def as_optax(schedule: Schedule) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+def as_optax(schedule: Schedule | MemoryReport) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
     """Return learning rate and weight decay as functions of the step count, for ``optax.adamw`` and its kin.
 
     Parameters
     ----------
-    schedule : Schedule
-        What `infimum.memory.design` returned.
+    schedule : Schedule or MemoryReport
+        What `infimum.memory.design` or `infimum.memory.report` returned.
 
     Returns
     -------

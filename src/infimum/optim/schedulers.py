@@ -38,9 +38,17 @@ class _DecayScheduler(LRScheduler):
         """Return the weight decay of every group at the present step."""
         raise NotImplementedError
 
+    def step(self, epoch: int | None = None) -> None:
+        """Move on to the next step; call it after the optimizer's."""
+        super().step(epoch)
+        self._set()  # a PyTorch without _update_lr has set the learning rate only
+
     def _update_lr(self, epoch: int | None = None) -> None:
         # torch calls this, not step(), when SequentialLR switches schedulers
         super()._update_lr(epoch)
+        self._set()
+
+    def _set(self) -> None:
         self._last_weight_decay = self.get_weight_decay()
         self._write()
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 
 from infimum.errors import FileFormatError, OptionError
-from infimum.problems import integers, lowrank, memory
+from infimum.problems import balance, integers, lowrank, memory, minimax
 from infimum.problems.entry import Case, Problem
 from infimum.result import Result
 
@@ -19,6 +19,8 @@ PROBLEMS: tuple[Problem, ...] = (
     *lowrank.PROBLEMS,
     *integers.PROBLEMS,
     *memory.PROBLEMS,
+    *balance.PROBLEMS,
+    *minimax.PROBLEMS,
 )
 
 

@@ -1,0 +1,31 @@
+"""Balanced routing of tokens to experts: optimal assignments with a proof, rules for training, measures of balance."""
+
+from infimum.balance.metrics import (
+    BiasPrecision,
+    NoiseFloor,
+    bias_precision,
+    dead_experts,
+    load_entropy,
+    max_violation,
+    sampling_noise,
+)
+from infimum.balance.routing import BalancedAssignment, RoutingCertificate, balanced_topk, routing_certificate
+from infimum.balance.rules import aux_loss, initial_threshold_bias, shared_expert_scale, update_bias
+
+__all__ = [
+    "BalancedAssignment",
+    "BiasPrecision",
+    "NoiseFloor",
+    "RoutingCertificate",
+    "aux_loss",
+    "balanced_topk",
+    "bias_precision",
+    "dead_experts",
+    "initial_threshold_bias",
+    "load_entropy",
+    "max_violation",
+    "routing_certificate",
+    "sampling_noise",
+    "shared_expert_scale",
+    "update_bias",
+]

@@ -1,0 +1,117 @@
+"""Loads: how many tokens each expert, or group of experts, may receive."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from infimum._arrays import is_array, to_numpy
+from infimum.bounds.assignment_dual import Groups, Limits
+from infimum.errors import InfeasibleError, NonFiniteError, OptionError, ShapeError
+
+
+def limits(shape: tuple[int, int], k: int, load: Any, groups: Any = None, group_load: Any = None) -> Limits:
+    """Return the integer windows that `load` and `group_load` describe, after checking that they can be met."""
+    tokens, experts = shape
+    low, high = _windows("load", load, tokens * k, experts)
+    high = np.minimum(high, tokens)  # no token takes an expert twice
+    _require_feasible("load", low, high, tokens * k, f"each of {tokens} tokens takes {k} of {experts} experts")
+    if groups is None:
+        if group_load is not None:
+            raise OptionError("group_load limits groups of experts: give groups, the group of every expert, as well")
+        return Limits(low, high)
+    group = _groups(groups, experts)
+    number = int(group.max()) + 1
+    group_low, group_high = _windows("group_load", group_load, tokens * k, number)
+    least, most = (np.bincount(group, weights=side).astype(np.int64) for side in (low, high))
+    group_low, group_high = np.maximum(group_low, least), np.minimum(group_high, most)
+    _require_feasible("group_load", group_low, group_high, tokens * k, "within the windows of the experts")
+    return Limits(low, high, Groups(group, group_low, group_high))
+
+
+def _windows(name: str, load: Any, total: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Round a load (None: all alike; one number per expert; or low and high) to whole numbers that can be met."""
+    if load is None:
+        return _around(np.full(count, total / count), total)
+    if not isinstance(load, tuple):
+        values = _numbers(name, load)
+        if values.ndim != 2:
+            values = np.broadcast_to(values, (count,)) if values.ndim == 0 else values
+            _require_shape(name, values, count)
+            if abs(values.sum() - total) > 1e-9 * total:
+                raise InfeasibleError(
+                    f"{name} must sum to tokens * k = {total}, got {values.sum():g}; for loads that may vary give "
+                    "(low, high)"
+                )
+            return _around(values, total)
+        load = tuple(values)
+    if len(load) != 2:
+        raise ShapeError(f"{name} must be (low, high), got {len(load)} entries")
+    sides = [_numbers(name, side) for side in load]
+    low, high = (np.broadcast_to(side, (count,)) if side.ndim == 0 else side for side in sides)
+    for side in (low, high):
+        _require_shape(name, side, count)
+    bounded = np.minimum(np.maximum(high, -1.0), float(2**52))
+    return np.ceil(np.maximum(low, 0.0)).astype(np.int64), np.floor(bounded).astype(np.int64)
+
+
+def _around(values: np.ndarray, total: int) -> tuple[np.ndarray, np.ndarray]:
+    """Windows from the whole number below to the one above; whole numbers stand as they are."""
+    nearest = np.rint(values)
+    near = np.abs(values - nearest) <= 1e-9 * max(1.0, total)
+    if values.size and near.all() and nearest.sum() == total:
+        return nearest.astype(np.int64), nearest.astype(np.int64)
+    return np.floor(values).astype(np.int64), np.ceil(values).astype(np.int64)
+
+
+def _numbers(name: str, item: Any) -> np.ndarray:
+    try:
+        values = np.asarray(to_numpy(item) if is_array(item) else item, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise OptionError(f"{name} must hold numbers, got {item!r}") from error
+    if np.isnan(values).any():
+        raise NonFiniteError(f"{name} must not hold NaN")
+    return values
+
+
+def _require_shape(name: str, values: np.ndarray, count: int) -> None:
+    if values.shape != (count,):
+        raise ShapeError(f"{name} must have shape ({count},), one number each, got {values.shape}")
+
+
+def _require_feasible(name: str, low: np.ndarray, high: np.ndarray, total: int, why: str) -> None:
+    crossed = np.flatnonzero(low > high)
+    if crossed.size:
+        j = int(crossed[0])
+        raise InfeasibleError(f"{name} of index {j} must lie from {low[j]} to {high[j]} ({why}): no number does")
+    if not low.sum() <= total <= high.sum():
+        raise InfeasibleError(
+            f"{name} must allow tokens * k = {total} in all ({why}), but it allows from {low.sum()} to {high.sum()}"
+        )
+
+
+def _groups(groups: Any, experts: int) -> np.ndarray:
+    values = _numbers("groups", groups)
+    _require_shape("groups", values, experts)
+    if not np.all((values >= 0) & (values == np.floor(values)) & (values < experts)):
+        raise OptionError("groups must be whole numbers from 0 on, the group of every expert")
+    return values.astype(np.int64)
+
+
+def excess(loads: np.ndarray, within: Limits) -> int:
+    """Count the assignments that must move before every load is within its window."""
+    over = np.maximum(loads - within.high, 0).sum()
+    return int(max(over, np.maximum(within.low - loads, 0).sum()))
+
+
+def targets(within: Limits, total: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the loads at which a sweep aims from below and from above, as floats.
+
+    Windows that come from one fractional load (`low` and `high` differ by one at most) aim at that load.
+    """
+    room = within.high - within.low
+    if room.max() <= 1:
+        aim = within.low + room * (total - within.low.sum()) / max(1, room.sum())
+        return aim, aim
+    return within.low.astype(np.float64), within.high.astype(np.float64)

@@ -1,0 +1,345 @@
+"""Balanced routing: every token to its k best experts, as far as the loads of the experts allow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+
+from infimum._arguments import axes, one_of, whole_number, whole_numbers
+from infimum._arrays import Array, as_array, as_matrix, is_complex, like_array, namespace, require_finite, to_numpy
+from infimum.balance.loads import limits
+from infimum.balance.solver import METHODS, Method, Routing, feasible, search
+from infimum.bounds.assignment_dual import Bias, Limits, dual, exact_sum, outward, unbalanced
+from infimum.certificate import Certificate
+from infimum.errors import DTypeError, OptionError, RangeError, ShapeError, VerificationError
+from infimum.result import Result
+
+THEOREM = "assignment_dual"
+LARGEST = 2.0**1000  # sums of scores and biases stay within float64
+
+
+@dataclass(frozen=True)
+class BalancedAssignment(Result):
+    """Experts of every token, within the limits of the loads: the answer of `balanced_topk`.
+
+    Attributes
+    ----------
+    experts : array (m, k) of int64
+        Experts of every token, the one with the highest score first.
+    bias : array (n,)
+        Added to the scores it makes the experts of an optimal assignment the k best ones, up to ties. In the dtype of
+        the scores, float32 for 16-bit scores; `certificate.witness` has every digit.
+    loads : array (n,) of int64
+        Tokens of every expert.
+    score : float
+        Sum of the scores of the chosen experts.
+    load : array (2, n) of int64
+        The smallest and the largest load allowed.
+    groups, group_load : array (n,), (2, g) of int64, or None
+        Group of every expert, and the smallest and the largest joint load allowed.
+    certificate : Certificate
+        `value` is the score given up against unbalanced top-k, `lower_bound` the part of it that no assignment within
+        the limits avoids. Both are computed exactly and only then rounded outwards, so an optimum has a gap of 0 or of
+        one unit in the last place: `optimal` tells.
+    """
+
+    problem: ClassVar[str] = "balance.balanced_topk"
+    experts: Array
+    bias: Array
+    loads: Array
+    score: float
+    load: Array
+    groups: Array | None = None
+    group_load: Array | None = None
+
+    @property
+    def optimal(self) -> bool:
+        """True when no assignment within the limits is better: value and bound are the same number before rounding."""
+        return bool(np.nextafter(self.certificate.lower_bound, np.inf) >= self.certificate.value)
+
+    def recheck(self, scores: Array) -> Certificate:
+        """Derive the certificate of an assignment from the scores, the answer and the witness bias alone."""
+        xp = namespace(scores=as_matrix(scores, "scores"), experts=self.experts)
+        values = host(scores)
+        experts = to_numpy(self.experts)
+        tokens, width = values.shape
+        if experts.ndim != 2 or experts.shape[0] != tokens or not np.all((experts >= 0) & (experts < width)):
+            raise VerificationError(f"experts must be indices below {width}, k for each of {tokens} tokens")
+        if np.any(np.diff(np.sort(experts, axis=1), axis=1) == 0):
+            raise VerificationError("experts must be distinct within a token")
+        loads = np.bincount(experts.ravel(), minlength=width)
+        if not np.array_equal(loads, to_numpy(self.loads)):
+            raise VerificationError(f"loads must be {loads.tolist()}, got {to_numpy(self.loads).tolist()}")
+        groups = None if self.groups is None else to_numpy(self.groups)
+        allowed = None if self.group_load is None else tuple(to_numpy(self.group_load))
+        within = limits(values.shape, experts.shape[1], tuple(to_numpy(self.load)), groups, allowed)
+        if not within.admit(loads):
+            raise VerificationError("the loads are outside their limits")
+        bias = witnessed(self.certificate, within)
+        stored = xp.astype(like_array(bias.high, self.bias), self.bias.dtype)
+        if not bool(xp.all(stored == self.bias)):
+            raise VerificationError("bias must be that of the witness, rounded")
+        certificate, score = certify(values, experts, within, bias)
+        if score != self.score:
+            raise VerificationError(f"score must be {score!r}, got {self.score!r}")
+        return certificate
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the loads with their limits, and the bias of every expert."""
+        ax = axes(ax)
+        loads, bias = to_numpy(self.loads), to_numpy(self.bias).astype(float)
+        low, high = to_numpy(self.load)
+        index = np.arange(loads.size)
+        ax.bar(index, loads, color="C0", alpha=0.6, label="load")
+        ax.vlines(index, low, high, color="C1", lw=2, label="limits")
+        ax.plot(index, high, "_", color="C1", ms=6)
+        ax.plot(index, low, "_", color="C1", ms=6)
+        whole_numbers(ax.xaxis)
+        certificate = self.certificate
+        ax.set(
+            xlabel="expert",
+            ylabel="tokens",
+            title=f"score given up {certificate.value:.5g}, of which unavoidable {certificate.lower_bound:.5g}",
+        )
+        other = ax.twinx()
+        other.plot(index, bias, ".", color="C2", label="bias (right)")
+        other.set_ylabel("bias")
+        other.grid(False)
+        other.legend([*ax.get_legend_handles_labels()[0], *other.get_legend_handles_labels()[0]], loc="lower right")
+        return ax
+
+
+class RoutingCertificate(NamedTuple):
+    """What a bias is worth on a batch: the answer of `routing_certificate`."""
+
+    loads: Array  # (n,) int64: of the k best experts by scores + bias; ties go to the experts with room
+    score: float  # of that routing, which need not be balanced
+    surplus: float  # <loads - target, bias>: the bound minus the score
+    bound: float  # no assignment within the limits has a higher score
+    assignment: BalancedAssignment  # balanced by the cheapest single moves, with its certificate
+
+    @property
+    def certificate(self) -> Certificate:
+        """Certificate of the balanced assignment."""
+        return self.assignment.certificate
+
+
+def balanced_topk(
+    scores: Array,
+    k: int,
+    *,
+    load: Any = None,
+    groups: Any = None,
+    group_load: Any = None,
+    tol: float = 0.0,
+    method: Method = "auto",
+    bias: Any = None,
+    steps: int | None = None,
+    rate: float = 1e-3,
+) -> BalancedAssignment:
+    """Route every token to k experts with the highest scores that balanced loads allow.
+
+    Minimises the score given up against unbalanced top-k, over all assignments of k distinct experts to every token
+    whose loads lie within their limits. The linear program behind it has whole-number solutions, so an optimum and the
+    bias that proves it are found exactly, ties or not.
+
+    Parameters
+    ----------
+    scores : array (m, n)
+        Score of every expert for every token; real, finite.
+    k : int
+        Experts per token, from 1 to n.
+    load : array (n,), tuple (low, high), or array (2, n), optional
+        Tokens that each expert must receive, or the smallest and the largest number (numbers or arrays). Loads that
+        are no whole numbers are rounded down or up, as is the default, m k / n for every expert.
+    groups : array (n,), optional
+        Group of every expert, from 0 on: the device that holds it.
+    group_load : array (g,), tuple (low, high), or array (2, g), optional
+        Joint load of every group, in the same forms as `load`; by default equal for all groups.
+    tol : float
+        "auto" stops as soon as the gap is at most `tol` times the unbalanced score.
+    method : {"auto", "exact", "midpoint", "quantile", "sign", "rms", "sgd"}
+        "exact": midpoint sweeps, then shortest augmenting paths. "auto": the same, unless `tol` is met before. The
+        others only look for a bias, by the rule of that name, and the assignment is repaired from it by single moves:
+        they are there for comparison, and their gap says how far they came.
+    bias : array (n,), optional
+        Where to start.
+    steps : int, optional
+        Sweeps or updates of the rules: 100 sweeps, or 1000 updates, unless given.
+    rate : float
+        Step of "sign", "rms" and "sgd".
+
+    Returns
+    -------
+    BalancedAssignment
+        `experts` (m, k), `bias` (n,), `loads` (n,), `score`; library and device of `scores`. `certificate.value` is
+        the score given up against unbalanced top-k, `certificate.lower_bound` the part that no assignment within the
+        limits avoids.
+
+    Raises
+    ------
+    ShapeError, NonFiniteError, DTypeError, LibraryError, OptionError
+        Each says what was expected, what came, and what to do.
+    InfeasibleError
+        No assignment meets the loads; the message names the limit in the way.
+    RangeError
+        The scores are too large for sums in float64.
+
+    References
+    ----------
+    .. [1] Su Jianlin, Scientific Spaces 10757 and 11619, https://kexue.fm/archives/10757,
+       https://kexue.fm/archives/11619.
+    .. [2] L. Wang et al., "Auxiliary-loss-free load balancing strategy for mixture-of-experts", arXiv:2408.15664.
+    .. [3] R. K. Ahuja, T. L. Magnanti, J. B. Orlin, "Network Flows", Prentice Hall 1993, chapter 9.
+
+    Examples
+    --------
+    >>> import numpy as np, infimum
+    >>> scores = np.array([[0.9, 0.1], [0.8, 0.6], [0.7, 0.2], [0.6, 0.3]])
+    >>> result = infimum.balance.balanced_topk(scores, k=1)
+    >>> result.experts.ravel(), result.loads
+    (array([0, 1, 0, 1]), array([2, 2]))
+    >>> result.optimal
+    True
+    """
+    scores, values, k = _checked(scores, k)
+    within = limits(values.shape, k, load, groups, group_load)
+    one_of("method", method, METHODS)
+    if not isinstance(tol, int | float) or not 0.0 <= tol < np.inf:
+        raise OptionError(f"tol must be a number of at least 0 (relative to the unbalanced score), got {tol!r}")
+    if steps is not None:
+        steps = whole_number("steps", steps, 0)
+    start = np.zeros(values.shape[1]) if bias is None else _bias(bias, values.shape[1])
+    routing = search(values, k, within, start, method=method, tol=tol, steps=steps, rate=rate)
+    return _answer(scores, values, routing, within)
+
+
+def routing_certificate(
+    scores: Array, bias: Any, k: int, load: Any = None, *, groups: Any = None, group_load: Any = None
+) -> RoutingCertificate:
+    """Measure how far the routing by the k best of ``scores + bias`` is from an optimal balanced one, without solving.
+
+    For every bias ``D(bias) = score + <loads - target, bias>`` bounds the score of all balanced assignments, so a
+    running job learns the distance to the optimum from its loads. Minimises nothing: the balanced assignment in the
+    answer is the routing by the given bias, repaired by single moves of least loss.
+
+    Parameters
+    ----------
+    scores, k, load, groups, group_load
+        As in `balanced_topk`.
+    bias : array (n,)
+        Any finite bias; a poor one gives a weak bound.
+
+    Returns
+    -------
+    RoutingCertificate
+        `loads` and `score` of the routing by the bias, `surplus`, `bound`, and the repaired `assignment` with its
+        `certificate`.
+
+    Raises
+    ------
+    ShapeError, NonFiniteError, DTypeError, LibraryError, OptionError, InfeasibleError, RangeError
+        Each says what was expected, what came, and what to do.
+
+    Examples
+    --------
+    >>> import numpy as np, infimum
+    >>> scores = np.array([[0.9, 0.1], [0.8, 0.6], [0.7, 0.2], [0.6, 0.3]])
+    >>> found = infimum.balance.routing_certificate(scores, np.array([-0.3, 0.0]), k=1)
+    >>> found.loads, round(found.bound, 6), found.certificate.gap < 1e-12
+    (array([2, 2]), 2.5, True)
+    """
+    scores, values, k = _checked(scores, k)
+    within = limits(values.shape, k, load, groups, group_load)
+    vector = _bias(bias, values.shape[1])
+    routing = feasible(values, k, within, vector)
+    found = dual(values, k, within, routing.bias)
+    return RoutingCertificate(
+        loads=like_array(found.loads, scores),
+        score=float(found.score),
+        surplus=float(found.surplus),
+        bound=outward(found.bound, found.bound)[0],
+        assignment=_answer(scores, values, routing, within),
+    )
+
+
+def _checked(scores: Any, k: int) -> tuple[Array, np.ndarray, int]:
+    scores = as_matrix(scores, "scores")
+    k = whole_number("k", k, 1)
+    if k > scores.shape[1]:
+        raise OptionError(f"k must be at most the number of experts, {scores.shape[1]}, got {k}")
+    return scores, host(scores), k
+
+
+def host(scores: Array) -> np.ndarray:
+    """Return scores as float64 on the host, every digit kept."""
+    scores = as_matrix(scores, "scores")
+    if is_complex(scores):
+        raise DTypeError(f"scores must be real, got dtype {scores.dtype}; take the real part or the modulus first")
+    values = to_numpy(scores)
+    if values.dtype.itemsize > 8:
+        raise DTypeError(f"scores must have at most 64 bits, got dtype {values.dtype}; convert them first")
+    values = values.astype(np.float64, copy=False)
+    if max(float(values.max()), -float(values.min())) > LARGEST:
+        raise RangeError(
+            f"scores must be at most 2**1000 in size, got up to {np.abs(values).max():.3g}; scale them down"
+        )
+    return np.ascontiguousarray(values)
+
+
+def _bias(bias: Any, width: int) -> np.ndarray:
+    bias = as_array(bias, "bias")
+    if tuple(bias.shape) != (width,):
+        raise ShapeError(f"bias must have shape ({width},), one number for every expert, got {tuple(bias.shape)}")
+    require_finite(bias, "bias")
+    return to_numpy(bias).astype(np.float64)
+
+
+def witnessed(certificate: Certificate, within: Limits) -> Bias:
+    """Read the bias out of the witness of a certificate."""
+
+    def part(name: str, shape: tuple[int, ...]) -> np.ndarray:
+        values = np.asarray(to_numpy(certificate.witness[name]), dtype=np.float64)
+        if values.shape != shape or not np.isfinite(values).all():
+            raise VerificationError(f"{name} of the witness must hold finite numbers of shape {shape}")
+        return values
+
+    width, groups = within.low.size, None
+    if within.groups is not None and "group_bias" in certificate.witness:
+        groups = part("group_bias", (2, within.groups.low.size))
+    return Bias(part("bias", (width,)), part("bias_low", (width,)), groups)
+
+
+def certify(scores: np.ndarray, experts: np.ndarray, within: Limits, bias: Bias) -> tuple[Certificate, float]:
+    """Return the certificate of an assignment, and its score."""
+    k = experts.shape[1]
+    free, found = unbalanced(scores, k), dual(scores, k, within, bias)
+    score = exact_sum(np.take_along_axis(scores, experts, axis=1))
+    value, bound = outward(free - score, max(free - found.bound, free - free))
+    witness = {"bias": bias.high, "bias_low": bias.low}
+    if bias.groups is not None:
+        witness["group_bias"] = bias.groups
+    return Certificate(value, bound, THEOREM, "exact", witness=witness), float(score)
+
+
+def _answer(scores: Array, values: np.ndarray, routing: Routing, within: Limits) -> BalancedAssignment:
+    experts = np.nonzero(routing.member)[1].reshape(values.shape[0], -1)
+    chosen = np.take_along_axis(values, experts, axis=1)
+    experts = np.take_along_axis(experts, np.argsort(-chosen, axis=1, kind="stable"), axis=1)
+    certificate, score = certify(values, experts, within, routing.bias)
+    xp = namespace(scores=scores)
+    wide = scores.dtype in (xp.float64, xp.float32)
+    bias = xp.astype(like_array(routing.bias.high, scores), scores.dtype if wide else xp.float32)
+    groups = within.groups
+    return BalancedAssignment(
+        experts=like_array(experts, scores),
+        bias=bias,
+        loads=like_array(routing.member.sum(axis=0), scores),
+        score=score,
+        load=like_array(np.stack([within.low, within.high]), scores),
+        groups=None if groups is None else like_array(groups.of, scores),
+        group_load=None if groups is None else like_array(np.stack([groups.low, groups.high]), scores),
+        certificate=certificate,
+    )

@@ -1,0 +1,104 @@
+"""The search for a balanced routing: a rule finds a bias, then moves along paths, or single moves, do the rest."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple, TypeAlias, get_args
+
+import numpy as np
+
+from infimum.balance.grid import WIDE, Grid, grid
+from infimum.balance.paths import ExpertGraph, GridOverflowError, first_choice
+from infimum.balance.repair import repair
+from infimum.balance.sweeps import gradient_steps, midpoint_sweeps, quantile_sweeps
+from infimum.bounds.assignment_dual import Bias, Limits, biased, dual, exact_sum, two_sum, unbalanced
+from infimum.errors import RangeError
+
+Method: TypeAlias = Literal["auto", "exact", "midpoint", "quantile", "sign", "rms", "sgd"]
+METHODS = get_args(Method)
+
+
+class Routing(NamedTuple):
+    """Which experts every token has, and the bias that speaks for it."""
+
+    member: np.ndarray  # (m, n) bool
+    bias: Bias
+
+
+def search(
+    scores: np.ndarray,
+    k: int,
+    limits: Limits,
+    bias: np.ndarray,
+    *,
+    method: Method,
+    tol: float,
+    steps: int | None,
+    rate: float,
+) -> Routing:
+    """Find a balanced routing by the method asked for, starting from a bias."""
+    if method in ("sign", "rms", "sgd"):
+        return feasible(scores, k, limits, gradient_steps(scores, k, limits, bias, method, steps, rate))
+    if method == "quantile":
+        return feasible(scores, k, limits, quantile_sweeps(scores, k, limits, bias, steps))
+    bias = midpoint_sweeps(scores, k, limits, bias, steps)
+    if method == "exact":
+        return exact(scores, k, limits, bias)
+    if method == "midpoint" or tol > 0.0:
+        routing = feasible(scores, k, limits, bias)
+        if method == "midpoint" or gap(scores, k, limits, routing) <= tol * abs(unbalanced(scores, k)):
+            return routing
+    return exact(scores, k, limits, bias)
+
+
+def gap(scores: np.ndarray, k: int, limits: Limits, routing: Routing) -> float:
+    """Return how far a routing is from the bound of its bias, at most."""
+    return float(dual(scores, k, limits, routing.bias).bound - exact_sum(scores[routing.member]))
+
+
+def exact(scores: np.ndarray, k: int, limits: Limits, bias: np.ndarray) -> Routing:
+    """Find an optimum from any bias; the better the bias, the less there is to do."""
+    for bits in (WIDE, WIDE - 1 - math.ceil(math.log2(bias.size + 2))):  # the second cannot overflow
+        units = grid(scores, bits)
+        try:
+            graph = ExpertGraph(units.values, k, limits, units.round(bias))
+            graph.solve()
+        except GridOverflowError:
+            continue
+        return Routing(graph.member, _bias(scores, units, graph.middle()))
+    raise AssertionError("potentials stay below the number of nodes times the largest score")
+
+
+def _bias(scores: np.ndarray, units: Grid, potential: np.ndarray) -> Bias:
+    """Return potentials as a bias; its digits beyond float64 only where scores + bias can hold them."""
+    experts = scores.shape[1]
+    high, low = units.split(potential[:-1])
+    groups = np.stack([high[experts:], low[experts:]]) if high.size > experts else None
+    bias = Bias(high[:experts], low[:experts], groups)
+    try:
+        for start in range(0, scores.shape[0], 4096):
+            biased(scores[start : start + 4096], bias)
+    except RangeError:
+        return bias._replace(low=np.zeros(experts))
+    return bias
+
+
+def feasible(scores: np.ndarray, k: int, limits: Limits, bias: np.ndarray) -> Routing:
+    """Route by the k best of ``scores + bias`` and balance that by single moves, or by paths where they fail."""
+    wishes = scores + bias
+    member = repair(wishes, first_choice(wishes, k, limits), limits) if limits.groups is None else None
+    if member is None:
+        member = exact(scores, k, limits, bias).member
+    return Routing(member, levelled(bias, limits, scores.shape[0] * k))
+
+
+def levelled(bias: np.ndarray, limits: Limits, total: int) -> Bias:
+    """Add the constant to a bias that gives the best bound: it changes no routing, but where loads may vary, D(b)."""
+    order = np.argsort(-bias)
+    # D(b + c) grows at this rate for c beyond -bias[order]; below the first it falls
+    slope = total - limits.high.sum() + np.cumsum((limits.high - limits.low)[order])
+    first, last = int(np.searchsorted(slope, 0)), int(np.searchsorted(slope, 0, side="right"))
+    if first == bias.size or last == 0:  # exact loads: D(b) does not change
+        return Bias(bias, np.zeros_like(bias))
+    constant = -(bias[order[first]] + bias[order[min(last, bias.size - 1)]]) / 2.0
+    return Bias(*two_sum(bias, np.full_like(bias, constant)))

@@ -1,0 +1,82 @@
+"""Supremum norm: rigorous bounds on the largest ``|e|`` over intervals, by Taylor models and bisection.
+
+Every cell of a partition is bounded by its Taylor model, the cell with the largest bound is halved, and the values at
+the centres bound the supremum from below. Statement and proof: docs/theorems/sup_norm.md.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from infimum.bounds.balls import Ball, float_above, float_below, hull, working
+from infimum.bounds.taylor_model import Cell, Model, largest
+
+Modelled = Callable[[Cell, int], Model]
+
+ORDER = 14
+BITS = 128
+MOST_CELLS = 20_000
+
+
+class SupNorm(NamedTuple):
+    """``lower <= sup |e| <= upper``, the number of cells bounded, and the cell with the largest bound."""
+
+    lower: float
+    upper: float
+    cells: int
+    worst: tuple[float, float]
+
+
+def enclose(
+    error: Modelled,
+    cells: Iterable[tuple[float, float]],
+    *,
+    unit: float,
+    tol: float,
+    enough: float = 0.0,
+    bits: int = BITS,
+    most: int = MOST_CELLS,
+) -> SupNorm:
+    """Enclose the supremum of ``|e|`` over the union of the cells.
+
+    `error` gives the Taylor model of e on a cell. Halving ends when the two bounds agree to `tol` (relative), when the
+    upper one is at most `enough`, or with `most` cells: then the bounds are true but apart, and `upper` is infinite if
+    some cell allows no bound (a pole, a point where e is not defined). `unit` is the rough size of e.
+    """
+    heap: list[tuple[float, float, float]] = []
+    found, done = 0.0, 0
+    with working(bits) as module:
+        scale = module.arb(unit)
+
+        def bound(low: float, high: float) -> None:
+            nonlocal found, done
+            model = error(Cell(*hull(low, high)), ORDER)
+            done += 1
+            heapq.heappush(heap, (-largest(model, scale), low, high))
+            if len(model.coefficients) > 1 and model.coefficients[0].is_finite():
+                found = max(found, float_below(model.coefficients[0].abs_lower() / scale))
+
+        for low, high in cells:
+            bound(low, high)
+        stop = enough / unit
+        while -heap[0][0] > max(stop, found * (1.0 + tol)) and done < most:
+            _, low, high = heap[0]
+            middle = low + (high - low) / 2.0
+            if not low < middle < high:
+                break
+            heapq.heappop(heap)
+            bound(low, middle)
+            bound(middle, high)
+        upper, low, high = -heap[0][0], heap[0][1], heap[0][2]
+        return SupNorm(_below(found, scale), _above(upper, scale), done, (low, high))
+
+
+def _above(number: float, unit: Ball) -> float:
+    return math.inf if math.isinf(number) else float_above(unit * number)
+
+
+def _below(number: float, unit: Ball) -> float:
+    return float_below(unit * number)

@@ -1,0 +1,70 @@
+"""A matrix made small for choosing columns: what the strategies see, on the host, in NumPy.
+
+Which columns are good depends on the Gram matrix ``M* M`` alone. A tall matrix is replaced by the triangular factor of
+its QR, which has the same; a large one by ``Q* M``, Q a basis of its leading column space found from a Gaussian sketch
+where the data lives. So nothing of the size of a large matrix leaves its device, which need not have a pivoted QR.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from infimum._arrays import Working, to_numpy
+from infimum._linalg import adjoint, gaussian, orthonormal_basis
+from infimum.bounds.eckart_young import tails
+
+WHOLE = 600  # a smaller side up to this is not worth a sketch
+
+
+class Reduction(NamedTuple):
+    """``M* M ≈ matrix* @ matrix + diag(outside)``, with equality and ``outside == 0`` when nothing was left out.
+
+    What the sketch leaves of the columns is taken to be orthogonal, as the tails of long columns nearly are: a column
+    that lies outside for the most part then counts as what it is, one that serves few others.
+    """
+
+    matrix: np.ndarray
+    outside: np.ndarray  # squared lengths, one a column
+
+    def with_rows_for(self, columns: np.ndarray) -> np.ndarray:
+        """Return `matrix` with one more row for each of the columns, which holds what lies outside of it."""
+        if not np.any(self.outside):
+            return self.matrix
+        rows = np.zeros((len(columns), self.matrix.shape[1]), dtype=self.matrix.dtype)
+        rows[np.arange(len(columns)), columns] = np.sqrt(self.outside[columns])
+        return np.concatenate([self.matrix, rows])
+
+    def errors(self, order: np.ndarray) -> np.ndarray:
+        """Estimate the error after the first 0, 1, ..., len(order) columns."""
+        explicit = self.with_rows_for(order)
+        Q = np.linalg.qr(explicit[:, order])[0]
+        image = Q.conj().T @ explicit
+        rest = np.linalg.norm(explicit - Q @ image) ** 2 + np.sum(np.delete(self.outside, order))
+        return tails(np.append(np.linalg.norm(image, axis=1), np.sqrt(rest)))[:-1]
+
+
+def reduction(M: Working, count: int, rng: np.random.Generator) -> Reduction:
+    """Reduce a matrix from which `count` columns are to be chosen."""
+    width = max(2 * count + 10, count + 60)
+    smaller = min(M.array.shape)
+    return whole(M) if smaller <= WHOLE or 2 * width > smaller else sketched(M, width, rng)
+
+
+def whole(M: Working) -> Reduction:
+    """Leave nothing out: the triangular factor of a tall matrix, a wide one as it is."""
+    tall = M.array.shape[0] > M.array.shape[1]
+    matrix = to_numpy(M.xp.linalg.qr(M.array).R if tall else M.array)
+    return Reduction(matrix, np.zeros(matrix.shape[1]))
+
+
+def sketched(M: Working, width: int, rng: np.random.Generator) -> Reduction:
+    """Keep the coordinates in a `width`-dimensional space, found from a Gaussian sketch and one power step."""
+    xp = M.xp
+    rows = adjoint(gaussian(rng, (M.array.shape[0], width), like=M.array))
+    row_space = orthonormal_basis(adjoint(rows @ M.array))
+    image = orthonormal_basis(M.array @ row_space)
+    matrix = to_numpy(adjoint(image) @ M.array)
+    energy = to_numpy(xp.linalg.vector_norm(M.array, axis=0)).real ** 2
+    return Reduction(matrix, np.maximum(energy - np.linalg.norm(matrix, axis=0) ** 2, 0.0))

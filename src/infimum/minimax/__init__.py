@@ -1,0 +1,14 @@
+"""Minimax approximation: best polynomials, and compositions of them, with proofs from both sides."""
+
+from infimum.minimax.compositions import Composition
+from infimum.minimax.polynomial import MinimaxPolynomial, polynomial
+from infimum.minimax.schedules import msign_schedule, root_schedule, verify_schedule
+
+__all__ = [
+    "Composition",
+    "MinimaxPolynomial",
+    "msign_schedule",
+    "polynomial",
+    "root_schedule",
+    "verify_schedule",
+]
