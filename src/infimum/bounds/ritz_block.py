@@ -84,6 +84,16 @@ def tail_bound(M: Operator, basis: Array, rank: int, witness: Mapping[str, Any])
     return Bound(bound(M, measure(M, Q), rank, mu, choice), "seed" in witness, witness)
 
 
+def claim(M: Operator, basis: Array, rank: int, witness: Mapping[str, Any]) -> Bound:
+    """Best bound from a block, with the free parameters added to `witness` (a basis, and maybe seed and delta)."""
+    M = smaller_side(M, basis)
+    Q, mu = orthonormal_basis(basis), None
+    if "seed" in witness:
+        witness = {**witness, "probed": int(Q.shape[1])}
+        mu = spectral_norm_bound(M, Q, seed=witness["seed"], delta=witness["delta"])
+    return best_bound(M, measure(M, Q), rank, mu, witness)
+
+
 def measure(M: Operator, Q: Array) -> Block:
     """Ritz values and residuals of an orthonormal block, by two products with M and its adjoint."""
     image, product = M.gram_times(Q)

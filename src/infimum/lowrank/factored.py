@@ -40,7 +40,8 @@ def certify(
     """Measure ``norm(M - left @ right, "fro")`` and bound it from below for every matrix of that rank.
 
     Solvers and `infimum.verify` both call this. A solver that has the block or the spectrum at hand on which the bound
-    rests gives the (scaled) `bound` that follows from it; `verify` derives it from the input and the witness.
+    rests gives the (scaled) `bound` that follows from it; `verify` derives it from the input and the witness. A block
+    without a `shift` in the witness makes a new claim.
     """
     operator = as_operator(M, "M")
     if (left.shape[0], right.shape[1]) != operator.shape or left.shape[1] != right.shape[0]:
@@ -67,5 +68,6 @@ def _lower_bound(M: Operator, rank: int, theorem: str, witness: Mapping[str, Any
         dense = M if isinstance(M, Dense) else Dense(M.dense())
         return Bound(eckart_young.tail_bound(dense.working, rank), witness=witness)
     if theorem == "ritz_block":
-        return ritz_block.tail_bound(M, widen(witness["basis"]), rank, witness)
+        derive = ritz_block.tail_bound if "shift" in witness else ritz_block.claim
+        return derive(M, widen(witness["basis"]), rank, witness)
     raise VerificationError(f"theorem must be 'eckart_young' or 'ritz_block' for a low-rank matrix, got {theorem!r}")
