@@ -2,11 +2,14 @@
 
 from infimum.minimax.compositions import Composition
 from infimum.minimax.polynomial import MinimaxPolynomial, polynomial
+from infimum.minimax.published import PUBLISHED, PublishedTable
 from infimum.minimax.schedules import msign_schedule, root_schedule, verify_schedule
 
 __all__ = [
+    "PUBLISHED",
     "Composition",
     "MinimaxPolynomial",
+    "PublishedTable",
     "msign_schedule",
     "polynomial",
     "root_schedule",
