@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import infimum.optim as optim
     import infimum.problems as problems
     import infimum.report as report
+    import infimum.scale as scale
     from infimum.certificate import Certificate
     from infimum.problems import from_json
     from infimum.verification import verify
@@ -59,6 +60,7 @@ __all__ = [
     "optim",
     "problems",
     "report",
+    "scale",
     "verify",
 ]
 

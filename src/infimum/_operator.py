@@ -27,7 +27,11 @@ class Operator:
         Spacing of the working precision, doubled for complex numbers (see `Working`).
     outer : array
         Any array of the library, device and dtype in which answers are returned.
+    gram_limit : int
+        Smaller side up to which the Gram matrix is the first choice.
     """
+
+    gram_limit = 500  # decomposing it whole is quick, and leaves no doubt
 
     shape: tuple[int, int]
     exponent: int
@@ -79,6 +83,10 @@ class Operator:
         """Return the scaled matrix itself."""
         return self.times(self.identity())
 
+    def compressed(self) -> Array:
+        """Return a matrix with the same singular values and right singular vectors, the scaled matrix by default."""
+        return self.dense()
+
     def identity(self) -> Array:
         """Return the identity of order n, among the products."""
         return self.xp.eye(self.shape[1], dtype=self.like.dtype, device=array_api_compat.device(self.like))
@@ -122,10 +130,15 @@ class Dense(Operator):
     """A matrix in memory."""
 
     def __init__(self, M: Array, scaled: Working | None = None) -> None:
-        scaled = working(M) if scaled is None else scaled
+        scaled = scaled or working(M)
         self.outer, self.array = M, scaled.array
         self.shape = (scaled.array.shape[0], scaled.array.shape[1])
         self.exponent, self.eps = scaled.exponent, scaled.eps
+
+    @classmethod
+    def of(cls, array: Array, scale: Operator) -> Dense:
+        """Wrap an array that is scaled already, as another operator is."""
+        return cls(scale.outer, Working(array, scale.exponent, scale.eps, scale.xp))
 
     @cached_property
     def like(self) -> Array:

@@ -65,7 +65,8 @@ def _lower_bound(M: Operator, rank: int, theorem: str, witness: Mapping[str, Any
     if theorem == "eckart_young" and witness.get("gram"):
         return Bound(eckart_young.gram_tail_bound(M, rank), witness=witness)
     if theorem == "eckart_young":
-        dense = M if isinstance(M, Dense) else Dense(M.dense())
+        small = M if M.shape[1] <= M.shape[0] else M.adjoint()
+        dense = small if isinstance(small, Dense) else Dense.of(small.compressed(), small)
         return Bound(eckart_young.tail_bound(dense.working, rank), witness=witness)
     if theorem == "ritz_block":
         derive = ritz_block.tail_bound if "shift" in witness else ritz_block.claim

@@ -103,16 +103,18 @@ def least(spectrum: Spectrum, goal: Goal, truncate: Callable[[Spectrum, int], Tr
 
 
 def exact(M: Operator) -> Spectrum:
-    """Full singular value decomposition."""
-    dense = M if isinstance(M, Dense) else Dense(M.dense())
+    """Full singular value decomposition, of the matrix itself or of a triangle with the same right vectors."""
+    dense = M if isinstance(M, Dense) else Dense.of(M.compressed(), M)
     U, s, Vh = dense.xp.linalg.svd(dense.array, full_matrices=False)
     values = to_numpy(s)
+
+    def triples(rank: int) -> Triples:
+        return (U[:, :rank], s[:rank], Vh[:rank, :]) if dense is M else _from_right(M, adjoint(Vh[:rank, :]))
 
     def bound(rank: int) -> Bound:
         return Bound(eckart_young.tail_bound(dense.working, rank, values))
 
-    errors = eckart_young.tails(values)
-    return Spectrum(M, errors, lambda r: (U[:, :r], s[:r], Vh[:r, :]), bound, "eckart_young")
+    return Spectrum(M, eckart_young.tails(values), triples, bound, "eckart_young")
 
 
 def gram(M: Operator) -> Spectrum:

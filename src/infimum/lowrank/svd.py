@@ -19,8 +19,7 @@ from infimum.lowrank.factored import Factored, certify
 from infimum.lowrank.operators import as_operator
 from infimum.lowrank.spectra import Spectrum, scaled_left
 
-GRAM_LIMIT = 500  # smaller sides up to this are decomposed whole by method="auto", which is quick and leaves no doubt
-WHOLE_LIMIT = 2000  # the same where `rank` is more than a fifth of the side, or not known beforehand
+WHOLE_LIMIT = 2000  # smaller side up to which "auto" decomposes all where rank is over a fifth of it, or not known
 
 
 @dataclass(frozen=True)
@@ -171,7 +170,8 @@ def _decompose(M: Operator, goal: spectra.Goal, method: str, rng: np.random.Gene
     side = M.shape[1]
     if method == "randomized":
         return spectra.randomized(M, goal, rng)
-    small = side <= (WHOLE_LIMIT if goal.rank is None or 5 * goal.rank > side else GRAM_LIMIT)
+    large_part = goal.rank is None or 5 * goal.rank > side
+    small = side <= max(M.gram_limit, WHOLE_LIMIT if large_part else 0)
     if method == "krylov" or (method == "auto" and not small):
         spectrum = spectra.krylov(M, goal, rng, limit=side if method == "krylov" else side // 2)
         if spectrum is not None:
