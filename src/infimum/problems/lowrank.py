@@ -8,6 +8,7 @@ from infimum import lowrank, sample_data
 from infimum._arrays import to_numpy
 from infimum._linalg import norm
 from infimum.lowrank import brute_force
+from infimum.lowrank.operators import size
 from infimum.problems.entry import Case, Problem
 
 
@@ -31,7 +32,7 @@ PROBLEMS: tuple[Problem, ...] = (
         solve=lowrank.svd,
         result=lowrank.SVD,
         inputs=("M",),
-        scale=norm,
+        scale=size,
         example=lambda: Case((_topics(),), {"rank": 20}),
         example_text="term-document matrix of the Python documentation",
         answer_text=lambda result: f"rank {result.rank}, largest singular value {float(result.s[0]):.4g}",
