@@ -9,6 +9,7 @@ from infimum._arrays import Array, scale_back, to_numpy
 from infimum._linalg import norm
 from infimum.bounds import product
 from infimum.lowrank import brute_force
+from infimum.lowrank.operators import size
 from infimum.problems.entry import Case, Problem
 
 
@@ -42,7 +43,7 @@ PROBLEMS: tuple[Problem, ...] = (
         solve=lowrank.svd,
         result=lowrank.SVD,
         inputs=("M",),
-        scale=norm,
+        scale=size,
         example=lambda: Case((_topics(),), {"rank": 20}),
         example_text="term-document matrix of the Python documentation",
         answer_text=lambda result: f"rank {result.rank}, largest singular value {float(result.s[0]):.4g}",
