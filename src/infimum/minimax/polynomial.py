@@ -17,12 +17,12 @@ from infimum.errors import OptionError, VerificationError
 from infimum.minimax.approximants import Approximant, stored
 from infimum.minimax.certify import Certified, certified, scale
 from infimum.minimax.codegen import Emitter
-from infimum.minimax.conversion import monomials
+from infimum.minimax.conversion import exact_sums, monomials
 from infimum.minimax.enclosure import is_enclosable, values_of_error
 from infimum.minimax.expressions import as_function
 from infimum.minimax.levels import variable
 from infimum.minimax.remez import Levelled, solve
-from infimum.minimax.systems import Functions, Powers, Task, as_task
+from infimum.minimax.systems import Powers, Space, Task, as_space, as_task
 from infimum.result import Result
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class MinimaxPolynomial(Emitter, Result):
         functions of the system), each the sum of its column. There is a second row where one double would spoil the
         error.
     powers : tuple of int
-        Exponents of x: equally spaced, ``start + stride * i``; empty where the system is a list of functions.
+        Exponents of x; empty where the system is a list of functions.
     interval : (float, float)
         Range of t.
     signs : tuple of int
@@ -93,11 +93,8 @@ class MinimaxPolynomial(Emitter, Result):
         return stored(self._space, self.interval, np.asarray(self.expansion))
 
     @property
-    def _space(self) -> Powers | Functions:
-        if not self.powers:
-            return Functions(tuple(as_function(item, "every function of system") for item in self.system))
-        stride = self.powers[1] - self.powers[0] if len(self.powers) > 1 else 1
-        return Powers(self.powers[0], stride, len(self.powers))
+    def _space(self) -> Space:
+        return as_space(None, self.powers or self.system)
 
     def coefficients(self, basis: Literal["monomial", "chebyshev"] = "monomial") -> np.ndarray:
         """Coefficients as doubles: of ``x**powers``, or of the Chebyshev polynomials (or functions) that are stored.
@@ -113,7 +110,9 @@ class MinimaxPolynomial(Emitter, Result):
         """Coefficients of ``x**powers`` as rational numbers, without any rounding."""
         if not self.powers:
             raise OptionError("only polynomials have coefficients of powers; this system is a list of functions")
-        return monomials(np.asarray(self.expansion), self.interval)
+        if isinstance(self._space, Powers):
+            return monomials(np.asarray(self.expansion), self.interval)
+        return exact_sums(np.asarray(self.expansion))
 
     def __call__(self, x: Any) -> Any:
         """Evaluate at an array of any library, or at a number, in its precision."""
@@ -279,7 +278,7 @@ def polynomial(
     return MinimaxPolynomial(
         f=str(task.f),
         expansion=levelled.coefficients,
-        powers=tuple(task.space.powers) if isinstance(task.space, Powers) else (),
+        powers=_powers(task.space, system),
         interval=levelled.interval,
         signs=answer.signs,
         degree=degree,
@@ -321,6 +320,12 @@ def _certify(task: Task, levelled: Levelled, tol: float, path: Literal["enclosed
     return certified(task, approximant, levelled.points, tol, path)
 
 
+def _powers(space: Space, system: Any) -> tuple[int, ...]:
+    if isinstance(space, Powers):
+        return tuple(space.powers)
+    return tuple(sorted(map(int, system))) if all(isinstance(item, int | np.integer) for item in system) else ()
+
+
 def _tolerance(tol: object) -> float:
     if isinstance(tol, bool) or not isinstance(tol, int | float) or not 1e-12 <= tol <= 0.1:
         raise OptionError(f"tol must be a number from 1e-12 to 0.1, got {tol!r}")
@@ -330,7 +335,7 @@ def _tolerance(tol: object) -> float:
 def _refuse_other_space(task: Task, result: MinimaxPolynomial) -> None:
     """Refuse coefficients of another space than that of the task."""
     space = task.space
-    powers = tuple(space.powers) if isinstance(space, Powers) else ()
+    powers = _powers(space, result.system)
     interval = variable(space, task.half) if isinstance(space, Powers) else (0.0, 0.0)
     if powers != result.powers or interval != result.interval:
         raise VerificationError(
