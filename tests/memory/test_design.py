@@ -56,11 +56,9 @@ def test_best_ratio_under_a_warm_up():
 def test_a_share_that_cannot_be_reached(objective):
     options = {"max_lr": 1e-3, "weight_decay": 1.0, "objective": objective}
     everything = (1 - 1e-3) ** 400
-    with pytest.raises(
-        InfeasibleError, match=r"binding: max_lr.*nearest feasible wish is max_initial_share=0\.670"
-    ) as e:
+    with pytest.raises(InfeasibleError, match=r"binding: max_lr.*nearest feasible one: max_initial_share=0\.670") as e:
         memory.design("uniform", 400, max_initial_share=0.5, **options)
-    nearest = float(str(e.value).split("nearest feasible wish is max_initial_share=")[1].split(";")[0])
+    nearest = float(str(e.value).split("nearest feasible one: max_initial_share=")[1].split(";")[0])
     assert everything < nearest < everything * (1 + 2e-5)
     schedule = memory.design("uniform", 400, max_initial_share=everything * (1 + 1e-9), **options)
     np.testing.assert_allclose(schedule.lr, 1e-3, rtol=1e-6)
@@ -72,7 +70,7 @@ def test_the_suggested_share_is_feasible():
     options = {"max_lr": np.linspace(1e-3, 1e-4, 300), "weight_decay": 2.0, "warmup": 7}
     with pytest.raises(InfeasibleError) as e:
         memory.design("uniform", 300, max_initial_share=1e-3, **options)
-    share = float(str(e.value).split("nearest feasible wish is max_initial_share=")[1].split(";")[0])
+    share = float(str(e.value).split("nearest feasible one: max_initial_share=")[1].split(";")[0])
     assert memory.design("uniform", 300, max_initial_share=share, **options).certificate.gap < 1e-9
 
 
