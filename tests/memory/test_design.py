@@ -110,6 +110,15 @@ def test_precision(dtype, objective, decay):
         assert schedule.certificate.gap <= width * schedule.certificate.value
 
 
+def test_caps_are_those_that_the_result_keeps():
+    """A vector of caps is rounded to the dtype of the target once, before the warm-up is taken."""
+    caps = np.geomspace(0.0123, 0.3, 40)
+    for dtype in (torch.bfloat16, torch.float16, torch.float32):
+        target = torch.ones(40, dtype=dtype)
+        schedule = memory.design(target, max_lr=caps, weight_decay=2.0, warmup=7, max_initial_share=0.1)
+        assert infimum.verify(schedule, target) == schedule.certificate
+
+
 def test_verification_refuses_what_breaks_the_constraints():
     schedule = memory.design("uniform", 30, max_lr=0.1, weight_decay=2.0, warmup=4)
     faster = dataclasses.replace(schedule, lr=schedule.lr * 1.01)
@@ -153,6 +162,8 @@ def test_no_decay_at_all():
         (("uniform", 10), {"max_lr": math.nan}, OptionError, "max_lr"),
         (("uniform", 10), {"max_lr": [0.1]}, ShapeError, "max_lr"),
         (("uniform", 2), {"max_lr": [0.1, 0.0]}, ShapeError, "max_lr"),
+        (("uniform", 2), {"max_lr": 1e-200}, OptionError, "max_lr must be from 1e-100 to"),
+        (("uniform", 2), {"max_lr": [0.1, 1e200]}, OptionError, "max_lr must be from 1e-100 to"),
         (("uniform", 10), {"weight_decay": -0.1}, OptionError, "weight_decay"),
         (("uniform", 10), {"weight_decay": math.inf}, OptionError, "weight_decay"),
         (("uniform", 10), {"weight_decay": 10.0}, InfeasibleError, "below 1, got 1 at step 1"),

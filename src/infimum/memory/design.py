@@ -149,7 +149,7 @@ def design(
     OptionError, ShapeError, NonFiniteError, DTypeError, LibraryError
         Each says what was expected, what came, and what to do.
     InfeasibleError
-        The wishes contradict each other; the message names the binding constraint and the nearest feasible wish.
+        The wishes contradict each other; the message names the binding constraint and the nearest feasible profile.
 
     References
     ----------
