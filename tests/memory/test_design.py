@@ -95,6 +95,20 @@ def test_blocks_of_a_long_run_are_certified_for_the_full_run():
     assert schedule.initial_share <= 0.1
 
 
+@pytest.mark.slow
+def test_a_million_steps():
+    """Closed form, filling and linear program; the certificates hold for all steps."""
+    steps = 10**6
+    even = memory.design("uniform", steps, max_lr=3e-4, weight_decay=0.1, warmup=2000)
+    assert infimum.verify(even, "uniform").gap <= 1e-9
+    fall = 3e-4 * np.minimum(np.minimum(1.0, np.arange(1, steps + 1) / 2000), np.linspace(3.0, 0.02, steps))
+    fallen = memory.design("uniform", steps, max_lr=fall, weight_decay=0.1, max_initial_share=0.02)
+    certificate = infimum.verify(fallen, "uniform")
+    assert certificate.theorem == "profile_dual"
+    assert certificate.gap < 0.01 * certificate.value
+    assert np.all(fallen.lr <= fall)
+
+
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("objective", ["tv", "ratio"])
 @pytest.mark.parametrize("decay", [2.0, memory.Proportional(2.0), memory.MatchRMS(0.3)], ids=str)
