@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import infimum.optim as optim
     import infimum.problems as problems
     import infimum.report as report
+    import infimum.scale as scale
     from infimum.certificate import Certificate
     from infimum.problems import from_json
     from infimum.verification import verify
@@ -41,6 +42,7 @@ _MODULES = (
     "optim",
     "problems",
     "report",
+    "scale",
 )
 _NAMES = {"Certificate": "infimum.certificate", "from_json": "infimum.problems", "verify": "infimum.verification"}
 
@@ -59,6 +61,7 @@ __all__ = [
     "optim",
     "problems",
     "report",
+    "scale",
     "verify",
 ]
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 
-from infimum._arrays import Array, like_array, namespace, scale_back, to_numpy, working
+from infimum._arrays import Array, is_complex, like_array, namespace, scale_back, to_numpy, working
 
 
 def adjoint(array: Array) -> Array:
@@ -31,6 +31,21 @@ def norm(array: Array) -> float:
     """Frobenius norm of a matrix at any scale: its squares neither overflow nor vanish."""
     scaled = working(array)
     return scale_back(frobenius(scaled.array), scaled.exponent, toward=0.0)
+
+
+def residual_norm(array: Array, left: Array, right: Array, eps: float) -> float:
+    """Frobenius norm of ``array - left @ right``, rounded upwards; `eps` is that of `Working`.
+
+    The allowance covers the worst case of every multiplication and sum, in any order of summation
+    (N. J. Higham, Accuracy and Stability of Numerical Algorithms, section 3.5): entry by entry the product is off by at
+    most k unit roundoffs of ``abs(left) @ abs(right)``, whose norm is at most the sum over the k rank-one terms.
+    """
+    xp, unit = namespace(array=array), eps / 2
+    computed = frobenius(array - left @ right)
+    lengths = xp.linalg.vector_norm(left, axis=0) * xp.linalg.vector_norm(right, axis=1)
+    magnitude = float(xp.sum(xp.real(lengths) if is_complex(lengths) else lengths)) + frobenius(array)
+    rounding = (left.shape[1] + 4) * unit * magnitude
+    return float((computed + rounding) * (1.0 + 2 * sum(array.shape) * unit))
 
 
 def orthonormal_basis(array: Array) -> Array:
@@ -66,7 +81,7 @@ def least_squares(A: Array, B: Array, rtol: float) -> Array:
     # Without pivoting the diagonal of R can hide a deficiency, hence the singular values of the small factor.
     u, s, vh = xp.linalg.svd(R, full_matrices=False)
     cut = rtol * float(s[0])
-    if float(s[-1]) > cut:
+    if A.shape[0] >= A.shape[1] and float(s[-1]) > cut:
         return xp.linalg.solve(R, adjoint(Q) @ B)
     kept = s > cut
     inverse = xp.where(kept, 1.0 / xp.where(kept, s, xp.ones_like(s)), xp.zeros_like(s))

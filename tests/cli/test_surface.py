@@ -13,9 +13,13 @@ from infimum.cli.app import build
 OUTPUTS = {"--json", "--report", "--plot", "--save", "--force", "--quiet"}
 SURFACE = {
     "compress": {"MODEL_DIR", "--out", "-o", "--remove", "--of", "--calib", "--held-out", "--objective", "--allocation"}
-    | {"--form", "--max-tokens", "--projections", "--seed", "--report", "--force", "--quiet"},
+    | {"--form", "--tokens", "--max-tokens", "--projections", "--seed", "--report", "--force", "--quiet"},
     "demo": {"--out", "--problems-only", "--force", "--quiet"},
-    "inspect": {"MODEL_DIR", "--calib", "--tensors", "--curve", "--no-curve", "--quiet"},
+    "demo-lm": {"--wheel", "--out", "--tokens", "--seed", "--force", "--quiet"},
+    "evaluate": {"MODEL", "--text", "-t", "--tokens", "--max-tokens", "--seed", "--json", "--force", "--quiet"},
+    "inspect": {"MODEL_DIR", "--calib", "--tokens", "--tensors", "--curve", "--no-curve", "--quiet"},
+    "cr": {"X-FILE", "Y-FILE", "--rank", "--method", "--weights", "--seed"} | OUTPUTS,
+    "cur": {"FILE", "--rank", "--rows", "--columns", "--tol", "--select", "--core", "--seed"} | OUTPUTS,
     "interpolative": {"FILE", "--rank", "--tol", "--method", "--max-coefficient", "--axis", "--seed"} | OUTPUTS,
     "design": {"FILE", "--steps", "--max-lr", "--weight-decay", "--warmup", "--max-initial-share", "--objective"}
     | OUTPUTS,
@@ -24,7 +28,7 @@ SURFACE = {
     | OUTPUTS,
     "msign": {"--lower", "--upper", "--steps", "--degree", "--cushion", "--safety", "--verify", "--noise"} | OUTPUTS,
     "pinv": {"FILE", "--rtol"} | OUTPUTS,
-    "svd": {"FILE", "--rank", "--tol", "--method", "--seed"} | OUTPUTS,
+    "svd": {"FILE", "--rank", "--tol", "--method", "--gap-target", "--delta", "--seed"} | OUTPUTS,
     "verify": {"OUT", "FILE", "--original", "--quiet"},
 }
 PROGRAM = [str(Path(sys.executable).parent / "infimum")]
@@ -80,7 +84,7 @@ def test_version(run):
         (["svd", "m.npy", "--rank", "two"], 'unable to convert "two" into int'),
         (["svd", "m.npy", "--rnak", "2"], "Did you mean --rank"),
         (["svd", "m.npy", "more.npy", "--rank", "2"], "unexpected argument 'more.npy'"),
-        (["svd", "m.npy", "--method", "best"], '"auto", "exact", "randomized"'),
+        (["svd", "m.npy", "--method", "best"], '"auto", "exact", "gram", "krylov", "randomized"'),
         (["compress", "model"], "--out requires an argument"),
         (["compress", "model", "-o", "out", "--of", "some"], '"linear", "all"'),
         (["verify"], "OUT requires an argument"),

@@ -5,13 +5,75 @@ import numpy as np
 import pytest
 import torch
 
+import infimum
 from infimum import errors, lowrank
 from tests.lowrank.hostile import with_spectrum
+
+METHODS = ("auto", "exact", "gram", "krylov", "randomized")
 
 
 @pytest.fixture(scope="module")
 def decaying():
     return with_spectrum(np.random.default_rng(0), 200, 120, 0.9 ** np.arange(120))
+
+
+SPECTRA = {
+    "exponential": 0.97 ** np.arange(300),
+    "reciprocal": 1.0 / np.arange(1, 301),
+    "slow": np.arange(1, 301) ** -0.5,
+}
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.complex128])
+@pytest.mark.parametrize("shape", [(400, 300), (300, 400), (300, 300)])
+@pytest.mark.parametrize("spectrum", SPECTRA)
+def test_krylov_grows_until_the_gap_is_proved(spectrum, shape, dtype):
+    s = SPECTRA[spectrum]
+    M = with_spectrum(np.random.default_rng(5), *shape, s).astype(dtype)
+    M = M * (0.6 + 0.8j) if dtype is np.complex128 else M
+    result = lowrank.svd(M, 20, method="krylov", rng=1)
+    assert result.U.dtype == M.dtype
+    assert result.certificate.ratio <= 1.001
+    assert result.certificate.theorem == "ritz_block"
+    infimum.verify(result, M)
+
+
+@pytest.mark.parametrize("spectrum", SPECTRA)
+def test_krylov_reaches_eight_digits_when_asked(spectrum):
+    s = SPECTRA[spectrum]
+    M = with_spectrum(np.random.default_rng(6), 400, 300, s)
+    certificate = lowrank.svd(M, 20, method="krylov", gap_target=1e-8, rng=1).certificate
+    assert certificate.value <= np.linalg.norm(s[20:]) * (1 + 1e-8)
+    assert certificate.ratio <= 1 + 1e-8
+
+
+def test_krylov_certifies_surely_where_little_is_left_outside():
+    M = with_spectrum(np.random.default_rng(7), 200, 150, 0.7 ** np.arange(150))
+    certificate = lowrank.svd(M, 8, method="krylov", rng=1).certificate
+    assert certificate.rigour == "rounded"
+    assert certificate.ratio <= 1.001
+
+
+def test_auto_leaves_a_hopeless_krylov_space():
+    M = np.random.default_rng(8).standard_normal((700, 520))
+    result = lowrank.svd(M, 5, rng=0)
+    assert result.certificate.theorem == "eckart_young"
+    assert result.certificate.ratio <= 1 + 1e-8
+
+
+@pytest.mark.parametrize("delta", [1e-3, 1e-12])
+def test_delta_is_the_doubt(delta):
+    M = with_spectrum(np.random.default_rng(5), 400, 300, SPECTRA["slow"])
+    certificate = lowrank.svd(M, 20, method="krylov", delta=delta, rng=1).certificate
+    assert certificate.rigour == "probable"
+    assert certificate.confidence == 1.0 - delta
+
+
+def test_gram_gives_way_where_squares_lose_the_tail():
+    M = with_spectrum(np.random.default_rng(9), 60, 40, 10.0 ** -np.arange(0, 20, 0.5))
+    certificate = lowrank.svd(M, 20).certificate
+    assert certificate.witness == {}
+    assert certificate.ratio < 1.001
 
 
 def test_exact_matches_lapack(decaying):
@@ -40,7 +102,7 @@ def test_randomized_is_near_the_optimum_and_proves_it(spectrum):
     assert certificate.ratio <= 1.05
 
 
-@pytest.mark.parametrize("method", ["exact", "randomized"])
+@pytest.mark.parametrize("method", ["auto", "exact", "gram", "krylov", "randomized"])
 @pytest.mark.parametrize("tol", [0.5, 0.1, 1e-3, 1e-8])
 def test_tolerance_is_met_by_the_smallest_rank(decaying, method, tol):
     result = lowrank.svd(decaying, tol=tol, method=method, rng=0)
@@ -108,6 +170,8 @@ def test_lists_and_integers_are_welcome():
         (lambda: lowrank.svd(np.eye(3), tol=0.0), errors.OptionError, "above 0"),
         (lambda: lowrank.svd(np.eye(3), tol="0.1"), errors.OptionError, "number"),
         (lambda: lowrank.svd(np.eye(3), 1, method="magic"), errors.OptionError, "'randomized'"),
+        (lambda: lowrank.svd(np.eye(3), 1, gap_target=0.0), errors.OptionError, "gap_target"),
+        (lambda: lowrank.svd(np.eye(3), 1, delta=0.5), errors.OptionError, "delta"),
         (lambda: lowrank.svd(np.ones(3), 1), errors.ShapeError, "matrix"),
         (lambda: lowrank.svd(np.ones((2, 0)), 1), errors.ShapeError, r"\(2, 0\)"),
         (lambda: lowrank.svd(np.array([["a"]]), 1), errors.DTypeError, "numbers"),
@@ -124,5 +188,5 @@ def test_bad_input(call, error, message):
 
 def test_simulated_device_is_kept():
     M = array_api_strict.asarray(np.eye(4), device=array_api_strict.Device("device1"))
-    for method in ("exact", "randomized"):
+    for method in METHODS:
         assert lowrank.svd(M, 2, method=method).U.device == M.device

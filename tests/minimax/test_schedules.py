@@ -1,6 +1,7 @@
 """Schedules for the matrix sign and roots: published tables, independent optima, certificates, hostile input."""
 
 import dataclasses
+import inspect
 import itertools
 from fractions import Fraction
 
@@ -151,7 +152,30 @@ def test_noise_and_safety():
     assert noisy.intervals[1][1] == pytest.approx(plain.intervals[1][1] + 2.0**-9)
     safe = minimax.msign_schedule(1e-2, 6, safety=1.01)
     np.testing.assert_allclose(safe.table[0] * 1.01 ** np.array([1, 3, 5]), plain.table[0])
-    np.testing.assert_array_equal(safe.table[-1], plain.table[-1])
+
+
+def test_origin_of_published_tables():
+    """The options by which three tables in circulation were made, to their last digits."""
+    tables = {table.name: table for table in minimax.PUBLISHED}
+    found = minimax.msign_schedule(1e-3, 5, cushion=0.02, safety=1.02).table
+    np.testing.assert_allclose(tables["nanochat"].rows, found, rtol=1e-13)
+    found = minimax.msign_schedule(1e-3, 5).table
+    np.testing.assert_allclose(tables["CANS"].rows, found, atol=6e-5)
+    found = minimax.msign_schedule(1e-3, 8, cushion=CUSHION).table
+    np.testing.assert_allclose(tables["Polar Express (paper)"].rows[:-1], (found / 1.01 ** np.array([1, 3, 5]))[:-1])
+
+
+def test_default_of_torch_is_the_first_published_table():
+    default = inspect.signature(torch.optim.Muon).parameters
+    first = minimax.PUBLISHED[0]
+    assert first.rows == (default["ns_coefficients"].default,) * default["ns_steps"].default
+
+
+def test_published_tables_are_above_their_floor():
+    for table in minimax.PUBLISHED:
+        certificate = minimax.verify_schedule(table.rows, 1e-3).certificate
+        assert 0 < certificate.lower_bound <= certificate.value
+        assert table.source
 
 
 def test_root_of_a_matrix():

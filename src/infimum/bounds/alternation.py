@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 from infimum.bounds.balls import Ball, flint
 
+THEOREM = "alternation"
+
 
 def duality(annihilator: Sequence[Ball], values: Sequence[Ball], inverse_weights: Sequence[Ball]) -> Ball:
     """Enclose the signed bound ``sum(a * f) / sum(|a| / w)``; its modulus bounds the error from below.

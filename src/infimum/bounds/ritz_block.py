@@ -8,98 +8,196 @@ Statement and proof: docs/theorems/ritz_block.md.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 import scipy.linalg
-import scipy.optimize
 
-from infimum._arrays import Array, Working, like_array, to_numpy
-from infimum._linalg import adjoint, frobenius, gaussian, orthonormal_basis
+from infimum._arrays import Array, to_numpy
+from infimum._linalg import adjoint, gaussian, orthonormal_basis
+from infimum._operator import Operator
+from infimum.bounds.eckart_young import energy_allowance
 
-# Every energy is a sum of products of length at most max(m, n): rounding moves it by less than
-# ALLOWANCE * max(m, n) * eps of the whole.
-ALLOWANCE = 8.0
-
+WEIGHT = 0.01  # w in the splits of `largest_sum`
+ROOM = 1.25  # allowance of a claim, relative to that of its check
 PROBES, POWER = 8, 6  # random vectors and power steps of `spectral_norm_bound`: mu is then 1.4 to 1.7 times too large
 
 
-class RitzBound(NamedTuple):
-    """A lower bound on the tail, and whether a random draw takes part in it."""
+class Bound(NamedTuple):
+    """A lower bound on the tail, whether a random draw takes part in it, and what derives it again from the input."""
 
     value: float
-    probable: bool
+    probable: bool = False
+    witness: Mapping[str, Any] = MappingProxyType({})
 
 
-def tail_bound(M: Working, basis: Array, rank: int, *, seed: int | None = None, delta: float = 0.0) -> RitzBound:
+@dataclass(frozen=True)
+class Block:
+    """What the bound needs of an orthonormal block.
+
+    Attributes
+    ----------
+    theta : array (l,)
+        Ritz values, descending.
+    residual_gram : array (l, l)
+        ``R* R``, in the Ritz basis.
+    defect : float
+        Bound on the norm of what rounding, or dropping directions, has left out of R.
+    """
+
+    theta: np.ndarray
+    residual_gram: np.ndarray
+    defect: float
+
+
+class Choice(NamedTuple):
+    """Free parameters of the bound: tau - mu, and how many leading Ritz pairs count as converged."""
+
+    shift: float
+    converged: int
+
+
+def smaller_side(M: Operator, basis: Array) -> Operator:
+    """Return M, or its adjoint where the block lives on that side."""
+    return M if basis.shape[0] == M.shape[1] else M.adjoint()
+
+
+def tail_bound(M: Operator, basis: Array, rank: int, witness: Mapping[str, Any]) -> Bound:
     """Lower bound on ``norm(M - X, "fro")`` over every X of rank at most `rank`, from any n x l block with l > rank.
 
-    Columns of `basis` need not be orthonormal: their span counts, and a poor span only weakens the bound. Without
-    `seed` it is deterministic: mu is all the energy outside the span. With `seed`, mu comes from Gaussian probes
-    where that improves the bound, which then is true with probability ``1 - delta``.
+    Columns of `basis` need not be orthonormal: their span counts, and a poor span only weakens the bound. A block of
+    m rows, m other than n, is one of the adjoint. `witness` gives tau - mu as `shift` and the number of `converged`
+    pairs, both free to choose. Without a `seed` in it the bound is deterministic: mu is all the energy outside the
+    span. With one, mu comes from Gaussian probes outside the span of the first `probed` columns, and the bound is true
+    with probability ``1 - delta``.
     """
-    total = frobenius(M.array) ** 2
+    M = smaller_side(M, basis)
     Q = orthonormal_basis(basis)
-    theta, residual_gram, V = _ritz(M, Q)
-    allowance = ALLOWANCE * max(M.array.shape) * M.eps * total
-    interlacing = float(np.sum(theta[rank:]))
-    outside = max(total - float(np.sum(theta)), 0.0) + allowance
-    sure = max(interlacing, total - _largest_sum(theta, residual_gram, outside, rank, M.array.shape[1]))
-    likely = -math.inf
-    if seed is not None:
-        mu = spectral_norm_bound(M, V, seed=seed, delta=delta)
-        likely = total - _largest_sum(theta, residual_gram, mu + allowance, rank, M.array.shape[1])
-    probable = likely > sure + allowance  # a probable bound must be worth its doubt
-    return RitzBound(math.sqrt(max((likely if probable else sure) - allowance, 0.0)), probable)
+    mu = None
+    if "seed" in witness:
+        outside = Q[:, : int(witness["probed"])]
+        mu = spectral_norm_bound(M, outside, seed=int(witness["seed"]), delta=float(witness["delta"]))
+    choice = Choice(float(witness["shift"]), int(witness["converged"]))
+    return Bound(bound(M, measure(M, Q), rank, mu, choice), "seed" in witness, witness)
 
 
-def _ritz(M: Working, Q: Array) -> tuple[np.ndarray, np.ndarray, Array]:
-    """Ritz values (descending), the Gram matrix of the Ritz residuals, and the Ritz basis."""
-    image = M.array @ Q
+def claim(M: Operator, basis: Array, rank: int, witness: Mapping[str, Any]) -> Bound:
+    """Best bound from a block, with the free parameters added to `witness` (a basis, and maybe seed and delta)."""
+    M = smaller_side(M, basis)
+    Q, mu = orthonormal_basis(basis), None
+    if "seed" in witness:
+        witness = {**witness, "probed": int(Q.shape[1])}
+        mu = spectral_norm_bound(M, Q, seed=witness["seed"], delta=witness["delta"])
+    return best_bound(M, measure(M, Q), rank, mu, witness)
+
+
+def measure(M: Operator, Q: Array) -> Block:
+    """Ritz values and residuals of an orthonormal block, by two products with M and its adjoint."""
+    image, product = M.gram_times(Q)
     theta, W = scipy.linalg.eigh(to_numpy(adjoint(image) @ image))
-    theta, W = np.maximum(theta[::-1], 0.0), W[:, ::-1].copy()
-    rotation = like_array(W, Q)
-    V = Q @ rotation
-    residual = adjoint(M.array) @ (image @ rotation) - V * M.xp.astype(like_array(theta, Q), V.dtype)[None, :]
-    return theta, to_numpy(adjoint(residual) @ residual), V
+    theta, W = np.maximum(theta[::-1], 0.0), W[:, ::-1]
+    residual = product - Q @ (adjoint(Q) @ product)
+    gram = W.conj().T @ to_numpy(adjoint(residual) @ residual) @ W
+    return Block(theta, gram, energy_allowance(M.shape, M.eps, theta.size, M.energy))
 
 
-def _largest_sum(theta: np.ndarray, residual_gram: np.ndarray, mu: float, rank: int, n: int) -> float:
-    """Upper bound on the sum of the `rank` largest squared singular values, minimised over tau > mu."""
+def bound(
+    M: Operator, block: Block, rank: int, mu: float | None, choice: Choice | None = None, room: float = 1.0
+) -> float:
+    """Lower bound from a measured block.
 
-    def bound(log_shift: float) -> float:
-        shift = math.exp(log_shift)
-        values = np.linalg.eigvalsh(np.diag(theta) + residual_gram / shift)
-        rest = np.full(min(n - theta.size, rank), mu + shift)
-        return float(np.sum(np.sort(np.concatenate([values, rest]))[::-1][:rank]))
-
-    top = max(float(theta[0]), mu, 1e-100)  # the floor keeps the quotient finite for a zero matrix
-    search = scipy.optimize.minimize_scalar(
-        bound, bounds=(math.log(top) - 36.0, math.log(top) + 4.0), method="bounded", options={"xatol": 0.05}
-    )
-    return float(search.fun)  # every shift gives a valid bound, so the quality of the search is no matter of truth
+    `mu` is a bound on the squared norm of M outside the block; None takes all the energy there. A `room` above 1
+    takes off more than rounding needs, so that a second derivation, which rounds differently, reaches the bound too.
+    """
+    allowance = room * energy_allowance(M.shape, M.eps, rank, M.energy)
+    interlacing = float(np.sum(block.theta[rank:]))
+    outside = _outside_norm(M, block, mu)
+    choice = choice or choose(M, block, rank, outside)
+    tail = max(interlacing, M.energy - largest_sum(block, outside, rank, M.shape[1], choice))
+    return math.sqrt(max(tail - allowance, 0.0))
 
 
-def spectral_norm_bound(M: Working, V: Array, *, seed: int, delta: float) -> float:
+def _outside_norm(M: Operator, block: Block, mu: float | None) -> float:
+    left = max(M.energy - float(np.sum(block.theta)), 0.0)
+    return (left if mu is None else mu) + energy_allowance(M.shape, M.eps, block.theta.size, M.energy)
+
+
+def largest_sum(block: Block, mu: float, rank: int, n: int, choice: Choice) -> float:
+    """Upper bound on the sum of the `rank` largest eigenvalues of ``M* M``, with ``tau = mu + shift``.
+
+    ``R* R`` is split: converged pairs are paid for as a whole, the rest enters an eigenproblem, which stays small. With
+    ``norm(E) <= defect`` for what is missing in R, both splits rest on
+    ``(a + b)* (a + b) <= (1 + 1/w) a* a + (1 + w) b* b``.
+    """
+    shift, converged = choice
+    leading = max(float(np.sum(_energies(block)[:converged])), 0.0)
+    paid = (1.0 + 1.0 / WEIGHT) * ((1.0 + WEIGHT) * leading + rank * block.defect**2)
+    rest = (1.0 + WEIGHT) ** 2 * block.residual_gram[converged:, converged:]
+    values = [
+        block.theta[:converged],
+        np.linalg.eigvalsh(np.diag(block.theta[converged:]) + rest / shift),
+        np.full(min(n - block.theta.size, rank), mu + shift),
+    ]
+    return float(np.sum(np.sort(np.concatenate(values))[::-1][:rank])) + paid / shift
+
+
+def choose(M: Operator, block: Block, rank: int, mu: float) -> Choice:
+    """Choose shift and split for `largest_sum`: every choice is valid, so its quality is no matter of truth."""
+    energies = _energies(block)
+    weighted = np.cumsum(energies / np.maximum(block.theta, 1e-300))
+    # what the converged pairs cost must not count beside what the `rank` leading ones lose anyway
+    converged = int(np.sum(weighted <= 1e-4 * weighted[min(rank, energies.size) - 1]))
+    reference = max(float(block.theta[min(rank, energies.size) - 1]), 1e-30 * float(block.theta[0]), 1e-100)
+    # tau just reaches the rank-th Ritz value, or stays below; around mu where it cannot
+    room = reference - mu
+    shifts = [f * room for f in (1.0, 0.5, 0.1)] if room > 0.05 * reference else [f * mu for f in (1.0, 0.3, 0.1, 0.03)]
+    choices = [Choice(shift, converged) for shift in shifts]
+    return min(choices, key=lambda choice: largest_sum(block, mu, rank, M.shape[1], choice))
+
+
+def _energies(block: Block) -> np.ndarray:
+    return np.asarray(np.diag(block.residual_gram).real)
+
+
+def best_bound(M: Operator, block: Block, rank: int, mu: float | None, witness: Mapping[str, Any]) -> Bound:
+    """Return the deterministic bound, or with `mu` the probable one where it is worth its doubt, with its witness.
+
+    `witness` is what both share and what the probable one needs besides: basis, seed, delta, probed.
+    """
+    candidates = []
+    for size in (None, mu) if mu is not None else (None,):
+        choice = choose(M, block, rank, _outside_norm(M, block, size))
+        value = bound(M, block, rank, size, choice, room=ROOM)
+        parts = {"basis": witness["basis"]} if size is None else dict(witness)
+        parts.update(shift=choice.shift, converged=choice.converged)
+        candidates.append(Bound(value, size is not None, parts))
+    sure, likely = candidates[0], candidates[-1]
+    allowance = energy_allowance(M.shape, M.eps, rank, M.energy)
+    return likely if likely.value**2 > sure.value**2 + allowance else sure
+
+
+def spectral_norm_bound(M: Operator, V: Array, *, seed: int, delta: float) -> float:
     """Upper bound on ``norm(M @ (I - V V*), 2)**2`` with probability ``1 - delta`` over unit vectors drawn from `seed`.
 
     Power iteration from `PROBES` independent uniform unit vectors: each has a component of at least t along the leading
     direction except with probability ``delta**(1 / PROBES)``.
     """
-    n = M.array.shape[1]
-    complex_ = M.xp.isdtype(M.array.dtype, "complex floating")
+    n = M.shape[1]
     miss = delta ** (1.0 / PROBES)
-    t = math.sqrt(miss / n) if complex_ else miss / math.sqrt(2.0 * n / math.pi)
-    x = gaussian(np.random.default_rng(seed), (n, PROBES), like=M.array)
+    t = math.sqrt(miss / n) if M.complex else miss / math.sqrt(2.0 * n / math.pi)
+    x = gaussian(np.random.default_rng(seed), (n, PROBES), like=M.like)
     x = x / M.xp.astype(M.xp.linalg.vector_norm(x, axis=0), x.dtype)
     log_growth = np.zeros(PROBES)
     x = _outside(x, V)
     for _ in range(POWER):
-        x = _outside(adjoint(M.array) @ (M.array @ x), V)
+        x = _outside(M.gram_times(x)[1], V)
         norms = M.xp.linalg.vector_norm(x, axis=0)
         host = to_numpy(norms).real
-        if not np.all(host > np.finfo(float).tiny):  # nothing is left outside V, or less than any allowance
-            return 0.0
+        if not np.all(host > np.finfo(float).tiny):  # less than any allowance is left outside V
+            return float(np.max(host))
         log_growth += np.log(host)
         x = x / M.xp.astype(norms, x.dtype)
     return math.exp((float(np.max(log_growth)) - math.log(t)) / POWER)

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from infimum._arrays import Array, Working, namespace, scale_back, times_power_of_two, widen, working
+from infimum._arrays import Array, namespace, scale_back, times_power_of_two, widen
+from infimum._operator import Dense, Operator
 from infimum.bounds import eckart_young, ritz_block
+from infimum.bounds.ritz_block import Bound
 from infimum.certificate import Certificate
 from infimum.errors import ShapeError, VerificationError
+from infimum.lowrank.operators import as_operator
 from infimum.result import Result
 
 
@@ -31,34 +34,41 @@ class Factored(Result):
         return left @ (right @ other)
 
 
-def certify(M: Array, left: Array, right: Array, theorem: str, witness: Mapping[str, Any]) -> Certificate:
+def certify(
+    M: Any, left: Array, right: Array, theorem: str, witness: Mapping[str, Any], bound: Bound | None = None
+) -> Certificate:
     """Measure ``norm(M - left @ right, "fro")`` and bound it from below for every matrix of that rank.
 
-    Solvers and `infimum.verify` both call this: it sees the input, the answer and the witness, and no solver.
+    Solvers and `infimum.verify` both call this. A solver that has the block or the spectrum at hand on which the bound
+    rests gives the (scaled) `bound` that follows from it; `verify` derives it from the input and the witness. A block
+    without a `shift` in the witness makes a new claim.
     """
-    scaled = working(M)
-    if (left.shape[0], right.shape[1]) != tuple(M.shape) or left.shape[1] != right.shape[0]:
+    operator = as_operator(M, "M")
+    if (left.shape[0], right.shape[1]) != operator.shape or left.shape[1] != right.shape[0]:
         shapes = tuple(left.shape), tuple(right.shape)
-        raise ShapeError(f"factors of a {tuple(M.shape)} matrix were expected, got {shapes}")
+        raise ShapeError(f"factors of a {operator.shape} matrix were expected, got {shapes}")
     # the left factor carries the scale of M
-    value = eckart_young.residual_norm(scaled, times_power_of_two(widen(left), -scaled.exponent), widen(right))
-    bound, probable = _lower_bound(scaled, left.shape[1], theorem, witness)
-    if not probable:  # the seed took no part, so it is no part of the witness
-        witness = {name: item for name, item in witness.items() if name == "basis"}
+    value = operator.distance(times_power_of_two(widen(left), -operator.exponent), widen(right))
+    if bound is None:
+        bound = _lower_bound(operator, left.shape[1], theorem, witness)
     return Certificate(
-        value=scale_back(value, scaled.exponent, toward=float("inf")),
-        lower_bound=scale_back(bound, scaled.exponent, toward=0.0),
+        value=scale_back(value, operator.exponent, toward=float("inf")),
+        lower_bound=scale_back(bound.value, operator.exponent, toward=0.0),
         theorem=theorem,
-        rigour="probable" if probable else "rounded",
-        confidence=1.0 - float(witness["delta"]) if probable else 1.0,
-        witness=witness,
+        rigour="probable" if bound.probable else "rounded",
+        confidence=1.0 - float(bound.witness["delta"]) if bound.probable else 1.0,
+        witness=bound.witness,
     )
 
 
-def _lower_bound(scaled: Working, rank: int, theorem: str, witness: Mapping[str, Any]) -> tuple[float, bool]:
+def _lower_bound(M: Operator, rank: int, theorem: str, witness: Mapping[str, Any]) -> Bound:
+    if theorem == "eckart_young" and witness.get("gram"):
+        return Bound(eckart_young.gram_tail_bound(M, rank), witness=witness)
     if theorem == "eckart_young":
-        return eckart_young.tail_bound(scaled, rank), False
+        small = M if M.shape[1] <= M.shape[0] else M.adjoint()
+        dense = small if isinstance(small, Dense) else Dense.of(small.compressed(), small)
+        return Bound(eckart_young.tail_bound(dense.working, rank), witness=witness)
     if theorem == "ritz_block":
-        drawn = {name: item for name, item in witness.items() if name != "basis"}
-        return ritz_block.tail_bound(scaled, widen(witness["basis"]), rank, **drawn)
+        derive = ritz_block.tail_bound if "shift" in witness else ritz_block.claim
+        return derive(M, widen(witness["basis"]), rank, witness)
     raise VerificationError(f"theorem must be 'eckart_young' or 'ritz_block' for a low-rank matrix, got {theorem!r}")

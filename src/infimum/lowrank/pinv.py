@@ -22,8 +22,8 @@ from infimum._arrays import (
     widen,
     working,
 )
-from infimum._linalg import adjoint, frobenius
-from infimum.bounds import eckart_young, tikhonov_dual
+from infimum._linalg import adjoint, frobenius, residual_norm
+from infimum.bounds import tikhonov_dual
 from infimum.certificate import Certificate
 from infimum.errors import OptionError, ShapeError, VerificationError
 from infimum.result import Result
@@ -163,13 +163,12 @@ def _certify(A: Array, matrix: Array, mu: float | None = None) -> Certificate:
     scaled = working(A)
     inverse = times_power_of_two(widen(matrix), scaled.exponent)
     eye = scaled.xp.eye(A.shape[0], dtype=inverse.dtype, device=array_api_compat.device(inverse))
-    identity = scaled._replace(array=eye, exponent=0)
     radius = frobenius(inverse) * (1.0 + sum(A.shape) * scaled.eps)
     values = tikhonov_dual.singular_values_above(scaled)
     if mu is None:
         mu = _best_multiplier(values, A.shape[0], radius)
     return Certificate(
-        value=eckart_young.residual_norm(identity, scaled.array, inverse),
+        value=residual_norm(eye, scaled.array, inverse, scaled.eps),
         lower_bound=tikhonov_dual.lower_bound(values, A.shape[0], radius, mu),
         theorem="tikhonov_dual",
         rigour="rounded",

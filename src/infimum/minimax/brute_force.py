@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
+from itertools import combinations
+from typing import Any
+
+import numpy as np
 
 from infimum.minimax.compositions import Composition
+from infimum.minimax.expressions import as_function
+from infimum.minimax.formats import FORMATS
+from infimum.minimax.rounding import RoundedPolynomial
 
 GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
+GRID = 17  # points of a reference, at the first look
 
 
 def best_two_cubics(result: Composition, lower: float) -> float:
@@ -52,3 +61,51 @@ def _least(function: Callable[[float], float], largest: float) -> float:
         best = min(best, at_one, at_two)
         left, right = (left, two) if at_one < at_two else (one, right)
     return best
+
+
+def least_error(f: Any, degree: int, low: float, high: float) -> float:
+    """Return the least ``max |f - p|`` over polynomials of the degree on one interval.
+
+    It is the largest levelled error over all references of degree + 2 points: the best one of a coarse grid, then each
+    point moved by shorter and shorter steps while the levelled error grows.
+    """
+    function = as_function(f)
+    grid = np.linspace(low, high, GRID)
+    x = np.array(max(combinations(grid, degree + 2), key=lambda points: _levelled(function, np.array(points))))
+    step = (high - low) / (GRID - 1)
+    best = _levelled(function, x)
+    for _ in range(60):
+        moved = True
+        while moved:
+            moved = False
+            for k in range(x.size):
+                for direction in (step, -step):
+                    trial = x.copy()
+                    trial[k] = min(max(trial[k] + direction, low), high)
+                    error = _levelled(function, trial) if np.all(np.diff(trial) > 0.0) else 0.0
+                    if error > best:
+                        x, best, moved = trial, error, True
+        step /= 2.0
+        if step < 1e-9 * (high - low):
+            break
+    return best
+
+
+def _levelled(function: Any, x: np.ndarray) -> float:
+    """Error h that alternates on the points: ``p(x_k) + (-1)^k h = f(x_k)``."""
+    matrix = np.column_stack([np.vander(x, x.size - 1), (-1.0) ** np.arange(x.size)])
+    return abs(float(np.linalg.solve(matrix, function(x))[-1]))
+
+
+def best_rounded_line(result: RoundedPolynomial, f: str) -> float:
+    """Least ``max |f - p|`` on a fine grid over all lines with machine numbers near the best real line."""
+    ((low, high),) = result.domain
+    x = np.linspace(low, high, 501)
+    values = as_function(f)(x)
+    slope, constant = np.polynomial.Polynomial.fit(x, values, 1).convert().coef[::-1]
+    machine = FORMATS[result.formats[0]]
+    steps = np.arange(-40, 41)
+    slopes, constants = (
+        float(machine.round(Fraction(c))) + steps * float(machine.spacing(Fraction(c))) for c in (slope, constant)
+    )
+    return float(min(np.abs(values - a * x - constants[:, None]).max(axis=1).min() for a in slopes))

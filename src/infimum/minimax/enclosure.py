@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import numpy as np
 
 from infimum.bounds import alternation, sup_norm, taylor_model
-from infimum.bounds.balls import Ball, flint, float_below, working
+from infimum.bounds.balls import Ball, available, flint, float_below, working
 from infimum.bounds.sup_norm import Modelled, SupNorm
 from infimum.bounds.taylor_model import Cell, Model
 from infimum.errors import OptionError
 from infimum.minimax.approximants import Approximant
 from infimum.minimax.expressions import Expression
-from infimum.minimax.levels import values_at
+from infimum.minimax.levels import values_at, weights_at
 from infimum.minimax.systems import Intervals, Powers, Task
 
 MOST_BITS = 1 << 15
 SHARP = 2.0**-36  # relative radius of a dual bound that is sharp enough
+SPARE = 40  # bits of the working precision that ball arithmetic may lose
 NEAR = 0.35  # of the distance to the next point: radius of the cells about points of the reference
 
 
@@ -121,15 +123,46 @@ def error_model(task: Task, approximant: Approximant) -> Modelled:
     return model
 
 
+def is_mirrored(task: Task) -> bool:
+    """Tell whether the formulas show what the mirror says: then the error is the same at x and -x."""
+    weight = 1 if task.weight is None else task.weight.parity()
+    return task.f.parity() == task.mirror and weight == 1
+
+
+def values_of_error(task: Task, approximant: Approximant, x: np.ndarray) -> np.ndarray:
+    """Evaluate ``w (f - p)`` at an array of points, in balls where that is possible, else in double precision."""
+    if not (is_enclosable(task) and available()):
+        return np.asarray(task.weights(x) * (task.f(x) - approximant(x)))
+    with working(256) as module:
+        points = [module.arb(p) for p in x.tolist()]
+        data = zip(points, values_at(task.f, points), weights_at(task, points), strict=True)
+        return np.array([float((w * (f - approximant.at(p))).mid()) for p, f, w in data])
+
+
 def enclose_error(
-    task: Task, approximant: Approximant, points: Iterable[float], *, unit: float, tol: float, enough: float = 0.0
+    task: Task,
+    approximant: Approximant,
+    points: Iterable[float],
+    *,
+    unit: float,
+    tol: float,
+    enough: float = 0.0,
+    size: float,
 ) -> SupNorm:
-    """Enclose the largest error of an approximation over the whole domain; `points` are where it is expected."""
+    """Enclose the largest error of an approximation over the whole domain; `points` are where it is expected.
+
+    `size` is that of f, from whose digits those of the error are left after subtraction.
+    """
     centres = np.asarray(sorted(points), dtype=np.float64)
-    if task.mirror:
+    halved = task.mirror and is_mirrored(task)
+    if task.mirror and not halved:
         centres = np.union1d(centres, -centres)
-    cells = partition(task.intervals, centres, task.breakpoints)
-    return sup_norm.enclose(error_model(task, approximant), cells, unit=unit, tol=tol, enough=enough)
+    cells = partition(task.half if halved else task.intervals, centres, task.breakpoints)
+    lost = max(math.ceil(math.log2(size) - math.log2(unit)), 0) if size else 0
+    bits = sup_norm.BITS + lost
+    resolved = size * 2.0 ** (SPARE - bits)  # below it f and p are the same to working precision
+    goal = max(enough, resolved)
+    return sup_norm.enclose(error_model(task, approximant), cells, unit=unit, tol=tol, enough=goal, bits=bits)
 
 
 def partition(intervals: Intervals, centres: np.ndarray, breakpoints: Sequence[float]) -> list[tuple[float, float]]:

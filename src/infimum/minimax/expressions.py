@@ -23,6 +23,8 @@ HIGHEST_POWER = 10_000
 
 BINARY = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.Pow: "pow"}
 CONSTANTS = ("pi", "e")
+ODD_OPERATIONS = ("sin", "tan", "atan", "erf", "tanh", "sinh", "sign")
+EVEN_OPERATIONS = ("cos", "cosh", "abs")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,26 @@ class Expression:
         elif self.operation in ("max", "min"):
             yield Expression("sub", self.operands)
 
+    def parity(self) -> int:
+        """1 if the formula shows the function to be even, -1 if odd, else 0."""
+        operands = [operand.parity() for operand in self.operands]
+        match self.operation:
+            case "x":
+                return -1
+            case "number" | "pi" | "e":
+                return 1
+            case "add" | "sub" | "neg":
+                return operands[0] if len(set(operands)) == 1 else 0
+            case "mul" | "div":
+                return operands[0] * operands[1]
+            case "pow" if self.number is not None and self.number.denominator == 1:
+                return operands[0] if self.number % 2 else abs(operands[0])
+        if all(parity == 1 for parity in operands):
+            return 1
+        if operands == [-1] and self.operation in ODD_OPERATIONS:
+            return -1
+        return 1 if operands == [-1] and self.operation in EVEN_OPERATIONS else 0
+
     def __str__(self) -> str:
         if self.operation == "x":
             return "x"
@@ -118,6 +140,10 @@ class BlackBox:
     def switches(self) -> Iterator[Expression]:
         """Nothing is known of its kinks."""
         return iter(())
+
+    def parity(self) -> int:
+        """Nothing is known of its symmetry."""
+        return 0
 
     def __str__(self) -> str:
         return f"<{getattr(self.function, '__name__', type(self.function).__name__)}>"

@@ -58,8 +58,8 @@ def msign_schedule(
         values towards 0, where rounding would lose them. [1]_ and [2]_ use 0.02407327424182761; 0 is optimal in exact
         arithmetic.
     safety : float
-        Divide the argument of every step but the last by this, so that rounding above the interval does no harm. [1]_
-        and [2]_ use 1.01; 1 is optimal in exact arithmetic.
+        Divide the argument of every step but the last by this, so that rounding above the interval does no harm.
+        [2]_ uses 1.01; 1 is optimal in exact arithmetic.
     recentre : bool
         Scale each step so that what it leaves is centred at 1; it only matters with a cushion.
 
@@ -174,8 +174,8 @@ def verify_schedule(
     lower, upper : float
         Interval of the singular values, 0 < lower <= upper.
     noise : float
-        Widen the interval by this much at both ends after every step, for rounding in low precision (2**-8 is the
-        spacing of bfloat16 below 2). The bound holds for any noise.
+        Widen the interval by this much at both ends after every step, for rounding in low precision (2**-9 is half a
+        spacing of bfloat16 just below 1). The bound holds for any noise.
     power, numerator : int
         r and s of `root_schedule`; 2 and 1 are the matrix sign.
 
@@ -237,9 +237,11 @@ def _design(
         step = best_step(widened, power, size)
         if recentre:
             step = _recentred(step, power, interval, numerator if last else 1)
-        row = _floats(step)
-        interval = composition.image(row, power, interval)
-        rows.append(row if last else [c / safety ** (power * k + 1) for k, c in enumerate(row)])
+        divisor = 1.0 if last else safety
+        row = [c / divisor ** (power * k + 1) for k, c in enumerate(_floats(step))]
+        least, largest = composition.image(row, power, interval)
+        interval = (least, max(largest, 2 - least))  # as much room above 1 as below
+        rows.append(row)
     return certified(as_table(rows), low, high, power, numerator, 0.0)
 
 

@@ -5,6 +5,18 @@ from infimum._arguments import optional
 optional("torch", "torch")
 
 from infimum.nn.linear import LowRankLinear, PivotLinear  # noqa: E402  (after the check for torch)
+from infimum.nn.moe import MoE  # noqa: E402
 from infimum.nn.product_embedding import ProductEmbedding  # noqa: E402
+from infimum.nn.router import BalancedRouter, Routing  # noqa: E402
+from infimum.nn.vq import BalancedVQ, Quantized  # noqa: E402
 
-__all__ = ["LowRankLinear", "PivotLinear", "ProductEmbedding"]
+__all__ = [
+    "BalancedRouter",
+    "BalancedVQ",
+    "LowRankLinear",
+    "MoE",
+    "PivotLinear",
+    "ProductEmbedding",
+    "Quantized",
+    "Routing",
+]

@@ -1,4 +1,4 @@
-"""Muon with certified steps; schedules of learning rate and weight decay; a check of the optimizer."""
+"""Muon with certified steps; schedules of learning rate and weight decay; a check of optimizers; balanced routers."""
 
 from __future__ import annotations
 
@@ -6,31 +6,37 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from infimum.optim.balance import BalanceController
     from infimum.optim.callables import as_optax
     from infimum.optim.check import IdentityCheck, verify_memory
     from infimum.optim.muon import Muon
     from infimum.optim.newton_schulz import default_schedule, orthogonalize
+    from infimum.optim.quantiles import order_statistics
     from infimum.optim.schedulers import MemoryLR, StreamingMemoryLR
 
 # loaded on first use, so that optax users need no PyTorch
 _HOMES = {
+    "BalanceController": "balance",
     "IdentityCheck": "check",
     "MemoryLR": "schedulers",
     "Muon": "muon",
     "StreamingMemoryLR": "schedulers",
     "as_optax": "callables",
     "default_schedule": "newton_schulz",
+    "order_statistics": "quantiles",
     "orthogonalize": "newton_schulz",
     "verify_memory": "check",
 }
 
 __all__ = [
+    "BalanceController",
     "IdentityCheck",
     "MemoryLR",
     "Muon",
     "StreamingMemoryLR",
     "as_optax",
     "default_schedule",
+    "order_statistics",
     "orthogonalize",
     "verify_memory",
 ]

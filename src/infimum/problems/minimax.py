@@ -2,11 +2,34 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from infimum import minimax
 from infimum.minimax import brute_force
 from infimum.problems.entry import Case, Problem
 
+
+def _tiny(rng: np.random.Generator) -> Case:
+    a, b = np.round(rng.uniform(0.5, 2.0, 2), 3).tolist()
+    return Case((f"exp({a} * x) / ({b} + x)",), {"degree": int(rng.integers(1, 3)), "domain": (0.0, 1.0)})
+
+
 PROBLEMS: tuple[Problem, ...] = (
+    Problem(
+        name="minimax.polynomial",
+        minimises="largest error over the domain, over all polynomials of the degree (or of the given system)",
+        solve=minimax.polynomial,
+        result=minimax.MinimaxPolynomial,
+        inputs=("f",),
+        scale=lambda f: 1e-3,  # recheck compares claims itself: errors of 1e-18 are no rounding here
+        example=lambda: Case(("gelu",), {"degree": 20, "domain": (-8.0, 8.0)}),
+        example_text="GELU, the activation function of BERT and GPT-2, on [-8, 8]",
+        answer_text=lambda result: f"powers up to {max(result.powers)}, alternation on {len(result.points)} points",
+        tiny=_tiny,
+        optimum=lambda result, f: brute_force.least_error(f, result.degree, *result.domain[0]),
+        arrays=False,
+        short="minimax",
+    ),
     Problem(
         name="minimax.msign_schedule",
         minimises="largest distance from 1 of the singular values after so many steps, over all odd polynomials",
@@ -21,6 +44,22 @@ PROBLEMS: tuple[Problem, ...] = (
         ),
         tiny=lambda rng: Case((float(rng.uniform(0.05, 0.5)),), {"steps": 2, "degree": 3}),
         optimum=brute_force.best_two_cubics,
+        arrays=False,
+    ),
+    Problem(
+        name="minimax.rounded",
+        minimises="largest error over the domain, over the polynomials with machine numbers as coefficients",
+        solve=minimax.rounded,
+        result=minimax.RoundedPolynomial,
+        inputs=("f",),
+        scale=lambda f: 1e-3,
+        example=lambda: Case(("2**x",), {"degree": 4, "domain": (0.0, 1.0), "dtype": "bfloat16"}),
+        example_text="2**x on [0, 1], the core of every exp on a GPU",
+        answer_text=lambda result: f"{', '.join(map(repr, result.values.tolist()))} in {result.formats[0]}",
+        tiny=lambda rng: Case(
+            (f"exp({rng.uniform(0.5, 2.0):.3f} * x)",), {"degree": 1, "domain": (0.0, 1.0), "dtype": "bfloat16"}
+        ),
+        optimum=brute_force.best_rounded_line,
         arrays=False,
     ),
 )

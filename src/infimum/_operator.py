@@ -1,0 +1,180 @@
+"""A matrix known by its products: what iterative methods, and the bounds on them, need of an input of any kind.
+
+Everything is in working precision and scaled by a power of two, as in `_arrays.Working`: ``original = this *
+2**exponent``.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+import array_api_compat
+
+from infimum._arrays import Array, Namespace, Working, is_complex, namespace, widen, working
+from infimum._linalg import adjoint, frobenius, residual_norm
+
+
+class Operator:
+    """Abstract base: an m x n matrix that multiplies blocks of vectors from either side.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        m and n.
+    exponent : int
+        Power of two by which the original is larger.
+    eps : float
+        Spacing of the working precision, doubled for complex numbers (see `Working`).
+    outer : array
+        Any array of the library, device and dtype in which answers are returned.
+    gram_limit : int
+        Smaller side up to which the Gram matrix is the first choice.
+    """
+
+    gram_limit = 500  # decomposing it whole is quick, and leaves no doubt
+
+    shape: tuple[int, int]
+    exponent: int
+    eps: float
+    outer: Array
+
+    @cached_property
+    def like(self) -> Array:
+        """Any array of the library, device and dtype in which products are formed."""
+        return widen(self.outer[:0, :0])
+
+    @property
+    def xp(self) -> Namespace:
+        """Array namespace of the products."""
+        return namespace(like=self.like)
+
+    @property
+    def complex(self) -> bool:
+        """Whether the entries are complex."""
+        return is_complex(self.like)
+
+    @property
+    def energy(self) -> float:
+        """Squared Frobenius norm, to a relative error of ``2 * sum(shape) * eps``."""
+        raise NotImplementedError(f"{type(self).__name__} must know its energy")
+
+    def times(self, X: Array) -> Array:
+        """Multiply an (n, b) block: ``M @ X``."""
+        raise NotImplementedError(f"{type(self).__name__} must multiply")
+
+    def adjoint_times(self, Y: Array) -> Array:
+        """Multiply an (m, b) block by the conjugate transpose: ``M* @ Y``."""
+        raise NotImplementedError(f"{type(self).__name__} must multiply from the other side")
+
+    def distance(self, left: Array, right: Array) -> float:
+        """Frobenius norm of ``M - left @ right``, rounded upwards."""
+        raise NotImplementedError(f"{type(self).__name__} must measure distances")
+
+    def gram_times(self, X: Array) -> tuple[Array, Array]:
+        """Return ``M @ X`` and ``M* @ M @ X``."""
+        Y = self.times(X)
+        return Y, self.adjoint_times(Y)
+
+    def gram(self) -> Array:
+        """Return ``M* @ M``."""
+        return self.gram_times(self.identity())[1]
+
+    def dense(self) -> Array:
+        """Return the scaled matrix itself."""
+        return self.times(self.identity())
+
+    def compressed(self) -> Array:
+        """Return a matrix with the same singular values and right singular vectors, the scaled matrix by default."""
+        return self.dense()
+
+    def identity(self) -> Array:
+        """Return the identity of order n, among the products."""
+        return self.xp.eye(self.shape[1], dtype=self.like.dtype, device=array_api_compat.device(self.like))
+
+    def adjoint(self) -> Operator:
+        """Return the conjugate transpose as an operator."""
+        return Adjoint(self)
+
+
+class Adjoint(Operator):
+    """The conjugate transpose of an operator that has no better form of it."""
+
+    def __init__(self, original: Operator) -> None:
+        self.original = original
+        self.shape = (original.shape[1], original.shape[0])
+        self.exponent, self.eps, self.outer = original.exponent, original.eps, original.outer
+
+    @property
+    def energy(self) -> float:
+        """Squared Frobenius norm of the original."""
+        return self.original.energy
+
+    def times(self, X: Array) -> Array:
+        """Multiply by the adjoint of the original."""
+        return self.original.adjoint_times(X)
+
+    def adjoint_times(self, Y: Array) -> Array:
+        """Multiply by the original."""
+        return self.original.times(Y)
+
+    def distance(self, left: Array, right: Array) -> float:
+        """Distance of the original from the adjoint of the product."""
+        return self.original.distance(adjoint(right), adjoint(left))
+
+    def adjoint(self) -> Operator:
+        """Return the original."""
+        return self.original
+
+
+class Dense(Operator):
+    """A matrix in memory."""
+
+    def __init__(self, M: Array, scaled: Working | None = None) -> None:
+        scaled = scaled or working(M)
+        self.outer, self.array = M, scaled.array
+        self.shape = (scaled.array.shape[0], scaled.array.shape[1])
+        self.exponent, self.eps = scaled.exponent, scaled.eps
+
+    @classmethod
+    def of(cls, array: Array, scale: Operator) -> Dense:
+        """Wrap an array that is scaled already, as another operator is."""
+        return cls(scale.outer, Working(array, scale.exponent, scale.eps, scale.xp))
+
+    @cached_property
+    def like(self) -> Array:
+        """The scaled matrix."""
+        return self.array
+
+    @property
+    def working(self) -> Working:
+        """The scaled matrix as `Working`."""
+        return Working(self.array, self.exponent, self.eps, self.xp)
+
+    @cached_property
+    def energy(self) -> float:
+        """Squared Frobenius norm."""
+        return frobenius(self.array) ** 2
+
+    def times(self, X: Array) -> Array:
+        """Multiply from the left."""
+        return self.array @ X
+
+    def adjoint_times(self, Y: Array) -> Array:
+        """Multiply by the conjugate transpose."""
+        return adjoint(self.array) @ Y
+
+    def distance(self, left: Array, right: Array) -> float:
+        """Norm of the residual, formed explicitly."""
+        return residual_norm(self.array, left, right, self.eps)
+
+    def gram(self) -> Array:
+        """Multiply the matrix by its own adjoint."""
+        return adjoint(self.array) @ self.array
+
+    def dense(self) -> Array:
+        """Return the scaled matrix."""
+        return self.array
+
+    def adjoint(self) -> Operator:
+        """Return the conjugate transpose, a view where the library has views."""
+        return Dense(self.outer, Working(adjoint(self.array), self.exponent, self.eps, self.xp))

@@ -1,0 +1,127 @@
+"""Exact quantiles of scores that are spread over processes, and the bias that they give."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from infimum._arguments import optional
+
+optional("torch", "torch")
+
+import torch  # noqa: E402  (after the check for torch)
+from torch import distributed  # noqa: E402
+
+from infimum.errors import DTypeError, ShapeError  # noqa: E402
+
+DIGITS = ((21, 11), (10, 11), (0, 10))  # shift and width in bits: three histograms of at most 2048 bins
+ALL = 2**32 - 1
+
+
+def order_statistics(
+    values: torch.Tensor, ranks: torch.Tensor, groups: Sequence[distributed.ProcessGroup] = ()
+) -> torch.Tensor:
+    """Find exact order statistics of every column of a matrix whose rows are spread over processes.
+
+    The bits of a float, read as an integer, are in the order of the floats. Three histograms over its digits, summed
+    over the processes, therefore find the very element: the answer has no bins' width, and does not depend on how
+    the rows are spread. Every process sends n x 2048 counts three times, whatever the number of rows.
+
+    Parameters
+    ----------
+    values : tensor (m, n)
+        float32 without NaN: the rows of this process, possibly none.
+    ranks : tensor (q, n) or (n,)
+        ``ranks[i, j] = r`` asks for the r-th largest of column j, 1 <= r <= rows of all processes together.
+    groups : sequence of torch.distributed.ProcessGroup
+        The sum is taken over each in turn; none: this process alone.
+
+    Returns
+    -------
+    tensor (q, n) or (n,)
+        float32.
+
+    Raises
+    ------
+    DTypeError, ShapeError
+        Another dtype, or ranks that do not fit the columns.
+
+    Examples
+    --------
+    >>> import torch
+    >>> order_statistics(torch.tensor([[3.0], [1.0], [2.0]]), torch.tensor([2]))
+    tensor([2.])
+    """
+    if values.dtype != torch.float32:
+        raise DTypeError(f"values must be float32, got {values.dtype}; convert them first")
+    if values.ndim != 2 or ranks.shape[-1] != values.shape[1] or ranks.ndim > 2:
+        raise ShapeError(f"values (m, n) and ranks (q, n) expected, got {tuple(values.shape)} and {tuple(ranks.shape)}")
+    n = values.shape[1]
+    bits = values.contiguous().view(torch.int32).long() & ALL
+    keys = torch.where(bits > ALL // 2, bits, ALL // 2 - bits)  # the largest float has the smallest key
+    left = ranks.reshape(-1, n).long()
+    found = torch.zeros_like(left)
+    for shift, width in DIGITS:
+        bins = 2**width
+        place = ((keys >> shift) & (bins - 1)) + torch.arange(n, device=keys.device) * bins
+        prefix = keys >> (shift + width)
+        histogram = torch.stack([place[prefix == row].bincount(minlength=n * bins) for row in found])
+        for group in groups:
+            distributed.all_reduce(histogram, group=group)
+        reached = histogram.reshape(-1, n, bins).cumsum(-1)
+        digit = (reached < left[..., None]).sum(-1, keepdim=True).clamp(max=bins - 1)
+        left = left - torch.where(digit > 0, reached.gather(-1, (digit - 1).clamp(min=0)), 0)[..., 0]
+        found = (found << width) | digit[..., 0]
+    bits = torch.where(found > ALL // 2, found, ALL // 2 - found)
+    return torch.where(bits > ALL // 2, bits - ALL - 1, bits).int().view(torch.float32).reshape(ranks.shape)
+
+
+def quantile_bias(
+    scores: torch.Tensor,
+    bias: torch.Tensor,
+    k: int,
+    load: torch.Tensor,
+    rows: int,
+    *,
+    midpoint: bool,
+    threshold: bool = False,
+    groups: Sequence[distributed.ProcessGroup] = (),
+) -> torch.Tensor:
+    """One sweep of coordinate descent on the dual of balanced routing: thresholds of the tokens, then new biases.
+
+    Parameters
+    ----------
+    scores : tensor (m, n)
+        float32 scores of this process; -inf where an expert is not admitted.
+    bias : tensor (n,)
+        The bias that the tokens' thresholds are taken with.
+    k : int
+        Experts per token.
+    load : tensor (n,)
+        Wanted loads over all processes, float64.
+    rows : int
+        Tokens of all processes together, at least 1.
+    midpoint : bool
+        Middle of the optimal interval instead of its lower end (the rule as published).
+    threshold : bool
+        Threshold routing: no top-k, so tokens have no thresholds of their own, and one sweep is exact.
+    groups : sequence of torch.distributed.ProcessGroup
+        As in `order_statistics`.
+
+    Returns
+    -------
+    tensor (n,)
+        float32; not centred. The old bias where a column has too few admitted scores.
+    """
+    margins = scores
+    if not threshold:
+        top = (scores + bias).topk(k + 1, dim=-1).values
+        last, next_ = top[:, k - 1 : k], top[:, k:]
+        if midpoint:
+            next_ = torch.where(torch.isfinite(next_), (last + next_) / 2, last)
+        margins = scores - torch.where(torch.isfinite(next_), next_, last)
+    whole = load.floor()
+    after = whole + 1  # of c and c + 1, or twice the same if c is not whole
+    before = torch.where((load == whole) & midpoint, whole, after)
+    ranks = torch.stack([before, after]).clamp(1, rows).long()
+    wanted = order_statistics(margins, ranks if midpoint else ranks[1:], groups).mean(0)
+    return torch.where(torch.isfinite(wanted), -wanted, bias)

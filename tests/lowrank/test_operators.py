@@ -1,0 +1,88 @@
+"""Sparse matrices and linear operators: the same answers and certificates as the dense matrix."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+from scipy.sparse.linalg import LinearOperator, aslinearoperator
+
+import infimum
+from infimum import errors, lowrank
+from tests.lowrank.exact import at_least, at_most, squared_loss, squared_tails
+from tests.lowrank.hostile import matrices
+
+FORMS = {
+    "csr": scipy.sparse.csr_array,
+    "coo": scipy.sparse.coo_matrix,
+    "operator": aslinearoperator,
+}
+
+
+def sparse(m: int, n: int, seed: int = 0) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((m, n)) * (rng.random((m, n)) < 0.1) * np.logspace(0, -3, n)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("shape", [(120, 80), (80, 120)])
+@pytest.mark.parametrize("method", ["auto", "exact", "gram", "krylov", "randomized"])
+def test_same_as_dense(form, shape, method):
+    M = sparse(*shape)
+    other = FORMS[form](M)
+    result, dense = (lowrank.svd(item, 20, method=method, rng=3) for item in (other, M))
+    assert result.certificate.value == pytest.approx(dense.certificate.value, rel=1e-6)
+    assert result.certificate.lower_bound == pytest.approx(dense.certificate.lower_bound, rel=1e-6)
+    derived = infimum.verify(result, other)
+    assert derived.theorem == dense.certificate.theorem
+    infimum.verify(result, M)  # and against the dense matrix
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("dtype", [np.float32, np.complex128, np.int64])
+def test_dtypes(form, dtype):
+    M = (np.round(10 * sparse(40, 30)) * (1 + 1j if dtype is np.complex128 else 1)).astype(dtype)
+    result = lowrank.svd(FORMS[form](M), 5)
+    assert result.U.dtype == (np.float64 if dtype is np.int64 else dtype)
+    assert result.certificate.ratio < 1.0 + 1e-4
+
+
+def test_no_certificate_is_false():
+    rng = np.random.default_rng(1)
+    for label, M in matrices(72, seed=21):
+        if M.dtype == np.float16:  # SciPy has no sparse matrices of them
+            continue
+        rank = int(rng.integers(1, min(M.shape) + 1))
+        for form in FORMS:
+            result = lowrank.svd(FORMS[form](M), rank, method=["auto", "krylov"][rank % 2], rng=2)
+            wide = np.complex128 if np.iscomplexobj(M) else np.float64
+            loss = squared_loss(M, (result.U.astype(wide), np.diag(result.s).astype(wide), result.Vh.astype(wide)))
+            assert at_most(result.certificate.lower_bound, squared_tails(M)[rank]), (label, form, rank)
+            assert at_least(result.certificate.value, loss), (label, form, rank)
+
+
+def test_large_sparse_matrix_is_never_filled(monkeypatch):
+    rng = np.random.default_rng(2)
+    M = scipy.sparse.random_array((4000, 3000), density=2e-3, rng=rng, format="csr")
+    M = M @ scipy.sparse.diags_array(np.arange(1, 3001) ** -1.0)
+    monkeypatch.setattr(scipy.sparse.csr_array, "toarray", None)
+    result = lowrank.svd(M, 10, rng=0)
+    assert result.certificate.ratio <= 1.001
+    infimum.verify(result, M)
+
+
+def test_empty_sparse_matrix():
+    certificate = lowrank.svd(scipy.sparse.csr_array((5, 4)), 2).certificate
+    assert certificate.value == certificate.lower_bound == 0.0
+
+
+@pytest.mark.parametrize(
+    ("item", "error", "message"),
+    [
+        (scipy.sparse.csr_array((0, 3)), errors.ShapeError, r"\(0, 3\)"),
+        (scipy.sparse.csr_array(np.array([[np.nan]])), errors.NonFiniteError, "M must be finite"),
+        (LinearOperator((2, 2), matvec=lambda x: x, dtype=float), errors.LibraryError, "both sides"),
+        (aslinearoperator(np.array([[np.inf]])), errors.NonFiniteError, "M must be finite"),
+    ],
+)
+def test_bad_operators(item, error, message):
+    with pytest.raises(error, match=message), np.errstate(invalid="ignore"):
+        lowrank.svd(item, 1)

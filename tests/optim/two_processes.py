@@ -1,0 +1,86 @@
+"""What one of two processes computes: ``python -m tests.optim.two_processes RANK STORE OUTPUT`` (see test_balance)."""
+
+import sys
+
+import torch
+from torch import distributed
+from torch.distributed.fsdp import fully_shard
+from torch.nn.parallel import DistributedDataParallel
+
+from infimum import nn, optim
+
+WORLD, STEPS, MICRO = 2, 4, 2
+RULES = ("sign", "rms", "sgd", "tanh", "quantile", "midpoint")
+
+
+class Model(torch.nn.Module):
+    """Two mixtures whose routers never learn, so that loads depend on the data and the biases alone."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.layers = torch.nn.ModuleList([nn.MoE(16, 8, 8, 2), nn.MoE(16, 8, 12, 3, mode="topk")])
+        for layer in self.layers:
+            layer.router.weight.requires_grad_(False)
+
+    def forward(self, x):
+        return sum(layer(x)[0].square().mean() for layer in self.layers)
+
+
+def batch(step, micro):
+    generator = torch.Generator().manual_seed(100 * step + micro)
+    return torch.randn(96, 16, generator=generator) + torch.linspace(0, 1, 16)
+
+
+def share(x, rank):
+    """Cut a batch unevenly: 32 tokens for the first process, 64 for the second."""
+    return x[:32] if rank == 0 else x[32:]
+
+
+def train(model, rule, rank=None, group=None, wrapped=None, every=1):
+    """Train; `rank` None stands for one process with the whole batch. Return biases and loads."""
+    wrapped = wrapped or model
+    optimizer = torch.optim.SGD([p for p in wrapped.parameters() if p.requires_grad], lr=0.1)
+    controller = optim.BalanceController(wrapped, rule, group=group, every=every).attach(optimizer)
+    for step in range(STEPS):
+        for micro in range(MICRO):
+            x = batch(step, micro)
+            wrapped(x if rank is None else share(x, rank)).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    biases = [layer.router.expert_bias.clone() for layer in model.layers]
+    return {"bias": biases, "loads": controller.loads, "updates": controller.updates}
+
+
+def columns(rank):
+    """Rows of a matrix for each process: many for the first, few for the second; and none at all."""
+    values = torch.randn(1000, 5, generator=torch.Generator().manual_seed(7)).round(decimals=1)
+    return values if rank is None else (values[:990] if rank == 0 else values[990:])
+
+
+RANKS = torch.tensor([[1, 10, 500, 999, 1000], [2, 11, 501, 1000, 1000]])
+
+
+def main(rank, store, output):
+    distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=WORLD)
+    world = distributed.group.WORLD
+    alone = [distributed.new_group([one]) for one in range(WORLD)][rank]
+    results = {}
+    for rule in RULES:
+        results[rule] = train(Model(), rule, rank)
+    model = Model()
+    results["ddp"] = train(model, "rms", rank, wrapped=DistributedDataParallel(model))
+    model = Model()
+    results["fsdp"] = train(model, "midpoint", rank, wrapped=fully_shard(model))
+    results["every"] = train(Model(), "sign", rank, every=2)
+    results["groups"] = train(Model(), "midpoint", rank, group=[alone, world])  # replicas alone, then all
+    results["local"] = train(Model(), "rms", rank, group=())
+    results["columns"] = optim.order_statistics(columns(rank), RANKS, [world])
+    nobody = columns(None) if rank == 0 else columns(None)[:0]
+    results["one empty"] = optim.order_statistics(nobody, RANKS, [world])
+    torch.save(results, output)
+    distributed.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2], sys.argv[3])
