@@ -75,7 +75,7 @@ def test_operators_that_are_not_square(shape):
 
 @pytest.mark.parametrize("rank", [1, 5, 20, 45])
 def test_the_rank_that_a_tolerance_names(rank):
-    """SciPy's estimate may be off by ten, and the meaning of eps was unclear (issues 12593, 10769): here it is certified."""
+    """SciPy's estimate may be off by ten (issues 12593 and 10769); here the tolerance is certified."""
     s = np.where(np.arange(60) < rank, 1.0, 1e-10)
     M = with_spectrum(np.random.default_rng(rank), 80, 60, s)
     tol = 1e-8
