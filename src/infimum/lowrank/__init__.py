@@ -1,8 +1,21 @@
-"""Low-rank approximation: SVD, pseudo-inverse, interpolative decomposition, each with a certificate."""
+"""Low-rank approximation: SVD, pseudo-inverse, columns and rows, Nystrom, each with a certificate."""
 
+from infimum._entries import KernelMatrix
 from infimum.lowrank.interpolative import Interpolative, interpolative
+from infimum.lowrank.nystrom import Nystrom, nystrom
 from infimum.lowrank.pinv import PseudoInverse, pinv
 from infimum.lowrank.select import select_columns
 from infimum.lowrank.svd import SVD, svd
 
-__all__ = ["SVD", "Interpolative", "PseudoInverse", "interpolative", "pinv", "select_columns", "svd"]
+__all__ = [
+    "SVD",
+    "Interpolative",
+    "KernelMatrix",
+    "Nystrom",
+    "PseudoInverse",
+    "interpolative",
+    "nystrom",
+    "pinv",
+    "select_columns",
+    "svd",
+]

@@ -21,6 +21,21 @@ def _chosen_topics(result: lowrank.Interpolative) -> str:
     return "topics " + ", ".join(names[j] for j in to_numpy(result.columns)[:5]) + ", ..."
 
 
+def _topic_kernel() -> np.ndarray:
+    weights = _topics()
+    return np.asarray(weights.T @ weights)
+
+
+def _chosen_landmarks(result: lowrank.Nystrom) -> str:
+    names = sample_data.python_documentation().topics
+    return "topics " + ", ".join(names[j] for j in to_numpy(result.landmarks)[:5]) + ", ..."
+
+
+def _tiny_kernel(rng: np.random.Generator) -> np.ndarray:
+    factor = _tiny_matrix(rng)
+    return np.asarray(factor @ factor.T)
+
+
 def _tiny_matrix(rng: np.random.Generator) -> np.ndarray:
     return rng.standard_normal((5, 6)) @ np.diag(0.5 ** np.arange(6))
 
@@ -64,5 +79,18 @@ PROBLEMS: tuple[Problem, ...] = (
         answer_text=_chosen_topics,
         tiny=lambda rng: Case((_tiny_matrix(rng),), {"rank": 2}),
         optimum=lambda result, M: brute_force.best_columns(M, result.rank),
+    ),
+    Problem(
+        name="lowrank.nystrom",
+        minimises="trace norm of K - K[:, S] K[S, S]^-1 K[S, :] over all choices S of r landmarks",
+        solve=lowrank.nystrom,
+        result=lowrank.Nystrom,
+        inputs=("K",),
+        scale=lambda K: float(np.sum(np.abs(np.diagonal(to_numpy(K))))),
+        example=lambda: Case((_topic_kernel(),), {"rank": 20}),
+        example_text="similarities of the topics of the Python documentation",
+        answer_text=_chosen_landmarks,
+        tiny=lambda rng: Case((_tiny_kernel(rng),), {"rank": 2}),
+        optimum=lambda result, K: brute_force.best_landmarks(K, result.rank),
     ),
 )
