@@ -13,7 +13,7 @@ from infimum.certificate import Certificate
 from infimum.errors import OptionError, ShapeError, VerificationError
 from infimum.lowrank.factored import Factored
 from infimum.lowrank.select import STRATEGIES, StrategyName
-from infimum.lowrank.through_columns import ThroughColumns, certify_columns, search
+from infimum.lowrank.through_columns import Search, ThroughColumns, certify_columns
 
 Method: TypeAlias = StrategyName | Literal["exact"]
 
@@ -167,8 +167,8 @@ def interpolative(
         raise OptionError(f"max_coefficient must be a number of at least 1, got {max_coefficient!r}")
     xp = namespace(M=M)
     oriented = M if axis == 1 else xp.matrix_transpose(M)
-    answer = search(oriented, rank, tol, method, max_coefficient, np.random.default_rng(rng))
-    return _result(answer, axis)
+    search = Search(oriented, max_coefficient, np.random.default_rng(rng))
+    return _result(search.with_rank(rank, method) if rank is not None else search.with_tol(tol or 1.0, method), axis)
 
 
 def _result(answer: ThroughColumns, axis: int) -> Interpolative:

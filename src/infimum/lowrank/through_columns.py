@@ -1,7 +1,9 @@
-"""The search behind `interpolative` and `cur`: columns by a strategy, coefficients, and the certificate of both."""
+"""The search behind `interpolative`: columns by a strategy, their coefficients, and the certificate of both."""
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -10,6 +12,7 @@ import numpy as np
 
 from infimum._arrays import Array, Working, like_array, narrow, scale_back, working
 from infimum._linalg import frobenius, least_squares
+from infimum.bounds import column_subset
 from infimum.certificate import Certificate
 from infimum.errors import ToleranceError
 from infimum.lowrank.factored import certify
@@ -17,8 +20,10 @@ from infimum.lowrank.pivoting import bounded, coefficients
 from infimum.lowrank.reduction import Reduction, reduction
 from infimum.lowrank.select import strategy_named
 
+FEW = 64  # up to so many columns, the bound looks at the choices that contain each of them
 SPECTRUM = 1000  # up to this smaller side all singular values are computed for the bound
 DELTA = 1e-6  # failure probability of the bound beyond that
+NODES = 200_000  # partial choices that the exact method bounds before it gives up
 
 
 @dataclass(frozen=True)
@@ -31,83 +36,99 @@ class ThroughColumns:
     certificate: Certificate
 
 
-def search(
-    M: Array,
-    rank: int | None,
-    tol: float | None,
-    method: str,
-    max_coefficient: float | None,
-    rng: np.random.Generator,
-) -> ThroughColumns:
-    """Choose columns by a method, as many as `rank` says or `tol` needs."""
-    scaled = working(M)
-    if rank is not None:
-        reduced = reduction(scaled, rank, rng)
-        return answer(M, scaled, reduced, strategy_named(method)(reduced, rank, rng), max_coefficient, rng)
-    goal = (tol or 0.0) * scale_back(frobenius(scaled.array), scaled.exponent, toward=0.0)
-    for reduced, order in _growing(scaled, tol or 0.0, method, rng):
-        last = answer(M, scaled, reduced, order, max_coefficient, rng)
-        if last.certificate.value <= goal:
-            return last
-    raise ToleranceError(
-        f"no {min(M.shape)} columns have a certified error of at most {goal:.3g} (tol = {tol}) in {M.dtype}; "
-        f"the last choice has {last.certificate.value:.3g}: raise tol or convert the input to a wider type"
-    )
+@dataclass(frozen=True)
+class Search:
+    """The choice of columns of one matrix."""
+
+    M: Array
+    max_coefficient: float | None
+    rng: np.random.Generator
+
+    def with_rank(self, rank: int, method: str) -> ThroughColumns:
+        """Choose so many columns by a method."""
+        if method == "exact":
+            return self._exact(rank)
+        scaled = working(self.M)
+        reduced = reduction(scaled, rank, self.rng)
+        return self._answer(scaled, reduced, strategy_named(method)(reduced, rank, self.rng))
+
+    def with_tol(self, tol: float, method: str) -> ThroughColumns:
+        """Choose as few columns as meet a tolerance, along the order of the method."""
+        scaled = working(self.M)
+        goal = tol * scale_back(frobenius(scaled.array), scaled.exponent, toward=0.0)
+        for last in self._growing(scaled, tol, method):
+            if last.certificate.value <= goal:
+                return last
+        raise ToleranceError(
+            f"no {min(self.M.shape)} columns have a certified error of at most {goal:.3g} (tol = {tol}) in "
+            f"{self.M.dtype}; the last choice has {last.certificate.value:.3g}: raise tol or convert the input to a "
+            "wider type"
+        )
+
+    def _growing(self, scaled: Working, tol: float, method: str) -> Iterator[ThroughColumns]:
+        """Yield longer and longer choices, from the one on that meets `tol` by its estimate."""
+        limit = min(self.M.shape)
+        if method == "exact":
+            yield from (self._exact(rank) for rank in range(1, limit + 1))
+            return
+        strategy, tried, count = strategy_named(method), 0, min(16, limit)
+        while tried < limit:
+            reduced = reduction(scaled, count, self.rng)
+            order = strategy(reduced, count, self.rng)
+            errors = reduced.errors(order)
+            meets = np.flatnonzero(errors <= tol * errors[0])
+            hopeless = not meets.size and count < limit
+            for candidate in range(max(1, tried + 1, int(meets[0]) if meets.size else count), count + 1):
+                if not hopeless:
+                    yield self._answer(scaled, reduced, order[:candidate])
+                tried = candidate
+            count = min(2 * count, limit)
+
+    def _answer(self, scaled: Working, reduced: Reduction, order: np.ndarray) -> ThroughColumns:
+        """Find the coefficients for the chosen columns, round them, and certify what is returned."""
+        M, xp = self.M, scaled.xp
+        eps = float(xp.finfo(M.dtype).eps)
+        if self.max_coefficient is None:
+            columns = like_array(order.astype(np.int64), M)
+            Z = least_squares(xp.take(scaled.array, columns, axis=1), scaled.array, max(M.shape) * eps)
+        else:
+            order = bounded(reduced, order, self.max_coefficient)
+            columns = like_array(order.astype(np.int64), M)
+            Z = like_array(_clipped(coefficients(reduced, order), self.max_coefficient * (1.0 - 2.0 * eps)), M)
+        # A chosen column is itself, exactly; least squares would return the identity only up to rounding.
+        chosen = columns[:, None] == xp.arange(M.shape[1], dtype=xp.int64, device=columns.device)[None, :]
+        Z = narrow(xp.where(xp.any(chosen, axis=0)[None, :], xp.astype(chosen, Z.dtype), Z), M, "a coefficient")
+        skeleton = xp.take(M, columns, axis=1)
+        return ThroughColumns(
+            order, skeleton, Z, certify_columns(M, skeleton, Z, *_proof(scaled, reduced, order.size, self.rng))
+        )
+
+    def _exact(self, rank: int) -> ThroughColumns:
+        """Search the tree of all choices from a good one on, and prove by it what was found."""
+        M = self.M
+        scaled = working(M)
+        reduced = reduction(scaled, rank, self.rng)
+        best = self._answer(scaled, reduced, strategy_named("auto")(reduced, rank, self.rng))
+        reached = math.ldexp(best.certificate.value, -scaled.exponent)
+        found = column_subset.search(M, rank, exponent=scaled.exponent, nodes=NODES, at_most=reached).columns
+        if found is not None:
+            errors = [float(reduced.errors(np.asarray(order))[-1]) for order in (best.order, found)]
+            if errors[1] < errors[0] - 1e-14 * frobenius(scaled.array):  # more than rounding is gained
+                best = self._answer(scaled, reduced, np.asarray(found))
+        proof = certify_columns(M, best.skeleton, best.coefficients, "column_subset", {"nodes": NODES})
+        return dataclasses.replace(best, certificate=proof)
 
 
-def _growing(M: Working, tol: float, method: str, rng: np.random.Generator) -> Iterator[tuple[Reduction, np.ndarray]]:
-    """Yield longer and longer choices, from the one on that meets `tol` by its estimate."""
-    limit, strategy = min(M.array.shape), strategy_named(method)
-    tried, count = 0, min(16, limit)
-    while tried < limit:
-        reduced = reduction(M, count, rng)
-        order = strategy(reduced, count, rng)
-        errors = reduced.errors(order)
-        meets = np.flatnonzero(errors <= tol * errors[0])
-        first = max(1, int(meets[0])) if meets.size else count if count == limit else count + 1
-        for candidate in range(max(first, tried + 1), count + 1):
-            yield reduced, order[:candidate]
-            tried = candidate
-        count = min(2 * count, limit)
-
-
-def answer(
-    M: Array,
-    scaled: Working,
-    reduced: Reduction,
-    order: np.ndarray,
-    max_coefficient: float | None,
-    rng: np.random.Generator,
-) -> ThroughColumns:
-    """Find the coefficients for the chosen columns, round them, and certify what is returned."""
-    xp = scaled.xp
-    if max_coefficient is None:
-        columns = like_array(order.astype(np.int64), M)
-        rtol = max(M.shape) * float(xp.finfo(M.dtype).eps)
-        Z = least_squares(xp.take(scaled.array, columns, axis=1), scaled.array, rtol)
-    else:
-        order = bounded(reduced, order, max_coefficient)
-        columns = like_array(order.astype(np.int64), M)
-        Z = like_array(_clipped(coefficients(reduced, order), max_coefficient, float(xp.finfo(M.dtype).eps)), M)
-    # A chosen column is itself, exactly; least squares would return the identity only up to rounding.
-    chosen = columns[:, None] == xp.arange(M.shape[1], dtype=xp.int64, device=columns.device)[None, :]
-    Z = xp.where(xp.any(chosen, axis=0)[None, :], xp.astype(chosen, Z.dtype), Z)
-    Z = narrow(Z, M, "a coefficient")
-    skeleton = xp.take(M, columns, axis=1)
-    theorem, witness = _proof(scaled, reduced, order.size, rng)
-    return ThroughColumns(order, skeleton, Z, certify_columns(M, skeleton, Z, theorem, witness))
-
-
-def _clipped(Z: np.ndarray, largest: float, eps: float) -> np.ndarray:
-    """Take off what rounding, also that to the caller's dtype, may add to a coefficient of the largest size."""
+def _clipped(Z: np.ndarray, largest: float) -> np.ndarray:
+    """Take off what rounding, also that to the caller's dtype, may add to coefficients of the largest size."""
     size = np.abs(Z)
-    return np.asarray(
-        np.where(size > largest * (1.0 - 2.0 * eps), Z * (largest * (1.0 - 2.0 * eps) / np.maximum(size, 1.0)), Z)
-    )
+    return np.asarray(Z * np.where(size > largest, largest / np.maximum(size, 1.0), 1.0))
 
 
 def _proof(M: Working, reduced: Reduction, rank: int, rng: np.random.Generator) -> tuple[str, Mapping[str, Any]]:
     """Choose the theorem for the lower bound by what it costs, and make its witness."""
+    if M.array.shape[1] <= FEW:
+        return "column_subset", {"nodes": M.array.shape[1]}
     if min(M.array.shape) <= SPECTRUM or reduced.matrix.shape[0] <= rank or not np.any(reduced.outside):
         return "eckart_young", {}
     basis = like_array(np.ascontiguousarray(reduced.matrix.conj().T), M.array)
@@ -116,4 +137,16 @@ def _proof(M: Working, reduced: Reduction, rank: int, rng: np.random.Generator) 
 
 def certify_columns(M: Array, skeleton: Array, Z: Array, theorem: str, witness: Mapping[str, Any]) -> Certificate:
     """Measure the error of columns with their coefficients and bound that of every other choice from below."""
-    return certify(M, skeleton, Z, theorem, witness)
+    if theorem != "column_subset":
+        return certify(M, skeleton, Z, theorem, witness)
+    any_matrix = certify(M, skeleton, Z, "eckart_young", {})
+    exponent = working(M).exponent
+    proof = column_subset.search(
+        M,
+        int(skeleton.shape[1]),
+        exponent=exponent,
+        nodes=int(witness["nodes"]),
+        at_most=math.ldexp(any_matrix.value, -exponent),
+    )
+    bound = max(any_matrix.lower_bound, scale_back(proof.bound, exponent, toward=0.0))
+    return dataclasses.replace(any_matrix, lower_bound=bound, theorem=theorem, witness={"nodes": int(witness["nodes"])})

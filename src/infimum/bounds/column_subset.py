@@ -1,0 +1,125 @@
+"""Column subset: no choice of k columns has a smaller error than the least bound left in a tree of partial choices.
+
+If S contains D, then ``norm(M - P_S M) >= tail of the singular values of M - P_D M beyond the first k - len(D)``.
+Statement and proof: docs/theorems/column_subset.md.
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from infimum._arrays import Array, times_power_of_two, to_numpy, widen
+from infimum.bounds.eckart_young import REDUCTION, rounding_allowance, tails
+
+# Householder QR of s unit columns of length p: the computed span is that of columns off by less than
+# STEPS * p * (s + 3) * eps, and the projection of any other column is off by as much of its length.
+STEPS = 2.0
+DOUBTFUL = 1e-3  # columns so nearly dependent that their span is known no better than this are not projected out
+
+
+class Proof(NamedTuple):
+    """A lower bound on the error of every choice, and the best whole choice that was met on the way."""
+
+    bound: float
+    columns: tuple[int, ...] | None
+
+
+def search(M: Array, count: int, *, exponent: int, nodes: int, at_most: float = math.inf) -> Proof:
+    """Bound ``norm(M - P_S M, "fro")`` from below over all sets S of `count` columns, in units of ``2**exponent``.
+
+    The tree is searched best first, until nothing below `at_most` is left or `nodes` partial choices were bounded; as
+    many nodes as there are columns give the bound of one level. More nodes never weaken the bound.
+    """
+    matrix = _Matrix(M, count, exponent)
+    if len(matrix.distinct) <= count:
+        return Proof(0.0, None)
+    tie = itertools.count()  # what a heap compares when bounds are equal
+    heap: list[tuple[float, int, tuple[int, ...], int, list[int]]] = [
+        (matrix.bound_of_all, next(tie), (), 0, matrix.distinct)
+    ]
+    reached, best = at_most, None
+    while heap and heap[0][0] < reached and nodes > 0:
+        bound, _, projected, size, candidates = heapq.heappop(heap)
+        nodes -= len(candidates)
+        bounds, clear = matrix.bounds(projected, candidates, at_least=bound)
+        # a choice is counted once, at its candidate of the largest bound, which is a bound on the choice
+        order = sorted(range(len(bounds)), key=lambda index: -bounds[index])
+        for place, index in enumerate(order[: len(order) - (count - size - 1)]):
+            if bounds[index] >= reached:
+                continue
+            known = (*projected, candidates[index]) if clear[index] else projected
+            if size + 1 == count:
+                reached, best = bounds[index], known
+            else:
+                rest = [candidates[other] for other in order[place + 1 :]]
+                heapq.heappush(heap, (bounds[index], next(tie), known, size + 1, rest))
+    least = min(reached, heap[0][0]) if heap else reached
+    return Proof(float(least), best if best is not None and len(best) == count else None)
+
+
+class _Matrix:
+    """The matrix on the host, every column scaled by itself, with the allowances for rounding.
+
+    `units` holds the columns with their largest entry in [0.5, 1), of a tall matrix in the coordinates of its QR: so a
+    column that is tiny beside the others keeps its direction. `array` is the whole matrix on one scale.
+    """
+
+    def __init__(self, M: Array, count: int, exponent: int) -> None:
+        wide = to_numpy(widen(M))
+        self.count, self.eps = count, float(np.finfo(wide.dtype).eps) * (2 if np.iscomplexobj(wide) else 1)
+        largest = np.maximum(np.max(np.abs(wide.real), axis=0), np.max(np.abs(wide.imag), axis=0))
+        exponents = np.frexp(largest)[1]
+        units = np.stack([times_power_of_two(c, -int(e)) for c, e in zip(wide.T, exponents, strict=True)], axis=1)
+        self.distinct = _distinct(units)
+        tall = wide.shape[0] > wide.shape[1]
+        self.backward = REDUCTION * max(wide.shape) ** 0.5 * self.eps if tall else 0.0
+        self.units: np.ndarray = np.linalg.qr(units)[1] if tall else units
+        self.array = np.ldexp(self.units.real, exponents - exponent) + (
+            1j * np.ldexp(self.units.imag, exponents - exponent) if np.iscomplexobj(units) else 0.0
+        )
+        self.norm = float(np.linalg.norm(self.array))
+        values = np.linalg.svd(self.array, compute_uv=False)
+        self.bound_of_all = self._less_rounding(float(tails(values)[min(count, values.size)]), self.backward)
+
+    def bounds(
+        self, projected: tuple[int, ...], candidates: list[int], at_least: float
+    ) -> tuple[list[float], list[bool]]:
+        """Bound the choices that contain `projected` and a candidate, for each candidate, and tell which are clear."""
+        sets = np.array([(*projected, candidate) for candidate in candidates])
+        size = sets.shape[1]
+        units = np.moveaxis(self.units[:, sets], 1, 0)
+        Q, R = np.linalg.qr(units / np.linalg.norm(units, axis=1, keepdims=True))
+        residual = self.array - Q @ (np.conj(np.swapaxes(Q, 1, 2)) @ self.array)
+        smallest = np.linalg.svd(R, compute_uv=False)[:, -1]
+        steps = STEPS * self.array.shape[0] * (size + 3) * self.eps + self.backward
+        # spans of unit columns off by `steps` each differ by sqrt(size) * steps / smallest at most; twice for safety
+        doubt = 2.0 * steps * (1.0 + size**0.5 / np.maximum(smallest, np.finfo(float).tiny))
+        clear = (doubt < DOUBTFUL) & (size <= self.array.shape[0])
+        free = self.count - size
+        if free:
+            values = np.linalg.svd(residual, compute_uv=False)
+            found = np.array([tails(row)[min(free, row.size)] for row in values])
+        else:
+            found = np.linalg.norm(residual, axis=(1, 2))
+        pairs = zip(found.tolist(), doubt.tolist(), clear.tolist(), strict=True)
+        return [max(at_least, self._less_rounding(f, d)) if c else at_least for f, d, c in pairs], clear.tolist()
+
+    def _less_rounding(self, value: float, doubt: float) -> float:
+        return max(0.0, value - rounding_allowance(self.array.shape, self.eps, self.norm) - doubt * self.norm)
+
+
+def _distinct(units: np.ndarray) -> list[int]:
+    """Return the columns that are neither zero nor an earlier one times a sign: others add nothing to any span."""
+    firsts: dict[bytes, int] = {}
+    for index, column in enumerate(units.T):
+        entry = column[np.flatnonzero(column)[:1]]
+        if entry.size:
+            negative = entry[0].real < 0 or (entry[0].real == 0 and entry[0].imag < 0)
+            key = (-column if negative else column) + 0.0  # no negative zeros
+            firsts.setdefault(key.tobytes(), index)
+    return list(firsts.values())
