@@ -42,6 +42,7 @@ _MODULES = (
     "optim",
     "problems",
     "report",
+    "scale",
 )
 _NAMES = {"Certificate": "infimum.certificate", "from_json": "infimum.problems", "verify": "infimum.verification"}
 
