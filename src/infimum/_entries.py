@@ -12,7 +12,7 @@ import numpy as np
 from infimum._arrays import Array, as_matrix, like_array, namespace, require_finite, times_power_of_two, to_numpy
 from infimum.errors import NotSemidefiniteError, ShapeError
 
-BLOCK = 1024  # points at a time when only the diagonal is wanted
+BLOCK = 128  # points at a time when only the diagonal is wanted
 SPECTRUM = 2000  # order up to which an array in memory is decomposed, for its sign and its best approximations
 
 

@@ -59,7 +59,7 @@ def test_kernel_computes_only_what_it_needs(points):
 
     K = KernelMatrix(np.tile(points, (20, 1)) + 0.01 * np.arange(4000)[:, None], counting)
     result = lowrank.nystrom(K, 10, rng=0)
-    assert sum(asked) < 0.03 * K.shape[0] ** 2 + 1024 * K.shape[0]
+    assert sum(asked) < 0.08 * K.shape[0] ** 2
     assert result.rank == 10
     assert 0.0 < result.certificate.lower_bound <= result.certificate.value
 

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from infimum._arguments import RNGLike, axes, one_of, rank_or_tol, whole_numbers
-from infimum._arrays import Array, as_array, like_array, narrow, scale_back, times_power_of_two, to_numpy
+from infimum._arrays import Array, as_array, as_matrix, like_array, narrow, scale_back, times_power_of_two, to_numpy
 from infimum._entries import Entries, KernelMatrix
 from infimum._linalg import adjoint
 from infimum.bounds import nystrom_trace
@@ -137,12 +137,12 @@ def nystrom(
     True
     """
     one_of("method", method, METHODS)
+    K = K if isinstance(K, KernelMatrix) else as_matrix(K, "K")
     if landmarks is None:
-        size = K.shape[0] if hasattr(K, "shape") and K.shape else 1
-        rank_or_tol(rank, tol, max(int(size), 1))
+        rank_or_tol(rank, tol, K.shape[0])
     elif rank is not None or tol is not None:
         raise OptionError("give landmarks alone, or rank or tol without landmarks")
-    entries = Entries(as_array(K, "K") if not isinstance(K, KernelMatrix) else K)
+    entries = Entries(K)
     generator = np.random.default_rng(rng)
     if landmarks is not None:
         wanted = to_numpy(as_array(landmarks, "landmarks"))
