@@ -1,7 +1,8 @@
-"""Real inputs that every Python installation carries, so that examples need no download."""
+"""Real inputs, carried by every Python installation or by this package, so that examples need no download."""
 
 from __future__ import annotations
 
+import importlib.resources
 import re
 from collections import Counter
 from functools import cache
@@ -36,3 +37,16 @@ def python_documentation() -> TermDocument:
     weights /= np.linalg.norm(weights, axis=0)
     weights.setflags(write=False)  # shared by every caller
     return TermDocument(weights, terms, names)
+
+
+@cache
+def router_scores() -> np.ndarray:
+    """Scores of a trained router for 1024 tokens of text and 32 experts, float32; the model uses k = 4 of them.
+
+    They are the sigmoid scores, before the bias, of the held-out documentation of Python in the language model of
+    ``examples/moe_language_model.py`` (rule "sign", rate 0.001, seed 0), which writes them.
+    """
+    with (importlib.resources.files("infimum") / "data" / "router_scores.npy").open("rb") as file:
+        scores: np.ndarray = np.load(file, allow_pickle=False)
+    scores.setflags(write=False)  # shared by every caller
+    return scores

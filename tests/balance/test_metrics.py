@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from infimum import balance
+from infimum import balance, sample_data
 from infimum.errors import DTypeError, NonFiniteError, OptionError, ShapeError
 
 
@@ -84,3 +84,12 @@ def test_precision_of_a_bias():
 def test_hostile_metrics(call, error):
     with pytest.raises(error):
         call()
+
+
+def test_real_router_scores_need_balance():
+    scores = sample_data.router_scores()
+    assert (scores.shape, scores.dtype, scores.flags.writeable) == ((1024, 32), np.float32, False)
+    assert 0.0 < scores.min() < scores.max() < 1.0
+    counts = np.bincount(np.argsort(-scores, axis=1)[:, :4].ravel(), minlength=32)
+    assert balance.max_violation(counts) > 3.0
+    assert balance.dead_experts(counts) > 0

@@ -77,15 +77,15 @@ def test_large_counts_are_not_rounded():
 
 
 def test_every_rule_reaches_balance_on_a_fixed_batch():
-    scores = 1 / (1 + np.exp(-np.random.default_rng(0).standard_normal((512, 8)) - np.linspace(0, 1, 8)))
+    scores = 1 / (1 + np.exp(-np.random.default_rng(0).standard_normal((256, 8)) - np.linspace(0, 1, 8)))
 
     def loads(bias):
         return np.bincount(np.argsort(-(scores + bias), axis=1)[:, :2].ravel(), minlength=8)
 
     assert balance.max_violation(loads(np.zeros(8))) > 0.5
-    for rule, rate, least in (("sign", 1e-3, 0.1), ("rms", 1e-3, 0.1), ("sgd", 0.5, 0.05), ("tanh", 2e-3, 0.05)):
+    for rule, rate, least in (("sign", 2e-3, 0.15), ("rms", 2e-3, 0.15), ("sgd", 0.5, 0.1), ("tanh", 4e-3, 0.1)):
         bias, seen = np.zeros(8), []
-        for _ in range(600):
+        for _ in range(250):
             seen.append(balance.max_violation(loads(bias)))
             bias = balance.update_bias(bias, loads(bias), rule, rate)
         assert np.mean(seen[-20:]) < least, rule
@@ -99,6 +99,7 @@ def test_every_rule_reaches_balance_on_a_fixed_batch():
         ((BIAS, COUNTS, "adam"), {}, OptionError),
         ((BIAS, COUNTS, "sign", -1.0), {}, OptionError),
         ((BIAS, COUNTS, "sign", math.nan), {}, OptionError),
+        ((BIAS, COUNTS, "sign", "fast"), {}, OptionError),
         ((BIAS, COUNTS, "budget"), {}, OptionError),
         ((BIAS, COUNTS, "tanh"), {"load": [0, 0, 0, 0, 50, 50]}, OptionError),
         ((BIAS, COUNTS), {"load": [1, 2]}, ShapeError),

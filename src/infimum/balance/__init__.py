@@ -1,5 +1,6 @@
 """Balanced routing of tokens to experts: optimal assignments with a proof, rules for training, measures of balance."""
 
+from infimum.balance.assignment import LinearAssignment, linear_assignment
 from infimum.balance.metrics import (
     BiasPrecision,
     NoiseFloor,
@@ -15,6 +16,7 @@ from infimum.balance.rules import aux_loss, initial_threshold_bias, shared_exper
 __all__ = [
     "BalancedAssignment",
     "BiasPrecision",
+    "LinearAssignment",
     "NoiseFloor",
     "RoutingCertificate",
     "aux_loss",
@@ -22,6 +24,7 @@ __all__ = [
     "bias_precision",
     "dead_experts",
     "initial_threshold_bias",
+    "linear_assignment",
     "load_entropy",
     "max_violation",
     "routing_certificate",

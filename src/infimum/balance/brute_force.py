@@ -28,3 +28,10 @@ def least_given_up(scores: Array, k: int, load: Any, groups: Any = None, group_l
                 continue
         best = min(best, free - sum(scores[i, list(chosen)].sum() for i, chosen in enumerate(assignment)))
     return float(best)
+
+
+def least_total(cost: Array, maximize: bool = False) -> float:
+    """Least sum over all permutations, or the least negated one, by trying every one."""
+    values = to_numpy(cost).astype(np.float64) * (-1.0 if maximize else 1.0)
+    rows = np.arange(values.shape[0])
+    return min(float(values[rows, list(order)].sum()) for order in itertools.permutations(rows))

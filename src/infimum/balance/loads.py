@@ -22,8 +22,9 @@ def limits(shape: tuple[int, int], k: int, load: Any, groups: Any = None, group_
             raise OptionError("group_load limits groups of experts: give groups, the group of every expert, as well")
         return Limits(low, high)
     group = _groups(groups, experts)
-    number = int(group.max()) + 1
-    group_low, group_high = _windows("group_load", group_load, tokens * k, number)
+    sizes = np.bincount(group)
+    wanted = sizes * (tokens * k / experts) if group_load is None else group_load
+    group_low, group_high = _windows("group_load", wanted, tokens * k, sizes.size)
     least, most = (np.bincount(group, weights=side).astype(np.int64) for side in (low, high))
     group_low, group_high = np.maximum(group_low, least), np.minimum(group_high, most)
     _require_feasible("group_load", group_low, group_high, tokens * k, "within the windows of the experts")
@@ -97,21 +98,3 @@ def _groups(groups: Any, experts: int) -> np.ndarray:
     if not np.all((values >= 0) & (values == np.floor(values)) & (values < experts)):
         raise OptionError("groups must be whole numbers from 0 on, the group of every expert")
     return values.astype(np.int64)
-
-
-def excess(loads: np.ndarray, within: Limits) -> int:
-    """Count the assignments that must move before every load is within its window."""
-    over = np.maximum(loads - within.high, 0).sum()
-    return int(max(over, np.maximum(within.low - loads, 0).sum()))
-
-
-def targets(within: Limits, total: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the loads at which a sweep aims from below and from above, as floats.
-
-    Windows that come from one fractional load (`low` and `high` differ by one at most) aim at that load.
-    """
-    room = within.high - within.low
-    if room.max() <= 1:
-        aim = within.low + room * (total - within.low.sum()) / max(1, room.sum())
-        return aim, aim
-    return within.low.astype(np.float64), within.high.astype(np.float64)

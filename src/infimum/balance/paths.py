@@ -17,7 +17,7 @@ from infimum.errors import InfeasibleError
 
 NONE = 2**62  # cost of an arc that does not exist
 FAR = 2**61  # distance of a node that cannot be reached
-LARGEST = 2**60  # of a potential: beyond, a sum could overflow
+LARGEST = 2**60  # of a potential, and of a path: beyond, a sum could overflow
 MANY = 32  # moves at once after which costs are measured anew rather than updated one by one
 CENTRED = 600  # nodes up to which the bias is moved to the middle of all optimal ones: that takes their cube
 
@@ -30,10 +30,11 @@ class ExpertGraph:
     """The k best experts of every token by ``values + bias``, moved step by step until the loads fit their windows."""
 
     def __init__(self, values: np.ndarray, k: int, limits: Limits, bias: np.ndarray) -> None:
-        self.values, self.limits = values, limits
         tokens, experts = values.shape
-        self.member = first_choice(values + bias, k, limits)
+        self.values, self.member = values, first_choice(values + bias, k, limits)
         self.holds = np.ascontiguousarray(self.member.T)
+        # what an expert offers to each token that it does not have yet
+        self.offer = np.where(self.holds, -FAR, values.T)
         parents, low, high = [np.full(experts, experts)], [limits.low], [limits.high]
         if limits.groups is not None:
             groups = limits.groups.low.size
@@ -73,13 +74,13 @@ class ExpertGraph:
         if not tokens.size or not others.size:
             self.cost[expert, others], self.owner[expert, others] = NONE, -1
             return
-        every = others.size == self.owner.shape[0]
-        pick = (tokens,) if every else np.ix_(tokens, others)
-        loss = self.values[tokens, expert][:, None] - self.values[pick]
-        loss[self.member[pick]] = NONE
-        best = loss.argmin(axis=0)
-        self.cost[expert, others] = least = loss[best, np.arange(others.size)]
-        self.owner[expert, others] = np.where(least < NONE, tokens[best], -1)
+        offer = self.offer if others.size == self.owner.shape[0] else self.offer[others]
+        loss = self.values[tokens, expert] - offer.take(tokens, axis=1)
+        best = loss.argmin(axis=1)
+        least = loss[np.arange(others.size), best]
+        open_ = least <= LARGEST
+        self.cost[expert, others] = np.where(open_, least, NONE)
+        self.owner[expert, others] = np.where(open_, tokens[best], -1)
 
     def _measure_window(self, node: int) -> None:
         """Open the arcs between a node and its parent in the directions in which the load may still change."""
@@ -116,6 +117,8 @@ class ExpertGraph:
             length = int(distance[node])
             if key[node] >= FAR:
                 raise InfeasibleError("no assignment meets these loads")
+            if length > LARGEST:
+                raise GridOverflowError
             if self.excess[node] < 0:
                 break
             reach = self.cost[node] - self.potential + (self.potential[node] + length)
@@ -163,6 +166,7 @@ class ExpertGraph:
         for (a, b), tokens in moves.items():
             self.member[tokens, a] = self.holds[a, tokens] = False
             self.member[tokens, b] = self.holds[b, tokens] = True
+            self.offer[a, tokens], self.offer[b, tokens] = self.values[tokens, a], -FAR
         if sum(tokens.size for tokens in moves.values()) <= MANY:
             for (a, b), tokens in moves.items():
                 for token in tokens.tolist():

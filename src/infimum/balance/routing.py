@@ -8,16 +8,16 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from infimum._arguments import axes, one_of, whole_number, whole_numbers
-from infimum._arrays import Array, as_array, as_matrix, is_complex, like_array, namespace, require_finite, to_numpy
+from infimum._arrays import Array, as_array, as_matrix, like_array, namespace, require_finite, to_numpy
+from infimum.balance.host import host
 from infimum.balance.loads import limits
 from infimum.balance.solver import METHODS, Method, Routing, feasible, search
 from infimum.bounds.assignment_dual import Bias, Limits, dual, exact_sum, outward, unbalanced
 from infimum.certificate import Certificate
-from infimum.errors import DTypeError, OptionError, RangeError, ShapeError, VerificationError
+from infimum.errors import OptionError, ShapeError, VerificationError
 from infimum.result import Result
 
 THEOREM = "assignment_dual"
-LARGEST = 2.0**1000  # sums of scores and biases stay within float64
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class BalancedAssignment(Result):
     def recheck(self, scores: Array) -> Certificate:
         """Derive the certificate of an assignment from the scores, the answer and the witness bias alone."""
         xp = namespace(scores=as_matrix(scores, "scores"), experts=self.experts)
-        values = host(scores)
+        values = host(scores, "scores")
         experts = to_numpy(self.experts)
         tokens, width = values.shape
         if experts.ndim != 2 or experts.shape[0] != tokens or not np.all((experts >= 0) & (experts < width)):
@@ -157,7 +157,8 @@ def balanced_topk(
     groups : array (n,), optional
         Group of every expert, from 0 on: the device that holds it.
     group_load : array (g,), tuple (low, high), or array (2, g), optional
-        Joint load of every group, in the same forms as `load`; by default equal for all groups.
+        Joint load of every group, in the same forms as `load`; by default m k / n for every
+        expert of the group.
     tol : float
         "auto" stops as soon as the gap is at most `tol` times the unbalanced score.
     method : {"auto", "exact", "midpoint", "quantile", "sign", "rms", "sgd"}
@@ -270,23 +271,7 @@ def _checked(scores: Any, k: int) -> tuple[Array, np.ndarray, int]:
     k = whole_number("k", k, 1)
     if k > scores.shape[1]:
         raise OptionError(f"k must be at most the number of experts, {scores.shape[1]}, got {k}")
-    return scores, host(scores), k
-
-
-def host(scores: Array) -> np.ndarray:
-    """Return scores as float64 on the host, every digit kept."""
-    scores = as_matrix(scores, "scores")
-    if is_complex(scores):
-        raise DTypeError(f"scores must be real, got dtype {scores.dtype}; take the real part or the modulus first")
-    values = to_numpy(scores)
-    if values.dtype.itemsize > 8:
-        raise DTypeError(f"scores must have at most 64 bits, got dtype {values.dtype}; convert them first")
-    values = values.astype(np.float64, copy=False)
-    if max(float(values.max()), -float(values.min())) > LARGEST:
-        raise RangeError(
-            f"scores must be at most 2**1000 in size, got up to {np.abs(values).max():.3g}; scale them down"
-        )
-    return np.ascontiguousarray(values)
+    return scores, host(scores, "scores"), k
 
 
 def _bias(bias: Any, width: int) -> np.ndarray:

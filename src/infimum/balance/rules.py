@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import math
+import numbers
 from statistics import NormalDist
 from typing import Literal, TypeAlias
 
@@ -107,8 +108,7 @@ def update_bias(
         raise OptionError(f'rule="{rule}" needs load, the wanted number of tokens of each expert')
     if target is not None and rule in ("relative", "tanh") and bool(xp.any(target <= 0)):
         raise OptionError(f'rule="{rule}" measures relative errors: every load must be above 0')
-    if not (math.isfinite(rate) and rate >= 0):
-        raise OptionError(f"rate must be a finite number, at least 0, got {rate!r}")
+    checked_rate(rate)
     moved = widen(bias) + rate * step(checked_counts(counts), rule, target, center)
     return xp.astype(moved, bias.dtype)
 
@@ -330,6 +330,13 @@ def initial_threshold_bias(
     if score == "sigmoid":
         return -1.0 / (1.0 + math.exp(-logit))
     return -math.exp(logit) / math.fsum(math.exp(std * quantile(1.0 - i / (n + 1))) for i in range(1, n + 1))
+
+
+def checked_rate(rate: float) -> float:
+    """Return a rate that is a finite number, at least 0."""
+    if not (isinstance(rate, numbers.Real) and math.isfinite(rate) and rate >= 0):
+        raise OptionError(f"rate must be a finite number, at least 0, got {rate!r}")
+    return float(rate)
 
 
 def checked_counts(counts: Array) -> Array:

@@ -7,10 +7,11 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
+from infimum.balance.approach import approach
 from infimum.balance.grid import WIDE, Grid, grid
 from infimum.balance.paths import ExpertGraph, GridOverflowError, first_choice
 from infimum.balance.repair import repair
-from infimum.balance.sweeps import gradient_steps, midpoint_sweeps, quantile_sweeps
+from infimum.balance.sweeps import aim, gradient_steps, midpoint_sweeps, quantile_sweeps
 from infimum.bounds.assignment_dual import Bias, Limits, biased, dual, exact_sum, two_sum, unbalanced
 from infimum.errors import RangeError
 
@@ -41,12 +42,13 @@ def search(
         return feasible(scores, k, limits, gradient_steps(scores, k, limits, bias, method, steps, rate))
     if method == "quantile":
         return feasible(scores, k, limits, quantile_sweeps(scores, k, limits, bias, steps))
-    bias = midpoint_sweeps(scores, k, limits, bias, steps)
-    if method == "exact":
-        return exact(scores, k, limits, bias)
-    if method == "midpoint" or tol > 0.0:
+    goal = aim(limits, scores.shape[0] * k)
+    if method == "midpoint":
+        return feasible(scores, k, limits, midpoint_sweeps(scores, k, goal, bias, steps=steps))
+    bias = approach(scores, k, goal, bias)
+    if method == "auto" and tol > 0.0:
         routing = feasible(scores, k, limits, bias)
-        if method == "midpoint" or gap(scores, k, limits, routing) <= tol * abs(unbalanced(scores, k)):
+        if gap(scores, k, limits, routing) <= tol * abs(unbalanced(scores, k)):
             return routing
     return exact(scores, k, limits, bias)
 
@@ -75,6 +77,8 @@ def _bias(scores: np.ndarray, units: Grid, potential: np.ndarray) -> Bias:
     high, low = units.split(potential[:-1])
     groups = np.stack([high[experts:], low[experts:]]) if high.size > experts else None
     bias = Bias(high[:experts], low[:experts], groups)
+    if not bias.low.any():
+        return bias
     try:
         for start in range(0, scores.shape[0], 4096):
             biased(scores[start : start + 4096], bias)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from infimum.balance.loads import excess, targets
 from infimum.balance.rules import update_bias
 from infimum.bounds.assignment_dual import Limits
 
@@ -15,49 +14,76 @@ PATIENCE = 8  # sweeps without a gain, after which the midpoint rule has done wh
 FEW = 8  # order statistics of different ranks up to which partitioning is faster than sorting
 
 
+class Aim(NamedTuple):
+    """Loads that a sweep steers to: the same from below and above, or a window between which the bias is 0."""
+
+    low: np.ndarray
+    high: np.ndarray
+    exact: bool
+
+    def missed(self, loads: np.ndarray) -> float:
+        """Count the assignments that are above the window, or lack below it."""
+        return float(max(np.maximum(loads - self.high, 0).sum(), np.maximum(self.low - loads, 0).sum()))
+
+    def scaled(self, factor: float) -> Aim:
+        """Return the aim for a part of the tokens."""
+        return Aim(self.low * factor, self.high * factor, self.exact)
+
+
+def aim(limits: Limits, total: int) -> Aim:
+    """Return what sweeps steer to; windows made from a fractional load steer to that load."""
+    room = limits.high - limits.low
+    if room.max() > 1:
+        return Aim(limits.low.astype(np.float64), limits.high.astype(np.float64), exact=False)
+    share = (total - limits.low.sum()) / max(1, room.sum())
+    return Aim(limits.low + room * share, limits.low + room * share, exact=True)
+
+
 def gradient_steps(
     scores: np.ndarray, k: int, limits: Limits, bias: np.ndarray, rule: Any, steps: int | None, rate: float
 ) -> np.ndarray:
     """Apply `update_bias` on one batch until its loads are within their limits."""
-    target = np.mean(targets(limits, scores.shape[0] * k), axis=0)
+    goal = aim(limits, scores.shape[0] * k)
     for _ in range(UPDATES if steps is None else steps):
         chosen = np.argpartition(scores + bias, -k, axis=1)[:, -k:]
         loads = np.bincount(chosen.ravel(), minlength=bias.size)
         if limits.admit(loads):
             break
-        bias = update_bias(bias, loads, rule, rate, load=target)
+        bias = update_bias(bias, loads, rule, rate, load=(goal.low + goal.high) / 2.0)
     return bias
 
 
 def quantile_sweeps(scores: np.ndarray, k: int, limits: Limits, bias: np.ndarray, steps: int | None) -> np.ndarray:
     """Apply the published quantile rule until it stands still or the sweeps are used up."""
-    columns = np.ascontiguousarray(scores.T)
+    columns, goal = np.ascontiguousarray(scores.T), aim(limits, scores.shape[0] * k)
     for _ in range(SWEEPS if steps is None else steps):
         before = bias
-        bias, loads = sweep(scores, columns, k, limits, bias, midpoint=False)
+        bias, loads = sweep(scores, columns, k, goal, bias, midpoint=False)
         if limits.admit(loads) or np.array_equal(bias, before):
             return before
     return bias
 
 
-def midpoint_sweeps(scores: np.ndarray, k: int, limits: Limits, bias: np.ndarray, steps: int | None) -> np.ndarray:
-    """Apply the midpoint rule until the loads fit or stop improving; return the best bias that was seen."""
+def midpoint_sweeps(
+    scores: np.ndarray, k: int, goal: Aim, bias: np.ndarray, *, steps: int | None = None, enough: float = 0.0
+) -> np.ndarray:
+    """Apply the midpoint rule until at most `enough` assignments are missed, or no gain made; return the best bias."""
     columns = np.ascontiguousarray(scores.T)
-    best, least, since = bias, scores.size, 0
+    best, least, since = bias, np.inf, 0
     for _ in range(SWEEPS if steps is None else steps):
-        moved, loads = sweep(scores, columns, k, limits, bias, midpoint=True)
-        left = excess(loads, limits)
+        moved, loads = sweep(scores, columns, k, goal, bias, midpoint=True)
+        left = goal.missed(loads)
         best, least, since = (bias, left, 0) if left < least else (best, least, since + 1)
-        if least == 0 or (steps is None and since == PATIENCE):
+        if least <= enough or (steps is None and since == PATIENCE):
             return best
         bias = moved
     return bias if steps is not None else best
 
 
 def sweep(
-    scores: np.ndarray, columns: np.ndarray, k: int, limits: Limits, bias: np.ndarray, *, midpoint: bool
+    scores: np.ndarray, columns: np.ndarray, k: int, goal: Aim, bias: np.ndarray, *, midpoint: bool
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the bias after one sweep, and the loads before it (ties count for every expert).
+    """Return the bias after one sweep, and the loads before it.
 
     A sweep sets a threshold for every token, then one for every expert. `columns` is the transpose of `scores`,
     contiguous. Every threshold between two neighbouring order statistics minimises the dual in that coordinate; the
@@ -65,14 +91,16 @@ def sweep(
     """
     biased = scores + bias
     level = thresholds(biased, np.full(scores.shape[0], float(k)), midpoint=midpoint)
-    loads = (biased > level[:, None]).sum(axis=0)
-    margins = columns - level
-    low, high = targets(limits, scores.shape[0] * k)
-    least = -thresholds(margins, low, midpoint=midpoint)
-    if low is high:
-        return least - least.mean(), loads
+    return expert_step(columns - level, goal, midpoint=midpoint), (biased > level[:, None]).sum(axis=0)
+
+
+def expert_step(margins: np.ndarray, goal: Aim, *, midpoint: bool) -> np.ndarray:
+    """Return the bias that meets the goal when every expert takes the tokens with the largest margins, a row each."""
+    least = -thresholds(margins, goal.low, midpoint=midpoint)
+    if goal.exact:
+        return np.asarray(least - least[np.isfinite(least)].mean())
     # between the limits the load is free, and the bias 0; any other bias pins it to an end
-    return np.clip(0.0, least, -thresholds(margins, high, midpoint=midpoint)), loads
+    return np.asarray(np.clip(0.0, least, -thresholds(margins, goal.high, midpoint=midpoint)))
 
 
 def thresholds(rows: np.ndarray, counts: np.ndarray, *, midpoint: bool) -> np.ndarray:

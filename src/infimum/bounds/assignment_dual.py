@@ -19,7 +19,7 @@ import numpy as np
 
 from infimum.errors import RangeError
 
-BLOCK = 2**18  # entries handled at once, so that temporaries stay in the cache
+BLOCK = 2**16  # entries handled at once, so that temporaries stay in the cache
 CHUNK = 2**25  # entries summed at once: their 27-bit halves add up to less than 2**53
 
 
@@ -75,31 +75,30 @@ def dual(scores: np.ndarray, k: int, limits: Limits, bias: Bias) -> Dual:
     """Evaluate D(b) exactly; any finite bias gives a bound, a poor one a weak bound."""
     score, loads = Fraction(0), np.zeros(scores.shape[1], dtype=np.int64)
     for rows in _blocks(scores):
-        chosen = largest(*biased(rows, bias), k)
+        chosen = largest(rows, bias, k)
         score += exact_sum(rows[chosen])
         loads += chosen.sum(axis=0)
-    total = _fractions(bias.high, bias.low)
-    lifted = sum((count * b for count, b in zip(loads.tolist(), total, strict=True)), Fraction(0))
-    return Dual(score + lifted + _window_terms(limits, total, bias), score, loads)
-
-
-def _fractions(high: np.ndarray, low: np.ndarray) -> list[Fraction]:
-    return [Fraction(a) + Fraction(b) for a, b in zip(high.tolist(), low.tolist(), strict=True)]
-
-
-def _window_terms(limits: Limits, total: list[Fraction], bias: Bias) -> Fraction:
-    """``-sum low max(b, 0) + sum high max(-b, 0)`` over experts, whose b is without their group's, and groups."""
-    if limits.groups is None:
-        return _terms(total, limits.low, limits.high)
-    shared = [Fraction(0)] * limits.groups.low.size if bias.groups is None else _fractions(*bias.groups)
-    own = [b - shared[g] for b, g in zip(total, limits.groups.of.tolist(), strict=True)]
-    return _terms(own, limits.low, limits.high) + _terms(shared, limits.groups.low, limits.groups.high)
-
-
-def _terms(bias: list[Fraction], low: np.ndarray, high: np.ndarray) -> Fraction:
     # l b+ - u b-  is  l b  where b is positive and  u b  where it is negative
-    pairs = zip(bias, low.tolist(), high.tolist(), strict=True)
-    return -sum((b * (least if b > 0 else most) for b, least, most in pairs), Fraction(0))
+    shared = _shared(limits, bias)
+    own = _signs(bias.high, bias.low, *(() if limits.groups is None else -shared[:, limits.groups.of]))
+    pinned = np.where(own > 0, limits.low, limits.high)
+    bound = score + exact_dot(loads - pinned, bias.high) + exact_dot(loads - pinned, bias.low)
+    if limits.groups is not None:
+        joint = np.bincount(limits.groups.of, weights=pinned, minlength=limits.groups.low.size).astype(np.int64)
+        joint -= np.where(_signs(*shared) > 0, limits.groups.low, limits.groups.high)
+        bound += exact_dot(joint, shared[0]) + exact_dot(joint, shared[1])
+    return Dual(bound, score, loads)
+
+
+def _shared(limits: Limits, bias: Bias) -> np.ndarray:
+    if bias.groups is not None:
+        return bias.groups
+    return np.zeros((2, 0 if limits.groups is None else limits.groups.low.size))
+
+
+def _signs(*parts: np.ndarray) -> np.ndarray:
+    """Return the signs of sums of vectors; fsum is 0 only where the exact sum is."""
+    return np.sign([math.fsum(entries) for entries in zip(*(part.tolist() for part in parts), strict=True)])
 
 
 def unbalanced(scores: np.ndarray, k: int) -> Fraction:
@@ -108,39 +107,48 @@ def unbalanced(scores: np.ndarray, k: int) -> Fraction:
     return sum((exact_sum(np.partition(rows, split, axis=1)[:, split:]) for rows in _blocks(scores)), Fraction(0))
 
 
-def biased(scores: np.ndarray, bias: Bias) -> tuple[np.ndarray, np.ndarray]:
-    """Return ``scores + bias`` exactly, as the nearest float64 and what is left over; refuse what needs a third."""
-    high, rest = two_sum(scores, bias.high)
+def largest(rows: np.ndarray, bias: Bias, k: int) -> np.ndarray:
+    """Mark the k largest of every row of ``rows + bias``, compared exactly; equal ones are interchangeable."""
+    split = rows.shape[1] - k
+    high, rest = biased(rows, bias) if bias.low.any() else (rounded_sum(rows, bias.high), None)
+    threshold = np.partition(high, split, axis=1)[:, split, None] if k > 1 else high.max(axis=1, keepdims=True)
+    chosen, tied = high > threshold, high == threshold
+    unclear = np.flatnonzero(tied.sum(axis=1) > k - chosen.sum(axis=1))
+    chosen |= tied
+    if unclear.size:
+        # rounding keeps the order, so only entries whose rounded sums are equal need the rest to be told apart
+        rest = biased(rows[unclear], bias)[1] if rest is None else rest[unclear]
+        order = np.lexsort((rest, high[unclear]), axis=-1)[:, split:]
+        chosen[unclear] = False
+        chosen[unclear[:, None], order] = True
+    return chosen
+
+
+def biased(rows: np.ndarray, bias: Bias) -> tuple[np.ndarray, np.ndarray]:
+    """Return ``rows + bias`` exactly, as the nearest float64 and what is left over; refuse what needs a third."""
+    high, rest = two_sum(rows, bias.high)
     if bias.low.any():
         rest, lost = two_sum(rest, bias.low)
         if lost.any():
             raise RangeError("the bias has more digits than scores + bias can keep; round it to float64 first")
         high, rest = two_sum(high, rest)
-    if not np.isfinite(high).all():
-        raise RangeError("scores + bias is beyond the range of float64; scale both down first")
     return high, rest
+
+
+def rounded_sum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Return the nearest float64 of ``a + b``; refuse what is beyond their range."""
+    with np.errstate(over="ignore"):
+        total = a + b
+    if not np.isfinite(total).all():
+        raise RangeError("scores + bias is beyond the range of float64; scale both down first")
+    return np.asarray(total)
 
 
 def two_sum(a: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the rounded sum and its rounding error: together they are exactly ``a + b`` (Knuth)."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = a + b
-        part = total - a
-        return total, (a - (total - part)) + (b - part)
-
-
-def largest(high: np.ndarray, rest: np.ndarray, k: int) -> np.ndarray:
-    """Mark the k largest of every row of ``high + rest``, compared exactly; equal ones are interchangeable."""
-    split = high.shape[1] - k
-    threshold = np.partition(high, split, axis=1)[:, split, None]
-    chosen, tied = high > threshold, high == threshold
-    unclear = np.flatnonzero(tied.sum(axis=1) > k - chosen.sum(axis=1))
-    chosen |= tied
-    # equal sums round alike, so only entries whose rounded sums are equal need the rest to be told apart
-    order = np.lexsort((rest[unclear], high[unclear]), axis=-1)[:, split:]
-    chosen[unclear] = False
-    chosen[unclear[:, None], order] = True
-    return chosen
+    total = rounded_sum(a, b)
+    part = total - a
+    return total, (a - (total - part)) + (b - part)
 
 
 def exact_sum(values: np.ndarray) -> Fraction:
@@ -150,18 +158,30 @@ def exact_sum(values: np.ndarray) -> Fraction:
 
 
 def _exact_sum(values: np.ndarray) -> Fraction:
-    mantissa, exponent = np.frexp(values)
-    whole = np.ldexp(mantissa, 53).astype(np.int64)
+    whole, place, least = _integers(values)
     upper = whole >> 27
-    least = int(exponent.min(initial=0))
-    bins = exponent - least
     # per exponent, the halves of the mantissas are added as floats: less than 2**53, so every sum is exact
-    uppers, lowers = (np.bincount(bins, weights=half) for half in (upper, whole - (upper << 27)))
-    total = sum(
-        ((int(up) << 27) + int(low)) << place for place, (up, low) in enumerate(zip(uppers, lowers, strict=True))
-    )
-    shift = least - 53
-    return Fraction(total << shift) if shift >= 0 else Fraction(total, 1 << -shift)
+    uppers, lowers = (np.bincount(place, weights=half).astype(np.int64) for half in (upper, whole - (upper << 27)))
+    halves = enumerate(zip(uppers.tolist(), lowers.tolist(), strict=True))
+    return _scaled(sum(((up << 27) + low) << shift for shift, (up, low) in halves), least)
+
+
+def exact_dot(weights: np.ndarray, values: np.ndarray) -> Fraction:
+    """Inner product of whole numbers with finite floating-point numbers, without any rounding."""
+    whole, place, least = _integers(values)
+    terms = zip(weights.tolist(), whole.tolist(), place.tolist(), strict=True)
+    return _scaled(sum(weight * number << shift for weight, number, shift in terms), least)
+
+
+def _integers(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Return integers, places of at least 0 and e, such that ``values = integers * 2**(places + e)``."""
+    mantissa, exponent = np.frexp(values)
+    least = int(exponent.min(initial=0))
+    return np.ldexp(mantissa, 53).astype(np.int64), exponent - least, least - 53
+
+
+def _scaled(number: int, exponent: int) -> Fraction:
+    return Fraction(number << exponent) if exponent >= 0 else Fraction(number, 1 << -exponent)
 
 
 def outward(value: Fraction, bound: Fraction) -> tuple[float, float]:

@@ -59,7 +59,7 @@ def float_below(ball: Ball) -> float:
 
 def float_above(ball: Ball) -> float:
     """Least float that no number of the ball lies above; infinity for a ball without bounds."""
-    return -float_below(-ball)
+    return -float_below(-ball) + 0.0  # not minus zero
 
 
 def hull(low: float, high: float) -> tuple[Ball, Ball]:

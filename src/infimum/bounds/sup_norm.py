@@ -18,7 +18,7 @@ Modelled = Callable[[Cell, int], Model]
 
 ORDER = 14
 BITS = 128
-MOST_CELLS = 20_000
+MOST_CELLS = 10_000
 
 
 class SupNorm(NamedTuple):

@@ -1,6 +1,7 @@
 """Minimax approximation: best polynomials, and compositions of them, with proofs from both sides."""
 
 from infimum.minimax.compositions import Composition
+from infimum.minimax.optimality import LeastDegree, Optimality, check, degree_for, sup_norm
 from infimum.minimax.polynomial import MinimaxPolynomial, polynomial
 from infimum.minimax.published import PUBLISHED, PublishedTable
 from infimum.minimax.schedules import msign_schedule, root_schedule, verify_schedule
@@ -8,10 +9,15 @@ from infimum.minimax.schedules import msign_schedule, root_schedule, verify_sche
 __all__ = [
     "PUBLISHED",
     "Composition",
+    "LeastDegree",
     "MinimaxPolynomial",
+    "Optimality",
     "PublishedTable",
+    "check",
+    "degree_for",
     "msign_schedule",
     "polynomial",
     "root_schedule",
+    "sup_norm",
     "verify_schedule",
 ]

@@ -6,8 +6,7 @@ The coefficients are doubles and stand for themselves: nothing here rounds them 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,8 +15,6 @@ from infimum.bounds.balls import Ball, flint, working
 from infimum.bounds.taylor_model import Cell, Model, of_function, of_polynomial
 from infimum.minimax.expressions import Expression
 from infimum.minimax.systems import Functions, Powers
-
-GUARD = 128  # bits beyond those that a conversion from Chebyshev polynomials loses
 
 
 class Approximant(Protocol):
@@ -54,11 +51,11 @@ class ChebyshevSum:
     space: Powers
     interval: tuple[float, float]
     coefficients: np.ndarray
+    _cache: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
 
-    @property
-    def bits(self) -> int:
-        """Precision: coefficients in powers of u reach ``(1 + sqrt 2)**degree``; moving the centre costs the same."""
-        return GUARD + 2 * self.space.size
+    def _bits(self) -> int:
+        """Precision: coefficients in powers of u reach ``(1 + sqrt 2)**degree``, and a shift costs some more."""
+        return int(flint().ctx.prec) + 2 * self.space.size
 
     def __call__(self, x: Any) -> Any:
         """Values at an array of any library, in its precision."""
@@ -68,30 +65,33 @@ class ChebyshevSum:
 
     def at(self, x: Ball) -> Ball:
         """Value at a point, as a ball."""
-        with working(self.bits) as module:
+        with working(self._bits()) as module:
             low, high = map(module.arb, self.interval)
-            return self._powers((2 * x**self.space.stride - low - high) / (high - low)) * x**self.space.start
+            u = (2 * x**self.space.stride - low - high) / (high - low)
+            return self._powers()(u) * x**self.space.start
 
-    @cached_property
     def _powers(self) -> Any:
-        """The sum in powers of u, by Clenshaw's recurrence on polynomials."""
-        with working(self.bits) as module:
+        """Expand in powers of u by Clenshaw's recurrence on polynomials, in the precision of the context."""
+        module = flint()
+        bits = module.ctx.prec
+        if bits not in self._cache:
             totals = [sum((module.arb(v) for v in column), module.arb(0)) for column in self.coefficients.T.tolist()]
             u2 = module.arb_poly([0, 2])
             later, last = module.arb_poly([0]), module.arb_poly([0])
             for c in reversed(totals[1:]):
                 later, last = u2 * later - last + c, later
-            return module.arb_poly([0, 1]) * later - last + totals[0]
+            self._cache[bits] = module.arb_poly([0, 1]) * later - last + totals[0]
+        return self._cache[bits]
 
     def model(self, cell: Cell, order: int) -> Model:
         """Taylor model: the shift to the centre in u, then ``u - u(c) = v(s)``, a polynomial without constant."""
-        with working(self.bits) as module:
+        with working(self._bits()) as module:
             low, high = map(module.arb, self.interval)
             x = module.arb_poly([cell.centre, cell.radius])
             u = _padded(((2 * x**self.space.stride - low - high) * (1 / (high - low))).coeffs(), 2)
             v = module.arb_poly([0, *u[1:]])
             reach = sum((c.abs_upper() for c in u[1:]), module.arb(0)).upper()
-            shifted = self._powers(module.arb_poly([u[0], reach])).coeffs()  # in powers of v / reach
+            shifted = self._powers()(module.arb_poly([u[0], reach])).coeffs()  # in powers of v / reach
             kept = module.arb_poly(shifted[:order])
             # what is left out is at most its coefficients' sum: |v| <= reach |s|
             dropped = sum((c.abs_upper() for c in shifted[order:]), module.arb(0))
@@ -117,21 +117,23 @@ class Monomials:
 
     def at(self, x: Ball) -> Ball:
         """Value at a point, as a ball."""
-        with working(GUARD + 3 * max(self.coefficients, default=0)):
-            return self._powers(x)
+        with working(self._bits()):
+            return self._powers()(x)
 
-    @cached_property
+    def _bits(self) -> int:
+        return int(flint().ctx.prec) + 3 * max(self.coefficients, default=0)
+
     def _powers(self) -> Any:
-        with working(GUARD) as module:
-            dense = [0.0] * (max(self.coefficients, default=0) + 1)
-            for power, c in self.coefficients.items():
-                dense[power] = c
-            return module.arb_poly([module.arb(c) for c in dense])
+        dense = [0.0] * (max(self.coefficients, default=0) + 1)
+        for power, c in self.coefficients.items():
+            dense[power] = c
+        module = flint()
+        return module.arb_poly([module.arb(c) for c in dense])
 
     def expansion(self, cell: Cell) -> list[Ball]:
         """All Taylor coefficients about the centre, in s."""
-        with working(GUARD + 3 * max(self.coefficients, default=0)) as module:
-            return list(self._powers(module.arb_poly([cell.centre, cell.radius])).coeffs())
+        with working(self._bits()) as module:
+            return list(self._powers()(module.arb_poly([cell.centre, cell.radius])).coeffs())
 
     def model(self, cell: Cell, order: int) -> Model:
         """Taylor model on a cell."""

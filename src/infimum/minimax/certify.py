@@ -41,7 +41,8 @@ def certified(task: Task, approximant: Approximant, points: np.ndarray, tol: flo
         points,
         unit=bound or size or 1.0,
         tol=tol / 4,
-        enough=max(bound * (1 + tol / 2), size * 1e-30),
+        enough=bound * (1 + tol / 2),
+        size=size,
     )
     if not math.isfinite(enclosed.upper):
         low, high = enclosed.worst
@@ -112,7 +113,7 @@ def _annihilator(space: Powers | Functions, x: np.ndarray) -> tuple[np.ndarray, 
     difference = t[:, None] - t[None, :]
     np.fill_diagonal(difference, 1.0)
     logarithms = np.log2(np.abs(difference))
-    totals = np.sum(logarithms, axis=1) + space.start * np.log2(np.abs(x))
+    totals = np.sum(logarithms, axis=1) + (space.start * np.log2(np.abs(x)) if space.start else 0.0)
     signs = np.where(np.sum(difference < 0.0, axis=1) % 2, -1.0, 1.0) * np.sign(x) ** space.start
     # rounding of t moves the differences; those of x itself are right to the last place
     moved = (np.abs(t)[:, None] + np.abs(t)) / np.abs(difference) if space.stride > 1 else np.zeros((1, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
@@ -19,6 +20,7 @@ from infimum.minimax.systems import Intervals, Powers, Task
 
 MOST_BITS = 1 << 15
 SHARP = 2.0**-36  # relative radius of a dual bound that is sharp enough
+SPARE = 40  # bits of the working precision that ball arithmetic may lose
 NEAR = 0.35  # of the distance to the next point: radius of the cells about points of the reference
 
 
@@ -138,15 +140,29 @@ def values_of_error(task: Task, approximant: Approximant, x: np.ndarray) -> np.n
 
 
 def enclose_error(
-    task: Task, approximant: Approximant, points: Iterable[float], *, unit: float, tol: float, enough: float = 0.0
+    task: Task,
+    approximant: Approximant,
+    points: Iterable[float],
+    *,
+    unit: float,
+    tol: float,
+    enough: float = 0.0,
+    size: float,
 ) -> SupNorm:
-    """Enclose the largest error of an approximation over the whole domain; `points` are where it is expected."""
+    """Enclose the largest error of an approximation over the whole domain; `points` are where it is expected.
+
+    `size` is that of f, from whose digits those of the error are left after subtraction.
+    """
     centres = np.asarray(sorted(points), dtype=np.float64)
     halved = task.mirror and is_mirrored(task)
     if task.mirror and not halved:
         centres = np.union1d(centres, -centres)
     cells = partition(task.half if halved else task.intervals, centres, task.breakpoints)
-    return sup_norm.enclose(error_model(task, approximant), cells, unit=unit, tol=tol, enough=enough)
+    lost = max(math.ceil(math.log2(size) - math.log2(unit)), 0) if size else 0
+    bits = sup_norm.BITS + lost
+    resolved = size * 2.0 ** (SPARE - bits)  # below it f and p are the same to working precision
+    goal = max(enough, resolved)
+    return sup_norm.enclose(error_model(task, approximant), cells, unit=unit, tol=tol, enough=goal, bits=bits)
 
 
 def partition(intervals: Intervals, centres: np.ndarray, breakpoints: Sequence[float]) -> list[tuple[float, float]]:

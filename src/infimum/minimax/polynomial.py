@@ -25,6 +25,7 @@ from infimum.minimax.systems import Functions, Powers, Task, as_task
 from infimum.result import Result
 
 FIRST_BITS, LAST_BITS = 256, 8192
+NOISE = 1e-12  # times the size of f: errors that double precision does not resolve
 SAME = 1e-9  # relative; an error of 1e-18 is no rounding here, as it would be elsewhere
 DRAWN = 2001  # points of the error curve in a plot
 
@@ -280,19 +281,21 @@ def polynomial(
 
 
 def in_multiple_precision(task: Task, start: Levelled, tol: float) -> Levelled:
-    """Go on from a reference in as many bits as the least error needs; coefficients as sums of doubles."""
+    """Go on in as many bits as the least error needs; coefficients as sums of doubles."""
     size = scale(task) or 1.0
     bits = FIRST_BITS + 3 * task.space.size
+    # a reference that was found among rounding errors is worse than none
+    points = start.points if start.largest > NOISE * size else None
     while True:
-        expected = max(start.largest, size * 2.0**-60)
-        found = solve(task, bits=bits, start=start.points, parts=_parts(size, expected, tol))
-        wanted = _parts(size, abs(found.error) or size, tol)
-        if wanted > found.coefficients.shape[0]:
-            found = solve(task, bits=bits, start=found.points, parts=wanted)
+        found = solve(task, bits=bits, start=points, parts=2)
         vanishes = abs(found.error) < size * 2.0 ** -(bits // 2)
-        if vanishes or found.distance < tol / 8 or 2 * bits > LAST_BITS:
+        if 2 * bits > LAST_BITS or (not vanishes and found.distance < tol / 8):
+            break
+        if vanishes and bits > 4 * FIRST_BITS:  # f belongs to the space, or nearly
             return found
-        start, bits = found, 2 * bits
+        points, bits = (None if vanishes else found.points), (4 if vanishes else 2) * bits
+    parts = _parts(size, abs(found.error), tol)
+    return solve(task, bits=bits, start=found.points, parts=parts) if parts > 2 else found
 
 
 def _parts(size: float, error: float, tol: float) -> int:

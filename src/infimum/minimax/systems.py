@@ -15,13 +15,15 @@ import numpy as np
 import scipy.optimize
 
 from infimum._arguments import whole_number
-from infimum.errors import NonFiniteError, OptionError
+from infimum.errors import NonFiniteError, OptionError, RangeError
 from infimum.minimax.expressions import Function, as_function
 
 Intervals = tuple[tuple[float, float], ...]
 
 LARGEST_DEGREE = 2000
 SAMPLES = 4001  # points at which a function is looked at before anything is solved
+TOO_LARGE = 1e280
+TOUCHES = 1e-9  # of its values nearby: a weight so small vanishes between two points
 NEAR_ZERO = 1e-9  # of the domain: where x = 0 is reached in the limit only
 
 
@@ -139,9 +141,13 @@ def as_task(
         None if weight is None else as_function(weight, "weight"),
         bool(relative),
     )
-    task = replace(task, breakpoints=_breakpoints(task, breakpoints))
-    _look(task)
-    return _reduced(task)
+    _require_finite("f", task.f, intervals)
+    task = _reduced(replace(task, breakpoints=_breakpoints(task, breakpoints)))
+    if task.weight is not None:
+        _require_positive(task.weight, intervals)
+    if task.relative:
+        _require_no_zeros(task)
+    return task
 
 
 def as_space(degree: int | None, system: str | Sequence[Any]) -> Space:
@@ -150,7 +156,9 @@ def as_space(degree: int | None, system: str | Sequence[Any]) -> Space:
         shapes = {"full": (0, 1), "odd": (1, 2), "even": (0, 2)}
         if system not in shapes:
             raise OptionError(f"system must be 'full', 'odd', 'even', powers or functions, got {system!r}")
-        n = whole_number("degree", degree, least=0)
+        if degree is None:
+            raise OptionError("give degree, or a list of powers or functions as system")
+        n = whole_number("degree", degree, least=1 if system == "odd" else 0)
         if n > LARGEST_DEGREE:
             raise OptionError(f"degree must be at most {LARGEST_DEGREE}, got {n}; split the domain instead")
         start, stride = shapes[system]
@@ -182,35 +190,48 @@ def points_of(intervals: Intervals, count: int = SAMPLES) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def _look(task: Task) -> None:
-    """Refuse what is plainly not a problem: values that are not finite, a weight that is not positive."""
-    x = points_of(task.intervals)
-    values = task.f(x)
-    _require_finite("f", x, values)
-    if task.weight is not None:
-        factor = task.weight(x)
-        _require_finite("weight", x, factor)
-        if not np.all(factor > 0.0):
-            raise OptionError(
-                f"weight must be positive on the whole domain, got {factor.min():.3g} at "
-                f"x = {x[np.argmin(factor)]:.6g}; leave such points out of the domain"
-            )
-    if task.relative:
-        zeros = [z for z in _zeros(task.f, task.intervals) if not (task.contains_zero() and abs(z) < 1e-300)]
-        if zeros and not (task.contains_zero() and zeros == [0.0]):
-            odd_hint = " or use a system without a constant" if 0.0 in zeros else ""
-            raise OptionError(
-                f"relative: f vanishes at x = {zeros[0]:.6g}, where no relative error is defined; leave that point "
-                f"out of the domain{odd_hint}"
-            )
-
-
-def _require_finite(name: str, x: np.ndarray, values: np.ndarray) -> None:
+def _require_finite(name: str, function: Function, intervals: Intervals) -> None:
+    x = points_of(intervals)
+    values = function(x)
     bad = ~np.isfinite(values)
     if np.any(bad):
         raise NonFiniteError(
             f"{name} must be finite on the whole domain, but it is {values[bad][0]} at x = {x[bad][0]:.6g} "
             f"({int(bad.sum())} of {x.size} points looked at); leave such points out of the domain"
+        )
+    if float(np.max(np.abs(values))) > TOO_LARGE:
+        raise RangeError(f"{name} takes values up to {np.max(np.abs(values)):.3g}; scale it down first")
+
+
+def _require_positive(weight: Function, intervals: Intervals) -> None:
+    _require_finite("weight", weight, intervals)
+    for interval in intervals:
+        x = points_of((interval,))
+        if interval[0] < 0.0 < interval[1]:
+            x = np.unique(np.append(x, 0.0))
+        factor = weight(x)
+        i = int(np.argmin(factor))
+        where, least = float(x[i]), float(factor[i])
+        if 0 < i < x.size - 1 and least > 0.0:  # between the points it may touch 0
+            found = scipy.optimize.minimize_scalar(
+                lambda z: float(weight(np.asarray([z]))[0]), bounds=(x[i - 1], x[i + 1]), method="bounded"
+            )
+            if found.fun < TOUCHES * min(factor[i - 1], factor[i + 1]):
+                where, least = float(found.x), 0.0
+        if least <= 0.0:
+            raise OptionError(
+                f"weight must be positive on the whole domain, but it is {least:.3g} at x = {where:.6g}; leave such "
+                "points out of the domain"
+            )
+
+
+def _require_no_zeros(task: Task) -> None:
+    zeros = [z for z in _zeros(task.f, task.half) if not (z == 0.0 and task.contains_zero())]
+    if zeros:
+        hint = ", or use a system without a constant, such as [1, 2, 3]" if 0.0 in zeros else ""
+        raise OptionError(
+            f"relative: f vanishes at x = {zeros[0]:.6g}, where no relative error is defined; leave that point out of "
+            f"the domain{hint}"
         )
 
 

@@ -8,5 +8,15 @@ from infimum.nn.linear import LowRankLinear, PivotLinear  # noqa: E402  (after t
 from infimum.nn.moe import MoE  # noqa: E402
 from infimum.nn.product_embedding import ProductEmbedding  # noqa: E402
 from infimum.nn.router import BalancedRouter, Routing  # noqa: E402
+from infimum.nn.vq import BalancedVQ, Quantized  # noqa: E402
 
-__all__ = ["BalancedRouter", "LowRankLinear", "MoE", "PivotLinear", "ProductEmbedding", "Routing"]
+__all__ = [
+    "BalancedRouter",
+    "BalancedVQ",
+    "LowRankLinear",
+    "MoE",
+    "PivotLinear",
+    "ProductEmbedding",
+    "Quantized",
+    "Routing",
+]

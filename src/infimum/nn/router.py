@@ -11,6 +11,8 @@ from torch.nn import functional
 from infimum._arguments import one_of, whole_number
 from infimum.balance import initial_threshold_bias
 from infimum.errors import OptionError, ShapeError
+from infimum.nn.counting import count, record
+from infimum.nn.float32 import Float32Buffers
 
 Activation: TypeAlias = Literal["sigmoid", "softmax"] | Callable[[torch.Tensor], torch.Tensor]
 
@@ -46,7 +48,7 @@ class Routing(NamedTuple):
     scores: torch.Tensor
 
 
-class BalancedRouter(torch.nn.Module):
+class BalancedRouter(Float32Buffers):
     """Send each token to the k experts with the largest ``score + expert_bias``; the bias never enters the gate.
 
     The module only routes and counts. `infimum.optim.BalanceController` updates `expert_bias` after each step of the
@@ -103,6 +105,7 @@ class BalancedRouter(torch.nn.Module):
     """
 
     expert_bias: torch.Tensor
+    float32_buffers = ("expert_bias",)  # a 16-bit bias would lose its steps
 
     def __init__(
         self,
@@ -171,11 +174,9 @@ class BalancedRouter(torch.nn.Module):
         return self.tally[:-1]
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
-        kept = self.expert_bias
-        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
-        if self.expert_bias.dtype != torch.float32:  # a 16-bit bias would lose its steps: only the device may change
-            self.expert_bias = kept.to(self.expert_bias.device, torch.float32)
-        self.tally = fn(self.tally)
+        super()._apply(fn, recurse)
+        device = self.expert_bias.device
+        self.tally = torch.zeros_like(self.tally, device=device) if self.tally.is_meta else self.tally.to(device)
         return self
 
     def forward(self, x: torch.Tensor, padding_mask: torch.Tensor | None = None) -> Routing:
@@ -214,10 +215,12 @@ class BalancedRouter(torch.nn.Module):
                 self.tally = self.tally.to(experts.device)
             if torch.is_grad_enabled() and not weights.requires_grad:  # frozen router: its experts may be trained
                 weights = weights.detach().requires_grad_()
-            real = torch.isfinite(logits.detach()).all(-1)
-            weights = _count(weights, experts, active & real[..., None], self.tally)
+            tokens = torch.isfinite(logits.detach()).all(-1)
+            if padding_mask is not None:
+                tokens = tokens & ~padding_mask.bool()
+            weights = count(weights, experts, active, tokens, self.tally)
             if self.recorded is not None:
-                weights = _record(weights, masked, active.any(-1) & real, self.recorded)
+                weights = record(weights, masked, tokens, self.recorded)
         return Routing(weights.to(x.dtype), experts, active, scores)
 
     def _select(self, scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -265,60 +268,6 @@ class BalancedRouter(torch.nn.Module):
         """Describe the layer inside its parent's repr."""
         groups = f", top {self.top_groups} of {self.n_groups} groups" if self.top_groups < self.n_groups else ""
         return f"{self.dim}, {self.n_experts} experts, k={self.k}, mode={self.mode!r}{groups}"
-
-
-class _CountInBackward(torch.autograd.Function):
-    """Identity whose backward pass counts the tokens of each expert.
-
-    Recomputation under activation checkpointing repeats the forward pass, with gradients or without, but the backward
-    pass of a layer runs once; and it does not run in evaluation.
-    """
-
-    @staticmethod
-    def forward(
-        ctx: Any, weights: torch.Tensor, experts: torch.Tensor, counted: torch.Tensor, tally: torch.Tensor
-    ) -> torch.Tensor:
-        ctx.save_for_backward(experts, counted)
-        ctx.tally = tally
-        return weights.view_as(weights)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        experts, counted = ctx.saved_tensors
-        ctx.tally[:-1].scatter_add_(0, experts.flatten(), counted.flatten().long())
-        ctx.tally[-1] += counted.any(-1).sum()
-        return gradients[0], None, None, None
-
-
-class _RecordInBackward(torch.autograd.Function):
-    """Identity whose backward pass keeps the scores of the real tokens."""
-
-    @staticmethod
-    def forward(
-        ctx: Any, weights: torch.Tensor, scores: torch.Tensor, real: torch.Tensor, recorded: list[torch.Tensor]
-    ) -> torch.Tensor:
-        ctx.save_for_backward(scores, real)
-        ctx.recorded = recorded
-        return weights.view_as(weights)
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
-        scores, real = ctx.saved_tensors
-        ctx.recorded.append(scores[real])
-        return gradients[0], None, None, None
-
-
-def _count(weights: torch.Tensor, experts: torch.Tensor, counted: torch.Tensor, tally: torch.Tensor) -> torch.Tensor:
-    kept: torch.Tensor = _CountInBackward.apply(weights, experts, counted, tally)  # type: ignore[no-untyped-call]
-    return kept
-
-
-@torch.compiler.disable  # type: ignore[untyped-decorator]  # a list that grows cannot be compiled; only the quantile rules need it
-def _record(
-    weights: torch.Tensor, scores: torch.Tensor, real: torch.Tensor, recorded: list[torch.Tensor]
-) -> torch.Tensor:
-    kept: torch.Tensor = _RecordInBackward.apply(weights, scores, real, recorded)  # type: ignore[no-untyped-call]
-    return kept
 
 
 def _activation(name: str, value: Activation) -> Activation:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
@@ -14,7 +13,7 @@ import torch  # noqa: E402  (after the check for torch)
 from torch import distributed  # noqa: E402
 
 from infimum.balance import max_violation  # noqa: E402
-from infimum.balance.rules import RULES, step  # noqa: E402
+from infimum.balance.rules import RULES, checked_rate, step  # noqa: E402
 from infimum.errors import InfeasibleError, OptionError, ShapeError  # noqa: E402
 from infimum.optim.quantiles import quantile_bias  # noqa: E402
 
@@ -188,10 +187,7 @@ class BalanceController:
         return [part.to(router.tally.device) for part, router in zip(parts, self.routers, strict=True)]
 
     def _rate(self, updates: int) -> float:
-        rate = self.rate(updates) if callable(self.rate) else self.rate
-        if not (math.isfinite(rate) and rate >= 0):
-            raise OptionError(f"rate must be a finite number, at least 0, got {rate!r}")
-        return float(rate)
+        return checked_rate(self.rate(updates) if callable(self.rate) else self.rate)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what is needed besides the model (which holds the biases) to go on bit for bit.

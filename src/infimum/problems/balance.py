@@ -15,6 +15,19 @@ def _loads(result: balance.BalancedAssignment) -> str:
     return f"{low} tokens for every expert" if low == high else f"{low} to {high} tokens for every expert"
 
 
+def _topic_distances() -> np.ndarray:
+    weights = sample_data.python_documentation().weights
+    distances = 1.0 - weights.T @ weights
+    np.fill_diagonal(distances, 2.0)  # no topic is its own neighbour
+    return np.asarray(distances)
+
+
+def _pairs(result: balance.LinearAssignment) -> str:
+    names = sample_data.python_documentation().topics
+    pairs = (f"{names[i]} -> {names[j]}" for i, j in enumerate(to_numpy(result.columns)[:3].tolist()))
+    return f"{', '.join(pairs)}, ..."
+
+
 PROBLEMS: tuple[Problem, ...] = (
     Problem(
         name="balance.balanced_topk",
@@ -31,5 +44,19 @@ PROBLEMS: tuple[Problem, ...] = (
             scores, result.experts.shape[1], result.load, result.groups, result.group_load
         ),
         short="balance",
+    ),
+    Problem(
+        name="balance.linear_assignment",
+        minimises="sum of the chosen entries over all permutations, one entry in every row and column",
+        solve=balance.linear_assignment,
+        result=balance.LinearAssignment,
+        inputs=("cost",),
+        scale=lambda cost: float(np.abs(to_numpy(cost)).max()) * cost.shape[0],
+        example=lambda: Case((_topic_distances(),)),
+        example_text="distances between the topics of the Python documentation, each to be given another one",
+        answer_text=_pairs,
+        tiny=lambda rng: Case((rng.standard_normal((5, 5)),)),
+        optimum=lambda result, cost: brute_force.least_total(cost, result.maximize),
+        short="assign",
     ),
 )

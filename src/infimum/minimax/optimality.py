@@ -1,0 +1,353 @@
+"""Questions about polynomials from anywhere: how large the error is, whether less is possible, which degree will do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any, Literal
+
+import numpy as np
+
+from infimum._arguments import axes, one_of
+from infimum.bounds.balls import available
+from infimum.certificate import Certificate
+from infimum.errors import NonFiniteError, OptionError, ToleranceError
+from infimum.minimax.approximants import Approximant, ChebyshevSum, Monomials
+from infimum.minimax.certify import certified, scale
+from infimum.minimax.conversion import monomials
+from infimum.minimax.enclosure import dual_bound, enclose_error, is_enclosable, values_of_error
+from infimum.minimax.polynomial import MinimaxPolynomial, in_multiple_precision, polynomial
+from infimum.minimax.remez import solve
+from infimum.minimax.systems import LARGEST_DEGREE, Powers, Task, as_intervals, as_task, points_of
+
+Basis = Literal["monomial", "chebyshev"]
+NEAR_LARGEST = 1e-3  # relative: what counts as largest error when alternations are counted
+
+
+@dataclass(frozen=True)
+class Optimality:
+    """What `check` found.
+
+    Attributes
+    ----------
+    certificate : Certificate
+        `value`: the largest error of the polynomial as given; `lower_bound`: that of every polynomial of the space.
+    optimal : bool
+        Whether the two agree to the tolerance.
+    alternations, needed : int
+        Points of alternating sign with the largest error (up to a thousandth); as many as an optimum has.
+    points, errors : array
+        These points, and ``w (f - p)`` there.
+    direction : array or None
+        Where it is not optimal: coefficients, in the powers ``0, 1, ..., degree``, of a polynomial h along which the
+        error falls: ``p + s h`` is better for all 0 < s <= 1, and best for s = 1.
+    slope : float
+        Derivative of the largest error along `direction`, at most ``lower - value``: negative, or 0 at the optimum.
+    """
+
+    certificate: Certificate
+    optimal: bool
+    alternations: int
+    needed: int
+    points: np.ndarray
+    errors: np.ndarray
+    direction: np.ndarray | None
+    slope: float
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the largest errors that alternate, between their limits."""
+        ax = axes(ax)
+        ax.stem(self.points, self.errors, basefmt=" ")
+        for level in (float(self.certificate.value), float(self.certificate.lower_bound)):
+            ax.axhline(level, color="C1", ls="--", lw=1)
+            ax.axhline(-level, color="C1", ls="--", lw=1)
+        ax.set(xlabel="x", ylabel="error f − p", title=f"{self.alternations} of {self.needed} alternations")
+        return ax
+
+
+@dataclass(frozen=True)
+class LeastDegree:
+    """The least degree for an error, with both halves of the proof.
+
+    Attributes
+    ----------
+    degree : int
+        The least degree (of the system) whose best polynomial has at most the wanted error.
+    polynomial : MinimaxPolynomial
+        It has that degree, and ``certificate.value`` is at most the wanted error.
+    impossible : float
+        Lower bound on the error of all polynomials of the next smaller degree, above the wanted error; infinity if
+        there is no smaller degree.
+    """
+
+    degree: int
+    polynomial: MinimaxPolynomial
+    impossible: float
+
+
+def sup_norm(
+    p: Any,
+    f: str | Callable[[np.ndarray], np.ndarray],
+    domain: Any = (-1.0, 1.0),
+    *,
+    basis: Basis = "monomial",
+    weight: Any = None,
+    relative: bool = False,
+    breakpoints: Sequence[float] = (),
+    tol: float = 1e-6,
+) -> tuple[float, float]:
+    """Enclose the largest error of a polynomial: ``lower <= max w |f - p| <= upper``, both ends rounded outwards.
+
+    Parameters
+    ----------
+    p : MinimaxPolynomial or array of float
+        Coefficients in the basis, lowest degree first; they stand for themselves, exactly.
+    f, domain, weight, relative, breakpoints
+        As in `polynomial`; f and weight as names or expressions.
+    basis : {"monomial", "chebyshev"}
+        Powers of x, or Chebyshev polynomials of the smallest interval that holds the domain.
+    tol : float
+        Relative distance of the two ends that is aimed at.
+
+    Returns
+    -------
+    (float, float)
+        The enclosure.
+
+    Raises
+    ------
+    OptionError, NonFiniteError, MissingExtraError
+        Each says what was expected, what came, and what to do.
+
+    Examples
+    --------
+    >>> import infimum
+    >>> lower, upper = infimum.minimax.sup_norm([1.0, 1.0, 0.5], "exp", (-1.0, 1.0))
+    >>> print(f"{lower:.6f} {upper:.6f}")
+    0.218282 0.218282
+    """
+    approximant, degree = _given(p, as_intervals(domain), basis)
+    task = as_task(f, degree, domain, "full", weight, relative, breakpoints)
+    if not is_enclosable(task):
+        raise OptionError("a rigorous enclosure needs f and weight as names or expressions")
+    points = _largest_errors(task, approximant, degree)[0]
+    found = enclose_error(task, approximant, points, unit=scale(task) or 1.0, tol=tol, size=scale(task))
+    if not np.isfinite(found.upper):
+        raise NonFiniteError(f"the error cannot be bounded between x = {found.worst[0]!r} and x = {found.worst[1]!r}")
+    return found.lower, found.upper
+
+
+def check(
+    p: Any,
+    f: str | Callable[[np.ndarray], np.ndarray],
+    domain: Any = (-1.0, 1.0),
+    *,
+    degree: int | None = None,
+    system: Literal["full", "odd", "even"] = "full",
+    basis: Basis = "monomial",
+    weight: Any = None,
+    relative: bool = False,
+    breakpoints: Sequence[float] = (),
+    tol: float = 1e-6,
+) -> Optimality:
+    """Tell how far a polynomial, from anywhere, is from the best one, and in which direction that lies.
+
+    Parameters
+    ----------
+    p : MinimaxPolynomial or array of float
+        Coefficients in the basis, lowest degree first; they stand for themselves, exactly.
+    f, domain, weight, relative, breakpoints
+        As in `polynomial`.
+    degree : int, optional
+        Degree with which p competes; that of p by default.
+    system : {"full", "odd", "even"}
+        The space with which p competes.
+    basis : {"monomial", "chebyshev"}
+        Powers of x, or Chebyshev polynomials of the smallest interval that holds the domain.
+    tol : float
+        Relative distance from the optimum up to which p counts as optimal.
+
+    Returns
+    -------
+    Optimality
+        `certificate`, `optimal`, `alternations`, `direction`, `slope`.
+
+    Raises
+    ------
+    OptionError, NonFiniteError, DTypeError
+        Each says what was expected, what came, and what to do.
+
+    References
+    ----------
+    .. [1] A. N. Kolmogorov, "A remark on the polynomials of P. L. Chebyshev deviating the least from a given function",
+       Uspekhi Mat. Nauk 3 (1948).
+
+    Examples
+    --------
+    >>> import infimum
+    >>> taylor = infimum.minimax.check([1.0, 1.0, 0.5], "exp", (-1.0, 1.0))
+    >>> taylor.optimal, taylor.alternations, taylor.needed
+    (False, 1, 4)
+    """
+    approximant, own = _given(p, as_intervals(domain), basis)
+    task = as_task(f, own if degree is None else degree, domain, system, weight, relative, breakpoints)
+    if degree is not None and degree < own:
+        raise OptionError(f"p has degree {own}, so it cannot compete with degree {degree}")
+    best = solve(task)
+    path: Literal["enclosed", "rounded"] = "enclosed" if is_enclosable(task) and available() else "rounded"
+    certificate = certified(task, approximant, best.points, tol, path).certificate
+    x, e = _largest_errors(task, approximant, own)
+    high = np.abs(e) >= np.max(np.abs(e)) * (1.0 - NEAR_LARGEST)
+    points, errors = _alternation(x[high], e[high])
+    needed = _needed(task, system, own if degree is None else degree)
+    optimal = certificate.ratio <= 1.0 + tol
+    direction, slope = None, 0.0
+    if not optimal:
+        assert isinstance(task.space, Powers)
+        optimum = ChebyshevSum(task.space, best.interval, best.coefficients)
+        direction = _dense(optimum, len_at_least=own + 1) - _dense_given(approximant, own)
+        step = np.polynomial.polynomial.polyval(x[high], direction)
+        slope = float(np.max(-np.sign(e[high]) * task.weights(x[high]) * step))
+    return Optimality(certificate, optimal, len(points), needed, points, errors, direction, slope)
+
+
+def degree_for(
+    f: str | Callable[[np.ndarray], np.ndarray],
+    error: float,
+    domain: Any = (-1.0, 1.0),
+    *,
+    system: Literal["full", "odd", "even"] = "full",
+    weight: Any = None,
+    relative: bool = False,
+    breakpoints: Sequence[float] = (),
+    most: int = 500,
+) -> LeastDegree:
+    """Find the least degree whose best polynomial has at most a given error, with the proof that less is impossible.
+
+    Parameters
+    ----------
+    f, domain, system, weight, relative, breakpoints
+        As in `polynomial`; f and weight as names or expressions.
+    error : float
+        Largest error that is allowed.
+    most : int
+        Largest degree that is tried.
+
+    Returns
+    -------
+    LeastDegree
+        `degree`; `polynomial`, whose value is at most `error`; `impossible`, the bound of the degree below.
+
+    Raises
+    ------
+    OptionError
+        An argument is out of range.
+    ToleranceError
+        No degree up to `most` will do, or the wanted error is that of an optimum up to rounding, so that neither side
+        can be proved.
+
+    Examples
+    --------
+    >>> import infimum
+    >>> found = infimum.minimax.degree_for("exp", 1e-6)
+    >>> found.degree, found.polynomial.certificate.value <= 1e-6 < found.impossible
+    (7, True)
+    """
+    if not (isinstance(error, int | float) and error > 0.0 and np.isfinite(error)):
+        raise OptionError(f"error must be a positive number, got {error!r}")
+    if not 0 <= most <= LARGEST_DEGREE:
+        raise OptionError(f"most must be from 0 to {LARGEST_DEGREE}, got {most}")
+    options: dict[str, Any] = {"system": system, "weight": weight, "relative": relative, "breakpoints": breakpoints}
+    step, first = {"full": (1, 0), "odd": (2, 1), "even": (2, 0)}[system]
+    bounds: dict[int, float] = {}
+
+    def possible(index: int) -> bool:
+        """Whether the dual bound of this degree leaves room for the wanted error."""
+        task = as_task(f, first + step * index, domain, **options)
+        if not is_enclosable(task):
+            raise OptionError("a proof needs f and weight as names or expressions")
+        found = solve(task)
+        bounds[index] = dual_bound(task, found.points.tolist())[0]
+        if bounds[index] <= error < found.largest:  # double precision does not tell
+            refined = in_multiple_precision(task, found, 1e-6)
+            bounds[index] = max(bounds[index], dual_bound(task, refined.points.tolist())[0])
+        return bounds[index] <= error
+
+    last = (most - first) // step
+    high = 0
+    while not possible(high):
+        if high == last:
+            raise ToleranceError(f"degree {most} is not enough: every such error is at least {bounds[high]:.6g}")
+        high = min(max(2 * high, 1), last)
+    low = -1 if not any(bound > error for bound in bounds.values()) else max(i for i in bounds if bounds[i] > error)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if possible(middle):
+            high = middle
+        else:
+            low = middle
+    answer = polynomial(f, first + step * high, domain, **options)
+    if answer.certificate.value > error:
+        raise ToleranceError(
+            f"the best error of degree {first + step * high} is between {answer.certificate.lower_bound!r} and "
+            f"{answer.certificate.value!r}: too close to {error!r} for a proof; ask for a slightly larger error"
+        )
+    return LeastDegree(first + step * high, answer, bounds[low] if low >= 0 else np.inf)
+
+
+def _given(p: Any, intervals: tuple[tuple[float, float], ...], basis: str) -> tuple[Approximant, int]:
+    """Return the polynomial as an exact function, and its degree."""
+    one_of("basis", basis, ("monomial", "chebyshev"))
+    if isinstance(p, MinimaxPolynomial):
+        if not p.powers:
+            raise OptionError("p is a combination of functions, not a polynomial")
+        return p.approximant, max(p.powers)
+    coefficients = np.atleast_1d(np.asarray(p, dtype=np.float64))
+    if coefficients.ndim != 1 or not coefficients.size or not np.all(np.isfinite(coefficients)):
+        raise OptionError(f"p must be a vector of finite coefficients, lowest degree first, got {p!r}")
+    degree = coefficients.size - 1
+    if basis == "chebyshev":
+        return ChebyshevSum(Powers(0, 1, degree + 1), (intervals[0][0], intervals[-1][1]), coefficients[None]), degree
+    return Monomials(dict(enumerate(coefficients.tolist()))), degree
+
+
+def _largest_errors(task: Task, approximant: Approximant, degree: int) -> tuple[np.ndarray, np.ndarray]:
+    """Local extrema of the error on a grid, ends included."""
+    x = np.union1d(points_of(task.intervals, 40 * (degree + 4)), task.breakpoints)
+    if task.relative and task.contains_zero():
+        x = x[x != 0.0]
+    e = values_of_error(task, approximant, x)
+    size = np.concatenate([[-1.0], np.abs(e), [-1.0]])
+    local = (size[1:-1] >= size[:-2]) & (size[1:-1] >= size[2:])
+    return x[local], e[local]
+
+
+def _needed(task: Task, system: str, degree: int) -> int:
+    """Count the alternations of an optimum on the whole domain; those of an odd or even error come in pairs."""
+    if system == "full":
+        return degree + 2
+    return task.space.size + 1 if not task.mirror else 2 * task.space.size + (1 if task.mirror > 0 else 2)
+
+
+def _alternation(x: np.ndarray, e: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """One point for each run of equal signs, that of the largest error."""
+    starts = [0, *(i for i, (a, b) in enumerate(pairwise(e), 1) if a * b < 0.0), len(e)]
+    best = [a + int(np.argmax(np.abs(e[a:b]))) for a, b in pairwise(starts)]
+    return x[best], e[best]
+
+
+def _dense(p: ChebyshevSum, len_at_least: int) -> np.ndarray:
+    exact: list[Fraction] = monomials(np.asarray(p.coefficients), p.interval)
+    dense = np.zeros(max(len_at_least, max(p.space.powers) + 1))
+    for power, c in zip(p.space.powers, exact, strict=True):
+        dense[power] = float(c)
+    return dense
+
+
+def _dense_given(p: Approximant, degree: int) -> np.ndarray:
+    if isinstance(p, ChebyshevSum):
+        return _dense(p, len_at_least=degree + 1)
+    assert isinstance(p, Monomials)
+    return np.array([p.coefficients.get(power, 0.0) for power in range(degree + 1)])

@@ -1,0 +1,70 @@
+"""Counting in the backward pass: once for each training step, however often the forward pass is repeated.
+
+Recomputation under activation checkpointing repeats the forward pass, with gradients or without, but the backward pass
+of a layer runs once; and it does not run in evaluation.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+
+def count(
+    weights: torch.Tensor, experts: torch.Tensor, active: torch.Tensor, tokens: torch.Tensor, tally: torch.Tensor
+) -> torch.Tensor:
+    """Return `weights`; their backward pass adds to `tally` (n + 1) the tokens of each active expert, and all tokens.
+
+    `tokens` tells which rows count; the others are padding or not finite.
+    """
+    same: torch.Tensor = _Count.apply(weights, experts, active, tokens, tally)  # type: ignore[no-untyped-call]
+    return same
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]  # a list that grows cannot be compiled
+def record(
+    weights: torch.Tensor, scores: torch.Tensor, tokens: torch.Tensor, recorded: list[torch.Tensor]
+) -> torch.Tensor:
+    """Return `weights`; their backward pass appends the scores of the tokens that count to `recorded`."""
+    same: torch.Tensor = _Record.apply(weights, scores, tokens, recorded)  # type: ignore[no-untyped-call]
+    return same
+
+
+class _Count(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        weights: torch.Tensor,
+        experts: torch.Tensor,
+        active: torch.Tensor,
+        tokens: torch.Tensor,
+        tally: torch.Tensor,
+    ) -> torch.Tensor:
+        ctx.save_for_backward(experts, active, tokens)
+        ctx.tally = tally
+        return weights.view_as(weights)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        experts, active, tokens = ctx.saved_tensors
+        counted = active & tokens[..., None]
+        ctx.tally[:-1].scatter_add_(0, experts.flatten(), counted.flatten().long())
+        ctx.tally[-1] += tokens.sum()
+        return gradients[0], None, None, None, None
+
+
+class _Record(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any, weights: torch.Tensor, scores: torch.Tensor, tokens: torch.Tensor, recorded: list[torch.Tensor]
+    ) -> torch.Tensor:
+        ctx.save_for_backward(scores, tokens)
+        ctx.recorded = recorded
+        return weights.view_as(weights)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        scores, tokens = ctx.saved_tensors
+        ctx.recorded.append(scores[tokens])
+        return gradients[0], None, None, None

@@ -1,0 +1,23 @@
+"""Buffers that keep float32 when a model is moved to 16 bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Self
+
+import torch
+
+
+class Float32Buffers(torch.nn.Module):
+    """Abstract base: the buffers named in `float32_buffers` change their device in ``.to(...)``, never their digits."""
+
+    float32_buffers: ClassVar[tuple[str, ...]] = ()
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
+        kept = {name: getattr(self, name) for name in self.float32_buffers}
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        for name, before in kept.items():
+            after = getattr(self, name)
+            if after.dtype != torch.float32:
+                setattr(self, name, before.to(after.device, torch.float32))
+        return self
