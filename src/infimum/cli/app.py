@@ -26,7 +26,7 @@ LIST = re.compile(r"[-+.\de]+(,[-+.\de]+)+")  # numbers with commas between them
 
 def build() -> App:
     """Return the application, with one command for every registered problem."""
-    from infimum.cli import compress, demo, memory, msign, verify
+    from infimum.cli import compress, demo, memory, minimax, msign, verify
 
     app = App(
         name="infimum",
@@ -39,7 +39,10 @@ def build() -> App:
         result_action="return_value",
     )
     for problem in problems.PROBLEMS:
-        app.command(command_for(problem), name=problem.command, group="Problems")
+        if problem.name == "minimax.polynomial":  # its options read better than its parameters
+            app.command(minimax.minimax, group="Problems", help_format="plaintext")
+        else:
+            app.command(command_for(problem), name=problem.command, group="Problems")
     for command in (compress.compress, compress.inspect):
         app.command(command, group="Models", help_format="markdown")
     app.command(memory.build())
