@@ -1,6 +1,7 @@
 """Balanced routing of tokens to experts: optimal assignments with a proof, rules for training, measures of balance."""
 
 from infimum.balance.assignment import LinearAssignment, linear_assignment
+from infimum.balance.losses import aux_loss
 from infimum.balance.metrics import (
     BiasPrecision,
     NoiseFloor,
@@ -11,7 +12,8 @@ from infimum.balance.metrics import (
     sampling_noise,
 )
 from infimum.balance.routing import BalancedAssignment, RoutingCertificate, balanced_topk, routing_certificate
-from infimum.balance.rules import aux_loss, initial_threshold_bias, shared_expert_scale, update_bias
+from infimum.balance.rules import update_bias
+from infimum.balance.starts import initial_threshold_bias, shared_expert_scale
 
 __all__ = [
     "BalancedAssignment",
