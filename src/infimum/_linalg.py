@@ -81,7 +81,7 @@ def least_squares(A: Array, B: Array, rtol: float) -> Array:
     # Without pivoting the diagonal of R can hide a deficiency, hence the singular values of the small factor.
     u, s, vh = xp.linalg.svd(R, full_matrices=False)
     cut = rtol * float(s[0])
-    if float(s[-1]) > cut:
+    if A.shape[0] >= A.shape[1] and float(s[-1]) > cut:
         return xp.linalg.solve(R, adjoint(Q) @ B)
     kept = s > cut
     inverse = xp.where(kept, 1.0 / xp.where(kept, s, xp.ones_like(s)), xp.zeros_like(s))

@@ -16,6 +16,8 @@ SURFACE = {
     | {"--form", "--max-tokens", "--projections", "--seed", "--report", "--force", "--quiet"},
     "demo": {"--out", "--problems-only", "--force", "--quiet"},
     "inspect": {"MODEL_DIR", "--calib", "--tensors", "--curve", "--no-curve", "--quiet"},
+    "cr": {"X-FILE", "Y-FILE", "--rank", "--method", "--weights", "--seed"} | OUTPUTS,
+    "cur": {"FILE", "--rank", "--rows", "--columns", "--tol", "--select", "--core", "--seed"} | OUTPUTS,
     "interpolative": {"FILE", "--rank", "--tol", "--method", "--max-coefficient", "--axis", "--seed"} | OUTPUTS,
     "design": {"FILE", "--steps", "--max-lr", "--weight-decay", "--warmup", "--max-initial-share", "--objective"}
     | OUTPUTS,

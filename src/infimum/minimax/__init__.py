@@ -5,6 +5,7 @@ from infimum.minimax.optimality import LeastDegree, Optimality, check, degree_fo
 from infimum.minimax.polynomial import MinimaxPolynomial, polynomial
 from infimum.minimax.published import PUBLISHED, PublishedTable
 from infimum.minimax.rational import MinimaxRational, rational
+from infimum.minimax.rounding import RoundedPolynomial, rounded
 from infimum.minimax.schedules import msign_schedule, root_schedule, verify_schedule
 
 __all__ = [
@@ -15,12 +16,14 @@ __all__ = [
     "MinimaxRational",
     "Optimality",
     "PublishedTable",
+    "RoundedPolynomial",
     "check",
     "degree_for",
     "msign_schedule",
     "polynomial",
     "rational",
     "root_schedule",
+    "rounded",
     "sup_norm",
     "verify_schedule",
 ]

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from infimum.certificate import Certificate
 from infimum.errors import OptionError, VerificationError
 from infimum.minimax.approximants import Approximant, stored
 from infimum.minimax.certify import Certified, certified, scale
+from infimum.minimax.codegen import Emitter
 from infimum.minimax.conversion import exact_sums, monomials
 from infimum.minimax.enclosure import is_enclosable, values_of_error
 from infimum.minimax.expressions import as_function
@@ -24,6 +25,9 @@ from infimum.minimax.remez import Levelled, solve
 from infimum.minimax.systems import Powers, Space, Task, as_space, as_task
 from infimum.result import Result
 
+if TYPE_CHECKING:
+    from infimum.minimax.rounding import RoundedPolynomial
+
 FIRST_BITS, LAST_BITS = 256, 8192
 NOISE = 1e-12  # times the size of f: errors that double precision does not resolve
 SAME = 1e-9  # relative; an error of 1e-18 is no rounding here, as it would be elsewhere
@@ -31,7 +35,7 @@ DRAWN = 2001  # points of the error curve in a plot
 
 
 @dataclass(frozen=True)
-class MinimaxPolynomial(Result):
+class MinimaxPolynomial(Emitter, Result):
     """A best uniform approximation, the answer of `polynomial`.
 
     Attributes
@@ -116,6 +120,15 @@ class MinimaxPolynomial(Result):
             x = np.asarray(x, dtype=float)
         values = self.approximant(x)
         return float(values) if isinstance(values, np.generic) else values
+
+    def round(self, dtype: Any, *, f: Any = None) -> RoundedPolynomial:
+        """Round the coefficients to a machine format, together; see `minimax.rounded`.
+
+        `dtype` is a format or one for each coefficient; `f` is needed where it was a Python function.
+        """
+        from infimum.minimax.rounding import round_coefficients
+
+        return round_coefficients(self, dtype, f=f)
 
     def recheck(self, f: Any) -> Certificate:
         """Derive the certificate again from the function, the stored coefficients and the alternation alone."""
