@@ -170,7 +170,8 @@ def _alternate(
     points: np.ndarray, codes: np.ndarray, within: Limits, rounded: Callable[[np.ndarray], np.ndarray], steps: int
 ) -> tuple[np.ndarray, np.ndarray, Bias]:
     """Assign and average in turns until no label changes; the labels returned are optimal for the codes returned."""
-    goal, bias, labels = aim(within, points.shape[0]), np.zeros(codes.shape[0]), None
+    goal, bias = aim(within, points.shape[0]), np.zeros(codes.shape[0])
+    labels: Any = None
     codes = rounded(codes)
     for remaining in range(steps, -1, -1):
         exponent = _exponent(points, codes)
