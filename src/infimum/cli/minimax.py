@@ -88,8 +88,8 @@ def minimax(
     options |= {"weight": weight, "breakpoints": tuple(breakpoints or ()), "precision": precision, "tol": tol}
     with screen.progress("solving minimax.polynomial", quiet=outputs.quiet):
         start = time.perf_counter()
-        best: Any = room.polynomial(f, degree, **options)
-        result = best if round is None else best.round(round)
+        best = room.polynomial(f, degree, **options)
+        result: Any = best if round is None else best.round(round)
         seconds = time.perf_counter() - start
     code = "" if emit is None else _emitters(result)[emit]()
     source = f"{best.f} on " + " and ".join(f"[{low:g}, {high:g}]" for low, high in best.domain)

@@ -1,8 +1,10 @@
-"""Low-rank approximation: SVD, pseudo-inverse, interpolative decomposition, each with a certificate."""
+"""Low-rank approximation: SVD, pseudo-inverse, least squares, CR, columns, CUR, Nystrom, each with a certificate."""
 
+from infimum._entries import KernelMatrix
 from infimum.lowrank.cr import CR, cr
 from infimum.lowrank.cur import CUR, cur
 from infimum.lowrank.interpolative import Interpolative, interpolative
+from infimum.lowrank.nystrom import Nystrom, nystrom
 from infimum.lowrank.pinv import PseudoInverse, pinv
 from infimum.lowrank.select import select_columns
 from infimum.lowrank.svd import SVD, svd
@@ -12,10 +14,13 @@ __all__ = [
     "CUR",
     "SVD",
     "Interpolative",
+    "KernelMatrix",
+    "Nystrom",
     "PseudoInverse",
     "cr",
     "cur",
     "interpolative",
+    "nystrom",
     "pinv",
     "select_columns",
     "svd",

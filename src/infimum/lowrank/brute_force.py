@@ -26,6 +26,21 @@ def _projection_error(M: np.ndarray, chosen: list[int]) -> float:
     return float(np.linalg.norm(M - M[:, chosen] @ np.linalg.lstsq(M[:, chosen], M)[0]))
 
 
+def best_landmarks(K: Array, count: int) -> float:
+    """Least trace norm of the error of a Nystrom approximation over all choices of `count` landmarks."""
+    K = to_numpy(K)
+    choices = itertools.combinations(range(K.shape[0]), count)
+    return min(_nystrom_error(K, list(chosen)) for chosen in choices)
+
+
+def _nystrom_error(K: np.ndarray, chosen: list[int]) -> float:
+    size = float(np.max(np.abs(K))) or 1.0
+    scaled = K / size
+    inverse = np.linalg.pinv(scaled[np.ix_(chosen, chosen)], hermitian=True)
+    residual = scaled - scaled[:, chosen] @ inverse @ scaled[chosen, :]
+    return size * float(np.sum(np.abs(np.linalg.eigvalsh((residual + residual.conj().T) / 2))))
+
+
 def best_terms(X: Array, Y: Array, count: int) -> float:
     """Least Frobenius loss over all choices of `count` terms of a product, by trying every one."""
     X, Y = to_numpy(X), to_numpy(Y)
