@@ -93,4 +93,17 @@ PROBLEMS: tuple[Problem, ...] = (
         tiny=lambda rng: Case((_tiny_kernel(rng),), {"rank": 2}),
         optimum=lambda result, K: brute_force.best_landmarks(K, result.rank),
     ),
+    Problem(
+        name="lowrank.solve",
+        minimises="Frobenius norm of A X - B over all X with a ridge, else over all X no longer than the answer",
+        solve=lowrank.solve,
+        result=lowrank.Solution,
+        inputs=("A", "B"),
+        scale=lambda A, B: norm(B),
+        example=lambda: Case((_topics()[:, ::2], _topics()[:, 1::2])),
+        example_text="topics of the Python documentation: every other one from the rest",
+        answer_text=lambda result: f"{result.matrix.shape[1]} combinations of {result.matrix.shape[0]} columns",
+        tiny=lambda rng: Case((_tiny_matrix(rng), rng.standard_normal((5, 2))), {"rtol": 1e-3}),
+        optimum=lambda result, A, B: brute_force.best_solution(A, B, result.ridge, norm(result.matrix)),
+    ),
 )
