@@ -128,7 +128,7 @@ class Entries:
             excess = bool(np.any(np.abs(whole) > roots[:, None] * roots[None, :] * (1.0 + 1e-6) + 1e-12))
         if excess:
             raise NotSemidefiniteError("K must be positive semidefinite, it has a negative eigenvalue beyond rounding")
-        return difference * n**0.5 + n * lowest
+        return float(difference * n**0.5 + n * lowest)
 
     @property
     def outer_precision(self) -> np.dtype:

@@ -29,5 +29,5 @@ def lower_bound(A: Working, B: Array, dual: Array, *, ridge: float, radius: floa
     seen += A.array.shape[0] * A.eps * frobenius(A.array) * length
     length *= 1.0 + sum(B.shape) * A.eps
     if ridge > 0.0:
-        return max(reached, 0.0) / math.hypot(length, seen / math.sqrt(ridge)) * (1.0 - 8 * A.eps)
-    return max(reached - seen * radius * (1.0 + sum(B.shape) * A.eps), 0.0) / length * (1.0 - 8 * A.eps)
+        return float(max(reached, 0.0) / math.hypot(length, seen / math.sqrt(ridge)) * (1.0 - 8 * A.eps))
+    return float(max(reached - seen * radius * (1.0 + sum(B.shape) * A.eps), 0.0) / length * (1.0 - 8 * A.eps))

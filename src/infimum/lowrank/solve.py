@@ -23,7 +23,7 @@ from infimum._arrays import (
 from infimum._linalg import adjoint, frobenius, residual_norm
 from infimum.bounds import least_squares_dual
 from infimum.certificate import Certificate
-from infimum.errors import OptionError, ShapeError
+from infimum.errors import OptionError, RangeError, ShapeError
 from infimum.result import Result
 
 
@@ -157,7 +157,15 @@ def _like(X: Array, B: Array) -> Array:
 
 def _scaled_ridge(ridge: float, exponent: int) -> float:
     """Return the ridge that goes with a matrix scaled down by ``2**exponent``."""
-    return float(times_power_of_two(np.float64(ridge), -2 * exponent)) if ridge else 0.0
+    try:
+        weight = math.ldexp(ridge, -2 * exponent)
+    except OverflowError:
+        weight = math.inf
+    if ridge and not 1e-290 < weight < 1e290:
+        raise RangeError(
+            f"ridge {ridge:.3g} is out of all proportion to the squares of A, whose entries go up to 2**{exponent}"
+        )
+    return weight
 
 
 def _certify(A: Array, B: Array, matrix: Array, ridge: float, dual: Array) -> Certificate:
