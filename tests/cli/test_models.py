@@ -23,7 +23,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def texts(tmp_path_factory):
-    from infimum.compress.calibration import python_documentation
+    from infimum.compress.text import python_documentation
 
     folder = tmp_path_factory.mktemp("texts")
     (folder / "calib.txt").write_text("\n\n".join(python_documentation(held_out=False)[:40]))
@@ -51,8 +51,8 @@ def test_compress_then_verify(run, model, texts, short, tmp_path):
     assert linear["after"] <= 0.8 * linear["before"] + 1
     assert sum(row["cost"] for row in content["layers"]) == linear["after"]
     dense, compressed = content["comparisons"]
-    assert dense["similarity"]["mean"] == pytest.approx(1.0, abs=1e-6)
-    assert 0.5 < compressed["similarity"]["mean"] < 1.0
+    assert dense["score"]["mean"] == pytest.approx(1.0, abs=1e-6)
+    assert 0.5 < compressed["score"]["mean"] < 1.0
 
     outcome = run("verify", out)
     assert outcome.status == 0, outcome.err
@@ -112,6 +112,53 @@ def test_inspect(run, model, texts):
     assert outcome.err == ""
 
 
+def test_evaluate(run, model, texts, short, tmp_path):
+    out = tmp_path / "out"
+    assert run("compress", model, *short, "--held-out", texts / "held.txt", "-o", out, "--quiet").status == 0
+    arguments = ["evaluate", model, out, "--text", texts / "held.txt", "--tokens", 400, "--max-tokens", 32]
+    outcome = run(*arguments)
+    assert outcome.status == 0, outcome.err
+    for word in ("mean cosine", "1.0000", str(out), "held.txt", "seed 0", "SHA-256"):
+        assert word in outcome.out
+    content = json.loads(run(*arguments, "--json").out)
+    dense, compressed = content["models"]
+    assert dense["score"]["mean"] == pytest.approx(1.0, abs=1e-6)
+    assert 0.5 < compressed["score"]["mean"] < 1.0
+    assert compressed["numbers"] < dense["numbers"]
+    assert 400 <= content["text"]["tokens"] < 432
+    assert run(*arguments, "--json", tmp_path / "e.json", "--quiet") == (0, "", "")
+    assert json.loads((tmp_path / "e.json").read_text())["text"] == content["text"]
+    other = [run(*arguments, "--seed", 1, "--json").out, run(*arguments, "--seed", 0, "--json").out]
+    assert [json.loads(text)["text"]["sha256"] == content["text"]["sha256"] for text in other] == [False, True]
+
+
+def test_evaluate_with_wrong_arguments(run, model, texts, tmp_path):
+    text = ["--text", texts / "held.txt"]
+    for arguments, message in (
+        ([model], "text"),
+        (text, "at least one model"),
+        ([tmp_path, *text], "no config.json"),
+        ([model, "--text", "missing.txt"], "missing.txt"),
+        ([model, *text, "--max-tokens", 100], "at most 64 tokens"),
+        ([model, *text, "--tokens", 0], "tokens"),
+    ):
+        outcome = run("evaluate", *arguments)
+        assert outcome.status in (1, 2)
+        assert message in outcome.err
+        assert outcome.err.count("\n") == 1
+
+
+def test_models_with_other_tokens_do_not_compare(run, model, texts, tmp_path):
+    other = shutil.copytree(model, tmp_path / "other")
+    tokenizer = json.loads((other / "tokenizer.json").read_text())
+    vocabulary = tokenizer["model"]["vocab"]
+    vocabulary["the"], vocabulary["a"] = vocabulary["a"], vocabulary["the"]
+    (other / "tokenizer.json").write_text(json.dumps(tokenizer))
+    outcome = run("evaluate", model, other, "--text", texts / "held.txt")
+    assert outcome.status == 1
+    assert "different tokens" in outcome.err
+
+
 def test_choices_and_defaults_are_those_of_the_library(run):
     text = " ".join(run("compress", "--help").out.split())
     hints = get_type_hints(compress.plan)
@@ -160,7 +207,7 @@ def test_demo_on_the_real_model(run, tmp_path):
     outcome = run("demo", "--out", tmp_path / "demo")
     assert outcome.status == 0, outcome.err
     content = json.loads((tmp_path / "demo" / "report.json").read_text())
-    cosines = {row["name"]: row["similarity"]["mean"] for row in content["comparisons"]}
+    cosines = {row["name"]: row["score"]["mean"] for row in content["comparisons"]}
     best = cosines.pop("infimum: two-sided, global budget")
     assert cosines.pop("dense") == pytest.approx(1.0, abs=1e-6)
     assert best >= 0.983

@@ -117,3 +117,22 @@ def test_single_array_named_like_an_archive(tmp_path):
 def test_missing_file(tmp_path):
     with pytest.raises(FileNotFoundError):
         read_array(str(tmp_path / "a.npy"))
+
+
+def test_pictures_are_read_as_grey_values(tmp_path):
+    from PIL import Image
+
+    grey = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
+    for suffix in ("png", "bmp", "tif"):
+        Image.fromarray(grey).save(tmp_path / f"grey.{suffix}")
+        read = read_array(str(tmp_path / f"grey.{suffix}"))
+        assert read.dtype == np.float64
+        assert np.array_equal(read, grey)
+    deep = np.arange(12, dtype=np.uint16).reshape(3, 4) * 5000
+    Image.fromarray(deep).save(tmp_path / "deep.png")
+    assert np.array_equal(read_array(str(tmp_path / "deep.png")), deep)
+    Image.fromarray(np.full((2, 2, 3), (10, 20, 30), dtype=np.uint8)).save(tmp_path / "colour.png")
+    assert np.array_equal(read_array(str(tmp_path / "colour.png")), np.full((2, 2), 18.0))
+    (tmp_path / "broken.png").write_bytes(b"not a picture")
+    with pytest.raises(FileFormatError, match=r"broken.png cannot be read"):
+        read_array(str(tmp_path / "broken.png"))

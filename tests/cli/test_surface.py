@@ -13,9 +13,13 @@ from infimum.cli.app import build
 OUTPUTS = {"--json", "--report", "--plot", "--save", "--force", "--quiet"}
 SURFACE = {
     "compress": {"MODEL_DIR", "--out", "-o", "--remove", "--of", "--calib", "--held-out", "--objective", "--allocation"}
-    | {"--form", "--max-tokens", "--projections", "--seed", "--report", "--force", "--quiet"},
+    | {"--form", "--tokens", "--max-tokens", "--projections", "--seed", "--report", "--force", "--quiet"},
     "demo": {"--out", "--problems-only", "--force", "--quiet"},
-    "inspect": {"MODEL_DIR", "--calib", "--tensors", "--curve", "--no-curve", "--quiet"},
+    "demo-lm": {"--wheel", "--out", "--tokens", "--seed", "--force", "--quiet"},
+    "evaluate": {"MODEL", "--text", "-t", "--tokens", "--max-tokens", "--seed", "--json", "--force", "--quiet"},
+    "inspect": {"MODEL_DIR", "--calib", "--tokens", "--tensors", "--curve", "--no-curve", "--quiet"},
+    "cr": {"X-FILE", "Y-FILE", "--rank", "--method", "--weights", "--seed"} | OUTPUTS,
+    "cur": {"FILE", "--rank", "--rows", "--columns", "--tol", "--select", "--core", "--seed"} | OUTPUTS,
     "interpolative": {"FILE", "--rank", "--tol", "--method", "--max-coefficient", "--axis", "--seed"} | OUTPUTS,
     "design": {"FILE", "--steps", "--max-lr", "--weight-decay", "--warmup", "--max-initial-share", "--objective"}
     | OUTPUTS,

@@ -13,8 +13,8 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from infimum import compress  # noqa: E402
-from infimum.compress.calibration import paragraphs, read_text  # noqa: E402
 from infimum.compress.moments import output_of  # noqa: E402
+from infimum.compress.text import paragraphs, python_documentation  # noqa: E402
 from infimum.errors import CalibrationError  # noqa: E402
 from tests.compress.conftest import sentences  # noqa: E402
 
@@ -30,7 +30,7 @@ def test_paragraphs_are_split_at_blank_lines() -> None:
 
 
 def test_held_out_topics_are_other_topics() -> None:
-    used, unused = (read_text("pydoc", held_out=held_out)[0] for held_out in (False, True))
+    used, unused = (python_documentation(held_out) for held_out in (False, True))
     assert len(used) > 800
     assert len(unused) > 500
     assert not set(used) & set(unused)  # topics repeat each other

@@ -1,6 +1,7 @@
 """Balanced routing of tokens to experts: optimal assignments with a proof, rules for training, measures of balance."""
 
 from infimum.balance.assignment import LinearAssignment, linear_assignment
+from infimum.balance.codebook import BalancedCodebook, balanced_codebook
 from infimum.balance.metrics import (
     BiasPrecision,
     NoiseFloor,
@@ -12,14 +13,18 @@ from infimum.balance.metrics import (
 )
 from infimum.balance.routing import BalancedAssignment, RoutingCertificate, balanced_topk, routing_certificate
 from infimum.balance.rules import aux_loss, initial_threshold_bias, shared_expert_scale, update_bias
+from infimum.balance.threshold import ThresholdRouting, threshold_routing
 
 __all__ = [
     "BalancedAssignment",
+    "BalancedCodebook",
     "BiasPrecision",
     "LinearAssignment",
     "NoiseFloor",
     "RoutingCertificate",
+    "ThresholdRouting",
     "aux_loss",
+    "balanced_codebook",
     "balanced_topk",
     "bias_precision",
     "dead_experts",
@@ -30,5 +35,6 @@ __all__ = [
     "routing_certificate",
     "sampling_noise",
     "shared_expert_scale",
+    "threshold_routing",
     "update_bias",
 ]

@@ -35,3 +35,28 @@ def least_total(cost: Array, maximize: bool = False) -> float:
     values = to_numpy(cost).astype(np.float64) * (-1.0 if maximize else 1.0)
     rows = np.arange(values.shape[0])
     return min(float(values[rows, list(order)].sum()) for order in itertools.permutations(rows))
+
+
+def least_given_up_anywhere(scores: Array, total: int, load: Any) -> float:
+    """Least score given up against the `total` best entries, by trying every choice of so many within the limits."""
+    values = to_numpy(scores).astype(np.float64)
+    low, high = to_numpy(load)
+    best = -np.inf
+    for chosen in itertools.combinations(range(values.size), total):
+        loads = np.bincount(np.asarray(chosen) % values.shape[1], minlength=values.shape[1])
+        if np.all((loads >= low) & (loads <= high)):
+            best = max(best, values.ravel()[list(chosen)].sum())
+    return float(np.sort(values, axis=None)[values.size - total :].sum() - best)
+
+
+def least_distance(points: Array, codes: Array, load: Any) -> float:
+    """Least sum of squared distances to given codes, by trying every assignment within the limits."""
+    values, centres = to_numpy(points).astype(np.float64), to_numpy(codes).astype(np.float64)
+    distances = np.square(values[:, None] - centres).sum(axis=2)
+    low, high = to_numpy(load)
+    best = np.inf
+    for labels in itertools.product(range(len(centres)), repeat=len(values)):
+        loads = np.bincount(labels, minlength=len(centres))
+        if np.all((loads >= low) & (loads <= high)):
+            best = min(best, distances[np.arange(len(values)), list(labels)].sum())
+    return float(best)

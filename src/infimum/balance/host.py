@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from infimum._arrays import Array, as_matrix, is_complex, to_numpy
+from infimum._arrays import Array, as_matrix, is_complex, namespace, to_numpy
 from infimum.errors import DTypeError, RangeError
 
 LARGEST = 2.0**1000  # sums of entries and biases stay within float64
@@ -23,3 +25,9 @@ def host(matrix: Array, name: str) -> np.ndarray:
     if size > LARGEST:
         raise RangeError(f"{name} must be at most 2**1000 in size, got up to {size:.3g}; scale it down first")
     return values
+
+
+def float_type(matrix: Array) -> Any:
+    """Return the dtype for a bias: that of the scores, but not of 16 bits, which could not tell experts apart."""
+    xp = namespace(matrix=matrix)
+    return matrix.dtype if matrix.dtype in (xp.float64, xp.float32) else xp.float32

@@ -9,7 +9,7 @@ import numpy as np
 
 from infimum._arguments import axes, one_of, whole_number, whole_numbers
 from infimum._arrays import Array, as_array, as_matrix, like_array, namespace, require_finite, to_numpy
-from infimum.balance.host import host
+from infimum.balance.host import float_type, host
 from infimum.balance.loads import limits
 from infimum.balance.solver import METHODS, Method, Routing, feasible, search
 from infimum.bounds.assignment_dual import Bias, Limits, dual, exact_sum, outward, unbalanced
@@ -315,8 +315,7 @@ def _answer(scores: Array, values: np.ndarray, routing: Routing, within: Limits)
     experts = np.take_along_axis(experts, np.argsort(-chosen, axis=1, kind="stable"), axis=1)
     certificate, score = certify(values, experts, within, routing.bias)
     xp = namespace(scores=scores)
-    wide = scores.dtype in (xp.float64, xp.float32)
-    bias = xp.astype(like_array(routing.bias.high, scores), scores.dtype if wide else xp.float32)
+    bias = xp.astype(like_array(routing.bias.high, scores), float_type(scores))
     groups = within.groups
     return BalancedAssignment(
         experts=like_array(experts, scores),

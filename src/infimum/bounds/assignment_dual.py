@@ -101,6 +101,23 @@ def _signs(*parts: np.ndarray) -> np.ndarray:
     return np.sign([math.fsum(entries) for entries in zip(*(part.tolist() for part in parts), strict=True)])
 
 
+def threshold_dual(scores: np.ndarray, total: int, limits: Limits, thresholds: np.ndarray, level: float) -> Fraction:
+    """Upper bound on the sum of `total` entries, however they are shared among tokens, for any thresholds and level.
+
+    ``sum_ij max(s_ij - t_j, 0) + level * total - sum_j low_j max(level - t_j, 0) + sum_j high_j max(t_j - level, 0)``.
+    """
+    above = scores > thresholds
+    pinned = np.where(_signs(np.full(thresholds.size, level), -thresholds) > 0, limits.low, limits.high)
+    free = (total - int(pinned.sum())) * Fraction(level)
+    return exact_sum(scores[above]) + exact_dot(pinned - above.sum(axis=0), thresholds) + free
+
+
+def best_entries(scores: np.ndarray, total: int) -> Fraction:
+    """Exact sum of the `total` largest entries."""
+    split = scores.size - total
+    return exact_sum(np.partition(scores, split, axis=None)[split:]) if total else Fraction(0)
+
+
 def unbalanced(scores: np.ndarray, k: int) -> Fraction:
     """Exact sum of the k largest entries of every row: the score without any limits."""
     split = scores.shape[1] - k

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from infimum.bounds.balls import Ball, Series, flint, working
 
 SeriesFunction = Callable[[Series], Series]
+BEYOND = 1e150  # units: nothing worth bounding
 
 
 class Cell(NamedTuple):
@@ -123,7 +124,7 @@ def largest(model: Model, unit: Ball) -> float:
     ``|e| <= max over s of |c_0 + c_1 s + c_2 s^2| + (|c_3| + |c_4| + ... + tail) s^2`` (order 2 or more).
     """
     if not model.is_finite():
-        return float("inf")
+        return math.inf
     if model.tail.is_zero() and all(c.is_zero() for c in model.coefficients):
         return 0.0
     scaled = [c / unit for c in model.coefficients]
@@ -132,6 +133,8 @@ def largest(model: Model, unit: Ball) -> float:
         return _up(sum((_above(c.abs_upper()) for c in scaled), tail))
     rest = _up(sum((_above(c.abs_upper()) for c in scaled[3:]), tail))
     slope = _above(scaled[1].abs_upper())
+    if max(rest, slope, *(_above(c.abs_upper()) for c in scaled[:3])) > BEYOND:
+        return math.inf  # near a pole; sums of such numbers could overflow
     bounds = []
     for c0, c2 in ((scaled[0], scaled[2]), (-scaled[0], -scaled[2])):
         bounds.append(_parabola(_above(c0.upper()), slope, _up(_above(c2.upper()) + rest)))

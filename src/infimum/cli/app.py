@@ -26,7 +26,7 @@ LIST = re.compile(r"[-+.\de]+(,[-+.\de]+)+")  # numbers with commas between them
 
 def build() -> App:
     """Return the application, with one command for every registered problem."""
-    from infimum.cli import compress, demo, memory, msign, verify
+    from infimum.cli import compress, demo, demo_lm, evaluate, memory, minimax, msign, verify
 
     app = App(
         name="infimum",
@@ -39,13 +39,17 @@ def build() -> App:
         result_action="return_value",
     )
     for problem in problems.PROBLEMS:
-        app.command(command_for(problem), name=problem.command, group="Problems")
-    for command in (compress.compress, compress.inspect):
+        if problem.name == "minimax.polynomial":  # its options read better than its parameters
+            app.command(minimax.minimax, group="Problems", help_format="plaintext")
+        else:
+            app.command(command_for(problem), name=problem.command, group="Problems")
+    for command in (compress.compress, compress.inspect, evaluate.evaluate):
         app.command(command, group="Models", help_format="markdown")
     app.command(memory.build())
     app.command(msign.msign, group="Models")
     app.command(verify.verify, group="Proof", help_format="markdown")
     app.command(demo.demo, group="Proof", help_format="markdown")
+    app.command(demo_lm.demo_lm, group="Proof", help_format="markdown")
     return app
 
 

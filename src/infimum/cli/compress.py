@@ -15,14 +15,13 @@ from infimum.report import words
 from infimum.report.files import check_output
 
 if TYPE_CHECKING:
-    import torch
-
-    from infimum.compress import Checkpoint, Plan, Tokens
+    from infimum.compress import Checkpoint, Plan
     from infimum.report.plan import Comparison
 
 FLAG = Parameter(negative="", show_default=False)
 CHOICES = Group("Choices", sort_key=1)
 OUTPUT = Group("Output", sort_key=2)
+HELD_OUT = 8192  # tokens on which a language model is compared: its perplexity is then known to a few per cent
 
 
 def compress(
@@ -37,7 +36,8 @@ def compress(
     objective: Annotated[Literal["two-sided", "activation", "plain"], Parameter(group=CHOICES)] = "two-sided",
     allocation: Annotated[Literal["global", "uniform"], Parameter(group=CHOICES)] = "global",
     form: Annotated[Literal["pivot", "factors"], Parameter(group=CHOICES)] = "pivot",
-    max_tokens: Annotated[int, Parameter(group=CHOICES)] = 64,
+    tokens: Annotated[int | None, Parameter(group=CHOICES)] = None,
+    max_tokens: Annotated[int | None, Parameter(group=CHOICES)] = None,
     projections: Annotated[int, Parameter(group=CHOICES)] = 1,
     seed: Annotated[int, Parameter(group=CHOICES)] = 0,
     report: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
@@ -60,8 +60,8 @@ def compress(
     of
         What the fraction counts: the weights of the linear layers, or all of the model.
     calib
-        Calibration text: pydoc (the Python documentation), a .txt file with blank lines between paragraphs, or a .jsonl
-        file with a "text" field.
+        Calibration text: pydoc (the Python documentation), a .txt file with blank lines between paragraphs, a .jsonl
+        file with a "text" field, or a .npy file of token ids.
     held_out
         Text on which dense and compressed model are compared; pydoc takes topics that calibration never sees.
     objective
@@ -70,12 +70,15 @@ def compress(
         global: ranks that make the summed error least; uniform: the same fraction for every layer.
     form
         pivot stores r(m + n - r) numbers for a layer of rank r, factors r(m + n).
+    tokens
+        Size of the calibration: rows of the text are drawn until they hold so many tokens. By default 32768 for a
+        language model, all for an encoder. More is better, and slower in proportion.
     max_tokens
-        Longest paragraph, in tokens.
+        Longest row, in tokens: by default passages of 512 for a language model, paragraphs of 64 for an encoder.
     projections
-        Random projections of the output per paragraph.
+        Of an encoder: random projections of the output per paragraph.
     seed
-        Seed of the projections.
+        Seed of the draw and of the projections.
     report
         Write a report, one self-contained .html file, and its content as .json beside it.
     force
@@ -94,10 +97,19 @@ def compress(
         from infimum.report.plan import Comparison
 
         checkpoint = room.open_checkpoint(model)
-        unseen = held_out_tokens(checkpoint, held_out, max_tokens)  # before the work: the text may be missing
+        # before the work: the text may be missing
+        unseen = room.tokens_for(checkpoint, held_out, max_tokens=max_tokens, held_out=True)
+        if checkpoint.is_language_model:
+            unseen = unseen.sample(HELD_OUT, seed=0)
         start = time.perf_counter()
         moments = room.calibrate(
-            checkpoint, calib, max_tokens=max_tokens, projections=projections, seed=seed, on_progress=on_progress
+            checkpoint,
+            calib,
+            tokens=tokens,
+            max_tokens=max_tokens,
+            projections=projections,
+            seed=seed,
+            on_progress=on_progress,
         )
         plan = room.plan(
             checkpoint,
@@ -111,13 +123,12 @@ def compress(
         )
         seconds = time.perf_counter() - start
         plan.save(out)
-        reference = room.embeddings(checkpoint.load(), unseen)
-        comparisons = [
-            dense_row(reference, unseen),
-            Comparison(
-                "compressed", share_removed(plan), room.similarity(reference, room.load(out), unseen), chosen=True
-            ),
-        ]
+        on_progress("comparing", 0, 2)
+        original = checkpoint.load()
+        score = room.scorer(original, unseen)
+        dense = Comparison("dense", 0.0, score(original))
+        on_progress("comparing", 1, 2)
+        comparisons = [dense, Comparison("compressed", share_removed(plan), score(room.load(out)), chosen=True)]
         if report is not None:
             details = {"out": out, "comparisons": comparisons, "held_out": unseen.source, "seconds": seconds}
             write(plan, report, overwrite=force, **details)
@@ -126,25 +137,6 @@ def compress(
         paths = [str(out), *([str(report)] if report else [])]
         screen.console().print(f"\nwritten: {', '.join(paths)}; check it with: infimum verify {out}")
     return 0
-
-
-def held_out_tokens(checkpoint: Checkpoint, text: str, max_tokens: int = 64) -> Tokens:
-    """Tokens of the text on which the models are compared."""
-    from transformers import AutoTokenizer
-
-    from infimum import compress as room
-
-    tokenizer = AutoTokenizer.from_pretrained(checkpoint.path)
-    return room.tokenize(text, tokenizer, max_tokens=max_tokens, held_out=True)
-
-
-def dense_row(reference: torch.Tensor, tokens: Tokens) -> Comparison:
-    """Compare the original with itself: its embeddings are known already, so the model need not run again."""
-    from infimum.compress import Similarity
-    from infimum.report.plan import Comparison
-
-    cosines = (reference * reference).sum(dim=1)
-    return Comparison("dense", 0.0, Similarity(float(cosines.mean()), float(cosines.min()), len(cosines), tokens.count))
 
 
 def share_removed(plan: Plan) -> float:
@@ -189,18 +181,17 @@ def show_plan(plan: Plan, comparisons: list[Comparison], held_out: str) -> None:
 
 
 def show_comparisons(comparisons: list[Comparison], held_out: str) -> None:
-    """Print how near each model stays to the original on held-out text."""
+    """Print how good each model is on held-out text."""
     console = screen.console()
-    first = comparisons[0].similarity
+    first = comparisons[0].score
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("sentence embeddings against the original's")
-    for name in ("removed", "mean cosine", "least cosine"):
+    table.add_column(first.measure)
+    for name in ("removed", *first.figures):
         table.add_column(name, justify="right", no_wrap=True)
     for row in comparisons:
-        cosines = (f"{row.similarity.mean:.4f}", f"{row.similarity.least:.4f}")
-        table.add_row(row.name, f"{row.removed:.1%}", *cosines, style="bold" if row.chosen else "")
+        table.add_row(row.name, f"{row.removed:.1%}", *row.score.figures.values(), style="bold" if row.chosen else "")
     console.print(table)
-    console.print(f"held-out text: {held_out}, {first.paragraphs} paragraphs, {first.tokens:,} tokens", style="dim")
+    console.print(f"held-out text: {held_out}, {first.extent}", style="dim")
 
 
 def inspect(
@@ -208,6 +199,7 @@ def inspect(
     /,
     *,
     calib: str = "pydoc",
+    tokens: int | None = None,
     tensors: Annotated[bool, FLAG] = False,
     curve: Annotated[bool, Parameter(show_default=False)] = True,
     quiet: Annotated[bool, FLAG] = False,
@@ -219,7 +211,9 @@ def inspect(
     model
         Folder of a transformers checkpoint.
     calib
-        Calibration text: pydoc, a .txt or a .jsonl file.
+        Calibration text: pydoc, a .txt, .jsonl or .npy file; see infimum compress.
+    tokens
+        Size of the calibration.
     tensors
         List every tensor, not only kinds of tensors.
     curve
@@ -231,7 +225,7 @@ def inspect(
         from infimum import compress as room
 
         checkpoint = room.open_checkpoint(model)
-        plan = room.plan(checkpoint, remove=0.0, calib=calib, on_progress=on_progress) if curve else None
+        plan = room.plan(checkpoint, remove=0.0, calib=calib, tokens=tokens, on_progress=on_progress) if curve else None
     show_tensors(checkpoint, every=tensors)
     if plan is not None:
         screen.console().print()

@@ -128,23 +128,23 @@ def compare(
 ) -> tuple[list[Comparison], str]:
     """Compare dense, the usual methods and the default plan, as read back from disk, on held-out text."""
     from infimum import compress as room
-    from infimum.cli.compress import dense_row, held_out_tokens, share_removed
+    from infimum.cli.compress import share_removed
     from infimum.report.plan import Comparison
 
-    tokens = held_out_tokens(checkpoint, "pydoc")
+    tokens = room.tokens_for(checkpoint, "pydoc", held_out=True)
     original = checkpoint.load()
-    reference = room.embeddings(original, tokens)
-    rows = [dense_row(reference, tokens)]
+    score = room.scorer(original, tokens)
+    rows = [Comparison("dense", 0.0, score(original))]
     for index, (name, choices) in enumerate(RIVALS.items()):
         on_progress("comparing", index, len(RIVALS) + 1)
         options: dict[str, Any] = choices
         rival = room.plan(checkpoint, remove=REMOVE, moments=moments, **options)
         replaced = copy.deepcopy(original)
         rival.apply(replaced)
-        rows.append(Comparison(name, share_removed(rival), room.similarity(reference, replaced, tokens)))
+        rows.append(Comparison(name, share_removed(rival), score(replaced)))
     on_progress("comparing", len(RIVALS), len(RIVALS) + 1)
-    similarity = room.similarity(reference, room.load(folder), tokens)
-    rows.append(Comparison("infimum: two-sided, global budget", share_removed(plan), similarity, chosen=True))
+    ours = score(room.load(folder))
+    rows.append(Comparison("infimum: two-sided, global budget", share_removed(plan), ours, chosen=True))
     return rows, tokens.source
 
 

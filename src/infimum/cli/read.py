@@ -1,4 +1,4 @@
-"""Files that people have, read as NumPy arrays: .npy, .npz, .safetensors, .csv, .tsv, .txt, .mtx."""
+"""Files that people have, read as NumPy arrays: .npy, .npz, .safetensors, .csv, .tsv, .txt, .mtx, and pictures."""
 
 from __future__ import annotations
 
@@ -111,6 +111,20 @@ def _text(path: Path, name: str) -> np.ndarray:
     return table
 
 
+def _image(path: Path, name: str) -> np.ndarray:
+    """Read a picture as one number a pixel: grey as it is stored, colours by their luminance (ITU-R 601)."""
+    _refuse_name(path, name)
+    pillow = optional("PIL.Image", "cli")
+    try:
+        with pillow.open(path) as picture:
+            deep = picture.mode in ("I", "F") or picture.mode.startswith("I;16")  # more than 8 bits, one channel
+            return np.asarray(picture if deep else picture.convert("L"), dtype=np.float64)
+    except pillow.UnidentifiedImageError as error:
+        raise FileFormatError(
+            f"{path} cannot be read as a picture: its content is none, or of an unknown kind"
+        ) from error
+
+
 def _refuse_name(path: Path, name: str) -> None:
     if name:
         raise FileFormatError(f"{path} holds one array without a name: leave {SEPARATOR}{name} away")
@@ -135,4 +149,5 @@ READERS: dict[str, Callable[[Path, str], np.ndarray]] = {
     ".safetensors": _safetensors,
     ".mtx": _matrix_market,
     **dict.fromkeys(DELIMITERS, _text),
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"), _image),
 }

@@ -8,29 +8,36 @@ from infimum._arguments import optional
 for _module in ("torch", "transformers", "safetensors"):
     optional(_module, "compress")
 
-from infimum.compress.calibration import Tokens, tokenize  # noqa: E402  (after the check for the extra)
+from infimum.compress.calibration import calibrate, tokens_for  # noqa: E402  (after the check for the extra)
 from infimum.compress.checkpoint import Checkpoint, open_checkpoint  # noqa: E402
-from infimum.compress.evaluate import Similarity, embeddings, similarity  # noqa: E402
+from infimum.compress.evaluate import Perplexity, Score, Similarity, embeddings, perplexity, scorer, similarity  # noqa: E402
 from infimum.compress.layers import LayerPlan, Settings  # noqa: E402
 from infimum.compress.moments import Moments  # noqa: E402
-from infimum.compress.plan import Plan, calibrate, plan  # noqa: E402
-from infimum.compress.storage import load  # noqa: E402
+from infimum.compress.plan import Plan, plan  # noqa: E402
+from infimum.compress.storage import load, load_any  # noqa: E402
+from infimum.compress.text import Tokens, tokenize  # noqa: E402
 from infimum.compress.verification import verify  # noqa: E402
 
 __all__ = [
     "Checkpoint",
     "LayerPlan",
     "Moments",
+    "Perplexity",
     "Plan",
+    "Score",
     "Settings",
     "Similarity",
     "Tokens",
     "calibrate",
     "embeddings",
     "load",
+    "load_any",
     "open_checkpoint",
+    "perplexity",
     "plan",
+    "scorer",
     "similarity",
     "tokenize",
+    "tokens_for",
     "verify",
 ]

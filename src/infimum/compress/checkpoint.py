@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,24 +11,30 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrainedModel
 from transformers import logging as transformers_logging
+from transformers.pytorch_utils import Conv1D
 
+from infimum.compress.experts import unfuse
+from infimum.compress.files import file_hash, locate
 from infimum.errors import CheckpointError
 
-WEIGHTS, INDEX = "model.safetensors", "model.safetensors.index.json"
 DESCRIPTION = "infimum.json"  # what our own output has beside them
 FLOATS = {"F64", "F32", "F16", "BF16"}
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A linear layer: its name in the model, the name of its weight in the files, and its shape (outputs, inputs)."""
+    """A linear layer: its name in the model, the name of its weight in the files, and its shape (outputs, inputs).
+
+    `transposed`: the files hold the weight as (inputs, outputs), as those of GPT-2 do.
+    """
 
     name: str
     tensor: str
     shape: tuple[int, int]
+    transposed: bool = False
 
     @property
     def size(self) -> int:
@@ -53,44 +58,51 @@ class Checkpoint:
     @cached_property
     def config(self) -> Any:
         """The model's configuration."""
-        try:
-            return AutoConfig.from_pretrained(self.path)
-        except (ValueError, KeyError, OSError) as error:
-            raise CheckpointError(
-                f"transformers does not know the model that config.json of {self.path.name} describes: {error}"
-            ) from error
+        return read_config(self.path)
 
     @cached_property
     def skeleton(self) -> PreTrainedModel:
         """The model without weights (on the meta device): its structure."""
         with torch.device("meta"):
-            model: PreTrainedModel = model_class(self.config).from_config(self.config)
-        return model
+            return empty_model(self.config)
 
     @cached_property
-    def prefix(self) -> str:
-        """What the names in the files have in front of the names in the model ("bert." and the like), or ""."""
-        names = set(self.skeleton.state_dict())
-        candidates = ("", f"{self.skeleton.base_model_prefix}.")
-        return max(candidates, key=lambda prefix: sum(prefix + name in self.files for name in names))
+    def names(self) -> Names:
+        """How the names of the model become those in the files."""
+        return Names.between(self.skeleton, self.files)
+
+    @cached_property
+    def is_language_model(self) -> bool:
+        """Whether the model predicts the next token; else it is an encoder, whose embeddings count."""
+        return is_language_model(self.config)
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
-        """Linear layers in the order of the model; a head tied to the embeddings is left out."""
-        tied = {id(module.weight) for module in self.skeleton.modules() if isinstance(module, torch.nn.Embedding)}
+        """Linear layers in the order of the model; the output head and what is tied to the embeddings are left out."""
+        embeddings = [module for module in self.skeleton.modules() if isinstance(module, torch.nn.Embedding)]
+        fixed = {id(module.weight) for module in (*embeddings, self._head) if module is not None}
         found = []
         for name, module in self.skeleton.named_modules():
-            tensor = f"{self.prefix}{name}.weight"
-            if type(module) is torch.nn.Linear and id(module.weight) not in tied and tensor in self.files:
-                found.append(Layer(name, tensor, (module.out_features, module.in_features)))
+            tensor = self.names.in_files(f"{name}.weight")
+            if type(module) not in (torch.nn.Linear, Conv1D) or id(module.weight) in fixed or tensor not in self.files:
+                continue
+            rows, columns = module.weight.shape
+            transposed = isinstance(module, Conv1D)
+            found.append(Layer(name, tensor, (columns, rows) if transposed else (rows, columns), transposed))
         return tuple(found)
+
+    @property
+    def _head(self) -> Any:
+        return self.skeleton.get_output_embeddings()  # type: ignore[no-untyped-call]
 
     @cached_property
     def notes(self) -> tuple[str, ...]:
         """What a user should know about this checkpoint."""
-        head = self.skeleton.get_output_embeddings()  # type: ignore[no-untyped-call]
-        tied = getattr(self.config, "tie_word_embeddings", False) and head is not None
-        return ("The output head shares the embeddings' weights: both stay as they are.",) if tied else ()
+        if self._head is None:
+            return ()
+        if getattr(self.config, "tie_word_embeddings", False):
+            return ("The output head shares the embeddings' weights: both stay as they are.",)
+        return ("The output head stays as it is: its outputs are the vocabulary, too many for a moment matrix.",)
 
     @cached_property
     def sizes(self) -> dict[str, int]:
@@ -114,6 +126,11 @@ class Checkpoint:
             raise CheckpointError(f"tensor {tensor} contains NaN or infinity; the checkpoint is damaged")
         return value
 
+    def weight(self, layer: Layer) -> torch.Tensor:
+        """Read the weight of a linear layer, (outputs, inputs)."""
+        value = self.read(layer.tensor)
+        return value.T if layer.transposed else value
+
     def blocks(self) -> Iterator[tuple[str, torch.Tensor]]:
         """Yield every tensor, one at a time, in the order of the files."""
         for name in self.files:
@@ -124,7 +141,8 @@ class Checkpoint:
         for _ in self.blocks():  # a damaged tensor is named here; later it would only show as a useless answer
             pass
         transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        model: PreTrainedModel = model_class(self.config).from_pretrained(self.path, dtype=torch.float32)
+        kind = AutoModelForCausalLM if is_language_model(self.config) else AutoModel
+        model: PreTrainedModel = unfuse(kind.from_pretrained(self.path, dtype=torch.float32))
         model.eval()  # type: ignore[no-untyped-call]
         return model
 
@@ -157,13 +175,18 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
             f"{path.name} was compressed by infimum already; open it with infimum.compress.load, or compress the "
             "original with another budget"
         )
+    if (path / "adapter_config.json").is_file():
+        raise CheckpointError(
+            f"{path.name} holds a LoRA adapter; load it with peft, call merge_and_unload(), save_pretrained, and "
+            "compress the merged model"
+        )
     if "quantization_config" in config:
         method = config["quantization_config"].get("quant_method", "unknown method")
         raise CheckpointError(
             f"{path.name} is quantised already ({method}); load it with transformers, call dequantize(), delete "
             "config.quantization_config, save_pretrained, and compress that"
         )
-    checkpoint = Checkpoint(path, _locate(path))
+    checkpoint = Checkpoint(path, locate(path))
     _check_tensors(checkpoint)
     return checkpoint
 
@@ -177,79 +200,75 @@ def _check_tensors(checkpoint: Checkpoint) -> None:
         raise CheckpointError(
             f"{name} holds quantised tensors ({quantised[0]}, ...); dequantise it to 16- or 32-bit floats first"
         )
+    if adapters := [tensor for tensor in headers if ".lora_" in tensor]:
+        raise CheckpointError(
+            f"{name} has LoRA adapters beside its weights ({adapters[0]}, ...), which would no longer fit; load it "
+            "with peft, call merge_and_unload(), save_pretrained, and compress the merged model"
+        )
+    experts = [checkpoint.names.in_files(parameter) for parameter, _ in checkpoint.skeleton.named_parameters()]
+    if renamed := [tensor for tensor in experts if ".experts." in tensor and tensor not in headers]:
+        raise CheckpointError(
+            f"the experts of {name} are stored under names that only transformers' own conversion knows: {renamed[0]} "
+            "is in no file; such checkpoints (Mixtral's) cannot be compressed yet"
+        )
     for parameter, meta in checkpoint.skeleton.named_parameters():
         # transformers still reads the names that BERT's checkpoints had in 2018
-        old = parameter.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
-        _, shape = headers.get(checkpoint.prefix + parameter) or headers.get(checkpoint.prefix + old) or ("", None)
+        tensor = checkpoint.names.in_files(parameter)
+        old = tensor.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
+        _, shape = headers.get(tensor) or headers.get(old) or ("", None)
         if shape is None:
             raise CheckpointError(
-                f"tensor {checkpoint.prefix}{parameter} of the model is in no file of {name}, so that it would be "
+                f"tensor {tensor} of the model is in no file of {name}, so that it would be "
                 "random; download the checkpoint again, or complete it with transformers and save_pretrained"
             )
         if tuple(shape) != tuple(meta.shape):
             raise CheckpointError(
-                f"tensor {checkpoint.prefix}{parameter} should have shape {tuple(meta.shape)} by config.json, got "
+                f"tensor {tensor} should have shape {tuple(meta.shape)} by config.json, got "
                 f"{tuple(shape)}; the configuration belongs to another model"
             )
     if not checkpoint.layers:
         raise CheckpointError(f"{name} has no linear layer whose weights are in its files; nothing can be compressed")
 
 
-def file_hash(path: Path) -> str:
-    """SHA-256 of a file."""
-    with path.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()
-
-
-def model_class(config: Any) -> Any:
-    """Return the auto class whose model the checkpoint holds: a language model, or a bare encoder."""
-    architecture = (config.architectures or [""])[0]
-    return AutoModelForCausalLM if architecture.endswith(("ForCausalLM", "LMHeadModel")) else AutoModel
-
-
-def _locate(path: Path) -> dict[str, Path]:
-    """Map every tensor to its file."""
-    if (path / INDEX).is_file():
-        try:
-            mapping: dict[str, str] = json.loads((path / INDEX).read_text(encoding="utf-8"))["weight_map"]
-        except (ValueError, KeyError) as error:
-            raise CheckpointError(f"{INDEX} of {path.name} is damaged ({error!r}); download it again") from error
-        shards = {name: path / name for name in sorted(set(mapping.values()))}
-        missing = [name for name, shard in shards.items() if not shard.is_file()]
-        if missing:
-            raise CheckpointError(f"shard {missing[0]} is named in {INDEX} but is not there; download it again")
-        return _checked_shards(mapping, shards)
-    if (path / WEIGHTS).is_file():
-        return dict.fromkeys(_keys(path / WEIGHTS), path / WEIGHTS)
-    if list(path.glob("*.gguf")):
-        raise CheckpointError(
-            f"{path.name} holds a GGUF file; load it with transformers (gguf_file=...) and save it anew"
-        )
-    if list(path.glob("*.bin")):
-        raise CheckpointError(
-            f"{path.name} holds pickled weights only; load it and save_pretrained as safetensors first"
-        )
-    raise CheckpointError(f"{path} holds neither {WEIGHTS} nor {INDEX}; the weights are missing")
-
-
-def _checked_shards(mapping: dict[str, str], shards: dict[str, Path]) -> dict[str, Path]:
-    holders: dict[str, str] = {}
-    for name, shard in shards.items():
-        for key in _keys(shard):
-            if key in holders:
-                raise CheckpointError(f"tensor {key} is in two shards ({holders[key]} and {name}); which one counts?")
-            holders[key] = name
-    for key, name in mapping.items():
-        if holders.get(key) != name:
-            raise CheckpointError(
-                f"{INDEX} says that tensor {key} is in {name}, but it is not; download the shard again"
-            )
-    return {key: shards[name] for key, name in holders.items()}
-
-
-def _keys(path: Path) -> list[str]:
+def read_config(folder: Path) -> Any:
+    """Read the configuration of a model folder."""
+    if not (folder / "config.json").is_file():
+        raise CheckpointError(f"{folder} has no config.json; give the folder of a transformers checkpoint")
     try:
-        with safe_open(path, "pt") as handle:
-            return list(handle.keys())
-    except SafetensorError as error:
-        raise CheckpointError(f"{path.name} is damaged or incomplete ({error}); download it again") from error
+        return AutoConfig.from_pretrained(folder)
+    except (ValueError, KeyError, OSError) as error:
+        raise CheckpointError(
+            f"transformers does not know the model that config.json of {folder.name} describes: {error}"
+        ) from error
+
+
+def is_language_model(config: Any) -> bool:
+    """Whether the checkpoint of this configuration holds a causal language model, rather than a bare encoder."""
+    architecture: str = (config.architectures or [""])[0]
+    return architecture.endswith(("ForCausalLM", "LMHeadModel"))
+
+
+def empty_model(config: Any) -> PreTrainedModel:
+    """Build the model that the checkpoint holds, its experts one by one, without its weights."""
+    kind = AutoModelForCausalLM if is_language_model(config) else AutoModel
+    model: PreTrainedModel = unfuse(kind.from_config(config))  # type: ignore[no-untyped-call]
+    return model
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names in the files: those of the model without `dropped` in front, with `added` ("bert." and the like)."""
+
+    dropped: str = ""
+    added: str = ""
+
+    @classmethod
+    def between(cls, model: PreTrainedModel, files: Iterable[str]) -> Names:
+        """Find the difference under which most names of the model are in the files."""
+        wanted, base, present = list(model.state_dict()), f"{model.base_model_prefix}.", set(files)
+        candidates = (cls(), cls(added=base), cls(dropped=base))
+        return max(candidates, key=lambda names: sum(names.in_files(name) in present for name in wanted))
+
+    def in_files(self, name: str) -> str:
+        """Name in the files of what the model calls `name`."""
+        return self.added + name.removeprefix(self.dropped)

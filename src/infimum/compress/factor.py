@@ -51,8 +51,8 @@ def weighting(objective: Objective, moments: LayerMoments, damping: float) -> We
         return Weighting(np.eye(moments.inputs.shape[0]), None)
     if objective == "activation":
         return Weighting(moments.gradient * moments.inputs, None)
-    m = moments.left.shape[0]
-    return Weighting(moments.right, moments.left + damping / m * np.eye(m))
+    mean = float(np.trace(moments.left)) / moments.left.shape[0]
+    return Weighting(moments.right, moments.left + damping * mean * np.eye(moments.left.shape[0]))
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from infimum.errors import BudgetError, OptionError
 
 Of: TypeAlias = Literal["linear", "all"]
 AllocationRule: TypeAlias = Literal["global", "uniform"]
-UNREACHED = "the output does not depend on it for this text: kept dense"
+UNREACHED = "the output does not depend on it for this text, or too few tokens reach it: kept dense"
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ def build_layer(
     """Replace one layer by its best matrix at the chosen point, rounded to the checkpoint's dtype and measured."""
     if choice == len(points.costs) - 1:
         return dense_row(layer), None
-    weight = checkpoint.read(layer.tensor)
+    weight = checkpoint.weight(layer)
     W = weight.double().numpy()
     norm = weighting(settings.objective, moments.layers[layer.name], settings.damping)
     decomposition, rank = decompose(W, norm), choice + 1

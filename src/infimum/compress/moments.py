@@ -5,38 +5,39 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
 
 from infimum.bounds import weighted_tail
-from infimum.compress.calibration import Tokens
+from infimum.compress.text import Tokens
 from infimum.errors import CalibrationError
 
+Goal: TypeAlias = Literal["embedding", "loss"]
 Progress: TypeAlias = Callable[[str, int, int], None]  # (what, done, of)
 
-BATCH = 16  # paragraphs in one forward pass: more only need more memory
+BATCH = 1024  # tokens in one forward pass: more only need more memory
 
 
 @dataclass(frozen=True)
 class LayerMoments:
     """Moments of one linear layer with n inputs and m outputs, in float64.
 
-    With x the inputs and g the gradients at the outputs, one row per token, the gradient of a projection of the model's
-    output by the layer's weight is the m x n matrix ``D = sum over the tokens of a paragraph of g x'``.
+    With x the inputs and g the gradients at the outputs, one row per token, the gradient of the goal by the layer's
+    weight is the m x n matrix ``D = sum over the tokens of a row of text of g x'``. The Kronecker product of `left` and
+    `right` models the mean of ``vec(D) vec(D)'``, so that ``tr(left dW right dW')`` models what a change dW does.
 
     Attributes
     ----------
     inputs : array (n, n)
         Mean of ``x x'`` over tokens.
     right : array (n, n)
-        Mean of ``D' D`` over paragraphs and projections.
+        Goal "embedding": mean of ``D' D`` over paragraphs and projections. Goal "loss": `inputs`.
     left : array (m, m)
-        Mean of ``D D'`` over its trace: the Kronecker product of `left` and `right` models the mean of
-        ``vec(D) vec(D)'``, with the same partial traces.
+        Goal "embedding": mean of ``D D'`` over its trace. Goal "loss": half the mean of ``g g'`` over tokens.
     gradient : float
-        Mean squared gradient: of one output, summed over the tokens of a paragraph.
+        Mean squared gradient: of one output, in the units of ``left`` and ``right``.
     """
 
     inputs: np.ndarray
@@ -52,15 +53,19 @@ class Moments:
     Attributes
     ----------
     layers : mapping of str to LayerMoments
-        By name of the layer; layers that the output does not depend on are absent.
+        By name of the layer; absent are those on which the output does not depend, and those (experts) that fewer
+        tokens reach than they have inputs.
     tokens : Tokens
         The text.
+    goal : {"embedding", "loss"}
+        What the gradients are of; see `collect`.
     seed, projections : int
-        Seed and number, per paragraph, of the random projections of the output.
+        Seed and number, per paragraph, of the random projections of the output (goal "embedding").
     """
 
     layers: Mapping[str, LayerMoments]
     tokens: Tokens
+    goal: Goal
     seed: int
     projections: int
 
@@ -70,31 +75,50 @@ def collect(
     layers: Mapping[str, torch.nn.Module],
     tokens: Tokens,
     *,
+    goal: Goal = "embedding",
     seed: int = 0,
     projections: int = 1,
     on_progress: Progress | None = None,
 ) -> Moments:
     """Run the model over the text, forwards and backwards, and gather the moments of its linear layers.
 
-    The gradients are those of ``v' z``: z the model's output (`output_of`) and v standard Gaussian. The mean of
-    ``(v' dz)**2`` is the squared change of the output, and to first order it is the mean of ``trace(D' dW)**2``: no
-    labels are needed.
+    Goal "embedding": the gradients are those of ``v' z``: z the model's output (`output_of`), v standard Gaussian. The
+    mean of ``(v' dz)**2`` is the squared change of the output, and to first order it is the mean of
+    ``trace(D' dW)**2``: no labels are needed.
+
+    Goal "loss": the gradients are those of the summed loss of a language model (`token_losses`). The mean of
+    ``trace(D' dW)**2`` is that of the Fisher information; half of it, per token, models the increase of the loss. The
+    tokens of a row are taken as independent, as in K-FAC.
     """
+    _check_ids(model, tokens)
     generator = torch.Generator().manual_seed(seed)
-    gather = _Gather(layers)
-    batches = tokens.batches(BATCH)
+    gather = _Gather(layers, per_token=goal == "loss")
+    batches = tokens.batches(max(1, BATCH // tokens.ids.shape[1]))
     model.requires_grad_(False)
     with gather.attached():
         for index, (ids, mask) in enumerate(batches):
             gather.begin(mask)
             with torch.enable_grad(), _embeddings_need_gradients(model):
-                output = output_of(model, ids, mask)
-            for repeat in range(projections):
-                direction = torch.randn(output.shape, generator=generator, dtype=torch.float32).to(output.dtype)
-                torch.autograd.backward(output, direction, retain_graph=repeat + 1 < projections)
+                output = output_of(model, ids, mask) if goal == "embedding" else token_losses(model, ids, mask)
+            if goal == "loss":
+                output.sum().backward()  # type: ignore[no-untyped-call]
+            else:
+                for repeat in range(projections):
+                    direction = torch.randn(output.shape, generator=generator, dtype=torch.float32).to(output.dtype)
+                    torch.autograd.backward(output, direction, retain_graph=repeat + 1 < projections)
             if on_progress:
                 on_progress("calibrating", index + 1, len(batches))
-    return Moments(gather.moments(len(tokens.ids) * projections), tokens, seed, projections)
+    passes = tokens.count if goal == "loss" else len(tokens.ids) * projections
+    return Moments(gather.moments(passes), tokens, goal, seed, projections)
+
+
+def _check_ids(model: Any, tokens: Tokens) -> None:
+    words, highest = model.get_input_embeddings().weight.shape[0], int(tokens.ids.max())
+    if highest >= words:
+        raise CalibrationError(
+            f"token ids must be below {words}, the size of the model's vocabulary, got {highest} from {tokens.source}; "
+            "use the tokenizer of this model"
+        )
 
 
 def output_of(model: torch.nn.Module, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
@@ -103,6 +127,15 @@ def output_of(model: torch.nn.Module, ids: torch.Tensor, mask: torch.Tensor) -> 
     weights = mask.to(hidden.dtype)[:, :, None]
     mean = (hidden * weights).sum(dim=1) / weights.sum(dim=1)
     return torch.nn.functional.normalize(mean, dim=-1)
+
+
+def token_losses(model: torch.nn.Module, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Return the loss of each token given those before it in its row, in nats: (rows, length - 1), 0 at padding."""
+    logits: torch.Tensor = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
+    losses = torch.nn.functional.cross_entropy(
+        logits[:, :-1].flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="none"
+    )
+    return losses.view(ids[:, 1:].shape) * mask[:, 1:]
 
 
 @contextmanager
@@ -118,11 +151,13 @@ def _embeddings_need_gradients(model: Any) -> Iterator[None]:
 class _Gather:
     """Hooks that add up the moments while the model runs."""
 
-    def __init__(self, layers: Mapping[str, torch.nn.Module]) -> None:
-        self._layers = layers
+    def __init__(self, layers: Mapping[str, torch.nn.Module], *, per_token: bool) -> None:
+        self._layers, self._per_token = layers, per_token
         self._mask = torch.ones(0, 0)
         self._sums: dict[tuple[str, str], torch.Tensor] = {}
         self._rows: dict[str, int] = {}
+        self._sharing: dict[str, str] = {}  # layer -> the first layer that is given the same inputs
+        self._last: tuple[torch.Tensor | None, str] = (None, "")
 
     @contextmanager
     def attached(self) -> Iterator[None]:
@@ -130,6 +165,7 @@ class _Gather:
         try:
             yield
         finally:
+            self._last = (None, "")
             for handle in handles:
                 handle.remove()
 
@@ -139,15 +175,23 @@ class _Gather:
     def _hook(self, name: str) -> Callable[[Any, tuple[torch.Tensor, ...], torch.Tensor], None]:
         def forward(_module: Any, args: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
             x = args[0].detach()
-            text = x[self._mask] if x.shape[:-1] == self._mask.shape else x.reshape(-1, x.shape[-1])
-            self._rows[name] = self._rows.get(name, 0) + text.shape[0]
-            self._add(name, "inputs", text.T @ text)
+            if args[0] is not self._last[0]:
+                self._last = (args[0], name)
+                text = x[self._mask] if x.shape[:-1] == self._mask.shape else x.reshape(-1, x.shape[-1])
+                self._rows[name] = self._rows.get(name, 0) + text.shape[0]
+                self._add(name, "inputs", text.T @ text)
+            if self._sharing.setdefault(name, self._last[1]) != self._last[1]:
+                raise CalibrationError(f"the input of {name} is not that of the same layers in every batch")
             if output.requires_grad:
                 output.register_hook(lambda gradient: self._backward(name, x, gradient.detach()))  # type: ignore[no-untyped-call]
 
         return forward
 
     def _backward(self, name: str, x: torch.Tensor, g: torch.Tensor) -> None:
+        if self._per_token:
+            g = g.flatten(0, -2)
+            self._add(name, "left", g.T @ g)
+            return
         if g.dim() == 2:  # a layer that sees one vector per paragraph
             x, g = x[:, None], g[:, None]
         # D' D = x' (g g') x and D D' = g' (x x') g, paragraph by paragraph, without forming D; padding has g = 0
@@ -162,20 +206,31 @@ class _Gather:
         self._sums[key] = self._sums[key].add_(value) if key in self._sums else value.double()
 
     def moments(self, passes: int) -> dict[str, LayerMoments]:
-        found = {}
+        found: dict[str, LayerMoments] = {}
+        inputs: dict[str, np.ndarray] = {}  # one array for all layers that share it
+        most = max(self._rows.values(), default=0)
         for name in self._layers:
             if (name, "left") not in self._sums:
                 continue
-            inputs, right, left, gradient = (
-                self._sums.pop((name, moment)).numpy() for moment in ("inputs", "right", "left", "gradient")
-            )
-            if not all(np.all(np.isfinite(moment)) for moment in (inputs, right, left)):
-                raise CalibrationError(f"activations or gradients of {name} are not finite; check the model")
-            energy = float(np.trace(left))
-            if energy > 0.0:
-                inputs /= self._rows[name]
-                right /= passes
-                left /= energy
-                inputs, right, left = (weighted_tail.semidefinite(moment) for moment in (inputs, right, left))
-                found[name] = LayerMoments(inputs, right, left, float(gradient) / passes)
+            first = self._sharing[name]
+            if first not in inputs:
+                inputs[first] = weighted_tail.semidefinite(self._finite(first, "inputs") / self._rows[first])
+            if self._rows[first] < min(most, len(inputs[first])):
+                continue  # an expert that few tokens reach is judged by too few to be changed
+            left = self._finite(name, "left")
+            if (energy := float(np.trace(left))) == 0.0:
+                continue
+            if self._per_token:
+                left, gradient = left / (2 * passes), energy / (2 * passes * len(left))
+                right = inputs[first]
+            else:
+                left, gradient = left / energy, float(self._sums[name, "gradient"]) / passes
+                right = weighted_tail.semidefinite(self._finite(name, "right") / passes)
+            found[name] = LayerMoments(inputs[first], right, weighted_tail.semidefinite(left), gradient)
         return found
+
+    def _finite(self, name: str, moment: str) -> np.ndarray:
+        value: np.ndarray = self._sums.pop((name, moment)).numpy()
+        if not np.all(np.isfinite(value)):
+            raise CalibrationError(f"activations or gradients of {name} are not finite; check the model")
+        return value

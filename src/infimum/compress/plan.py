@@ -10,16 +10,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import AutoTokenizer
 
 from infimum.bounds.allocation_dual import Curve, dual_value
 from infimum.certificate import Certificate
 from infimum.compress.allocation import allocate, uniform
-from infimum.compress.calibration import Text, tokenize
+from infimum.compress.calibration import calibrate, goal_of
 from infimum.compress.checkpoint import Checkpoint, open_checkpoint
 from infimum.compress.factor import FactorForm, Form, Objective, PivotForm, curve, one_thread, spectrum, weighting
 from infimum.compress.layers import UNREACHED, AllocationRule, LayerPlan, Of, Settings, build_layer, dense_row
-from infimum.compress.moments import Moments, Progress, collect
+from infimum.compress.moments import Moments, Progress
+from infimum.compress.text import Text
 from infimum.errors import CalibrationError
 
 
@@ -108,42 +108,7 @@ class Plan:
         return save(self, Path(out))
 
 
-def calibrate(
-    model: str | Path | Checkpoint,
-    calib: Text = "pydoc",
-    *,
-    max_tokens: int = 64,
-    projections: int = 1,
-    seed: int = 0,
-    on_progress: Progress | None = None,
-) -> Moments:
-    """Measure input and gradient moments of every linear layer of a checkpoint on a text.
-
-    Parameters
-    ----------
-    model : path or Checkpoint
-        Folder of a transformers checkpoint in safetensors format.
-    calib : "pydoc", path or list of str
-        The Python documentation, a .txt file (paragraphs between blank lines), a .jsonl file (field "text"), strings.
-    max_tokens : int
-        Longest paragraph, in tokens.
-    projections : int
-        Random projections of the output per paragraph; more give better moments, and cost a backward pass each.
-    seed : int
-        Seed of the projections.
-    on_progress : callable, optional
-        Called with (what, done, of).
-
-    Raises
-    ------
-    CheckpointError, CalibrationError
-        Each says what was expected, what came, and what to do.
-    """
-    checkpoint = model if isinstance(model, Checkpoint) else open_checkpoint(model)
-    tokens = tokenize(calib, AutoTokenizer.from_pretrained(checkpoint.path), max_tokens=max_tokens)
-    loaded = checkpoint.load()
-    layers = {layer.name: loaded.get_submodule(layer.name) for layer in checkpoint.layers}
-    return collect(loaded, layers, tokens, seed=seed, projections=projections, on_progress=on_progress)
+DAMPING = {"embedding": 0.01, "loss": 0.03}  # the best of those tried
 
 
 def plan(
@@ -155,15 +120,17 @@ def plan(
     objective: Objective = "two-sided",
     allocation: AllocationRule = "global",
     form: Form = "pivot",
-    damping: float = 0.01,
+    damping: float | None = None,
     moments: Moments | None = None,
+    tokens: int | None = None,
     seed: int = 0,
     on_progress: Progress | None = None,
 ) -> Plan:
     """Compress the linear layers of a transformer: minimises the summed error of all layers under one budget.
 
-    The error of a layer is ``tr(G dW C dW')``, with C and G the right and left moments of the gradient of the model's
-    output by its weight (`LayerMoments`): layer by layer a model of the squared change of the output.
+    The error of a layer is ``tr(G dW C dW')``, with C and G the right and left moments of a gradient by its weight
+    (`LayerMoments`): layer by layer a model of the increase of a language model's loss, in nats per token, or of the
+    squared change of an encoder's embedding.
 
     Parameters
     ----------
@@ -173,7 +140,7 @@ def plan(
         Fraction of the numbers to remove, 0 <= remove < 1.
     of : {"linear", "all"}
         Denominator of `remove`: the weights of the linear layers, or of the whole model.
-    calib : "pydoc", path or list of str
+    calib : "pydoc", path, list of str or array of int
         Calibration text; see `calibrate`.
     objective : {"two-sided", "activation", "plain"}
         "activation": C is the moment of the inputs, G a scalar; "plain": neither (truncated SVD).
@@ -181,12 +148,13 @@ def plan(
         "global" shares the budget so that the sum of errors is least; "uniform" gives each layer the same fraction.
     form : {"pivot", "factors"}
         "pivot": r(m + n - r) numbers; "factors": r(m + n).
-    damping : float
-        Added to G, relative to its mean eigenvalue.
+    damping : float, optional
+        Added to G, relative to its mean eigenvalue: by default 0.03 for a language model, 0.01 for an encoder.
     moments : Moments, optional
-        What `calibrate` returned, to plan several times on one calibration; `calib` and `seed` are then ignored.
-    seed : int
-        Seed of the random projections.
+        What `calibrate` returned, to plan several times on one calibration; `calib`, `tokens` and `seed` are then
+        ignored.
+    tokens, seed : int
+        Size and seed of the calibration; see `calibrate`.
     on_progress : callable, optional
         Called with (what, done, of).
 
@@ -206,15 +174,16 @@ def plan(
     .. [2] V. Gupta, T. Koren, Y. Singer, "Shampoo: preconditioned stochastic tensor optimization", ICML 2018
        (the Kronecker model of the second moment of a gradient).
     """
-    settings = Settings(remove, of, objective, allocation, form, damping)
     checkpoint = model if isinstance(model, Checkpoint) else open_checkpoint(model)
+    damping = DAMPING[goal_of(checkpoint)] if damping is None else damping
+    settings = Settings(remove, of, objective, allocation, form, damping)
     if moments is None:
-        moments = calibrate(checkpoint, calib, seed=seed, on_progress=on_progress)
+        moments = calibrate(checkpoint, calib, tokens=tokens, seed=seed, on_progress=on_progress)
     _check_moments(checkpoint, moments)
     curves = {}
     reached = [layer for layer in checkpoint.layers if layer.name in moments.layers]
     for index, layer in enumerate(reached):
-        W = checkpoint.read(layer.tensor).double().numpy()
+        W = checkpoint.weight(layer).double().numpy()
         norm = weighting(objective, moments.layers[layer.name], damping)
         with one_thread():
             curves[layer.name] = curve(spectrum(W, norm), layer.shape, form)

@@ -17,8 +17,9 @@ import torch
 from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, PreTrainedModel
 
-from infimum.compress.checkpoint import DESCRIPTION, INDEX, WEIGHTS, file_hash, model_class
+from infimum.compress.checkpoint import DESCRIPTION, Names, empty_model, open_checkpoint
 from infimum.compress.factor import FactorForm, PivotForm
+from infimum.compress.files import INDEX, WEIGHTS, file_hash
 from infimum.compress.plan import Plan
 from infimum.errors import CheckpointError
 from infimum.nn import LowRankLinear, PivotLinear
@@ -29,7 +30,7 @@ SHARD_BYTES = 5 * 10**9
 WEIGHT_SUFFIXES = {".safetensors", ".bin", ".gguf", ".h5", ".msgpack", ".onnx", ".pt", ".pth"}
 
 
-def module_of(form: PivotForm | FactorForm, linear: torch.nn.Linear) -> PivotLinear | LowRankLinear:
+def module_of(form: PivotForm | FactorForm, linear: Any) -> PivotLinear | LowRankLinear:
     """Build the module that takes the place of a linear layer."""
     bias = None if linear.bias is None else linear.bias.detach()
     dtype, device = linear.weight.dtype, linear.weight.device
@@ -81,6 +82,7 @@ def describe(plan: Plan, files: dict[str, str]) -> dict[str, Any]:
             "paragraphs": int(tokens.ids.shape[0]),
             "tokens": tokens.count,
             "sha256": tokens.sha256,
+            "goal": plan.moments.goal,
             "seed": plan.moments.seed,
             "projections": plan.moments.projections,
         },
@@ -145,22 +147,32 @@ def load(out: str | Path) -> PreTrainedModel:
     out = Path(out)
     description, tensors = read_description(out), read_tensors(out)
     config = AutoConfig.from_pretrained(out)
-    model: PreTrainedModel = model_class(config).from_config(config)
-    prefix = ""
+    model = empty_model(config)
+    names = Names.between(model, tensors)
     for row in description["layers"]:
-        prefix = row["tensor"].removesuffix(f"{row['name']}.weight")
         if row["form"] != "dense":
             parent, _, child = row["name"].rpartition(".")
             owner = model.get_submodule(parent)
             setattr(owner, child, module_of(stored_form(row, tensors), getattr(owner, child)))
-            tensors.pop(row["tensor"], None)
-    state = {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    state = {name: tensors[names.in_files(name)] for name in model.state_dict() if names.in_files(name) in tensors}
     missing = model.load_state_dict(state, strict=False, assign=True).missing_keys
     model.tie_weights()
     tied = set(model.all_tied_weights_keys or ())
     if absent := sorted(set(missing) - tied):
-        raise CheckpointError(f"tensor {prefix}{absent[0]} is missing from {out.name}; the folder is incomplete")
+        raise CheckpointError(
+            f"tensor {names.in_files(absent[0])} is missing from {out.name}; the folder is incomplete"
+        )
     model.eval()  # type: ignore[no-untyped-call]
+    return model
+
+
+def load_any(folder: str | Path) -> PreTrainedModel:
+    """Load a model folder, compressed by infimum or not, in float32."""
+    folder = Path(folder)
+    if not (folder / DESCRIPTION).is_file():
+        return open_checkpoint(folder).load()
+    model = load(folder)
+    model.float()  # type: ignore[no-untyped-call]
     return model
 
 

@@ -14,13 +14,14 @@ from safetensors.torch import load_file
 from infimum.bounds import weighted_tail
 from infimum.bounds.allocation_dual import Curve, dual_value
 from infimum.certificate import Certificate
-from infimum.compress.calibration import Tokens
-from infimum.compress.checkpoint import DESCRIPTION, Checkpoint, Layer, file_hash, open_checkpoint
+from infimum.compress.checkpoint import DESCRIPTION, Checkpoint, Layer, open_checkpoint
 from infimum.compress.factor import curve, one_thread, spectrum, weighting
+from infimum.compress.files import file_hash
 from infimum.compress.layers import UNREACHED, LayerPlan, Settings, dense_row
 from infimum.compress.moments import Moments, Progress, collect
 from infimum.compress.plan import budget_of
 from infimum.compress.storage import TEXT, read_description, read_tensors, stored_form
+from infimum.compress.text import Tokens
 from infimum.errors import CheckpointError, ShapeError, VerificationError
 
 RELATIVE = 1e-3  # the model runs in float32: another machine or thread count moves the moments by about 1e-5
@@ -90,8 +91,8 @@ def _moments(out: Path, checkpoint: Checkpoint, calibration: dict[str, Any], on_
         raise VerificationError("the stored calibration tokens are not those of the run: their hash differs")
     model = checkpoint.load()
     layers: dict[str, Any] = {layer.name: model.get_submodule(layer.name) for layer in checkpoint.layers}
-    seed, projections = calibration["seed"], calibration["projections"]
-    return collect(model, layers, tokens, seed=seed, projections=projections, on_progress=on_progress)
+    chosen = {name: calibration[name] for name in ("goal", "seed", "projections")}
+    return collect(model, layers, tokens, **chosen, on_progress=on_progress)
 
 
 def _check_claims(
@@ -139,7 +140,7 @@ def _derive(
     derived = dense_row(layer, "" if reached else UNREACHED)
     if not reached:
         return None, derived
-    W = checkpoint.read(layer.tensor).double().numpy()
+    W = checkpoint.weight(layer).double().numpy()
     norm = weighting(settings.objective, moments.layers[layer.name], settings.damping)
     tails = spectrum(W, norm)
     points = curve(tails, layer.shape, settings.form)

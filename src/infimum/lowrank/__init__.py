@@ -1,6 +1,8 @@
-"""Low-rank approximation: SVD, pseudo-inverse, columns and rows, Nystrom, each with a certificate."""
+"""Low-rank approximation: SVD, pseudo-inverse, least squares, CR, columns, CUR, Nystrom, each with a certificate."""
 
 from infimum._entries import KernelMatrix
+from infimum.lowrank.cr import CR, cr
+from infimum.lowrank.cur import CUR, cur
 from infimum.lowrank.interpolative import Interpolative, interpolative
 from infimum.lowrank.nystrom import Nystrom, nystrom
 from infimum.lowrank.pinv import PseudoInverse, pinv
@@ -9,12 +11,16 @@ from infimum.lowrank.solve import Solution, solve
 from infimum.lowrank.svd import SVD, svd
 
 __all__ = [
+    "CR",
+    "CUR",
     "SVD",
     "Interpolative",
     "KernelMatrix",
     "Nystrom",
     "PseudoInverse",
     "Solution",
+    "cr",
+    "cur",
     "interpolative",
     "nystrom",
     "pinv",

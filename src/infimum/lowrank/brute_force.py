@@ -9,6 +9,7 @@ import numpy as np
 import scipy.optimize
 
 from infimum._arrays import Array, to_numpy
+from infimum._linalg import norm
 
 
 def best_matrix(M: Array, rank: int) -> float:
@@ -39,6 +40,28 @@ def _nystrom_error(K: np.ndarray, chosen: list[int]) -> float:
     inverse = np.linalg.pinv(scaled[np.ix_(chosen, chosen)], hermitian=True)
     residual = scaled - scaled[:, chosen] @ inverse @ scaled[chosen, :]
     return size * float(np.sum(np.abs(np.linalg.eigvalsh((residual + residual.conj().T) / 2))))
+
+
+def best_terms(X: Array, Y: Array, count: int) -> float:
+    """Least Frobenius loss over all choices of `count` terms of a product, by trying every one."""
+    X, Y = to_numpy(X), to_numpy(Y)
+    size = X.shape[1]
+    dropped = (list(drop) for drop in itertools.combinations(range(size), size - count))
+    return min(norm(X[:, drop] @ Y[drop, :]) for drop in dropped)
+
+
+def best_rows_and_columns(M: Array, rows: int, columns: int) -> float:
+    """Least Frobenius error over all choices of rows and columns, each with its best core."""
+    M = to_numpy(M)
+    spaces = [
+        [_projector(array[:, list(chosen)]) for chosen in itertools.combinations(range(array.shape[1]), count)]
+        for array, count in ((M, columns), (M.conj().T, rows))
+    ]
+    return min(norm(M - left @ M @ right) for left in spaces[0] for right in spaces[1])
+
+
+def _projector(columns: np.ndarray) -> np.ndarray:
+    return np.asarray(columns @ np.linalg.pinv(columns))
 
 
 def nearest_to_identity(A: Array, radius: float) -> float:

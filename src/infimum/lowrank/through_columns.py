@@ -100,7 +100,7 @@ class Search:
         Z = narrow(xp.where(xp.any(chosen, axis=0)[None, :], xp.astype(chosen, Z.dtype), Z), M, "a coefficient")
         skeleton = xp.take(M, columns, axis=1)
         return ThroughColumns(
-            order, skeleton, Z, certify_columns(M, skeleton, Z, *_proof(scaled, reduced, order.size, self.rng))
+            order, skeleton, Z, certify_columns(M, skeleton, Z, *proof(scaled, reduced, order.size, self.rng))
         )
 
     def _exact(self, rank: int) -> ThroughColumns:
@@ -115,8 +115,8 @@ class Search:
             errors = [float(reduced.errors(np.asarray(order))[-1]) for order in (best.order, found)]
             if errors[1] < errors[0] - 1e-14 * frobenius(scaled.array):  # more than rounding is gained
                 best = self._answer(scaled, reduced, np.asarray(found))
-        proof = certify_columns(M, best.skeleton, best.coefficients, "column_subset", {"nodes": NODES})
-        return dataclasses.replace(best, certificate=proof)
+        certificate = certify_columns(M, best.skeleton, best.coefficients, "column_subset", {"nodes": NODES})
+        return dataclasses.replace(best, certificate=certificate)
 
 
 def _clipped(Z: np.ndarray, largest: float) -> np.ndarray:
@@ -125,7 +125,7 @@ def _clipped(Z: np.ndarray, largest: float) -> np.ndarray:
     return np.asarray(Z * np.where(size > largest, largest / np.maximum(size, 1.0), 1.0))
 
 
-def _proof(M: Working, reduced: Reduction, rank: int, rng: np.random.Generator) -> tuple[str, Mapping[str, Any]]:
+def proof(M: Working, reduced: Reduction, rank: int, rng: np.random.Generator) -> tuple[str, Mapping[str, Any]]:
     """Choose the theorem for the lower bound by what it costs, and make its witness."""
     if M.array.shape[1] <= FEW:
         return "column_subset", {"nodes": M.array.shape[1]}
@@ -141,12 +141,12 @@ def certify_columns(M: Array, skeleton: Array, Z: Array, theorem: str, witness: 
         return certify(M, skeleton, Z, theorem, witness)
     any_matrix = certify(M, skeleton, Z, "eckart_young", {})
     exponent = working(M).exponent
-    proof = column_subset.search(
+    tree = column_subset.search(
         M,
         int(skeleton.shape[1]),
         exponent=exponent,
         nodes=int(witness["nodes"]),
         at_most=math.ldexp(any_matrix.value, -exponent),
     )
-    bound = max(any_matrix.lower_bound, scale_back(proof.bound, exponent, toward=0.0))
+    bound = max(any_matrix.lower_bound, scale_back(tree.bound, exponent, toward=0.0))
     return dataclasses.replace(any_matrix, lower_bound=bound, theorem=theorem, witness={"nodes": int(witness["nodes"])})

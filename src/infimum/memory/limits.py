@@ -145,7 +145,7 @@ def _checked(limits: Limits) -> Limits:
         step = int(np.argmax(decay))
         raise InfeasibleError(
             f"max_lr * weight_decay must stay below 1, got {float(decay[step]):.3g} at step {step + 1}: one step would "
-            "forget everything; lower max_lr or weight_decay"
+            f"forget everything; make one of them more than {float(decay[step]):.3g} times smaller"
         )
     return limits
 

@@ -16,6 +16,7 @@ import scipy.sparse
 from infimum.bounds import profile_dual
 from infimum.bounds.capped_filling import Filling, FixedDecay
 from infimum.memory.filling import with_share
+from infimum.memory.front_loading import front_loaded
 from infimum.memory.limits import Limits
 
 BLOCKS = 1000  # the program grows with the blocks, not with the steps
@@ -40,11 +41,14 @@ def nearest(limits: Limits, law: FixedDecay, filling: Filling, gap: float) -> tu
     best = profile_dual.lower_bound(limits.target, limits.caps, law.rates, share, multipliers)
     if _variation(filling, limits.target) - best <= gap:
         return filling, {"multipliers": multipliers}
-    solution = _solve(limits, law, share, filling)
-    rival = with_share(limits._replace(target=limits.target * solution.units), share)
+    if law.rates[0] > 0.0 and np.all(law.rates == law.rates[0]):
+        rival, push = front_loaded(limits, law.rates[0], share)
+    else:
+        units, push = _solve(limits, law, share, filling)
+        rival = with_share(limits._replace(target=limits.target * units), share)
     if _variation(rival, limits.target) < _variation(filling, limits.target):
         filling = rival
-    spread = _multipliers(limits, law, solution.push)
+    spread = _multipliers(limits, law, push)
     if profile_dual.lower_bound(limits.target, limits.caps, law.rates, share, spread) > best:
         multipliers = spread
     return filling, {"multipliers": multipliers}

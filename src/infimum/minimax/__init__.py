@@ -4,6 +4,7 @@ from infimum.minimax.compositions import Composition
 from infimum.minimax.optimality import LeastDegree, Optimality, check, degree_for, sup_norm
 from infimum.minimax.polynomial import MinimaxPolynomial, polynomial
 from infimum.minimax.published import PUBLISHED, PublishedTable
+from infimum.minimax.rounding import RoundedPolynomial, rounded
 from infimum.minimax.schedules import msign_schedule, root_schedule, verify_schedule
 
 __all__ = [
@@ -13,11 +14,13 @@ __all__ = [
     "MinimaxPolynomial",
     "Optimality",
     "PublishedTable",
+    "RoundedPolynomial",
     "check",
     "degree_for",
     "msign_schedule",
     "polynomial",
     "root_schedule",
+    "rounded",
     "sup_norm",
     "verify_schedule",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from fractions import Fraction
 from itertools import combinations
 from typing import Any
 
@@ -11,6 +12,8 @@ import numpy as np
 
 from infimum.minimax.compositions import Composition
 from infimum.minimax.expressions import as_function
+from infimum.minimax.formats import FORMATS
+from infimum.minimax.rounding import RoundedPolynomial
 
 GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 GRID = 17  # points of a reference, at the first look
@@ -92,3 +95,17 @@ def _levelled(function: Any, x: np.ndarray) -> float:
     """Error h that alternates on the points: ``p(x_k) + (-1)^k h = f(x_k)``."""
     matrix = np.column_stack([np.vander(x, x.size - 1), (-1.0) ** np.arange(x.size)])
     return abs(float(np.linalg.solve(matrix, function(x))[-1]))
+
+
+def best_rounded_line(result: RoundedPolynomial, f: str) -> float:
+    """Least ``max |f - p|`` on a fine grid over all lines with machine numbers near the best real line."""
+    ((low, high),) = result.domain
+    x = np.linspace(low, high, 501)
+    values = as_function(f)(x)
+    slope, constant = np.polynomial.Polynomial.fit(x, values, 1).convert().coef[::-1]
+    machine = FORMATS[result.formats[0]]
+    steps = np.arange(-40, 41)
+    slopes, constants = (
+        float(machine.round(Fraction(c))) + steps * float(machine.spacing(Fraction(c))) for c in (slope, constant)
+    )
+    return float(min(np.abs(values - a * x - constants[:, None]).max(axis=1).min() for a in slopes))

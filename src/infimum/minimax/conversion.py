@@ -9,7 +9,7 @@ import numpy as np
 
 def monomials(expansion: np.ndarray, interval: tuple[float, float]) -> list[Fraction]:
     """Coefficients in powers of t of ``sum_k c_k T_k(u)``, u the affine image in [-1, 1] of t in `interval`."""
-    columns = [sum((Fraction(value) for value in column), Fraction(0)) for column in expansion.T.tolist()]
+    columns = exact_sums(expansion)
     low, high = map(Fraction, interval)
     slope, offset = 2 / (high - low), -(low + high) / (high - low)
     # Clenshaw's recurrence on polynomials in t
@@ -19,6 +19,11 @@ def monomials(expansion: np.ndarray, interval: tuple[float, float]) -> list[Frac
         later, last = _plus(_minus(_affine(later, 2 * slope, 2 * offset), last), c), later
     total = _plus(_minus(_affine(later, slope, offset), last), columns[0])
     return [*total, *[Fraction(0)] * (len(columns) - len(total))]
+
+
+def exact_sums(expansion: np.ndarray) -> list[Fraction]:
+    """Sum the parts of every coefficient."""
+    return [sum((Fraction(value) for value in column), Fraction(0)) for column in expansion.T.tolist()]
 
 
 def _affine(p: list[Fraction], slope: Fraction, offset: Fraction) -> list[Fraction]:

@@ -28,7 +28,7 @@ class Level(Protocol):
     size: int
 
     def __call__(self, x: np.ndarray) -> tuple[float, ErrorFunction]:
-        """Return h and the error ``w (f - p)`` as a function of arrays of points."""
+        """Return h and the error ``w (f - p)``, times the sign of ``x**start``, as a function of arrays of points."""
         ...
 
     def coefficients(self, parts: int) -> np.ndarray:
@@ -38,7 +38,8 @@ class Level(Protocol):
 
 def variable(space: Powers, intervals: tuple[tuple[float, float], ...]) -> tuple[float, float]:
     """Range of ``t = x**stride``; the Chebyshev polynomials of an answer are those of this interval."""
-    ends = np.array(intervals, dtype=np.float64).ravel() ** space.stride
+    with np.errstate(over="ignore"):
+        ends = np.array(intervals, dtype=np.float64).ravel() ** space.stride
     if not np.all(np.isfinite(ends)):
         raise OptionError(f"x**{space.stride} overflows on the domain; scale x down first")
     low, high = float(ends.min()), float(ends.max())
@@ -91,7 +92,7 @@ class Barycentric:
 
     def _error(self, x: np.ndarray) -> np.ndarray:
         approximation = x**self.space.start * self._polynomial(self._scaled(x))
-        return np.asarray(self.task.weights(x) * (self.task.f(x) - approximation))
+        return np.asarray(signs_of(x, self.space) * self.task.weights(x) * (self.task.f(x) - approximation))
 
     def coefficients(self, parts: int) -> np.ndarray:
         """Chebyshev coefficients, by interpolation at Chebyshev points."""
@@ -141,7 +142,7 @@ class MultiplePrecision:
             for point, value, weight in zip(points, values, weights, strict=True):
                 approximation = point**self.space.start * self._polynomial(self._scaled(point))
                 errors.append(float((weight * (value - approximation)).mid()))
-            return np.array(errors).reshape(x.shape)
+            return np.array(errors).reshape(x.shape) * signs_of(x, self.space)
 
     def coefficients(self, parts: int) -> np.ndarray:
         """Chebyshev coefficients as sums of doubles."""
@@ -196,6 +197,11 @@ class Collocation:
     def coefficients(self, parts: int) -> np.ndarray:
         """Coefficients of the functions."""
         return np.stack([self._coefficients, *[np.zeros(self.size)] * (parts - 1)])
+
+
+def signs_of(x: np.ndarray, space: Powers) -> np.ndarray | float:
+    """Sign of ``x**start``: times it, the error of a best approximation alternates on both sides of 0 together."""
+    return np.sign(x) if space.start % 2 else 1.0
 
 
 def values_at(function: Function, points: list[Ball]) -> list[Ball]:

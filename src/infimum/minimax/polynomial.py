@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
@@ -16,13 +16,17 @@ from infimum.certificate import Certificate
 from infimum.errors import OptionError, VerificationError
 from infimum.minimax.approximants import Approximant, stored
 from infimum.minimax.certify import Certified, certified, scale
-from infimum.minimax.conversion import monomials
+from infimum.minimax.codegen import Emitter
+from infimum.minimax.conversion import exact_sums, monomials
 from infimum.minimax.enclosure import is_enclosable, values_of_error
 from infimum.minimax.expressions import as_function
 from infimum.minimax.levels import variable
 from infimum.minimax.remez import Levelled, solve
-from infimum.minimax.systems import Functions, Powers, Task, as_task
+from infimum.minimax.systems import Powers, Space, Task, as_space, as_task
 from infimum.result import Result
+
+if TYPE_CHECKING:
+    from infimum.minimax.rounding import RoundedPolynomial
 
 FIRST_BITS, LAST_BITS = 256, 8192
 NOISE = 1e-12  # times the size of f: errors that double precision does not resolve
@@ -31,7 +35,7 @@ DRAWN = 2001  # points of the error curve in a plot
 
 
 @dataclass(frozen=True)
-class MinimaxPolynomial(Result):
+class MinimaxPolynomial(Emitter, Result):
     """A best uniform approximation, the answer of `polynomial`.
 
     Attributes
@@ -43,7 +47,7 @@ class MinimaxPolynomial(Result):
         functions of the system), each the sum of its column. There is a second row where one double would spoil the
         error.
     powers : tuple of int
-        Exponents of x: equally spaced, ``start + stride * i``; empty where the system is a list of functions.
+        Exponents of x; empty where the system is a list of functions.
     interval : (float, float)
         Range of t.
     signs : tuple of int
@@ -89,11 +93,8 @@ class MinimaxPolynomial(Result):
         return stored(self._space, self.interval, np.asarray(self.expansion))
 
     @property
-    def _space(self) -> Powers | Functions:
-        if not self.powers:
-            return Functions(tuple(as_function(item, "every function of system") for item in self.system))
-        stride = self.powers[1] - self.powers[0] if len(self.powers) > 1 else 1
-        return Powers(self.powers[0], stride, len(self.powers))
+    def _space(self) -> Space:
+        return as_space(None, self.powers or self.system)
 
     def coefficients(self, basis: Literal["monomial", "chebyshev"] = "monomial") -> np.ndarray:
         """Coefficients as doubles: of ``x**powers``, or of the Chebyshev polynomials (or functions) that are stored.
@@ -109,7 +110,9 @@ class MinimaxPolynomial(Result):
         """Coefficients of ``x**powers`` as rational numbers, without any rounding."""
         if not self.powers:
             raise OptionError("only polynomials have coefficients of powers; this system is a list of functions")
-        return monomials(np.asarray(self.expansion), self.interval)
+        if isinstance(self._space, Powers):
+            return monomials(np.asarray(self.expansion), self.interval)
+        return exact_sums(np.asarray(self.expansion))
 
     def __call__(self, x: Any) -> Any:
         """Evaluate at an array of any library, or at a number, in its precision."""
@@ -117,6 +120,15 @@ class MinimaxPolynomial(Result):
             x = np.asarray(x, dtype=float)
         values = self.approximant(x)
         return float(values) if isinstance(values, np.generic) else values
+
+    def round(self, dtype: Any, *, f: Any = None) -> RoundedPolynomial:
+        """Round the coefficients to a machine format, together; see `minimax.rounded`.
+
+        `dtype` is a format or one for each coefficient; `f` is needed where it was a Python function.
+        """
+        from infimum.minimax.rounding import round_coefficients
+
+        return round_coefficients(self, dtype, f=f)
 
     def recheck(self, f: Any) -> Certificate:
         """Derive the certificate again from the function, the stored coefficients and the alternation alone."""
@@ -266,7 +278,7 @@ def polynomial(
     return MinimaxPolynomial(
         f=str(task.f),
         expansion=levelled.coefficients,
-        powers=tuple(task.space.powers) if isinstance(task.space, Powers) else (),
+        powers=_powers(task.space, system),
         interval=levelled.interval,
         signs=answer.signs,
         degree=degree,
@@ -308,6 +320,12 @@ def _certify(task: Task, levelled: Levelled, tol: float, path: Literal["enclosed
     return certified(task, approximant, levelled.points, tol, path)
 
 
+def _powers(space: Space, system: Any) -> tuple[int, ...]:
+    if isinstance(space, Powers):
+        return tuple(space.powers)
+    return tuple(sorted(map(int, system))) if all(isinstance(item, int | np.integer) for item in system) else ()
+
+
 def _tolerance(tol: object) -> float:
     if isinstance(tol, bool) or not isinstance(tol, int | float) or not 1e-12 <= tol <= 0.1:
         raise OptionError(f"tol must be a number from 1e-12 to 0.1, got {tol!r}")
@@ -317,7 +335,7 @@ def _tolerance(tol: object) -> float:
 def _refuse_other_space(task: Task, result: MinimaxPolynomial) -> None:
     """Refuse coefficients of another space than that of the task."""
     space = task.space
-    powers = tuple(space.powers) if isinstance(space, Powers) else ()
+    powers = _powers(space, result.system)
     interval = variable(space, task.half) if isinstance(space, Powers) else (0.0, 0.0)
     if powers != result.powers or interval != result.interval:
         raise VerificationError(

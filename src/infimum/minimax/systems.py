@@ -142,9 +142,9 @@ def as_task(
         bool(relative),
     )
     _require_finite("f", task.f, intervals)
-    task = _reduced(replace(task, breakpoints=_breakpoints(task, breakpoints)))
     if task.weight is not None:
         _require_positive(task.weight, intervals)
+    task = _reduced(replace(task, breakpoints=_breakpoints(task, breakpoints)))
     if task.relative:
         _require_no_zeros(task)
     return task

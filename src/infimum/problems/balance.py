@@ -59,4 +59,36 @@ PROBLEMS: tuple[Problem, ...] = (
         optimum=lambda result, cost: brute_force.least_total(cost, result.maximize),
         short="assign",
     ),
+    Problem(
+        name="balance.threshold_routing",
+        minimises="score given up against the best entries anywhere over all choices of as many within the loads",
+        solve=balance.threshold_routing,
+        result=balance.ThresholdRouting,
+        inputs=("scores",),
+        scale=lambda scores: float(np.abs(to_numpy(scores)).max()) * scores.shape[0],
+        example=lambda: Case((sample_data.python_documentation().weights,), {"k": 4}),
+        example_text="term-document matrix of the Python documentation",
+        answer_text=lambda result: f"0 to {int(to_numpy(result.chosen).sum(axis=1).max())} experts per token",
+        tiny=lambda rng: Case((rng.standard_normal((4, 3)),), {"k": 1.25}),
+        optimum=lambda result, scores: brute_force.least_given_up_anywhere(
+            scores, int(to_numpy(result.loads).sum()), result.load
+        ),
+        short="threshold",
+    ),
+    Problem(
+        name="balance.balanced_codebook",
+        minimises="sum of squared distances to the codes over all assignments whose loads lie within their limits",
+        solve=balance.balanced_codebook,
+        result=balance.BalancedCodebook,
+        inputs=("points",),
+        scale=lambda points: float(np.square(to_numpy(points), dtype=np.float64).sum()),
+        example=lambda: Case((np.ascontiguousarray(sample_data.python_documentation().weights.T),), {"n_codes": 8}),
+        example_text="topics of the Python documentation by the words in them",
+        answer_text=lambda result: (
+            f"{result.codes.shape[0]} codes of {int(to_numpy(result.loads).max())} points at most"
+        ),
+        tiny=lambda rng: Case((rng.standard_normal((6, 2)),), {"n_codes": 2}),
+        optimum=lambda result, points: brute_force.least_distance(points, result.codes, result.load),
+        short="codebook",
+    ),
 )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from infimum import lowrank, sample_data
-from infimum._arrays import to_numpy
+from infimum._arrays import Array, scale_back, to_numpy
 from infimum._linalg import norm
+from infimum.bounds import product
 from infimum.lowrank import brute_force
 from infimum.lowrank.operators import size
 from infimum.problems.entry import Case, Problem
@@ -16,19 +17,24 @@ def _topics() -> np.ndarray:
     return sample_data.python_documentation().weights
 
 
-def _chosen_topics(result: lowrank.Interpolative) -> str:
+def _named_topics(columns: Array) -> str:
     names = sample_data.python_documentation().topics
-    return "topics " + ", ".join(names[j] for j in to_numpy(result.columns)[:5]) + ", ..."
+    return "topics " + ", ".join(names[j] for j in to_numpy(columns)[:5]) + ", ..."
+
+
+def _named_words(rows: Array) -> str:
+    words = sample_data.python_documentation().terms
+    return ", ".join(words[i] for i in to_numpy(rows)[:5]) + ", ..."
+
+
+def _sum_of_terms(X: Array, Y: Array) -> float:
+    parts = product.terms(X, Y)
+    return scale_back(float(parts.norms.sum()), parts.exponent, toward=0.0)
 
 
 def _topic_kernel() -> np.ndarray:
     weights = _topics()
     return np.asarray(weights.T @ weights)
-
-
-def _chosen_landmarks(result: lowrank.Nystrom) -> str:
-    names = sample_data.python_documentation().topics
-    return "topics " + ", ".join(names[j] for j in to_numpy(result.landmarks)[:5]) + ", ..."
 
 
 def _tiny_kernel(rng: np.random.Generator) -> np.ndarray:
@@ -76,7 +82,7 @@ PROBLEMS: tuple[Problem, ...] = (
         scale=norm,
         example=lambda: Case((_topics(),), {"rank": 20}),
         example_text="term-document matrix of the Python documentation",
-        answer_text=_chosen_topics,
+        answer_text=lambda result: _named_topics(result.columns),
         tiny=lambda rng: Case((_tiny_matrix(rng),), {"rank": 2}),
         optimum=lambda result, M: brute_force.best_columns(M, result.rank),
     ),
@@ -89,7 +95,7 @@ PROBLEMS: tuple[Problem, ...] = (
         scale=lambda K: float(np.sum(np.abs(np.diagonal(to_numpy(K))))),
         example=lambda: Case((_topic_kernel(),), {"rank": 20}),
         example_text="similarities of the topics of the Python documentation",
-        answer_text=_chosen_landmarks,
+        answer_text=lambda result: _named_topics(result.landmarks),
         tiny=lambda rng: Case((_tiny_kernel(rng),), {"rank": 2}),
         optimum=lambda result, K: brute_force.best_landmarks(K, result.rank),
     ),
@@ -105,5 +111,31 @@ PROBLEMS: tuple[Problem, ...] = (
         answer_text=lambda result: f"{result.matrix.shape[1]} combinations of {result.matrix.shape[0]} columns",
         tiny=lambda rng: Case((_tiny_matrix(rng), rng.standard_normal((5, 2))), {"rtol": 1e-3}),
         optimum=lambda result, A, B: brute_force.best_solution(A, B, result.ridge, norm(result.matrix)),
+    ),
+    Problem(
+        name="lowrank.cr",
+        minimises="Frobenius norm of X Y - X[:, S] Y[S, :] over all choices S of r terms of the product",
+        solve=lowrank.cr,
+        result=lowrank.CR,
+        inputs=("X", "Y"),
+        scale=_sum_of_terms,
+        example=lambda: Case((_topics(), _topics().T), {"rank": 20}),
+        example_text="words of the Python documentation by topic, and topics by word: how words go together",
+        answer_text=lambda result: f"{_named_topics(result.terms)}: what words share through them",
+        tiny=lambda rng: Case((rng.standard_normal((4, 7)), rng.standard_normal((7, 5))), {"rank": 3}),
+        optimum=lambda result, X, Y: brute_force.best_terms(X, Y, result.terms.shape[0]),
+    ),
+    Problem(
+        name="lowrank.cur",
+        minimises="Frobenius norm of M - M[:, J] U M[I, :] over all rows I, columns J and cores U of the given sizes",
+        solve=lowrank.cur,
+        result=lowrank.CUR,
+        inputs=("M",),
+        scale=norm,
+        example=lambda: Case((_topics(),), {"rank": 20}),
+        example_text="term-document matrix of the Python documentation",
+        answer_text=lambda result: f"{_named_topics(result.columns)}; words {_named_words(result.rows)}",
+        tiny=lambda rng: Case((_tiny_matrix(rng),), {"rows": 2, "columns": 3}),
+        optimum=lambda result, M: brute_force.best_rows_and_columns(M, *reversed(result.core.shape)),
     ),
 )

@@ -46,4 +46,20 @@ PROBLEMS: tuple[Problem, ...] = (
         optimum=brute_force.best_two_cubics,
         arrays=False,
     ),
+    Problem(
+        name="minimax.rounded",
+        minimises="largest error over the domain, over the polynomials with machine numbers as coefficients",
+        solve=minimax.rounded,
+        result=minimax.RoundedPolynomial,
+        inputs=("f",),
+        scale=lambda f: 1e-3,
+        example=lambda: Case(("2**x",), {"degree": 4, "domain": (0.0, 1.0), "dtype": "bfloat16"}),
+        example_text="2**x on [0, 1], the core of every exp on a GPU",
+        answer_text=lambda result: f"{', '.join(map(repr, result.values.tolist()))} in {result.formats[0]}",
+        tiny=lambda rng: Case(
+            (f"exp({rng.uniform(0.5, 2.0):.3f} * x)",), {"degree": 1, "domain": (0.0, 1.0), "dtype": "bfloat16"}
+        ),
+        optimum=brute_force.best_rounded_line,
+        arrays=False,
+    ),
 )

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 from infimum.report import words
 
 if TYPE_CHECKING:
-    from infimum.compress import LayerPlan, Plan, Similarity
+    from infimum.compress import LayerPlan, Plan, Score
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One row of the comparison on held-out text: a way to compress, what it removed, how near it stays."""
+    """One row of the comparison on held-out text: a way to compress, what it removed, how good the model still is."""
 
     name: str
     removed: float
-    similarity: Similarity
+    score: Score
     chosen: bool = False
 
 
@@ -91,7 +91,7 @@ def content(
 ) -> dict[str, Any]:
     """Gather what the report says, as plain data.
 
-    `out` is the folder where the plan was saved; `comparisons` are rows of similarity on the text `held_out`; `seconds`
+    `out` is the folder where the plan was saved; `comparisons` are rows of scores on the text `held_out`; `seconds`
     is the time from calibration to the plan.
     """
     certificate, tokens = plan.certificate, plan.moments.tokens
@@ -116,7 +116,9 @@ def content(
         "groups": [asdict(group) for group in groups(plan.table)],
         "layers": [{**asdict(row), "gap": row.gap} for row in plan.table],
         "curve": [list(point) for point in plan.curve(points=60)],
-        "comparisons": [asdict(row) for row in comparisons],
+        "comparisons": [{**asdict(row), "figures": row.score.figures} for row in comparisons],
+        "measure": comparisons[0].score.measure if comparisons else "",
+        "extent": comparisons[0].score.extent if comparisons else "",
         "held_out": held_out,
         "calibration": {
             "source": tokens.source,
@@ -124,6 +126,7 @@ def content(
             "tokens": tokens.count,
             "sha256": tokens.sha256,
             "seed": plan.moments.seed,
+            "goal": plan.moments.goal,
             "projections": plan.moments.projections,
         },
         "hashes": plan.checkpoint.sha256,

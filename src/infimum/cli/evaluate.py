@@ -1,0 +1,137 @@
+"""``infimum evaluate``: several models side by side on one text."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from cyclopts import Parameter
+from rich.table import Table
+
+from infimum.cli import screen
+from infimum.cli.outputs import STDOUT
+from infimum.errors import OptionError
+from infimum.report.files import check_output, write_text
+
+if TYPE_CHECKING:
+    from infimum.compress import Score, Tokens
+
+FLAG = Parameter(negative="", show_default=False)
+
+
+def evaluate(
+    *models: Annotated[Path, Parameter(name="MODEL")],
+    text: Annotated[str, Parameter(name=("--text", "-t"))],
+    tokens: int = 8192,
+    max_tokens: int | None = None,
+    seed: int = 0,
+    json: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
+    force: Annotated[bool, FLAG] = False,
+    quiet: Annotated[bool, FLAG] = False,
+) -> int:
+    """Measure models on a text: perplexity of language models, embeddings of encoders against those of the first.
+
+    Folders of transformers checkpoints and folders that infimum compress wrote may stand side by side. All see the
+    same tokens, and run in float32.
+
+    Parameters
+    ----------
+    models
+        Folders of models.
+    text
+        pydoc (topics of the Python documentation that calibration never sees), a .txt, .jsonl or .npy file.
+    tokens
+        Size of the text: rows are drawn until they hold so many tokens.
+    max_tokens
+        Longest row, in tokens: by default passages of 512 for language models, paragraphs of 64 for encoders.
+    seed
+        Seed of the draw.
+    json
+        Write the measurements as JSON; - or nothing after it: to stdout, in place of the table.
+    force
+        Overwrite the JSON file.
+    quiet
+        No progress, no table.
+    """
+    if not models:
+        raise OptionError("give at least one model folder: infimum evaluate MODEL... --text FILE")
+    if json is not None and json != STDOUT:
+        check_output(json, suffixes=(".json",), overwrite=force)
+    with screen.progress("reading the models", quiet=quiet) as on_progress:
+        seen = _common_tokens(models, text, max_tokens).sample(tokens, seed)
+        rows = []
+        for row in _measurements(models, seen):
+            rows.append(row)
+            on_progress("evaluating", len(rows), len(models))
+    if json is not None:
+        _write_json(json, seen, seed, rows)
+    if not quiet and json != STDOUT:
+        _show(rows)
+        text = f"{seen.source}, {rows[0]['score'].extent}, drawn with seed {seed}, SHA-256 {seen.sha256[:16]}"
+        screen.console().print(f"text: {text}", style="dim")
+    return 0
+
+
+def _common_tokens(models: Sequence[Path], text: str, max_tokens: int | None) -> Tokens:
+    """Tokenise the text; refuse models that cut it into different tokens: their figures do not compare."""
+    from infimum import compress as room
+
+    first, *others = [room.tokens_for(path, text, max_tokens=max_tokens, held_out=True) for path in models]
+    for path, other in zip(models[1:], others, strict=True):
+        if other.sha256 != first.sha256:
+            raise OptionError(
+                f"{models[0].name} and {path.name} cut the text into different tokens, so that their figures do not "
+                "compare; evaluate them one by one"
+            )
+    return first
+
+
+def _measurements(models: Sequence[Path], tokens: Tokens) -> Any:
+    """Score one model after the other; only the first and the present one are in memory."""
+    from infimum import compress as room
+
+    score = None
+    for path in models:
+        model = room.load_any(path)
+        score = score or room.scorer(model, tokens)
+        start = time.perf_counter()
+        measured: Score = score(model)
+        seconds = time.perf_counter() - start
+        yield {
+            "model": str(path),
+            "numbers": sum(parameter.numel() for parameter in model.parameters()),
+            "bytes": sum(file.stat().st_size for file in path.glob("model*.safetensors")),
+            "score": measured,
+            "seconds": seconds,
+        }
+
+
+def _write_json(target: Path, tokens: Tokens, seed: int, rows: Sequence[dict[str, Any]]) -> None:
+    document = {
+        "text": {"source": tokens.source, "tokens": tokens.count, "seed": seed, "sha256": tokens.sha256},
+        "models": [{**row, "score": asdict(row["score"])} for row in rows],
+    }
+    content = json.dumps(document, indent=1) + "\n"
+    if target == STDOUT:
+        sys.stdout.write(content)
+    else:
+        write_text(target, content)
+
+
+def _show(rows: Sequence[dict[str, Any]]) -> None:
+    from infimum.report import words
+
+    first: Score = rows[0]["score"]
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column(first.measure)
+    for name in ("numbers", "on disk", *first.figures, "time"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in rows:
+        amounts = (f"{row['numbers']:,}", words.size(row["bytes"]), *row["score"].figures.values())
+        table.add_row(row["model"], *amounts, f"{row['seconds']:.3g} s")
+    screen.console().print(table)

@@ -1,0 +1,304 @@
+"""CR: a product of two matrices through a few of its terms, the columns of one times the rows of the other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from infimum._arguments import RNGLike, axes, one_of, rank_or_tol, whole_numbers
+from infimum._arrays import (
+    Array,
+    as_matrix,
+    is_complex,
+    like_array,
+    namespace,
+    narrow,
+    scale_back,
+    to_numpy,
+    working,
+)
+from infimum._linalg import adjoint, least_squares
+from infimum.bounds import gram, product
+from infimum.certificate import Certificate
+from infimum.errors import DTypeError, OptionError, ShapeError, VerificationError
+from infimum.lowrank import terms as rules
+from infimum.lowrank.factored import Factored
+
+NODES = 20_000  # partial choices that the exact method bounds before it gives up
+
+
+@dataclass(frozen=True)
+class CR(Factored):
+    """``X @ Y ≈ C @ weights @ R`` with ``C = X[:, terms]``, ``R = Y[terms, :]``, the answer of `cr`.
+
+    Attributes
+    ----------
+    terms : array (r,) of int64
+        Indices of the kept terms, ascending.
+    weights : None, array (r,) or array (r, r)
+        None: the terms as they are. A vector: one factor a term. A matrix between `C` and `R`.
+    C, R : array (n, r), array (r, m)
+        The kept columns of X and rows of Y.
+    draws : int or None
+        With ``weights="sampling"``: how many terms were drawn; some may be the same.
+    deviation : float or None
+        Then the root of the mean squared error over all such draws; its square is the variance of the estimate.
+    certificate : Certificate
+        Theorem "gram": no other choice of as many unweighted terms loses less than ``lower_bound``. Theorem
+        "eckart_young": nor does any matrix of that rank, so no weights either.
+    """
+
+    problem: ClassVar[str] = "lowrank.cr"
+    terms: Array
+    weights: Array | None
+    C: Array
+    R: Array
+    draws: int | None
+    deviation: float | None
+
+    def factors(self) -> tuple[Array, Array]:
+        """Return ``C @ weights`` and `R`."""
+        if self.weights is None:
+            return self.C, self.R
+        weights = self.weights
+        return (self.C * weights[None, :] if weights.ndim == 1 else self.C @ weights), self.R
+
+    def recheck(self, X: Array, Y: Array) -> Certificate:
+        """Derive the certificate from the two factors of the product and the answer alone."""
+        X, Y = _inputs(X, Y)
+        xp = namespace(X=X, Y=Y, terms=self.terms)
+        kept = to_numpy(self.terms)
+        size = X.shape[1]
+        if kept.ndim != 1 or np.unique(kept).size != kept.size or not np.all((kept >= 0) & (kept < size)):
+            raise VerificationError(f"distinct terms below {size} were expected, got {kept.tolist()}")
+        for name, part, source in (
+            ("C", self.C, xp.take(X, self.terms, axis=1)),
+            ("R", self.R, xp.take(Y, self.terms, axis=0)),
+        ):
+            if part.shape != source.shape or not bool(xp.all(part == source)):
+                raise VerificationError(f"{name} must be the kept part of the input, it differs from it")
+        parts = product.terms(X, Y)
+        if self.weights is not None and tuple(getattr(self.weights, "shape", ())) not in {
+            (kept.size,),
+            (kept.size,) * 2,
+        }:
+            raise VerificationError(f"weights must be None, a vector or a matrix for {kept.size} terms")
+        if (self.draws is None) != (self.deviation is None):
+            raise VerificationError("draws and deviation belong together")
+        if self.draws is not None and self.deviation is not None:
+            derived = _deviation(parts, self.draws)
+            if not math.isclose(derived, self.deviation, rel_tol=1e-9):
+                raise VerificationError(f"deviation: claimed {self.deviation!r}, derived {derived!r}")
+        return _certify(parts, kept, self.weights, self.certificate.theorem, self.certificate.witness)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the size of every kept term."""
+        ax = axes(ax)
+        lengths = np.linalg.norm(to_numpy(self.C), axis=0) * np.linalg.norm(to_numpy(self.R), axis=1)
+        ax.bar(to_numpy(self.terms), lengths, width=1.0)
+        whole_numbers(ax.xaxis)
+        certificate = self.certificate
+        ax.set(
+            xlabel="term",
+            ylabel="norm of the kept term",
+            title=f"{lengths.size} terms: error {certificate.value:.5g}, floor {certificate.lower_bound:.5g}",
+        )
+        return ax
+
+
+def cr(
+    X: Array,
+    Y: Array,
+    rank: int,
+    *,
+    method: Literal["auto", "norm", "sampling", "tuple", "greedy", "swap", "exact"] = "auto",
+    weights: Literal["none", "sampling", "diagonal", "full"] = "none",
+    rng: RNGLike = None,
+) -> CR:
+    """Approximate a product by a few of its terms: ``X @ Y ≈ X[:, terms] @ weights @ Y[terms, :]``.
+
+    Minimises the Frobenius norm of the difference over all choices of `rank` terms, columns of X times rows of Y.
+    Choosing them is NP-hard. The choice commutes with functions of entries: ``f(X W)[:, terms] = f(X W[:, terms])``.
+
+    Parameters
+    ----------
+    X : array (n, l)
+        Real or complex, finite, of any library of the array API standard.
+    Y : array (l, m)
+        Likewise; the same library, dtype and device.
+    rank : int
+        Number of terms, 1 <= rank <= l.
+    method : {"auto", "norm", "sampling", "tuple", "greedy", "swap", "exact"}
+        "norm": the longest terms. "sampling": drawn in proportion to their norms [1]_. "tuple": drops the pair with the
+        shortest sum, again and again [2]_. "greedy": drops the term that adds least to the loss. "swap" and "auto":
+        greedy, then exchanges of a kept and a dropped term. "exact": branch and bound from there, for about 25 terms.
+    weights : {"none", "sampling", "diagonal", "full"}
+        "none": the terms as they are. "sampling": drawn with replacement and divided by their probabilities, which
+        makes the product unbiased (`method` "sampling" or "auto"). "diagonal": the best factor for each term. "full":
+        the best matrix between, ``pinv(C) @ X @ Y @ pinv(R)``.
+    rng : int or numpy.random.Generator, optional
+        Seed of the draws.
+
+    Returns
+    -------
+    CR
+        `terms` (rank,) int64, `weights` None, (rank,) or (rank, rank), `C` (n, rank), `R` (rank, m); draws with
+        replacement may repeat a term, which then is kept once, with its weights added up.
+
+    Raises
+    ------
+    ShapeError, RankError, NonFiniteError, DTypeError, LibraryError, OptionError
+        Each says what was expected, what came, and what to do.
+    RangeError
+        A weight does not fit the dtype of `X`.
+
+    References
+    ----------
+    .. [1] P. Drineas, R. Kannan, M. Mahoney, "Fast Monte Carlo algorithms for matrices I: approximating matrix
+       multiplication", SIAM J. Comput. 36 (2006).
+    .. [2] Su Jianlin, Scientific Spaces 10427, https://kexue.fm/archives/10427.
+
+    Examples
+    --------
+    >>> import numpy as np, infimum
+    >>> X, Y = np.array([[3.0, 1.0, 0.5]]), np.array([[2.0], [1.0], [-1.0]])
+    >>> result = infimum.lowrank.cr(X, Y, rank=2)
+    >>> result.terms.tolist(), round(result.certificate.value, 9)
+    ([0, 1], 0.5)
+    """
+    X, Y = _inputs(X, Y)
+    rank_or_tol(rank, None, X.shape[1])
+    one_of("method", method, ("auto", "exact", *rules.STRATEGIES))
+    one_of("weights", weights, ("none", "sampling", "diagonal", "full"))
+    if weights == "sampling" and method not in ("auto", "sampling"):
+        raise OptionError(f"weights='sampling' goes with method='sampling', got {method!r}")
+    if method == "exact" and weights != "none":
+        raise OptionError(f"method='exact' chooses terms without weights, got weights={weights!r}")
+    generator = np.random.default_rng(rng)
+    parts = product.terms(X, Y)
+    G = gram.gram(parts)
+    if weights == "sampling":
+        return _sampled(X, Y, parts, rank, generator)
+    kept, witness = _choose(parts, G, rank, method, with_bound=weights == "none", rng=generator)
+    kept = np.sort(kept)
+    return _result(X, Y, parts, kept, _weights(X, Y, G, kept, weights), witness)
+
+
+def _inputs(X: Array, Y: Array) -> tuple[Array, Array]:
+    X, Y = as_matrix(X, "X"), as_matrix(Y, "Y")
+    if X.shape[1] != Y.shape[0]:
+        raise ShapeError(f"X (n, l) and Y (l, m) were expected, got shapes {tuple(X.shape)} and {tuple(Y.shape)}")
+    namespace(X=X, Y=Y)
+    if X.dtype != Y.dtype:
+        raise DTypeError(f"X and Y must have one dtype, got {X.dtype} and {Y.dtype}; convert one of them first")
+    return X, Y
+
+
+def _choose(
+    parts: product.Terms, G: gram.Gram, rank: int, method: str, with_bound: bool, rng: np.random.Generator
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """Choose terms, and make the witness of the lower bound."""
+    kept = rules.STRATEGIES["swap" if method in ("auto", "exact") else method](G, rank, rng)
+    witness: dict[str, Any] = dict(rules.witness(G, rank)) if with_bound else {}
+    if method == "exact":
+        reached = product.residual_norm(parts, kept, None)
+        witness = {"diagonal": witness["diagonal"], "nodes": NODES}
+        dropped = gram.optimum_bound(G, rank, witness["diagonal"], NODES, reached)[1]
+        if dropped is not None:
+            other = np.flatnonzero(dropped == 0.0)
+            kept = other if product.residual_norm(parts, other, None) < reached else kept
+    return kept, witness
+
+
+def _weights(X: Array, Y: Array, G: gram.Gram, kept: np.ndarray, kind: str) -> Array | None:
+    if kind == "none":
+        return None
+    if kind == "diagonal":
+        # the normal equations of the terms: (C*C ∘ R R*) w = (C* X ∘ R Y*) 1, each term scaled to norm 1
+        norms = np.where(G.norms > 0.0, G.norms, 1.0)
+        unit = G.matrix[kept] / norms[kept][:, None]
+        solution = np.linalg.lstsq(unit[:, kept] / norms[kept], np.sum(unit, axis=1), rcond=1e-13)[0]
+        return _narrow_weights(solution / norms[kept], X)
+    xp = namespace(X=X)
+    columns = like_array(kept, X)
+    left, right = working(X), working(Y)
+    cut = float(xp.finfo(X.dtype).eps) * max(*X.shape, Y.shape[1])
+    C, R = xp.take(left.array, columns, axis=1), xp.take(right.array, columns, axis=0)
+    middle = least_squares(C, left.array, cut) @ adjoint(least_squares(adjoint(R), adjoint(right.array), cut))
+    return narrow(middle, X, "a weight")
+
+
+def _narrow_weights(values: np.ndarray, X: Array) -> Array:
+    return narrow(like_array(values if is_complex(X) else values.real, X), X, "a weight")
+
+
+def _sampled(X: Array, Y: Array, parts: product.Terms, rank: int, rng: np.random.Generator) -> CR:
+    """Draw terms with replacement, p proportional to their norms: the unbiased estimate of least variance."""
+    total = float(np.sum(parts.norms))
+    p = parts.norms / total if total > 0.0 else np.full(parts.norms.size, 1.0 / parts.norms.size)
+    counts = rng.multinomial(rank, p / np.sum(p))
+    kept = np.flatnonzero(counts)
+    weights = _narrow_weights(counts[kept] / (rank * p[kept]), X)
+    return _result(X, Y, parts, kept, weights, {}, draws=rank)
+
+
+def _deviation(parts: product.Terms, rank: int) -> float:
+    """Root of the mean squared error of `rank` draws: ``(sum of norms)**2 - norm(X Y)**2`` over `rank`."""
+    total = float(np.sum(parts.norms))
+    norm = product.residual_norm(parts, np.zeros(0, dtype=np.int64), None)
+    return scale_back(math.sqrt(max(total**2 - norm**2, 0.0) / rank), parts.exponent, toward=0.0)
+
+
+def _result(
+    X: Array,
+    Y: Array,
+    parts: product.Terms,
+    kept: np.ndarray,
+    weights: Array | None,
+    witness: Mapping[str, Any],
+    draws: int | None = None,
+) -> CR:
+    columns = like_array(kept.astype(np.int64), X)
+    theorem = "gram" if weights is None else "eckart_young"
+    certificate = _certify(parts, kept, weights, theorem, witness)
+    xp = namespace(X=X)
+    C, R = xp.take(X, columns, axis=1), xp.take(Y, columns, axis=0)
+    deviation = None if draws is None else _deviation(parts, draws)
+    return CR(terms=columns, weights=weights, C=C, R=R, draws=draws, deviation=deviation, certificate=certificate)
+
+
+def _certify(
+    parts: product.Terms, kept: np.ndarray, weights: Array | None, theorem: str, witness: Mapping[str, Any]
+) -> Certificate:
+    """Measure what the kept terms with their weights lose, and bound what any other choice loses from below."""
+    value = product.residual_norm(parts, kept, weights)
+    if theorem == "eckart_young":
+        bound = product.tail_bound(parts, kept.size)
+    elif theorem == "gram" and weights is None:
+        G = gram.gram(parts)
+        diagonal = _witness_vector(witness, "diagonal", G, least=-1.0)
+        if "nodes" in witness:
+            bound = gram.optimum_bound(G, kept.size, diagonal, int(witness["nodes"]), value)[0]
+        else:
+            point = _witness_vector(witness, "point", G, least=0.0)
+            bound = gram.Relaxation(G, diagonal).bound(point, point.size - kept.size)
+    else:
+        raise VerificationError(f"theorem must be 'eckart_young', or 'gram' without weights, got {theorem!r}")
+    return Certificate(
+        value=scale_back(value, parts.exponent, toward=float("inf")),
+        lower_bound=scale_back(bound, parts.exponent, toward=0.0),
+        theorem=theorem,
+        rigour="rounded",
+        witness=witness,
+    )
+
+
+def _witness_vector(witness: Mapping[str, Any], name: str, G: gram.Gram, least: float) -> np.ndarray:
+    vector = np.asarray(to_numpy(witness[name]), dtype=np.float64)
+    if vector.shape != G.norms.shape or not np.all((vector >= least) & (vector <= 1.0)):
+        raise VerificationError(f"witness {name} must hold {G.norms.size} numbers from {least:g} to 1")
+    return vector

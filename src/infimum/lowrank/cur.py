@@ -1,0 +1,317 @@
+"""CUR: a matrix through a few of its columns, a few of its rows, and a small core between them."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from infimum._arguments import RNGLike, axes, one_of, rank_or_tol, whole_numbers
+from infimum._arrays import (
+    Array,
+    as_matrix,
+    like_array,
+    namespace,
+    narrow,
+    scale_back,
+    times_power_of_two,
+    to_numpy,
+    widen,
+    working,
+)
+from infimum._linalg import adjoint, least_squares, norm, orthonormal_basis, pivoted_qr
+from infimum.bounds import column_subset
+from infimum.certificate import Certificate
+from infimum.errors import RankError, ShapeError, ToleranceError
+from infimum.lowrank.factored import Factored, certify
+from infimum.lowrank.interpolative import check_skeleton
+from infimum.lowrank.reduction import Reduction, reduction
+from infimum.lowrank.select import STRATEGIES, StrategyName, strategy_named
+from infimum.lowrank.through_columns import FEW, proof
+
+
+@dataclass(frozen=True)
+class CUR(Factored):
+    """``M ≈ C @ core @ R`` with ``C = M[:, columns]`` and ``R = M[rows, :]``, the answer of `cur`.
+
+    Attributes
+    ----------
+    rows, columns : array (r,), array (c,) of int64
+        Indices of the chosen rows and columns, the first taken first.
+    core : array (c, r)
+        The matrix between them.
+    C, R : array (m, c), array (r, n)
+        The chosen columns and rows.
+    certificate : Certificate
+        ``lower_bound`` holds for every choice of as many rows and columns and every core; with the theorems
+        "eckart_young" and "ritz_block" for every matrix of rank ``min(c, r)``.
+    """
+
+    problem: ClassVar[str] = "lowrank.cur"
+    rows: Array
+    columns: Array
+    core: Array
+    C: Array
+    R: Array
+
+    @property
+    def rank(self) -> int:
+        """Largest rank that the approximation can have."""
+        return int(min(self.core.shape))
+
+    def factors(self) -> tuple[Array, Array]:
+        """Return `C` and ``core @ R``, or ``C @ core`` and `R` where there are fewer rows; in working precision."""
+        return _two_factors(self.C, self.core, self.R)
+
+    def to_dense(self) -> Array:
+        """Multiply the factors out: an (m, n) array, computed in working precision and rounded to the stored dtype."""
+        left, right = self.factors()
+        return namespace(left=left).astype(left @ right, self.core.dtype)
+
+    def __matmul__(self, other: Array) -> Array:
+        """Multiply the approximation by a vector or a matrix without forming it."""
+        return self.C @ (self.core @ (self.R @ other))
+
+    def recheck(self, M: Array) -> Certificate:
+        """Derive the certificate from the input and the answer alone."""
+        M = as_matrix(M, "M")
+        transpose = namespace(M=M).matrix_transpose
+        check_skeleton(M, self.columns, self.C)
+        check_skeleton(transpose(M), self.rows, transpose(self.R))
+        if tuple(self.core.shape) != (self.C.shape[1], self.R.shape[0]):
+            expected = (self.C.shape[1], self.R.shape[0])
+            raise ShapeError(f"a core of shape {expected} was expected, got {tuple(self.core.shape)}")
+        return _certify(M, self.C, self.core, self.R, self.certificate.theorem, self.certificate.witness)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw where the chosen rows and columns lie."""
+        ax = axes(ax)
+        ax.vlines(to_numpy(self.columns), -0.5, self.C.shape[0] - 0.5, lw=1, color="C0", label="columns")
+        ax.hlines(to_numpy(self.rows), -0.5, self.R.shape[1] - 0.5, lw=1, color="C1", label="rows")
+        whole_numbers(ax.xaxis, ax.yaxis)
+        certificate = self.certificate
+        ax.set(
+            xlabel="column",
+            ylabel="row",
+            xlim=(-0.5, self.R.shape[1] - 0.5),
+            ylim=(self.C.shape[0] - 0.5, -0.5),
+            title=f"{self.C.shape[1]} columns, {self.R.shape[0]} rows: error {certificate.value:.5g}, "
+            f"floor {certificate.lower_bound:.5g}",
+        )
+        ax.legend(loc="upper right")
+        return ax
+
+
+def cur(
+    M: Array,
+    rank: int | None = None,
+    *,
+    rows: int | None = None,
+    columns: int | None = None,
+    tol: float | None = None,
+    select: StrategyName = "auto",
+    core: Literal["optimal", "intersection"] = "optimal",
+    rng: RNGLike = None,
+) -> CUR:
+    """Approximate a matrix by a few of its columns and rows: ``M ≈ M[:, columns] @ core @ M[rows, :]``.
+
+    Minimises the Frobenius norm of the difference over all choices of rows and columns. Choosing them is NP-hard; for
+    the chosen ones the optimal core is ``pinv(C) @ M @ pinv(R)``.
+
+    Parameters
+    ----------
+    M : array (m, n)
+        Real or complex, finite, of any library of the array API standard.
+    rank : int, optional
+        Number of rows and of columns, 1 <= rank <= min(m, n). Give `rank`, `rows` and `columns`, or `tol`.
+    rows, columns : int, optional
+        Their numbers, where they differ; each from 1 to min(m, n).
+    tol : float, optional
+        Choose as few rows and columns, equally many, as have a certified error of at most ``tol * norm(M)``.
+    select : str
+        Any strategy of `select_columns`, for columns and for rows [1]_.
+    core : {"optimal", "intersection"}
+        "optimal": the best one. "intersection": the pseudo-inverse of ``M[rows, columns]`` [2]_, which needs no other
+        entry of M than those chosen and reproduces the chosen rows and columns where that matrix has full rank; with
+        `select` "auto" the rows are then chosen by pivoted QR of a basis of the columns: it is well conditioned.
+    rng : int or numpy.random.Generator, optional
+        Seed of the random strategies and of the sketch of a large matrix.
+
+    Returns
+    -------
+    CUR
+        `rows` (r,) and `columns` (c,) int64, `core` (c, r), `C` (m, c), `R` (r, n): library, dtype and device of `M`.
+        Small singular values of C, R and the intersection are left out where keeping them would cost more through
+        rounding in that dtype than it gains.
+
+    Raises
+    ------
+    ShapeError, RankError, NonFiniteError, DTypeError, LibraryError, OptionError
+        Each says what was expected, what came, and what to do.
+    RangeError
+        The core does not fit the dtype of `M`.
+    ToleranceError
+        No rank meets `tol` in the dtype of `M`.
+
+    References
+    ----------
+    .. [1] M. Mahoney, P. Drineas, "CUR matrix decompositions for improved data analysis", PNAS 106 (2009);
+       Su Jianlin, Scientific Spaces 10662, https://kexue.fm/archives/10662.
+    .. [2] S. Goreinov, E. Tyrtyshnikov, N. Zamarashkin, "A theory of pseudoskeleton approximations",
+       Linear Algebra Appl. 261 (1997).
+
+    Examples
+    --------
+    >>> import numpy as np, infimum
+    >>> M = np.outer([1.0, 2.0, 3.0], [1.0, 1.0, 2.0, 5.0])
+    >>> result = infimum.lowrank.cur(M, 1)
+    >>> np.allclose(result.to_dense(), M)
+    True
+    """
+    M = as_matrix(M, "M")
+    counts = _counts(rank, rows, columns, tol, min(M.shape))
+    one_of("select", select, ("auto", *STRATEGIES))
+    one_of("core", core, ("optimal", "intersection"))
+    search = _Search(M, select, core, np.random.default_rng(rng))
+    return search.with_counts(*counts) if counts is not None else search.with_tol(tol or 1.0)
+
+
+def _counts(rank: object, rows: object, columns: object, tol: object, limit: int) -> tuple[int, int] | None:
+    if (rows is None) != (columns is None) or (rows is not None and not (rank is None and tol is None)):
+        raise RankError(
+            "give rank, tol, or both rows and columns, "
+            f"got rank={rank!r}, tol={tol!r}, rows={rows!r}, columns={columns!r}"
+        )
+    if rows is None:
+        rank_or_tol(rank, tol, limit)
+        return None if rank is None else (int(rank), int(rank))  # type: ignore[call-overload]
+    for count in (rows, columns):
+        rank_or_tol(count, None, limit)
+    return int(rows), int(columns)  # type: ignore[call-overload]
+
+
+@dataclass(frozen=True)
+class _Search:
+    M: Array
+    select: str
+    core: str
+    rng: np.random.Generator
+
+    def with_counts(self, rows: int, columns: int) -> CUR:
+        """Choose so many rows and columns."""
+        transposed = namespace(M=self.M).matrix_transpose(self.M)
+        by_columns = reduction(working(self.M), columns, self.rng)
+        chosen_columns = strategy_named(self.select)(by_columns, columns, self.rng)
+        by_rows = reduction(working(transposed), rows, self.rng)
+        if self.core == "intersection" and self.select == "auto" and rows <= columns:
+            C = working(namespace(M=self.M).take(self.M, like_array(chosen_columns, self.M), axis=1)).array
+            chosen_rows = pivoted_qr(adjoint(orthonormal_basis(C)))[0][:rows]
+        else:
+            chosen_rows = strategy_named(self.select)(by_rows, rows, self.rng)
+        return self._through(chosen_rows, chosen_columns, by_columns if columns <= rows else by_rows)
+
+    def with_tol(self, tol: float) -> CUR:
+        """Double the numbers until the tolerance is met, then halve the interval."""
+        limit, goal = min(self.M.shape), tol * norm(self.M)
+        low, high = 0, min(8, limit)
+        best = self.with_counts(high, high)
+        while best.certificate.value > goal:
+            if high == limit:
+                raise ToleranceError(
+                    f"no {limit} rows and columns have a certified error of at most {goal:.3g} (tol = {tol}) in "
+                    f"{self.M.dtype}; the last choice has {best.certificate.value:.3g}: raise tol or convert the input "
+                    "to a wider type"
+                )
+            low, high = high, min(2 * high, limit)
+            best = self.with_counts(high, high)
+        while high - low > 1:
+            middle = (low + high) // 2
+            tried = self.with_counts(middle, middle)
+            if tried.certificate.value <= goal:
+                high, best = middle, tried
+            else:
+                low = middle
+        return best
+
+    def _through(self, rows: np.ndarray, columns: np.ndarray, reduced: Reduction) -> CUR:
+        """Find the core, with as much of it cut off as rounding asks for, and certify the best."""
+        M, xp = self.M, namespace(M=self.M)
+        row_index, column_index = (like_array(index.astype(np.int64), M) for index in (rows, columns))
+        C, R = xp.take(M, column_index, axis=1), xp.take(M, row_index, axis=0)
+        scaled = working(M)
+        theorem, witness = _proof(M, rows.size, columns.size, reduced, self.rng)
+        best: CUR | None = None
+        for power in (1.0, 0.75, 0.5):
+            cut = max(M.shape) * float(xp.finfo(M.dtype).eps) ** power
+            middle = self._core(scaled.array, xp.take(scaled.array, column_index, axis=1), row_index, cut)
+            middle = narrow(times_power_of_two(middle, -scaled.exponent), M, "the core")
+            certificate = _certify(M, C, middle, R, theorem, witness)
+            if best is None or certificate.value < best.certificate.value:
+                best = CUR(rows=row_index, columns=column_index, core=middle, C=C, R=R, certificate=certificate)
+            # what a core of this size loses to rounding in the dtype of M is far below the error: no reason to cut more
+            if _rounding(C, middle, R, float(xp.finfo(M.dtype).eps)) <= 1e-3 * certificate.value:
+                break
+        assert best is not None
+        return best
+
+    def _core(self, M: Array, C: Array, rows: Array, cut: float) -> Array:
+        xp = namespace(M=M)
+        R = xp.take(M, rows, axis=0)
+        if self.core == "optimal":
+            return adjoint(least_squares(adjoint(R), adjoint(least_squares(C, M, cut)), cut))
+        intersection = xp.take(C, rows, axis=0)
+        identity = xp.eye(intersection.shape[0], dtype=M.dtype, device=rows.device)
+        return least_squares(intersection, identity, cut)
+
+
+def _proof(
+    M: Array, rows: int, columns: int, reduced: Reduction, rng: np.random.Generator
+) -> tuple[str, Mapping[str, Any]]:
+    if min(M.shape) <= FEW:
+        return "column_subset", {"nodes": FEW}
+    oriented = M if columns <= rows else namespace(M=M).matrix_transpose(M)
+    return proof(working(oriented), reduced, min(rows, columns), rng)
+
+
+def _two_factors(C: Array, core: Array, R: Array) -> tuple[Array, Array]:
+    C, core, R = widen(C), widen(core), widen(R)
+    return (C, core @ R) if C.shape[1] <= R.shape[0] else (C @ core, R)
+
+
+def _certify(M: Array, C: Array, core: Array, R: Array, theorem: str, witness: Mapping[str, Any]) -> Certificate:
+    """Measure the loss of the product of three, and bound every choice of as many rows and columns from below."""
+    transpose = namespace(M=M).matrix_transpose
+    by_columns = C.shape[1] <= R.shape[0]
+    left, right = _two_factors(C, core, R)
+    if not by_columns:  # the factor that carries the scale of M comes first
+        M, left, right = transpose(M), transpose(right), transpose(left)
+    of_any = certify(M, left, right, "eckart_young" if theorem == "column_subset" else theorem, witness)
+    unit = working(M).eps / 2
+    value = of_any.value + _rounding(C, core, R, unit)
+    bound = of_any.lower_bound
+    if theorem == "column_subset":
+        counts = (left.shape[1], max(core.shape))
+        for side, count in zip((M, transpose(M)), counts, strict=True):
+            bound = max(bound, _side_bound(side, count, int(witness["nodes"])))
+    kept = {"nodes": int(witness["nodes"])} if theorem == "column_subset" else of_any.witness
+    return dataclasses.replace(of_any, value=value, lower_bound=bound, theorem=theorem, witness=kept)
+
+
+def _side_bound(M: Array, count: int, nodes: int) -> float:
+    """Bound the error of the best choice of `count` columns: no rows and no core can do better than its projection."""
+    if M.shape[1] > FEW:
+        return 0.0
+    exponent = working(M).exponent
+    return scale_back(column_subset.search(M, count, exponent=exponent, nodes=nodes).bound, exponent, toward=0.0)
+
+
+def _rounding(C: Array, core: Array, R: Array, unit: float) -> float:
+    """Bound what rounding by `unit` in the core, or in a product with it, changes in ``C @ core @ R``."""
+    parts = [working(part) for part in (C, core, R)]
+    left, middle, right = (np.abs(to_numpy(part.array)) for part in parts)
+    total = float(np.linalg.norm(left, axis=0) @ middle @ np.linalg.norm(right, axis=1))
+    return scale_back(total * unit * (sum(middle.shape) + 4), sum(part.exponent for part in parts), toward=math.inf)

@@ -1,0 +1,190 @@
+"""Source code that evaluates a polynomial: C, NumPy, PyTorch and Triton, with its evaluation error stated."""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Any, Literal
+
+from infimum.certificate import Certificate
+from infimum.errors import OptionError
+from infimum.minimax.formats import as_format
+from infimum.minimax.straight_line import EvaluationError, Operand, Operation, Scheme, evaluation_error, program
+
+Language = Literal["c", "numpy", "torch", "triton"]
+
+C_TYPES = {"float32": ("float", "f"), "float64": ("double", "")}
+WORDS = """x y q t s np tl torch triton
+auto break case char const continue default do double else enum extern float for goto if inline int long register
+restrict return short signed sizeof static struct switch typedef union unsigned void volatile while"""
+TAKEN = frozenset(WORDS.split())  # the code's own names and the keywords of C
+
+
+class Emitter:
+    """Abstract base of polynomials that write themselves as source code.
+
+    The comment of the code states the certified approximation error and a proven bound on what rounding adds: that of
+    the coefficients to the format, and that of every operation. `dtype` is "float32" or "float64" for C; NumPy also has
+    "float16", PyTorch and Triton "float16" and "bfloat16". `scheme` "horner" has the fewest operations, "estrin" the
+    shortest chain of them. `name` is that of the function.
+    """
+
+    f: str
+    powers: tuple[int, ...]
+    domain: tuple[tuple[float, float], ...]
+    relative: bool
+    weight: Any
+    certificate: Certificate
+
+    def exact_coefficients(self) -> list[Fraction]:
+        """Coefficients of ``x**powers`` as rational numbers."""
+        raise NotImplementedError(f"{type(self).__name__} must have coefficients")
+
+    def to_c(self, dtype: object = "float32", scheme: Scheme = "horner", name: str = "p") -> str:
+        """Return a C99 function, with its coefficients as hexadecimal floats."""
+        return _generate(self, "c", dtype, scheme, name)
+
+    def to_numpy(self, dtype: object = "float64", scheme: Scheme = "horner", name: str = "p") -> str:
+        """Return a Python function of a NumPy array."""
+        return _generate(self, "numpy", dtype, scheme, name)
+
+    def to_torch(self, dtype: object = "float32", scheme: Scheme = "horner", name: str = "p") -> str:
+        """Return a Python function of a PyTorch tensor."""
+        return _generate(self, "torch", dtype, scheme, name)
+
+    def to_triton(self, dtype: object = "float32", scheme: Scheme = "horner", name: str = "p") -> str:
+        """Return a Triton function of a block, and a kernel that applies it to an array."""
+        return _generate(self, "triton", dtype, scheme, name)
+
+    def evaluation_error(self, dtype: object = "float32", scheme: Scheme = "horner") -> EvaluationError:
+        """Bound what rounding adds when the polynomial is evaluated in a format; see `EvaluationError`."""
+        return evaluation_error(program(_by_power(self), scheme), self.domain, as_format(dtype).name)
+
+
+def _by_power(subject: Emitter) -> dict[int, Fraction]:
+    return dict(zip(subject.powers, subject.exact_coefficients(), strict=True))
+
+
+def _generate(subject: Emitter, language: Language, dtype: object, scheme: Scheme, name: str) -> str:
+    machine = as_format(dtype)
+    allowed = {"c": ("float32", "float64"), "numpy": ("float16", "float32", "float64")}.get(language)
+    if allowed is not None and machine.name not in allowed:
+        raise OptionError(f"{language} has no {machine.name}: take one of {', '.join(allowed)}, or PyTorch or Triton")
+    if not (name.isidentifier() and name.isascii()) or keyword.iskeyword(name) or name in TAKEN:
+        raise OptionError(f"name must be an identifier of C and Python that the code does not use, got {name!r}")
+    operations = program(_by_power(subject), scheme)
+    found = evaluation_error(operations, subject.domain, machine.name)
+    return WRITERS[language](name, operations, machine.name, comment(subject, machine.name, scheme, found))
+
+
+def comment(subject: Emitter, dtype: str, scheme: str, found: EvaluationError) -> list[str]:
+    """Say what is computed, how near it is to the function, and what rounding adds."""
+    loss = "|f - p| / |f|" if subject.relative else "|f - p|"
+    weighted = f"w {loss} with w = {subject.weight}" if isinstance(subject.weight, str) else f"w {loss}"
+    certificate = subject.certificate
+    proof = "proven" if certificate.rigour == "enclosed" else "measured at many points"
+    where = " and ".join(f"[{low!r}, {high!r}]" for low, high in subject.domain)
+    lines = [
+        f"p(x) for f(x) = {subject.f} on {where}, by infimum.minimax.",
+        f"Approximation: {loss if subject.weight is None else weighted} <= {_upwards(certificate.value)} ({proof}).",
+        f"No such polynomial gets below {_downwards(certificate.lower_bound)}.",
+        f"Rounding ({scheme.capitalize()} in {dtype}): |computed - p(x)| <= {_upwards(found.absolute)},",
+    ]
+    if found.relative < 1.0:
+        lines.append(f"and, where nothing underflows, <= {_upwards(found.relative)} |p(x)|,")
+    return [*lines, "for every x of the format in the domain, with or without fused multiply-add."]
+
+
+def _upwards(number: float) -> str:
+    """Write three digits of a bound, no smaller than it is."""
+    text = f"{number:.2e}"
+    return text if float(text) >= number else f"{number * 1.006:.2e}"
+
+
+def _downwards(number: float) -> str:
+    text = f"{number:.2e}"
+    return text if float(text) <= number else f"{number * 0.994:.2e}"
+
+
+def _expression(operation: Operation, constant: Callable[[Fraction], str]) -> str:
+    def text(item: Operand) -> str:
+        return item if isinstance(item, str) else constant(item)
+
+    product = f"{text(operation.factor)} * {text(operation.by)}"
+    plus = operation.plus
+    if plus is None:
+        return product
+    return f"{product} - {text(-plus)}" if isinstance(plus, Fraction) and plus < 0 else f"{product} + {text(plus)}"
+
+
+def _c(name: str, operations: Sequence[Operation], dtype: str, lines: list[str]) -> str:
+    kind, suffix = C_TYPES[dtype]
+    machine = as_format(dtype)
+
+    def constant(number: Fraction) -> str:
+        digits, _, exponent = float(machine.round(number)).hex().partition("p")
+        return f"{digits.rstrip('0').rstrip('.')}p{exponent}{suffix}"
+
+    declared: set[str] = set()
+    body = []
+    for operation in operations:
+        new = "" if operation.target in declared else f"{kind} "
+        declared.add(operation.target)
+        body.append(f"    {new}{operation.target} = {_expression(operation, constant)};")
+    text = "\n".join([f"/* {lines[0]}", *(f"   {line}" for line in lines[1:])])
+    return "\n".join([f"{text} */", f"static inline {kind} {name}({kind} x)", "{", *body, "    return y;", "}", ""])
+
+
+def _python(head: Sequence[str], name: str, lines: list[str], start: Sequence[str], body: Sequence[str]) -> str:
+    documentation = [f'    """{lines[0]}', "", *(f"    {line}" for line in lines[1:]), '    """']
+    inner = [f"    {line}" for line in (*start, *body)]
+    return "\n".join([*head, f"def {name}(x):", *documentation, *inner, "    return y", ""])
+
+
+def _body(operations: Sequence[Operation], constant: Callable[[Fraction], str]) -> list[str]:
+    return [f"{operation.target} = {_expression(operation, constant)}" for operation in operations]
+
+
+def _numpy(name: str, operations: Sequence[Operation], dtype: str, lines: list[str]) -> str:
+    machine = as_format(dtype)
+    body = _body(operations, lambda number: f"np.{dtype}({float(machine.round(number))!r})")
+    return _python(["import numpy as np", "", ""], name, lines, [f"x = np.asarray(x, dtype=np.{dtype})"], body)
+
+
+def _torch(name: str, operations: Sequence[Operation], dtype: str, lines: list[str]) -> str:
+    machine = as_format(dtype)
+    body = _body(operations, lambda number: repr(float(machine.round(number))))
+    return _python(["import torch", "", ""], name, lines, [f"x = x.to(torch.{dtype})"], body)
+
+
+def _triton(name: str, operations: Sequence[Operation], dtype: str, lines: list[str]) -> str:
+    machine = as_format(dtype)
+
+    def constant(number: Fraction) -> str:
+        value = repr(float(machine.round(number)))
+        # a bare number in Triton is a float32
+        return f"tl.full((), {value}, tl.float64)" if dtype == "float64" else value
+
+    head = ["import triton", "import triton.language as tl", "", "", "@triton.jit"]
+    function = _python(head, name, lines, [f"x = x.to(tl.{dtype})"], _body(operations, constant))
+    kernel = [
+        "",
+        "",
+        "@triton.jit",
+        f"def {name}_kernel(x_ptr, y_ptr, n, BLOCK: tl.constexpr):",
+        f'    """Apply `{name}` to n numbers."""',
+        "    offsets = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)",
+        "    mask = offsets < n",
+        f"    tl.store(y_ptr + offsets, {name}(tl.load(x_ptr + offsets, mask=mask)), mask=mask)",
+        "",
+    ]
+    return function + "\n".join(kernel)
+
+
+WRITERS: dict[str, Callable[[str, Sequence[Operation], str, list[str]], str]] = {
+    "c": _c,
+    "numpy": _numpy,
+    "torch": _torch,
+    "triton": _triton,
+}

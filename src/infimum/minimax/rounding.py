@@ -1,0 +1,277 @@
+"""Polynomials whose coefficients are machine numbers: rounded together, not one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from infimum._arguments import axes
+from infimum.certificate import Certificate
+from infimum.errors import DTypeError, OptionError, RangeError, ShapeError, VerificationError
+from infimum.minimax import lattice
+from infimum.minimax.approximants import Monomials
+from infimum.minimax.certify import certified
+from infimum.minimax.codegen import Emitter
+from infimum.minimax.enclosure import is_enclosable, values_of_error
+from infimum.minimax.expressions import as_function
+from infimum.minimax.formats import FORMATS, Format, as_format
+from infimum.minimax.polynomial import MinimaxPolynomial, polynomial
+from infimum.minimax.systems import Powers, Task, as_task, points_of
+from infimum.result import Result
+
+POINTS = 48  # a coefficient, at which the search looks
+DRAWN = 2001
+SILENT = 1e-9  # of the error: coefficients that contribute less are 0
+
+
+@dataclass(frozen=True)
+class RoundedPolynomial(Emitter, Result):
+    """A polynomial with machine numbers as coefficients, the answer of `rounded` and of `MinimaxPolynomial.round`.
+
+    Attributes
+    ----------
+    f : str
+        What was approximated.
+    values : array (m,)
+        The coefficients of ``x**powers``, doubles that lie on the grid of their format.
+    powers : tuple of int
+        Exponents of x.
+    formats : tuple of str
+        Format of every coefficient.
+    signs : tuple of int
+        Signs of ``f - p`` at the points of the witness for the best polynomial without rounding.
+    degree, domain, system, weight, relative, breakpoints, tol
+        As given.
+    certificate : Certificate
+        `value` for these coefficients; `lower_bound` holds for every polynomial with real coefficients, hence for every
+        choice of machine numbers.
+    """
+
+    problem: ClassVar[str] = "minimax.rounded"
+    f: str
+    values: np.ndarray
+    powers: tuple[int, ...]
+    formats: tuple[str, ...]
+    signs: tuple[int, ...]
+    degree: int | None
+    domain: tuple[tuple[float, float], ...]
+    system: Any = "full"
+    weight: Any = None
+    relative: bool = False
+    breakpoints: tuple[float, ...] = ()
+    tol: float = 1e-6
+
+    def __post_init__(self) -> None:
+        for name in ("powers", "formats", "signs", "breakpoints"):  # JSON brings lists
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        object.__setattr__(self, "domain", tuple(tuple(pair) for pair in self.domain))
+
+    def exact_coefficients(self) -> list[Fraction]:
+        """Coefficients of ``x**powers`` as rational numbers."""
+        return [Fraction(value) for value in self.values.tolist()]
+
+    @property
+    def approximant(self) -> Monomials:
+        """The polynomial as an exact function."""
+        return Monomials(dict(zip(self.powers, self.values.tolist(), strict=True)))
+
+    def __call__(self, x: Any) -> Any:
+        """Evaluate at an array of any library, or at a number, in its precision, by Horner's scheme."""
+        if isinstance(x, int | list | tuple):
+            x = np.asarray(x, dtype=float)
+        value, above = x * 0.0, 0
+        for power, c in sorted(zip(self.powers, self.values.tolist(), strict=True), reverse=True):
+            value = (value * x ** (above - power) if above else value) + c
+            above = power
+        return value * x**above
+
+    def recheck(self, f: Any) -> Certificate:
+        """Derive the certificate again from the function, the coefficients and the alternation alone."""
+        function = as_function(f)
+        if str(function) != self.f:
+            raise VerificationError(f"f: the result is about {self.f}, not about {function}")
+        task = self._task(function)
+        _check_grid(self)
+        if not isinstance(task.space, Powers) or tuple(task.space.powers) != self.powers:
+            raise VerificationError(f"powers: {self.powers} are not those of the system")
+        path: Literal["enclosed", "rounded"] = "rounded" if self.certificate.rigour == "rounded" else "enclosed"
+        if path == "enclosed" and not is_enclosable(task):
+            raise VerificationError("rigour: only functions that are given as expressions can be enclosed")
+        found = certified(task, self.approximant, np.asarray(self.certificate.witness["points"]), self.tol, path)
+        if found.signs != self.signs:
+            raise VerificationError(f"signs: claimed {self.signs}, derived {found.signs}")
+        return found.certificate
+
+    def _task(self, f: Any) -> Task:
+        return as_task(f, self.degree, self.domain, self.system, self.weight, self.relative, self.breakpoints)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the error, with its largest size and the floor of all polynomials."""
+        ax = axes(ax)
+        task = self._task(as_function(self.f))
+        for low, high in self.domain:
+            x = points_of(((low, high),), DRAWN)
+            ax.plot(x, values_of_error(task, self.approximant, x), color="C0")
+        bounds = ((self.certificate.value, "C0", "largest"), (self.certificate.lower_bound, "C1", "floor"))
+        for level, color, label in bounds:
+            ax.axhline(level, color=color, ls="--", lw=1, label=f"{label}: {level:.4g}")
+            ax.axhline(-level, color=color, ls="--", lw=1)
+        ax.set(xlabel="x", ylabel="error f − p", title=f"coefficients in {', '.join(sorted(set(self.formats)))}")
+        ax.legend()
+        return ax
+
+
+def rounded(
+    f: str | Callable[[np.ndarray], np.ndarray],
+    degree: int | None = None,
+    domain: tuple[float, float] | Sequence[tuple[float, float]] = (-1.0, 1.0),
+    *,
+    dtype: str | tuple[str, ...] = "bfloat16",
+    system: str | Sequence[int] = "full",
+    weight: str | None = None,
+    relative: bool = False,
+    breakpoints: Sequence[float] = (),
+    tol: float = 1e-6,
+) -> RoundedPolynomial:
+    """Approximate a function by a polynomial whose coefficients are numbers of a machine format.
+
+    Minimises ``max w(x) |f(x) - p(x)|`` over the domain, over the polynomials with such coefficients. They are chosen
+    together: rounding the best real ones one by one is up to twenty times worse. Finding the best is a closest vector
+    problem, here solved by lattice reduction, exchanges, and a depth-first search that usually ends for up to 4
+    coefficients; the bound is that of real coefficients.
+
+    Parameters
+    ----------
+    f : str or callable
+        A name ("gelu", "tanh", "erf", ...), an expression in x ("exp(-x**2)", never executed), or a function of a NumPy
+        array, of which only samples are certified.
+    degree : int, optional
+        Largest degree; left out where `system` is a list.
+    domain : (float, float) or list of such
+        One interval or several.
+    dtype : str or tuple of str
+        "bfloat16", "float16", "float32" or "float64" for all coefficients, or one for each, in increasing powers.
+    system : {"full", "odd", "even"} or list of int
+        The powers: all up to `degree`, the odd or the even ones, or the listed ones.
+    weight : str, optional
+        Positive factor of the error, as an expression.
+    relative : bool
+        Divide the error by f.
+    breakpoints : sequence of float, optional
+        Where f has kinks that its expression does not show.
+    tol : float
+        Relative accuracy of the certified value.
+
+    Returns
+    -------
+    RoundedPolynomial
+        `values`, `powers`; `certificate`, whose `value` is that of the rounded coefficients; it writes source code as
+        `polynomial`'s answer does.
+
+    Raises
+    ------
+    OptionError, ShapeError, NonFiniteError, DTypeError
+        Each says what was expected, what came, and what to do.
+    RangeError
+        A coefficient does not fit the format.
+
+    References
+    ----------
+    .. [1] N. Brisebarre, S. Chevillard, "Efficient polynomial L-infinity approximations", ARITH 18 (2007).
+    .. [2] N. Brisebarre, J.-M. Muller, A. Tisserand, "Computing machine-efficient polynomial approximations", ACM
+       Trans. Math. Softw. 32 (2006).
+
+    Examples
+    --------
+    >>> from infimum import minimax
+    >>> result = minimax.rounded("2**x", 3, (0.0, 1.0), dtype="bfloat16")
+    >>> result.values.tolist()
+    [1.0, 0.6953125, 0.2265625, 0.078125]
+    >>> print(result.certificate)
+    0.000107034 <= optimum <= 0.000189912 (alternation, enclosed)
+    """
+    best = polynomial(
+        f, degree, domain, system=system, weight=weight, relative=relative, breakpoints=breakpoints, tol=tol
+    )
+    return round_coefficients(best, dtype, f=f)
+
+
+def round_coefficients(best: MinimaxPolynomial, dtype: Any, *, f: Any = None) -> RoundedPolynomial:
+    """Round the coefficients of a best approximation together; `f` is needed where it was a Python function."""
+    if not best.powers:
+        raise OptionError("only polynomials can be rounded; this system is a list of functions")
+    if callable(best.weight):
+        raise DTypeError("rounding needs a weight that is an expression, got a Python function")
+    formats = _formats(dtype, len(best.powers))
+    if f is None and best.f.startswith("<"):
+        raise OptionError(f"{best.f} was a Python function: give it again, as round(dtype, f=...)")
+    task = as_task(
+        best.f if f is None else f,
+        best.degree,
+        best.domain,
+        best.system,
+        best.weight,
+        best.relative,
+        best.breakpoints,
+    )
+    values = _search(task, best, formats)
+    path: Literal["enclosed", "rounded"] = "rounded" if best.certificate.rigour == "rounded" else "enclosed"
+    approximant = Monomials(dict(zip(best.powers, values.tolist(), strict=True)))
+    found = certified(task, approximant, best.points, best.tol, path)
+    return RoundedPolynomial(
+        f=best.f,
+        values=values,
+        powers=best.powers,
+        formats=tuple(machine.name for machine in formats),
+        signs=found.signs,
+        degree=best.degree,
+        domain=best.domain,
+        system=best.system,
+        weight=best.weight,
+        relative=best.relative,
+        breakpoints=best.breakpoints,
+        tol=best.tol,
+        certificate=found.certificate,
+    )
+
+
+def _search(task: Task, best: MinimaxPolynomial, formats: Sequence[Format]) -> np.ndarray:
+    start = best.coefficients()
+    for machine, c in zip(formats, start.tolist(), strict=True):
+        if abs(c) > machine.largest:
+            raise RangeError(f"a coefficient of size {abs(c):.3g} does not fit {machine.name}")
+    x = np.union1d(points_of(task.half, POINTS * start.size + 2), best.points)
+    if task.contains_zero():
+        x = x[x != 0.0]
+    weights = task.weights(x)
+    A = weights[:, None] * x[:, None] ** np.array(best.powers)
+    F = weights * task.f(x)
+    unit = best.certificate.lower_bound or best.certificate.value or 1.0
+    if all(machine.name == "float64" for machine in formats):
+        return start  # doubles already, and as near as doubles can tell
+    heard = np.abs(start) * np.max(np.abs(A), axis=0) > SILENT * unit
+    values = np.zeros_like(start)
+    if np.any(heard):
+        chosen = [machine for machine, used in zip(formats, heard, strict=True) if used]
+        values[heard] = lattice.nearest(A[:, heard] / unit, F / unit, start[heard], chosen).best
+    return values
+
+
+def _formats(dtype: Any, size: int) -> list[Format]:
+    listed = list(dtype) if isinstance(dtype, list | tuple) else [dtype] * size
+    if len(listed) != size:
+        raise ShapeError(f"dtype must be one format, or one for each of {size} coefficients, got {len(listed)}")
+    return [as_format(item) for item in listed]
+
+
+def _check_grid(result: RoundedPolynomial) -> None:
+    size = len(result.powers)
+    if np.shape(result.values) != (size,) or len(result.formats) != size:
+        raise VerificationError(f"values and formats must have one entry for each of {size} powers")
+    for name, value in zip(result.formats, result.values.tolist(), strict=True):
+        if name not in FORMATS or FORMATS[name].round(Fraction(value)) != Fraction(value):
+            raise VerificationError(f"{value!r} is no number of {name}")
