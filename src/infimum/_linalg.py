@@ -33,8 +33,8 @@ def frobenius(array: Array) -> float:
 
 def row_chunks(array: Array) -> list[slice]:
     """Cut the rows of a matrix into pieces of about `CHUNK` entries, at least one."""
-    rows = max(1, CHUNK // max(1, array.shape[1]))
-    return [slice(start, start + rows) for start in range(0, max(1, array.shape[0]), rows)]
+    count, rows = array.shape[0], max(1, CHUNK // max(1, array.shape[1]))
+    return [slice(start, min(start + rows, count)) for start in range(0, max(1, count), rows)]
 
 
 def _plain_norm(array: Array) -> float:
