@@ -2,6 +2,7 @@
 
 from infimum.balance.assignment import LinearAssignment, linear_assignment
 from infimum.balance.codebook import BalancedCodebook, balanced_codebook
+from infimum.balance.comparison import RuleOutcome, compare_rules
 from infimum.balance.losses import aux_loss
 from infimum.balance.metrics import (
     BiasPrecision,
@@ -24,11 +25,13 @@ __all__ = [
     "LinearAssignment",
     "NoiseFloor",
     "RoutingCertificate",
+    "RuleOutcome",
     "ThresholdRouting",
     "aux_loss",
     "balanced_codebook",
     "balanced_topk",
     "bias_precision",
+    "compare_rules",
     "dead_experts",
     "initial_threshold_bias",
     "linear_assignment",
