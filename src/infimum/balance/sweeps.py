@@ -11,7 +11,7 @@ from infimum.bounds.assignment_dual import Limits
 
 SWEEPS, UPDATES = 100, 1000  # unless the caller says how many
 PATIENCE = 8  # sweeps without a gain, after which the midpoint rule has done what it can
-FEW = 8  # order statistics of different ranks up to which partitioning is faster than sorting
+FEW = 2  # order statistics of different ranks up to which partitioning is faster than sorting
 
 
 class Aim(NamedTuple):
@@ -111,8 +111,13 @@ def thresholds(rows: np.ndarray, counts: np.ndarray, *, midpoint: bool) -> np.nd
     length = rows.shape[1]
     inside = length - np.clip(np.ceil(counts), 1, length).astype(np.int64)
     outside = length - np.clip(np.floor(counts) + 1, 1, length).astype(np.int64)
-    places = np.unique(np.concatenate([inside, outside]))
-    ordered = np.partition(rows, places, axis=1) if places.size <= FEW else np.sort(rows, axis=1)
-    index = np.arange(rows.shape[0])
-    lower = ordered[index, outside]
-    return np.asarray((ordered[index, inside] + lower) / 2.0 if midpoint else lower)
+    if inside.min() == inside.max() and outside.min() == outside.max() == inside[0] - 1:
+        # a partition at one place, and the largest entry before it: several times faster than one at two places
+        ordered = np.partition(rows, inside[0], axis=1)
+        upper, lower = ordered[:, inside[0]], ordered[:, : inside[0]].max(axis=1)
+    else:
+        places = np.unique(np.concatenate([inside, outside]))
+        ordered = np.partition(rows, places, axis=1) if places.size <= FEW else np.sort(rows, axis=1)
+        index = np.arange(rows.shape[0])
+        upper, lower = ordered[index, inside], ordered[index, outside]
+    return np.asarray((upper + lower) / 2.0 if midpoint else lower)
