@@ -133,7 +133,7 @@ def stall(count: int = 240, sweeps: int = 100) -> Iterator[str]:
         experts, k = int(rng.choice([8, 16])), int(rng.integers(1, 5))
         tokens = int(rng.choice([128, 256, 512]))
         scores = scores_like(kind, tokens, experts, seed)
-        within = limits(scores.shape, k, None)
+        within = limits(scores.shape, tokens * k, None)
         best = Fraction(0) + sum(map(Fraction, _chosen(scores, balance.balanced_topk(scores, k).experts)))
         for rule in ("quantile", "midpoint"):
             bias, fixed = _iterate(scores, k, within, sweeps, midpoint=rule == "midpoint")

@@ -41,6 +41,8 @@ class Comparison:
     certify : callable, optional
         ``certify(answer)`` derives the certificate of one of our answers again: timed apart, to show what share of our
         time the proof takes. Contenders whose name starts with "infimum" are ours.
+    proof_seconds : callable, optional
+        ``proof_seconds(answer)``: instead of `certify`, what the proof took of the time of the answer itself.
     rounds : int
         Timed rounds after one warm-up; fewer are run when `seconds` have passed, but at least three.
     seconds : float
@@ -54,6 +56,7 @@ class Comparison:
     loss: Callable[[Any], float]
     floor: float
     certify: Callable[[Any], Any] | None = None
+    proof_seconds: Callable[[Any], float] | None = None
     rounds: int = 7
     seconds: float = 20.0
 
@@ -98,12 +101,18 @@ def _attempt(comparison: Comparison, name: str, record: _Record, round_number: i
         record.failure = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
         return
     elapsed = time.perf_counter() - start
-    proof = _seconds(comparison.certify, answer) if comparison.certify and name.startswith("infimum") else None
+    proof = _proof(comparison, answer) if name.startswith("infimum") else None
     if keep:
         record.seconds.append(elapsed)
         record.losses.append(float(comparison.loss(answer)))
         if proof is not None:
             record.certificate_seconds.append(proof)
+
+
+def _proof(comparison: Comparison, answer: Any) -> float | None:
+    if comparison.proof_seconds is not None:
+        return comparison.proof_seconds(answer)
+    return _seconds(comparison.certify, answer) if comparison.certify else None
 
 
 def _seconds(function: Callable[[Any], Any], argument: Any) -> float:

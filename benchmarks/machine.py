@@ -10,7 +10,7 @@ from pathlib import Path
 
 import threadpoolctl
 
-PACKAGES = ("infimum", "numpy", "scipy", "torch", "scikit-learn")
+PACKAGES = ("infimum", "numpy", "scipy", "torch", "scikit-learn", "fbpca", "dask")
 
 
 def describe(threads: int) -> dict[str, object]:

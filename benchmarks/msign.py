@@ -24,7 +24,7 @@ Rows = Sequence[Sequence[float]]
 def comparisons() -> Iterator[Comparison]:
     """Yield every comparison of the schedules."""
     generator = torch.Generator().manual_seed(0)
-    M = torch.randn(512, 768, generator=generator)
+    M = torch.randn(384, 512, generator=generator)
     yield five_steps(M)
     yield equal_error(M)
     yield optimizers(M.shape)

@@ -6,6 +6,7 @@ built-in, so both ``except InfimumError`` and ``except ValueError`` work::
     InfimumError
     ├── ShapeError, RankError, NonFiniteError, OptionError   (ValueError)     a bad argument
     ├── DTypeError, LibraryError                             (TypeError)      an array of the wrong kind
+    ├── NotSemidefiniteError                                 (ValueError)     a kernel or covariance that is none
     ├── RangeError                                           (OverflowError)  the answer does not fit the dtype
     ├── InfeasibleError                                      (ValueError)     no admissible answer exists
     ├── ToleranceError                                       (ValueError)     a tolerance that cannot be reached
@@ -43,6 +44,10 @@ class DTypeError(InfimumError, TypeError):
 
 class LibraryError(InfimumError, TypeError):
     """Arrays of different libraries or devices were mixed, or the input is not an array."""
+
+
+class NotSemidefiniteError(InfimumError, ValueError):
+    """A matrix that must be Hermitian positive semidefinite is not."""
 
 
 class RangeError(InfimumError, OverflowError):

@@ -38,7 +38,9 @@ SURFACE = {
     | {"--convention", "--beta1", "--target", "--initial-rms"}
     | OUTPUTS,
     "msign": {"--lower", "--upper", "--steps", "--degree", "--cushion", "--safety", "--verify", "--noise"} | OUTPUTS,
+    "nystrom": {"FILE", "--rank", "--tol", "--landmarks", "--method", "--seed"} | OUTPUTS,
     "pinv": {"FILE", "--rtol"} | OUTPUTS,
+    "solve": {"A-FILE", "B-FILE", "--ridge", "--rtol"} | OUTPUTS,
     "svd": {"FILE", "--rank", "--tol", "--method", "--gap-target", "--delta", "--seed"} | OUTPUTS,
     "verify": {"OUT", "FILE", "--original", "--quiet"},
 }

@@ -213,11 +213,13 @@ def test_csv(log):
 
 def test_csv_gaps(log):
     path = log("step,lr\n10,0.1\n20,0.2\n40,0.1\n")
-    with pytest.raises(FileFormatError, match="3 of 31 steps; set interpolate"):
+    with pytest.raises(FileFormatError, match="names 3 of 31 steps; set interpolate"):
         memory.from_csv(path, weight_decay=0.1)
     filled = memory.from_csv(path, weight_decay=0.1, interpolate=True)
     assert filled.lr[5] == pytest.approx(0.15)
     assert filled.steps == 31
+    assert filled.warnings[0].startswith("the log starts at step 10: what came before is not counted")
+    assert not memory.from_csv(log("step,lr\n1,0.1\n2,0.2\n"), weight_decay=0.1).warnings
 
 
 @pytest.mark.parametrize(

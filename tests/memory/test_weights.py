@@ -127,8 +127,14 @@ def test_warnings():
     assert memory.report(np.full(10, 0.5), 0.5).warnings == ()
     erased = memory.report(np.full(10, 0.5), np.append(np.full(9, 0.5), 2.5))
     assert "reaches 1 at 1 steps (first: step 10)" in erased.warnings[0]
-    low = memory.report(np.full(10, 1e-4), 0.1).warnings
-    assert [text.count("bfloat16") + text.count("float16") for text in low][:2] == [2, 1]
+    assert erased.total_variation == np.inf
+    apart = memory.report(np.ones(4), [1e-2, 1e-3, 1e-4, 1e-9]).warnings
+    assert [text.partition(": ")[0] for text in apart] == [
+        f"parameters kept in {dtype} do not decay at {count} of 4 steps"
+        for dtype, count in (("bfloat16", 3), ("float16", 2), ("float32", 1))
+    ]
+    (together,) = memory.report(np.ones(3), [1e-2, 1e-4, 1e-4]).warnings
+    assert "bfloat16 or float16 do not decay at 2 of 3 steps" in together
     assert memory.report(np.full(10, 1e-4), 0.0).warnings == ()
 
 
@@ -169,6 +175,7 @@ def test_refusals(arguments, options, error, words):
         lambda: memory.per_sample([0, 1], [1.0, -1.0]),
         lambda: lr_table("triangle", 10, peak=1.0),
         lambda: lr_table("cosine", 10, peak=0.0),
+        lambda: lr_table("cosine", 0, peak=1.0),
         lambda: lr_table("cosine", 10, peak=1.0, warmup=11),
         lambda: lr_table("cosine", 10, peak=1.0, final=2.0),
     ],

@@ -204,6 +204,16 @@ def test_verify_refuses_corruption():
         infimum.verify(schedule, 2e-2)
 
 
+def test_consistent_lies_are_refused():
+    """Options for which the same arithmetic proves something else: a noise that narrows, a power that is always 1."""
+    schedule = minimax.verify_schedule([(1.5, -0.5)] * 2, 0.5)
+    for field, value, claim in (("noise", -0.05, 0.0), ("numerator", 0, 0.0), ("power", 0, 0.0)):
+        certificate = dataclasses.replace(schedule.certificate, value=claim, lower_bound=0.0)
+        forged = dataclasses.replace(schedule, **{field: value}, certificate=certificate)
+        with pytest.raises(VerificationError, match=field):
+            infimum.verify(forged, 0.5)
+
+
 def test_any_witness_proves_a_true_bound():
     rng = np.random.default_rng(0)
     optimum = minimax.msign_schedule(0.05, 2).certificate.value

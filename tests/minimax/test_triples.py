@@ -85,7 +85,7 @@ def check(text, degree, domain):
         f, p = in_mpmath(text), in_mpmath_polynomial(result)
         low, high = domain
         points = result.points.tolist()
-        if result.powers[1:] and result.powers[1] - result.powers[0] == 2:
+        if is_mirrored(result):
             points += [-x for x in points]
         near = [x + d * (high - low) for x in points for d in (-1e-3, -1e-5, 0.0, 1e-5, 1e-3)]
         dense = (low + (high - low) * (1 - np.cos(np.linspace(0, np.pi, 200))) / 2).tolist()
@@ -101,6 +101,11 @@ def largest_value(f, x):
     return max(abs(f(v)) for v in x)
 
 
+def is_mirrored(result):
+    """Whether f was found to be odd or even, so that only those powers are used, and one half of the points."""
+    return list(result.powers) != list(range(result.degree + 1))
+
+
 def in_mpmath_polynomial(result):
     exact = [mpmath.mpf(c.numerator) / c.denominator for c in result.exact_coefficients()]
 
@@ -114,8 +119,7 @@ def in_mpmath_polynomial(result):
 def dual(result, f):
     """Duality on the reference, on the whole degree: weights in rational numbers, which annihilate it exactly."""
     x = [Fraction(v) for v in result.points.tolist()]
-    start = result.powers[0]
-    stride = result.powers[1] - start if len(result.powers) > 1 else 1
+    start, stride = result.powers[0], 2 if is_mirrored(result) else 1
     weights = {}
     for k, v in enumerate(x):
         product = v**start

@@ -256,6 +256,35 @@ def test_names_of_other_code_bases(layout, prefix, names):
         other.import_state(state, layout, "wrong.")
 
 
+@pytest.mark.filterwarnings("ignore")  # what transformers says while it is imported
+def test_equals_the_router_of_deepseek_v3_in_transformers():
+    pytest.importorskip("transformers")
+    from transformers import DeepseekV3Config
+    from transformers.models.deepseek_v3.modeling_deepseek_v3 import DeepseekV3TopkRouter
+
+    config = DeepseekV3Config(
+        hidden_size=16, n_routed_experts=16, num_experts_per_tok=4, n_group=4, topk_group=2, routed_scaling_factor=2.5
+    )
+    peer = DeepseekV3TopkRouter(config)
+    torch.nn.init.normal_(peer.weight)
+    peer.e_score_correction_bias.copy_(0.1 * torch.randn(16))
+    router = BalancedRouter(16, 16, 4, n_groups=4, top_groups=2, scale=2.5)
+    prefix = "model.layers.3.mlp.gate."
+    router.import_state({prefix + name: value for name, value in peer.state_dict().items()}, "deepseek", prefix)
+    assert set(router.export_state("deepseek")) == set(peer.state_dict())
+
+    def dense(experts, weights):
+        return torch.zeros(200, 16).scatter(1, experts, weights)
+
+    x = torch.randn(200, 16)
+    for shift in (0.0, -1.5):  # with negative biased scores too
+        peer.e_score_correction_bias.add_(shift)
+        router.expert_bias.add_(shift)
+        _, weights, experts = peer(x)
+        routing = router(x)
+        assert torch.allclose(dense(experts, weights), dense(routing.experts, routing.weights), atol=1e-6)
+
+
 def test_gradcheck():
     router = BalancedRouter(5, 6, 2, dtype=torch.float64, gate="softmax", scale=2.0)
     x = torch.randn(4, 5, dtype=torch.float64, requires_grad=True)

@@ -139,6 +139,5 @@ def test_bfloat16_loses_small_decay():
         decayed[dtype] = (parameter.detach().double() / start.double()).mean().item()
     assert decayed[torch.bfloat16] == 1.0
     assert abs(decayed[torch.float32] - (1 - 3e-5) ** 200) < 2e-5
-    warnings = memory.report(np.full(200, 3e-4), 0.1).warnings
-    assert any("bfloat16" in text and "200 of 200 steps" in text for text in warnings)
-    assert not any("float32" in text.partition(":")[2].partition(";")[0] for text in warnings)
+    (warning,) = memory.report(np.full(200, 3e-4), 0.1).warnings
+    assert "kept in bfloat16 or float16 do not decay at 200 of 200 steps" in warning

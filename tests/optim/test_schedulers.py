@@ -154,7 +154,7 @@ def test_sequential():
     scheduler = SequentialLR(optimizer, parts, milestones=[3])
     seen = train(model, optimizer, scheduler, 10)
     assert [group[0][0] for group in seen] == [0.005] * 3 + list(LR[:7])
-    assert [group[0][1] for group in seen[3:]] == list(DECAY[:7])
+    assert [group[0][1] for group in seen] == [DECAY[0]] * 3 + list(DECAY[:7])
 
 
 def test_chained():
@@ -217,6 +217,20 @@ def test_refusals():
     without = torch.optim.LBFGS([torch.nn.Parameter(torch.zeros(2))])
     with pytest.raises(OptionError, match="no weight decay"):
         optim.MemoryLR(without, SCHEDULE)
+
+
+def test_a_measured_schedule_can_be_trained_with():
+    """What was read from a log, or drawn as a common shape, goes to PyTorch and to optax like a design."""
+    measured = memory.report(memory.lr_table("wsd", 40, peak=0.03, warmup=4), np.linspace(0.1, 0.2, 40))
+    _, optimizer = make()
+    scheduler = optim.MemoryLR(optimizer, measured)
+    lr, decay = optim.as_optax(measured)
+    for step in range(6):
+        group = optimizer.param_groups[0]
+        assert (group["lr"], group["weight_decay"]) == (measured.lr[step], measured.weight_decay[step])
+        assert (lr(step), decay(step)) == (measured.lr[step], measured.weight_decay[step])
+        optimizer.step()
+        scheduler.step()
 
 
 def test_optax_callables_look_the_schedule_up():

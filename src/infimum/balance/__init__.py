@@ -2,6 +2,8 @@
 
 from infimum.balance.assignment import LinearAssignment, linear_assignment
 from infimum.balance.codebook import BalancedCodebook, balanced_codebook
+from infimum.balance.comparison import RuleOutcome, compare_rules
+from infimum.balance.losses import aux_loss
 from infimum.balance.metrics import (
     BiasPrecision,
     NoiseFloor,
@@ -12,7 +14,8 @@ from infimum.balance.metrics import (
     sampling_noise,
 )
 from infimum.balance.routing import BalancedAssignment, RoutingCertificate, balanced_topk, routing_certificate
-from infimum.balance.rules import aux_loss, initial_threshold_bias, shared_expert_scale, update_bias
+from infimum.balance.rules import update_bias
+from infimum.balance.starts import initial_threshold_bias, shared_expert_scale
 from infimum.balance.threshold import ThresholdRouting, threshold_routing
 
 __all__ = [
@@ -22,11 +25,13 @@ __all__ = [
     "LinearAssignment",
     "NoiseFloor",
     "RoutingCertificate",
+    "RuleOutcome",
     "ThresholdRouting",
     "aux_loss",
     "balanced_codebook",
     "balanced_topk",
     "bias_precision",
+    "compare_rules",
     "dead_experts",
     "initial_threshold_bias",
     "linear_assignment",

@@ -17,18 +17,16 @@ ROUNDS, SWEEPS, PATIENCE = 3, 24, 4
 def approach(scores: np.ndarray, k: int, goal: Aim, bias: np.ndarray) -> np.ndarray:
     """Return a bias by which few assignments are misplaced, a fraction of the number of experts if all goes well."""
     tokens, experts = scores.shape
-    for stride in STRIDES:
-        if tokens * k >= SEEN * stride * experts:
-            bias = midpoint_sweeps(scores[::stride], k, goal.scaled(1.0 / stride), bias, steps=4)
-    width = k + max(k, 8)  # candidates of a token: as many again as it takes
-    if 2 * width > experts:
-        return midpoint_sweeps(scores, k, goal, bias, enough=experts / 4.0)
-    for _ in range(ROUNDS):
+    enough, width = experts / 4.0, k + max(k, 8)  # candidates of a token: as many again as it takes
+    parts = [stride for stride in STRIDES if tokens * k >= SEEN * stride * experts]
+    for stride in parts:
+        bias = midpoint_sweeps(scores[::stride], k, goal.scaled(1.0 / stride), bias, steps=4)
+    for _ in range(ROUNDS if parts and 2 * width <= experts else 0):  # only from a bias that is not far off
         candidates = Candidates(scores, bias, width)
         if goal.missed(candidates.route(k, bias)[1]) <= experts:
-            break
-        bias = candidates.sweeps(k, goal, bias, enough=experts / 4.0)
-    return bias
+            return bias
+        bias = candidates.sweeps(k, goal, bias, enough=enough)
+    return midpoint_sweeps(scores, k, goal, bias, enough=enough)
 
 
 class Candidates:

@@ -142,7 +142,7 @@ def balanced_codebook(
     if n_codes > values.shape[0]:
         raise OptionError(f"n_codes must be at most the number of points, {values.shape[0]}, got {n_codes}")
     steps = whole_number("steps", steps, 0)
-    within = limits((values.shape[0], n_codes), 1, load)
+    within = limits((values.shape[0], n_codes), values.shape[0], load)
     xp = namespace(points=points)
     if codes is None:
         start = values[np.sort(np.random.default_rng(rng).choice(values.shape[0], n_codes, replace=False))]
@@ -170,7 +170,7 @@ def _alternate(
     points: np.ndarray, codes: np.ndarray, within: Limits, rounded: Callable[[np.ndarray], np.ndarray], steps: int
 ) -> tuple[np.ndarray, np.ndarray, Bias]:
     """Assign and average in turns until no label changes; the labels returned are optimal for the codes returned."""
-    goal, bias, labels = aim(within, points.shape[0]), np.zeros(codes.shape[0]), None
+    goal, bias, labels = aim(within, points.shape[0]), np.zeros(codes.shape[0]), np.zeros(0, dtype=np.int64)
     codes = rounded(codes)
     for remaining in range(steps, -1, -1):
         exponent = _exponent(points, codes)

@@ -11,23 +11,23 @@ from infimum.bounds.assignment_dual import Groups, Limits
 from infimum.errors import InfeasibleError, NonFiniteError, OptionError, ShapeError
 
 
-def limits(shape: tuple[int, int], k: int, load: Any, groups: Any = None, group_load: Any = None) -> Limits:
-    """Return the integer windows that `load` and `group_load` describe, after checking that they can be met."""
+def limits(shape: tuple[int, int], total: int, load: Any, groups: Any = None, group_load: Any = None) -> Limits:
+    """Return the integer windows that `load` and `group_load` describe, after checking that `total` can meet them."""
     tokens, experts = shape
-    low, high = _windows("load", load, tokens * k, experts)
+    low, high = _windows("load", load, total, experts)
     high = np.minimum(high, tokens)  # no token takes an expert twice
-    _require_feasible("load", low, high, tokens * k, f"each of {tokens} tokens takes {k} of {experts} experts")
+    _require_feasible("load", low, high, total, f"{tokens} tokens, {experts} experts, none twice for one token")
     if groups is None:
         if group_load is not None:
             raise OptionError("group_load limits groups of experts: give groups, the group of every expert, as well")
         return Limits(low, high)
     group = _groups(groups, experts)
     sizes = np.bincount(group)
-    wanted = sizes * (tokens * k / experts) if group_load is None else group_load
-    group_low, group_high = _windows("group_load", wanted, tokens * k, sizes.size)
+    wanted = sizes * (total / experts) if group_load is None else group_load
+    group_low, group_high = _windows("group_load", wanted, total, sizes.size)
     least, most = (np.bincount(group, weights=side).astype(np.int64) for side in (low, high))
     group_low, group_high = np.maximum(group_low, least), np.minimum(group_high, most)
-    _require_feasible("group_load", group_low, group_high, tokens * k, "within the windows of the experts")
+    _require_feasible("group_load", group_low, group_high, total, "within the windows of the experts")
     return Limits(low, high, Groups(group, group_low, group_high))
 
 

@@ -74,7 +74,7 @@ class BalancedAssignment(Result):
             raise VerificationError(f"loads must be {loads.tolist()}, got {to_numpy(self.loads).tolist()}")
         groups = None if self.groups is None else to_numpy(self.groups)
         allowed = None if self.group_load is None else tuple(to_numpy(self.group_load))
-        within = limits(values.shape, experts.shape[1], tuple(to_numpy(self.load)), groups, allowed)
+        within = limits(values.shape, experts.size, tuple(to_numpy(self.load)), groups, allowed)
         if not within.admit(loads):
             raise VerificationError("the loads are outside their limits")
         bias = witnessed(self.certificate, within)
@@ -101,13 +101,15 @@ class BalancedAssignment(Result):
         ax.set(
             xlabel="expert",
             ylabel="tokens",
+            ylim=(0.0, 1.3 * max(1, loads.max())),  # room for the legend
             title=f"score given up {certificate.value:.5g}, of which unavoidable {certificate.lower_bound:.5g}",
         )
         other = ax.twinx()
         other.plot(index, bias, ".", color="C2", label="bias (right)")
         other.set_ylabel("bias")
         other.grid(False)
-        other.legend([*ax.get_legend_handles_labels()[0], *other.get_legend_handles_labels()[0]], loc="lower right")
+        handles = [*ax.get_legend_handles_labels()[0], *other.get_legend_handles_labels()[0]]
+        other.legend(handles=handles, loc="upper center", ncols=3)
         return ax
 
 
@@ -206,7 +208,7 @@ def balanced_topk(
     True
     """
     scores, values, k = _checked(scores, k)
-    within = limits(values.shape, k, load, groups, group_load)
+    within = limits(values.shape, values.shape[0] * k, load, groups, group_load)
     one_of("method", method, METHODS)
     if not isinstance(tol, int | float) or not 0.0 <= tol < np.inf:
         raise OptionError(f"tol must be a number of at least 0 (relative to the unbalanced score), got {tol!r}")
@@ -253,7 +255,7 @@ def routing_certificate(
     (array([2, 2]), 2.5, True)
     """
     scores, values, k = _checked(scores, k)
-    within = limits(values.shape, k, load, groups, group_load)
+    within = limits(values.shape, values.shape[0] * k, load, groups, group_load)
     vector = _bias(bias, values.shape[1])
     routing = feasible(values, k, within, vector)
     found = dual(values, k, within, routing.bias)

@@ -128,7 +128,7 @@ def threshold_routing(scores: Array, k: float, *, load: Any = None) -> Threshold
     if isinstance(k, bool) or not isinstance(k, numbers.Real) or not 0.0 < float(k) <= experts:
         raise OptionError(f"k must be a number above 0 and at most the number of experts, {experts}, got {k!r}")
     total = round(tokens * float(k))
-    within = limits(values.shape, total / tokens, load)
+    within = limits(values.shape, total, load)
     order = np.argsort(-values, axis=0, kind="stable")
     ranked = np.take_along_axis(values, order, axis=0)
     counts = within.low + _extra(ranked, within, total - int(within.low.sum()))
@@ -162,10 +162,9 @@ def _thresholds(ranked: np.ndarray, counts: np.ndarray, within: Limits) -> tuple
     expert = np.arange(counts.size)
     above, below = fence[counts, expert], fence[counts + 1, expert]
     grown, may_grow = counts > within.low, counts < within.high
-    last = float(above[grown].min(initial=np.inf))
-    best = float(below[may_grow].max(initial=-np.inf))
-    ends = [end for end in (last, best) if math.isfinite(end)]
-    level = sum(ends) / len(ends) if ends else 0.0
+    last = float(above[grown].min()) if grown.any() else float(ranked.max() + spread)
+    best = float(below[may_grow].max()) if may_grow.any() else float(ranked.min() - spread)
+    level = (last + best) / 2.0
     below = np.where(grown, np.maximum(below, level), below)
     above = np.where(may_grow, np.minimum(above, level), above)
     return (above + below) / 2.0, level

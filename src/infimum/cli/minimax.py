@@ -88,14 +88,16 @@ def minimax(
     options |= {"weight": weight, "breakpoints": tuple(breakpoints or ()), "precision": precision, "tol": tol}
     with screen.progress("solving minimax.polynomial", quiet=outputs.quiet):
         start = time.perf_counter()
-        best: Any = room.polynomial(f, degree, **options)
-        result = best if round is None else best.round(round)
+        best = room.polynomial(f, degree, **options)
+        result: Any = best if round is None else best.round(round)
         seconds = time.perf_counter() - start
     code = "" if emit is None else _emitters(result)[emit]()
     source = f"{best.f} on " + " and ".join(f"[{low:g}, {high:g}]" for low, high in best.domain)
     saved = outputs.json if outputs.json not in (None, STDOUT) else "result.json"
     verify = f'infimum verify {saved} "{best.f}"'
-    written = outputs.write(result, source=source, answer=_coefficients(result), seconds=seconds, verify=verify)
+    written = outputs.write(
+        result, source=source, answer=f"coefficients {_coefficients(result)}", seconds=seconds, verify=verify
+    )
     if emit is not None:
         print(code.rstrip())
     elif not outputs.quiet and outputs.json != STDOUT:

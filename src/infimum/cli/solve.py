@@ -138,7 +138,11 @@ def solve(problem: Problem, data: tuple[str, ...], options: dict[str, Any], outp
     source = ", ".join(_described(item, value) for item, value in zip(data, inputs, strict=True))
     saved = outputs.json if outputs.json not in (None, STDOUT) else Path("result.json")
     verify = f"infimum verify {saved} {' '.join(map(str, data))}"
-    written = outputs.write(result, source=source, seconds=seconds, verify=verify)
+    details: dict[str, Any] = {"source": source, "seconds": seconds, "verify": verify}
+    if outputs.report is not None and problem.comparison is not None:
+        with screen.progress("comparing for the report", quiet=outputs.quiet):
+            details["comparison"] = problem.comparison(result, *inputs)
+    written = outputs.write(result, **details)
     if not outputs.quiet and outputs.json != STDOUT:
         rows = {"problem": problem.minimises, "input": source, "answer": words.answer(result)}
         rows.update(screen.certificate_rows(result.certificate), time=f"{seconds:.3g} s")

@@ -1,10 +1,13 @@
-"""Low-rank approximation: SVD, pseudo-inverse, interpolative decomposition, each with a certificate."""
+"""Low-rank approximation: SVD, pseudo-inverse, least squares, CR, columns, CUR, Nystrom, each with a certificate."""
 
+from infimum._entries import KernelMatrix
 from infimum.lowrank.cr import CR, cr
 from infimum.lowrank.cur import CUR, cur
 from infimum.lowrank.interpolative import Interpolative, interpolative
+from infimum.lowrank.nystrom import Nystrom, nystrom
 from infimum.lowrank.pinv import PseudoInverse, pinv
 from infimum.lowrank.select import select_columns
+from infimum.lowrank.solve import Solution, solve
 from infimum.lowrank.svd import SVD, svd
 
 __all__ = [
@@ -12,11 +15,16 @@ __all__ = [
     "CUR",
     "SVD",
     "Interpolative",
+    "KernelMatrix",
+    "Nystrom",
     "PseudoInverse",
+    "Solution",
     "cr",
     "cur",
     "interpolative",
+    "nystrom",
     "pinv",
     "select_columns",
+    "solve",
     "svd",
 ]

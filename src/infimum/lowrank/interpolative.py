@@ -9,6 +9,7 @@ import numpy as np
 
 from infimum._arguments import RNGLike, axes, one_of, rank_or_tol, whole_numbers
 from infimum._arrays import Array, as_matrix, like_array, namespace, to_numpy
+from infimum._operator import Dense
 from infimum.certificate import Certificate
 from infimum.errors import OptionError, ShapeError, VerificationError
 from infimum.lowrank.factored import Factored
@@ -65,7 +66,7 @@ class Interpolative(Factored):
         expected = ((M.shape[0], self.rank), (self.rank, M.shape[1]))
         if shapes != expected:
             raise ShapeError(f"skeleton and coefficients of shapes {expected} were expected, got {shapes}")
-        return certify_columns(M, skeleton, coefficients, self.certificate.theorem, self.certificate.witness)
+        return certify_columns(Dense(M), skeleton, coefficients, self.certificate.theorem, self.certificate.witness)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the absolute coefficients: which chosen column (row) serves which column (row) of the matrix."""

@@ -55,14 +55,19 @@ StrategyName: TypeAlias = Literal[
     "greedy",
     "auto",
 ]
+LARGE = 1_000_000  # entries of a reduction from which on "auto" starts from the cheapest of them only
+ENTRIES = 6e7  # entries of the reduction that the exchanges of "auto" may read
 CANDIDATES = ("pivoted_qr", "greedy", "osinsky")  # each wins on some inputs
 
 
 def by_error(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray:
     """Take the best of three strategies and exchange single columns while that lowers the error."""
-    orders = [STRATEGIES[name](M, count, rng) for name in CANDIDATES]
+    candidates = CANDIDATES if M.matrix.size <= LARGE else CANDIDATES[:1]
+    orders = [STRATEGIES[name](M, count, rng) for name in candidates]
     best = min(orders, key=lambda order: float(M.errors(order)[-1]))
-    return greedy.improved(M, best, trials=4 * count)
+    # the first exchanges gain most: a large matrix, of which every trial reads all entries a few times, gets fewer
+    trials = min(4 * count, max(count // 4, int(ENTRIES / M.matrix.size)))
+    return greedy.improved(M, best, trials)
 
 
 def strategy_named(name: str) -> Strategy:

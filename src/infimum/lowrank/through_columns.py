@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from infimum._arrays import Array, Working, like_array, narrow, scale_back, working
-from infimum._linalg import frobenius, least_squares
+from infimum._arrays import Array, Working, like_array, narrow, scale_back
+from infimum._linalg import least_squares
+from infimum._operator import Dense
 from infimum.bounds import column_subset
 from infimum.certificate import Certificate
 from infimum.errors import ToleranceError
@@ -48,15 +49,15 @@ class Search:
         """Choose so many columns by a method."""
         if method == "exact":
             return self._exact(rank)
-        scaled = working(self.M)
-        reduced = reduction(scaled, rank, self.rng)
-        return self._answer(scaled, reduced, strategy_named(method)(reduced, rank, self.rng))
+        operator = Dense(self.M)
+        reduced = reduction(operator.working, rank, self.rng)
+        return self._answer(operator, reduced, strategy_named(method)(reduced, rank, self.rng))
 
     def with_tol(self, tol: float, method: str) -> ThroughColumns:
         """Choose as few columns as meet a tolerance, along the order of the method."""
-        scaled = working(self.M)
-        goal = tol * scale_back(frobenius(scaled.array), scaled.exponent, toward=0.0)
-        for last in self._growing(scaled, tol, method):
+        operator = Dense(self.M)
+        goal = tol * scale_back(math.sqrt(operator.energy), operator.exponent, toward=0.0)
+        for last in self._growing(operator, tol, method):
             if last.certificate.value <= goal:
                 return last
         raise ToleranceError(
@@ -65,7 +66,7 @@ class Search:
             "wider type"
         )
 
-    def _growing(self, scaled: Working, tol: float, method: str) -> Iterator[ThroughColumns]:
+    def _growing(self, operator: Dense, tol: float, method: str) -> Iterator[ThroughColumns]:
         """Yield longer and longer choices, from the one on that meets `tol` by its estimate."""
         limit = min(self.M.shape)
         if method == "exact":
@@ -73,24 +74,24 @@ class Search:
             return
         strategy, tried, count = strategy_named(method), 0, min(16, limit)
         while tried < limit:
-            reduced = reduction(scaled, count, self.rng)
+            reduced = reduction(operator.working, count, self.rng)
             order = strategy(reduced, count, self.rng)
             errors = reduced.errors(order)
             meets = np.flatnonzero(errors <= tol * errors[0])
             hopeless = not meets.size and count < limit
             for candidate in range(max(1, tried + 1, int(meets[0]) if meets.size else count), count + 1):
                 if not hopeless:
-                    yield self._answer(scaled, reduced, order[:candidate])
+                    yield self._answer(operator, reduced, order[:candidate])
                 tried = candidate
             count = min(2 * count, limit)
 
-    def _answer(self, scaled: Working, reduced: Reduction, order: np.ndarray) -> ThroughColumns:
+    def _answer(self, operator: Dense, reduced: Reduction, order: np.ndarray) -> ThroughColumns:
         """Find the coefficients for the chosen columns, round them, and certify what is returned."""
-        M, xp = self.M, scaled.xp
+        M, array, xp = self.M, operator.array, operator.xp
         eps = float(xp.finfo(M.dtype).eps)
         if self.max_coefficient is None:
             columns = like_array(order.astype(np.int64), M)
-            Z = least_squares(xp.take(scaled.array, columns, axis=1), scaled.array, max(M.shape) * eps)
+            Z = least_squares(xp.take(array, columns, axis=1), array, max(M.shape) * eps)
         else:
             order = bounded(reduced, order, self.max_coefficient)
             columns = like_array(order.astype(np.int64), M)
@@ -99,23 +100,22 @@ class Search:
         chosen = columns[:, None] == xp.arange(M.shape[1], dtype=xp.int64, device=columns.device)[None, :]
         Z = narrow(xp.where(xp.any(chosen, axis=0)[None, :], xp.astype(chosen, Z.dtype), Z), M, "a coefficient")
         skeleton = xp.take(M, columns, axis=1)
-        return ThroughColumns(
-            order, skeleton, Z, certify_columns(M, skeleton, Z, *proof(scaled, reduced, order.size, self.rng))
-        )
+        theorem, witness = proof(operator.working, reduced, order.size, self.rng)
+        return ThroughColumns(order, skeleton, Z, certify_columns(operator, skeleton, Z, theorem, witness))
 
     def _exact(self, rank: int) -> ThroughColumns:
         """Search the tree of all choices from a good one on, and prove by it what was found."""
         M = self.M
-        scaled = working(M)
-        reduced = reduction(scaled, rank, self.rng)
-        best = self._answer(scaled, reduced, strategy_named("auto")(reduced, rank, self.rng))
-        reached = math.ldexp(best.certificate.value, -scaled.exponent)
-        found = column_subset.search(M, rank, exponent=scaled.exponent, nodes=NODES, at_most=reached).columns
+        operator = Dense(M)
+        reduced = reduction(operator.working, rank, self.rng)
+        best = self._answer(operator, reduced, strategy_named("auto")(reduced, rank, self.rng))
+        reached = math.ldexp(best.certificate.value, -operator.exponent)
+        found = column_subset.search(M, rank, exponent=operator.exponent, nodes=NODES, at_most=reached).columns
         if found is not None:
             errors = [float(reduced.errors(np.asarray(order))[-1]) for order in (best.order, found)]
-            if errors[1] < errors[0] - 1e-14 * frobenius(scaled.array):  # more than rounding is gained
-                best = self._answer(scaled, reduced, np.asarray(found))
-        certificate = certify_columns(M, best.skeleton, best.coefficients, "column_subset", {"nodes": NODES})
+            if errors[1] < errors[0] - 1e-14 * math.sqrt(operator.energy):  # more than rounding is gained
+                best = self._answer(operator, reduced, np.asarray(found))
+        certificate = certify_columns(operator, best.skeleton, best.coefficients, "column_subset", {"nodes": NODES})
         return dataclasses.replace(best, certificate=certificate)
 
 
@@ -135,14 +135,14 @@ def proof(M: Working, reduced: Reduction, rank: int, rng: np.random.Generator) -
     return "ritz_block", {"basis": basis, "seed": int(rng.integers(2**63)), "delta": DELTA}
 
 
-def certify_columns(M: Array, skeleton: Array, Z: Array, theorem: str, witness: Mapping[str, Any]) -> Certificate:
+def certify_columns(M: Dense, skeleton: Array, Z: Array, theorem: str, witness: Mapping[str, Any]) -> Certificate:
     """Measure the error of columns with their coefficients and bound that of every other choice from below."""
     if theorem != "column_subset":
         return certify(M, skeleton, Z, theorem, witness)
     any_matrix = certify(M, skeleton, Z, "eckart_young", {})
-    exponent = working(M).exponent
+    exponent = M.exponent
     tree = column_subset.search(
-        M,
+        M.outer,
         int(skeleton.shape[1]),
         exponent=exponent,
         nodes=int(witness["nodes"]),

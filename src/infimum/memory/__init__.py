@@ -1,6 +1,6 @@
 """Learning rate and weight decay as a moving average over the data: measure the memory of a schedule, or design it.
 
-The certificates speak of the memory profile, never of the training loss: an even memory is not the best training.
+The certificates speak of the memory profile, never of the training loss, which an even memory need not lower.
 """
 
 from infimum.memory.design import Schedule, design

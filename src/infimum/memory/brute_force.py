@@ -14,7 +14,12 @@ Row = tuple[list[Fraction], Fraction]
 
 
 def best_profile(result: Schedule, target: Any) -> float:
-    """Least loss of any schedule with the weight decay, the caps and at most the initial share of `result`.
+    """Least loss of any schedule with the weight decay, the caps and at most the initial share of `result`."""
+    return float(exact_loss(result, target))
+
+
+def exact_loss(result: Schedule, target: Any) -> Fraction:
+    """Least loss as a fraction, from the floating-point data as they are.
 
     The unknowns are the memory weights y_1..y_T, up to a common factor, the weight t of the initialisation, and for
     "tv" the missing parts d_j >= q_j - y_j, for "ratio" the ratio itself.
@@ -41,7 +46,7 @@ def best_profile(result: Schedule, target: Any) -> float:
         at_most += [(_row(width, {j: Fraction(-1)}), -q[j]) for j in range(steps)]
         at_most += [(_row(width, {j: Fraction(1), steps + 1: -q[j]}), Fraction(0)) for j in range(steps)]
         equal, cost = [], _row(width, {steps + 1: Fraction(1)})
-    return float(minimum(cost, at_most, equal))
+    return minimum(cost, at_most, equal)
 
 
 def _row(width: int, entries: dict[int, Fraction]) -> list[Fraction]:

@@ -115,7 +115,7 @@ def design(
     min(w / p)``) between the memory weights w and the target p, over all schedules within the learning-rate caps and
     with at most a given share of the initialisation. The weights w are those of the updates in the final weights of
     the network, exactly (see `memory.report`). The certificate is about this profile, **not about the training
-    loss**: in our experiment an even memory was not the best training.
+    loss**: in our experiment evenness did not order the losses.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def design(
     OptionError, ShapeError, NonFiniteError, DTypeError, LibraryError
         Each says what was expected, what came, and what to do.
     InfeasibleError
-        The wishes contradict each other; the message names the binding constraint and the nearest feasible wish.
+        The wishes contradict each other; the message names the binding constraint and the nearest feasible profile.
 
     References
     ----------

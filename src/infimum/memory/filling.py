@@ -45,7 +45,7 @@ def with_share(limits: Limits, share: float) -> Filling:
     if everything > share:
         raise InfeasibleError(
             f"max_initial_share={share:g} cannot be reached: even the largest learning rate at every step leaves "
-            f"{everything:.6g} to the initialisation (binding: max_lr). The nearest feasible wish is "
+            f"{everything:.6g} to the initialisation (binding: max_lr). Its profile is the nearest feasible one: "
             f"max_initial_share={min(everything * (1.0 + 1e-5), 1.0):.6g}; or take more steps, a larger "
             "max_lr, more weight decay or a shorter warm-up"
         )

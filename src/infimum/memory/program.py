@@ -1,8 +1,9 @@
-"""The linear program behind a design: the profile of least total variation under caps and a share, for fixed decay.
+"""The profile of least total variation under caps and a share, for given decay, and the multipliers that prove it.
 
-Unknown are the memory weights, in units of the target, and the memory D filled so far; every constraint is linear in
-them. Long runs are solved in blocks of steps that share one unit; the answer then respects every step's cap, and the
-multipliers are spread over the steps of a block, so that the bound holds for the full run.
+Constant decay needs no program (see `front_loading`). Otherwise: unknown are the memory weights, in units of the
+target, and the memory D filled so far; every constraint is linear in them. Long runs are solved in blocks of steps that
+share one unit; the answer then respects every step's cap, and the multipliers are spread over the steps of a block, so
+that the bound holds for the full run.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import scipy.sparse
 from infimum.bounds import profile_dual
 from infimum.bounds.capped_filling import Filling, FixedDecay
 from infimum.memory.filling import with_share
+from infimum.memory.front_loading import front_loaded
 from infimum.memory.limits import Limits
 
 BLOCKS = 1000  # the program grows with the blocks, not with the steps
@@ -32,7 +34,7 @@ class Solution(NamedTuple):
 def nearest(limits: Limits, law: FixedDecay, filling: Filling, gap: float) -> tuple[Filling, dict[str, Any]]:
     """Return the profile of least total variation at the filling's share, with the multipliers that bound all others.
 
-    The filling itself is the answer where its own pattern proves it, which is so for a warm-up and constant decay.
+    The filling itself is the answer where its own pattern proves it, as after a warm-up under constant decay.
     """
     share = float(filling.share)
     behind = filling.capped & (_shares(filling.weights) < _shares(limits.target))
@@ -40,11 +42,14 @@ def nearest(limits: Limits, law: FixedDecay, filling: Filling, gap: float) -> tu
     best = profile_dual.lower_bound(limits.target, limits.caps, law.rates, share, multipliers)
     if _variation(filling, limits.target) - best <= gap:
         return filling, {"multipliers": multipliers}
-    solution = _solve(limits, law, share, filling)
-    rival = with_share(limits._replace(target=limits.target * solution.units), share)
+    if law.rates[0] > 0.0 and np.all(law.rates == law.rates[0]):
+        rival, push = front_loaded(limits, law.rates[0], share)
+    else:
+        units, push = _solve(limits, law, share, filling)
+        rival = with_share(limits._replace(target=limits.target * units), share)
     if _variation(rival, limits.target) < _variation(filling, limits.target):
         filling = rival
-    spread = _multipliers(limits, law, solution.push)
+    spread = _multipliers(limits, law, push)
     if profile_dual.lower_bound(limits.target, limits.caps, law.rates, share, spread) > best:
         multipliers = spread
     return filling, {"multipliers": multipliers}

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from infimum._arguments import one_of
+from infimum._arguments import one_of, whole_number
 from infimum.errors import OptionError
 from infimum.memory.limits import positive
 
@@ -46,6 +46,7 @@ def lr_table(
         An option is out of range.
     """
     one_of("shape", shape, SHAPES)
+    steps = whole_number("steps", steps, 1)
     if not 0 <= warmup <= steps:
         raise OptionError(f"warmup must be from 0 to the {steps} steps of the run, got {warmup}")
     low = FINAL[shape] if final is None else final

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import csv
+import dataclasses
 import math
 import os
 import warnings
@@ -174,7 +175,7 @@ def from_csv(
     Returns
     -------
     MemoryReport
-        As of `report`.
+        As of `report`, with a warning where the log starts late: what came before its first step is not counted.
 
     Raises
     ------
@@ -188,18 +189,29 @@ def from_csv(
         raise FileFormatError(f"{path} has no column {missing!r}, only {', '.join(header)}{hint}")
     rates = _column(path, header, rows, lr)
     decays = _column(path, header, rows, weight_decay) if isinstance(weight_decay, str) else weight_decay
+    first = 0
     if step in header:
         steps = _column(path, header, rows, step)
-        if np.any(np.diff(steps) <= 0.0) or np.any(steps != np.floor(steps)):
-            raise FileFormatError(f"column {step!r} of {path} must hold increasing whole numbers")
-        every = np.arange(steps[0], steps[-1] + 1.0)
-        if every.size != steps.size and not interpolate:
-            raise FileFormatError(
-                f"{path} logs {steps.size} of {every.size} steps; set interpolate to fill the others linearly"
-            )
+        every = _every_step(f"column {step!r} of {path}", steps, interpolate)
         rates = np.interp(every, steps, rates)
         decays = np.interp(every, steps, decays) if isinstance(decays, np.ndarray) else decays
-    return report(rates, decays, **options)
+        first = int(steps[0])
+    measured = report(rates, decays, **options)
+    if first > 1:
+        text = f"the log starts at step {first}: what came before is not counted, and stands for the initialisation"
+        measured = dataclasses.replace(measured, warnings=(text, *measured.warnings))
+    return measured
+
+
+def _every_step(source: str, steps: np.ndarray, interpolate: bool) -> np.ndarray:
+    if np.any(np.diff(steps) <= 0.0) or np.any(steps != np.floor(steps)):
+        raise FileFormatError(f"{source} must hold increasing whole numbers")
+    count = int(steps[-1] - steps[0]) + 1
+    if count != steps.size and not interpolate:
+        raise FileFormatError(
+            f"{source} names {steps.size} of {count} steps; set interpolate to fill the others linearly"
+        )
+    return np.arange(steps[0], steps[-1] + 1.0)
 
 
 def _read(path: Path) -> tuple[list[str], list[list[str]]]:

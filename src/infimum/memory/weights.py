@@ -48,7 +48,7 @@ class MemoryReport:
         What is wrong with the schedule, or will be at low precision.
     total_variation, max_over_min : float
         Distance of the weights from the target, each scaled to sum 1, rounded upwards; and the largest quotient of
-        weight and target divided by the smallest.
+        weight and target divided by the smallest. Infinite where `decay` beyond 1 gives weights of either sign.
     """
 
     lr: Array
@@ -236,7 +236,7 @@ def report(
         sample_weights=None if batch_ids is None else rounded(_by_sample(memory.weights, batch_ids), rate, "a sum"),
         rms=rounded(_rms(wide, decay, initial_rms, update_rms), rate, "the RMS"),
         warnings=_warnings(decay),
-        total_variation=variation(memory, host(wanted)),
+        total_variation=variation(memory, host(wanted)) if decay.max() <= 1.0 else math.inf,
         max_over_min=float(relative.max() / relative.min()) if relative.min() > 0.0 else math.inf,
     )
 
@@ -282,11 +282,12 @@ def _warnings(decay: np.ndarray) -> tuple[str, ...]:
             f"lr * weight_decay reaches 1 at {beyond} steps (first: step {step}): all that was learned before is "
             "erased or changes its sign"
         )
-    for dtype, threshold in ROUNDED_AWAY.items():
-        lost = int(np.sum((decay > 0.0) & (decay < threshold)))
-        if lost:
-            found.append(
-                f"at {lost} of {decay.size} steps lr * weight_decay is below {threshold:.3g}: parameters kept in "
-                f"{dtype} do not decay there at all, the change is rounded away; keep them in a wider type"
-            )
+    lost = {dtype: int(np.sum((decay > 0.0) & (decay < least))) for dtype, least in ROUNDED_AWAY.items()}
+    for count in sorted({*lost.values()} - {0}, reverse=True):
+        dtypes = [dtype for dtype, steps in lost.items() if steps == count]
+        limits = " or ".join(f"{ROUNDED_AWAY[dtype]:.3g}" for dtype in dtypes)
+        found.append(
+            f"parameters kept in {' or '.join(dtypes)} do not decay at {count} of {decay.size} steps: "
+            f"lr * weight_decay is below {limits} there, and the change is rounded away; keep them in a wider type"
+        )
     return tuple(found)

@@ -4,6 +4,7 @@ from infimum.minimax.compositions import Composition
 from infimum.minimax.optimality import LeastDegree, Optimality, check, degree_for, sup_norm
 from infimum.minimax.polynomial import MinimaxPolynomial, polynomial
 from infimum.minimax.published import PUBLISHED, PublishedTable
+from infimum.minimax.rational import MinimaxRational, rational
 from infimum.minimax.rounding import RoundedPolynomial, rounded
 from infimum.minimax.schedules import msign_schedule, root_schedule, verify_schedule
 
@@ -12,6 +13,7 @@ __all__ = [
     "Composition",
     "LeastDegree",
     "MinimaxPolynomial",
+    "MinimaxRational",
     "Optimality",
     "PublishedTable",
     "RoundedPolynomial",
@@ -19,6 +21,7 @@ __all__ = [
     "degree_for",
     "msign_schedule",
     "polynomial",
+    "rational",
     "root_schedule",
     "rounded",
     "sup_norm",

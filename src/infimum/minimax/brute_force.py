@@ -9,6 +9,7 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+import scipy.optimize
 
 from infimum.minimax.compositions import Composition
 from infimum.minimax.expressions import as_function
@@ -95,6 +96,47 @@ def _levelled(function: Any, x: np.ndarray) -> float:
     """Error h that alternates on the points: ``p(x_k) + (-1)^k h = f(x_k)``."""
     matrix = np.column_stack([np.vander(x, x.size - 1), (-1.0) ** np.arange(x.size)])
     return abs(float(np.linalg.solve(matrix, function(x))[-1]))
+
+
+def least_error_of_quotients(f: Any, low: float, high: float) -> float:
+    """Return the least ``max |f - (a + b u) / (1 + c u)|`` over a, b and c, u from -1 to 1 on the interval.
+
+    For a given c the quotients are a linear space: its least error is the largest levelled error over all references of
+    three points. A search over c remains.
+    """
+    function = as_function(f)
+    triples = np.array(list(combinations(np.linspace(-1.0, 1.0, 21), 3)))
+
+    def levelled(u: np.ndarray, c: float) -> np.ndarray:
+        # weights that annihilate (a + b u) / (1 + c u) on three points
+        one, two, three = u[..., 0], u[..., 1], u[..., 2]
+        gaps = np.stack([(one - two) * (one - three), (two - one) * (two - three), (three - one) * (three - two)], -1)
+        weights = (1.0 + c * u) / gaps
+        values = function(low + (high - low) * (u + 1.0) / 2.0)
+        return np.asarray(np.abs(np.sum(weights * values, -1)) / np.sum(np.abs(weights), -1))
+
+    def refined(u: np.ndarray, c: float) -> float:
+        step = 0.05
+        while step > 1e-9:
+            moves = np.clip(u + step * np.vstack([np.eye(3), -np.eye(3), np.zeros((1, 3))]), -1.0, 1.0)
+            moves = moves[np.all(np.diff(moves, axis=1) > 1e-6, axis=1)]
+            better = moves[int(np.argmax(levelled(moves, c)))]
+            step, u = (step / 2.0, u) if np.array_equal(better, u) else (step, better)
+        return float(levelled(u, c))
+
+    def with_end(c: float, end: int) -> float:
+        kind = triples[triples[:, end] == (1.0 if end else -1.0)]
+        return refined(kind[int(np.argmax(levelled(kind, c)))], c)
+
+    def least(c: float) -> float:
+        inner = refined(triples[int(np.argmax(levelled(triples, c)))], c)
+        return max(inner, with_end(c, 0), with_end(c, 2))
+
+    # The error is largest of several smooth functions of c: look for the least, then for the kink next to it.
+    search = scipy.optimize.minimize_scalar(least, bounds=(-0.99, 0.99), method="bounded", options={"xatol": 1e-6})
+    near = [search.x - 1e-4, search.x + 1e-4]
+    kink = scipy.optimize.brentq(lambda c: with_end(c, 0) - with_end(c, 2), *near, xtol=1e-15)
+    return min(float(search.fun), least(kink))
 
 
 def best_rounded_line(result: RoundedPolynomial, f: str) -> float:

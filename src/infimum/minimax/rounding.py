@@ -96,7 +96,8 @@ class RoundedPolynomial(Emitter, Result):
             raise VerificationError(f"f: the result is about {self.f}, not about {function}")
         task = self._task(function)
         _check_grid(self)
-        if not isinstance(task.space, Powers) or tuple(task.space.powers) != self.powers:
+        listed = task.space.powers if isinstance(task.space, Powers) else sorted(set(self.system))
+        if tuple(listed) != self.powers:
             raise VerificationError(f"powers: {self.powers} are not those of the system")
         path: Literal["enclosed", "rounded"] = "rounded" if self.certificate.rigour == "rounded" else "enclosed"
         if path == "enclosed" and not is_enclosable(task):

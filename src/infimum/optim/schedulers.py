@@ -81,7 +81,8 @@ class MemoryLR(_DecayScheduler):
     """Set learning rate and weight decay of every step from a table: a design, or any schedule that was measured.
 
     A `torch.optim.lr_scheduler.LRScheduler`: call ``step()`` after every optimizer step; it works inside SequentialLR
-    and, as the first one, inside ChainedScheduler. The values are absolute, whatever ``lr`` and ``weight_decay`` the
+    (a scheduler that comes before it there trains with the weight decay of this one's first step) and, as the first
+    one, inside ChainedScheduler. The values are absolute, whatever ``lr`` and ``weight_decay`` the
     optimizer was made with; only groups with weight decay 0 keep that. The optimizer must decay by
     ``lr * weight_decay`` (see `verify_memory`). After the end of the schedule its last values hold.
 

@@ -6,8 +6,10 @@ import numpy as np
 
 from infimum import balance, sample_data
 from infimum._arrays import to_numpy
-from infimum.balance import brute_force
+from infimum.balance import brute_force, comparison
 from infimum.problems.entry import Case, Problem
+
+ROUTER = "scores of a trained router: 1024 tokens of the Python documentation, 32 experts, k = 4"
 
 
 def _loads(result: balance.BalancedAssignment) -> str:
@@ -36,13 +38,14 @@ PROBLEMS: tuple[Problem, ...] = (
         result=balance.BalancedAssignment,
         inputs=("scores",),
         scale=lambda scores: float(np.abs(to_numpy(scores)).max()) * scores.shape[0],
-        example=lambda: Case((np.ascontiguousarray(sample_data.python_documentation().weights),), {"k": 4}),
-        example_text="term-document matrix of the Python documentation",
+        example=lambda: Case((sample_data.router_scores(),), {"k": 4}),
+        example_text=ROUTER,
         answer_text=_loads,
         tiny=lambda rng: Case((rng.standard_normal((5, 4)),), {"k": 2}),
         optimum=lambda result, scores: brute_force.least_given_up(
             scores, result.experts.shape[1], result.load, result.groups, result.group_load
         ),
+        comparison=comparison.table,
         short="balance",
     ),
     Problem(
@@ -66,8 +69,8 @@ PROBLEMS: tuple[Problem, ...] = (
         result=balance.ThresholdRouting,
         inputs=("scores",),
         scale=lambda scores: float(np.abs(to_numpy(scores)).max()) * scores.shape[0],
-        example=lambda: Case((sample_data.python_documentation().weights,), {"k": 4}),
-        example_text="term-document matrix of the Python documentation",
+        example=lambda: Case((sample_data.router_scores(),), {"k": 4}),
+        example_text=ROUTER,
         answer_text=lambda result: f"0 to {int(to_numpy(result.chosen).sum(axis=1).max())} experts per token",
         tiny=lambda rng: Case((rng.standard_normal((4, 3)),), {"k": 1.25}),
         optimum=lambda result, scores: brute_force.least_given_up_anywhere(

@@ -42,6 +42,9 @@ class Problem:
         ``tiny(rng)`` draws a `Case` small enough for ``optimum(result, *inputs)``, the least loss by brute force.
     arrays : bool
         True when the inputs are arrays of floating-point numbers, so that the array part of the contract applies.
+    comparison : callable, optional
+        ``comparison(result, *inputs)``: a table for the report (``title``, ``text``, ``columns``, ``rows`` of text)
+        that sets the answer beside others on the same input.
     short : str
         Name on the command line and of the docs page, where the last part of `name` would not do.
     """
@@ -58,6 +61,7 @@ class Problem:
     tiny: Callable[[np.random.Generator], Case]
     optimum: Callable[..., float]
     arrays: bool = True
+    comparison: Callable[..., Mapping[str, Any]] | None = None
     short: str = ""
 
     @property

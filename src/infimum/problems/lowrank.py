@@ -32,6 +32,16 @@ def _sum_of_terms(X: Array, Y: Array) -> float:
     return scale_back(float(parts.norms.sum()), parts.exponent, toward=0.0)
 
 
+def _topic_kernel() -> np.ndarray:
+    weights = _topics()
+    return np.asarray(weights.T @ weights)
+
+
+def _tiny_kernel(rng: np.random.Generator) -> np.ndarray:
+    factor = _tiny_matrix(rng)
+    return np.asarray(factor @ factor.T)
+
+
 def _tiny_matrix(rng: np.random.Generator) -> np.ndarray:
     return rng.standard_normal((5, 6)) @ np.diag(0.5 ** np.arange(6))
 
@@ -75,6 +85,32 @@ PROBLEMS: tuple[Problem, ...] = (
         answer_text=lambda result: _named_topics(result.columns),
         tiny=lambda rng: Case((_tiny_matrix(rng),), {"rank": 2}),
         optimum=lambda result, M: brute_force.best_columns(M, result.rank),
+    ),
+    Problem(
+        name="lowrank.nystrom",
+        minimises="trace norm of K - K[:, S] K[S, S]^-1 K[S, :] over all choices S of r landmarks",
+        solve=lowrank.nystrom,
+        result=lowrank.Nystrom,
+        inputs=("K",),
+        scale=lambda K: float(np.sum(np.abs(np.diagonal(to_numpy(K))))),
+        example=lambda: Case((_topic_kernel(),), {"rank": 20}),
+        example_text="similarities of the topics of the Python documentation",
+        answer_text=lambda result: _named_topics(result.landmarks),
+        tiny=lambda rng: Case((_tiny_kernel(rng),), {"rank": 2}),
+        optimum=lambda result, K: brute_force.best_landmarks(K, result.rank),
+    ),
+    Problem(
+        name="lowrank.solve",
+        minimises="Frobenius norm of A X - B over all X with a ridge, else over all X no longer than the answer",
+        solve=lowrank.solve,
+        result=lowrank.Solution,
+        inputs=("A", "B"),
+        scale=lambda A, B: norm(B),
+        example=lambda: Case((_topics()[:, ::2], _topics()[:, 1::2])),
+        example_text="topics of the Python documentation: every other one from the rest",
+        answer_text=lambda result: f"{result.matrix.shape[1]} combinations of {result.matrix.shape[0]} columns",
+        tiny=lambda rng: Case((_tiny_matrix(rng), rng.standard_normal((5, 2))), {"rtol": 1e-3}),
+        optimum=lambda result, A, B: brute_force.best_solution(A, B, result.ridge, norm(result.matrix)),
     ),
     Problem(
         name="lowrank.cr",

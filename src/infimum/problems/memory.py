@@ -18,7 +18,7 @@ def _published_run() -> Case:
 PROBLEMS: tuple[Problem, ...] = (
     Problem(
         name="memory.design",
-        minimises="distance of the batches' memory from a target profile over all schedules within the caps",
+        minimises="distance of the batches' memory (not the training loss) from a target, over schedules within caps",
         solve=memory.design,
         result=memory.Schedule,
         inputs=("target",),

@@ -31,6 +31,20 @@ PROBLEMS: tuple[Problem, ...] = (
         short="minimax",
     ),
     Problem(
+        name="minimax.rational",
+        minimises="largest error over the domain, over all rational functions of the type without poles there",
+        solve=minimax.rational,
+        result=minimax.MinimaxRational,
+        inputs=("f",),
+        scale=lambda f: 1e-3,  # as above
+        example=lambda: Case(("sigmoid",), {"type": (4, 4), "domain": (-8.0, 8.0)}),
+        example_text="the logistic function on [-8, 8]",
+        answer_text=lambda result: f"type {result.type}, alternation on {len(result.points)} points",
+        tiny=lambda rng: Case((f"exp({rng.uniform(0.5, 2.0):.3f} * x)",), {"type": (1, 1), "domain": (0.0, 1.0)}),
+        optimum=lambda result, f: brute_force.least_error_of_quotients(f, *result.domain),
+        arrays=False,
+    ),
+    Problem(
         name="minimax.msign_schedule",
         minimises="largest distance from 1 of the singular values after so many steps, over all odd polynomials",
         solve=minimax.msign_schedule,

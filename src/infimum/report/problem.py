@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from infimum.problems import problem_of
@@ -10,12 +11,17 @@ from infimum.result import Result
 
 
 def content(
-    result: Result, source: str = "", answer: str = "", seconds: float | None = None, verify: str = ""
+    result: Result,
+    source: str = "",
+    answer: str = "",
+    seconds: float | None = None,
+    verify: str = "",
+    comparison: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Gather what the report says, as plain data.
 
     `source` says where the input came from, `answer` what the answer is in one line, `seconds` how long the solver
-    took, `verify` which command checks the answer.
+    took, `verify` which command checks the answer; `comparison` is a table as the register's entry describes it.
     """
     problem = problem_of(result)
     certificate = result.certificate
@@ -41,6 +47,7 @@ def content(
         "ruler": _ruler(certificate.value, certificate.lower_bound),
         "seconds": seconds,
         "verify": verify,
+        "comparison": comparison,
         "inputs": list(problem.inputs),
         "versions": words.versions("numpy", "scipy"),
     }

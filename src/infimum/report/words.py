@@ -53,7 +53,7 @@ def claim(certificate: Certificate) -> str:
     share = gap / abs(value)
     chance = "" if certificate.confidence == 1.0 else f"With probability 1 - {1.0 - certificate.confidence:.0e}, "
     nobody = f"{chance}{'no' if chance else 'No'} admissible answer can be better"
-    if share < 1e-9 and certificate.rigour != "exact":
+    if share < 1e-9 and isinstance(gap, float):
         return f"{reached} {nobody} by more than {share:.1e} of that: optimal up to rounding."
     return (
         f"{reached} {nobody} than {number(bound)}: "

@@ -1,0 +1,29 @@
+"""De la Vallée-Poussin: a lower bound on the errors of all rational functions, from the alternating errors of one.
+
+If q has no zero on the interval and ``w (f - p/q)`` alternates in sign on ``max(deg p + n, m + deg q) + 2`` points,
+then every rational function of type (m, n) without poles on the interval has at least the smallest of these errors.
+Statement and proof: docs/theorems/vallee_poussin.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from infimum.bounds.balls import Ball, float_below
+
+THEOREM = "vallee_poussin"
+
+
+def points_needed(type_: tuple[int, int], degrees: tuple[int, int]) -> int:
+    """Count the points on which the error of ``p/q``, of these degrees, must alternate to bound all of the type."""
+    (m, n), (p, q) = type_, degrees
+    return max(p + n, m + q) + 2
+
+
+def lower_bound(errors: Sequence[Ball], needed: int) -> float:
+    """Smallest modulus of alternating errors at increasing points, rounded downwards; 0 where they do not alternate."""
+    alternate = all((a > 0 and b < 0) or (a < 0 and b > 0) for a, b in pairwise(errors))
+    if len(errors) < needed or not alternate:
+        return 0.0
+    return max(min(float_below(e.abs_lower()) for e in errors), 0.0)

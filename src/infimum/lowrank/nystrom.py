@@ -1,0 +1,221 @@
+"""Nystrom approximation of a positive semidefinite matrix from a few of its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from infimum._arguments import RNGLike, axes, one_of, rank_or_tol, whole_numbers
+from infimum._arrays import Array, as_array, as_matrix, like_array, narrow, scale_back, times_power_of_two, to_numpy
+from infimum._entries import Entries, KernelMatrix
+from infimum._linalg import adjoint
+from infimum.bounds import nystrom_trace
+from infimum.certificate import Certificate
+from infimum.errors import OptionError, ShapeError, VerificationError
+from infimum.lowrank.factored import Factored
+from infimum.lowrank.rpcholesky import clusters, greedy, independent, random_pivots, uniform
+
+METHODS = ("auto", "rpcholesky", "greedy", "uniform", "kmeans")
+
+
+@dataclass(frozen=True)
+class Nystrom(Factored):
+    """``K ≈ factor @ factor*``, the answer of `nystrom`.
+
+    Attributes
+    ----------
+    landmarks : array (rank,) of int64
+        Indices of the columns from which the approximation is made.
+    factor : array (n, rank)
+        ``factor @ factor* ≈ K[:, S] K[S, S]^-1 K[S, :]``.
+    certificate : Certificate
+        In the trace norm; `lower_bound` holds for *every* matrix of that rank.
+    """
+
+    problem: ClassVar[str] = "lowrank.nystrom"
+    landmarks: Array
+    factor: Array
+
+    @property
+    def rank(self) -> int:
+        """Number of landmarks."""
+        return int(self.landmarks.shape[0])
+
+    def factors(self) -> tuple[Array, Array]:
+        """Return `factor` and its conjugate transpose."""
+        return self.factor, adjoint(self.factor)
+
+    def recheck(self, K: Any) -> Certificate:
+        """Derive the certificate of a Nystrom approximation from the input, the answer and the witness alone."""
+        entries = Entries(K)
+        chosen = to_numpy(self.landmarks)
+        if tuple(self.factor.shape) != (entries.shape[0], chosen.size):
+            expected = (entries.shape[0], chosen.size)
+            raise ShapeError(f"a factor of shape {expected} was expected, got {tuple(self.factor.shape)}")
+        _check_indices(chosen, entries.shape[0], VerificationError)
+        return _certify(entries, chosen, self.factor, self.certificate.witness)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the eigenvalues of the approximation, its error and the floor."""
+        ax = axes(ax)
+        factor = to_numpy(self.factor).astype(np.complex128 if np.iscomplexobj(to_numpy(self.factor)) else np.float64)
+        values = np.linalg.svd(factor, compute_uv=False) ** 2
+        ax.semilogy(np.arange(1, values.size + 1), np.maximum(values, np.finfo(float).tiny), ".-", label="eigenvalues")
+        ax.axhline(self.certificate.value, color="C1", label=f"error {self.certificate.value:.5g}")
+        ax.axhline(self.certificate.lower_bound, color="C2", ls="--", label=f"floor {self.certificate.lower_bound:.5g}")
+        ax.set(xlabel="index", ylabel="eigenvalue, trace norm of the error", title=f"Nystrom, {self.rank} landmarks")
+        whole_numbers(ax.xaxis)
+        ax.legend()
+        return ax
+
+
+def nystrom(
+    K: Any,
+    rank: int | None = None,
+    *,
+    tol: float | None = None,
+    landmarks: Array | None = None,
+    method: Literal["auto", "rpcholesky", "greedy", "uniform", "kmeans"] = "auto",
+    rng: RNGLike = None,
+) -> Nystrom:
+    """Approximate a positive semidefinite matrix from a few of its columns: ``K ≈ C W^-1 C*``.
+
+    Minimises the trace norm of ``K - K[:, S] K[S, S]^+ K[S, :]`` over all choices S of `rank` landmarks.
+
+    Parameters
+    ----------
+    K : array (n, n)
+        Hermitian positive semidefinite, of any library of the array API standard; or a `KernelMatrix`, of which only
+        the diagonal and a few columns are computed. That a kernel, or an array of order above 2000, has no
+        negative eigenvalues is taken on trust.
+    rank : int, optional
+        Number of landmarks, 1 <= rank <= n. Give one of `rank`, `tol` and `landmarks`. Fewer come back where the rest
+        of K is rounding.
+    tol : float, optional
+        Take landmarks until the error is at most ``tol * trace(K)``, 0 < tol <= 1.
+    landmarks : array (k,), optional
+        Take these, less those that depend on the others.
+    method : {"auto", "rpcholesky", "greedy", "uniform", "kmeans"}
+        "rpcholesky": randomly pivoted Cholesky, in blocks with rejection [1]_ [2]_. "greedy": the largest
+        diagonal entry of the residual next. "uniform": at random. "kmeans": points nearest to the centres of clusters
+        of the points of a `KernelMatrix`, of the rows of an array. "auto": "rpcholesky".
+    rng : int or numpy.random.Generator, optional
+        Seed.
+
+    Returns
+    -------
+    Nystrom
+        `landmarks` (rank,) int64, `factor` (n, rank): library, dtype and device of `K`; `certificate`.
+
+    Raises
+    ------
+    ShapeError, RankError, NonFiniteError, DTypeError, LibraryError, OptionError
+        Each says what was expected, what came, and what to do.
+    NotSemidefiniteError
+        K is not Hermitian, or has a negative eigenvalue.
+    RangeError
+        An entry of the factor does not fit the dtype of `K`.
+
+    References
+    ----------
+    .. [1] Y. Chen, E. N. Epperly, J. A. Tropp, R. J. Webber, "Randomly pivoted Cholesky: practical approximation of a
+       kernel matrix with few entry evaluations", Comm. Pure Appl. Math. 78 (2025).
+    .. [2] E. N. Epperly, J. A. Tropp, R. J. Webber, "Embrace rejection: kernel matrix approximation by accelerated
+       randomly pivoted Cholesky", arXiv 2410.03969.
+    .. [3] Su Jianlin, Scientific Spaces 10662, https://kexue.fm/archives/10662.
+
+    Examples
+    --------
+    >>> import numpy as np, infimum
+    >>> x = np.linspace(0, 1, 40)
+    >>> K = np.exp(-((x[:, None] - x) ** 2))
+    >>> result = infimum.lowrank.nystrom(K, rank=5, rng=0)
+    >>> bool(result.certificate.value < 1e-3 * np.trace(K))
+    True
+    """
+    one_of("method", method, METHODS)
+    K = K if isinstance(K, KernelMatrix) else as_matrix(K, "K")
+    if landmarks is None:
+        rank_or_tol(rank, tol, K.shape[0])
+    elif rank is not None or tol is not None:
+        raise OptionError("give landmarks alone, or rank or tol without landmarks")
+    entries = Entries(K)
+    generator = np.random.default_rng(rng)
+    if landmarks is not None:
+        wanted = to_numpy(as_array(landmarks, "landmarks"))
+        _check_indices(wanted, entries.shape[0], OptionError)
+        chosen = independent(entries, wanted.astype(np.int64))
+    else:
+        chosen = _choose(entries, rank, tol, method, generator)
+    chosen, factor = _well_conditioned(entries, chosen, 0)
+    factor = times_power_of_two(factor, entries.exponent // 2)
+    answer = narrow(like_array(np.ascontiguousarray(factor), entries.outer), entries.outer, "factor")
+    return Nystrom(
+        landmarks=like_array(chosen, entries.outer),
+        factor=answer,
+        certificate=_certify(entries, chosen, answer, _witness(entries, chosen, generator)),
+    )
+
+
+def _check_indices(chosen: np.ndarray, n: int, error: type[Exception]) -> None:
+    whole = chosen.ndim == 1 and chosen.dtype.kind in "iu"
+    if not whole or np.unique(chosen).size != chosen.size or np.any((chosen < 0) | (chosen >= n)):
+        raise error(f"landmarks must be distinct indices below {n}, got {chosen.tolist()[:8]}")
+
+
+def _choose(entries: Entries, rank: int | None, tol: float | None, method: str, rng: np.random.Generator) -> np.ndarray:
+    n = entries.shape[0]
+    if method in ("auto", "rpcholesky", "greedy"):
+        pivots = greedy if method == "greedy" else random_pivots
+        return pivots(entries, rank or n, float(tol or 0.0), rng)
+    draw = uniform if method == "uniform" else clusters
+    if rank is not None:
+        return independent(entries, draw(entries, rank, rng))
+    trace, count = float(np.sum(entries.diagonal)), min(16, n)
+    while True:
+        chosen, factor = _well_conditioned(entries, independent(entries, draw(entries, count, rng)), 0)
+        if count == n or trace - float(np.linalg.norm(factor)) ** 2 <= float(tol or 0.0) * trace:
+            return chosen
+        count = min(2 * count, n)
+
+
+def _witness(entries: Entries, chosen: np.ndarray, rng: np.random.Generator) -> Mapping[str, Any]:
+    """Choose what the lower bound rests on: the spectrum, or twice as many landmarks."""
+    if entries.spectrum is not None:
+        return {"spectrum": True}
+    more = random_pivots(entries, min(2 * chosen.size + 20, entries.shape[0]), 0.0, rng, start=chosen)
+    return {"landmarks": _well_conditioned(entries, more, chosen.size)[0]}
+
+
+def _well_conditioned(entries: Entries, chosen: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray]:
+    """Leave the last landmarks out, as few as possible but not the first `least`, until rounding does no harm."""
+    while True:
+        try:
+            return chosen, nystrom_trace.factor(entries.columns(chosen), chosen)[0]
+        except nystrom_trace.DependentLandmarksError:
+            if chosen.size <= least:
+                raise
+            chosen = chosen[: max(least, chosen.size - 1 - chosen.size // 8)]
+
+
+def _certify(entries: Entries, chosen: np.ndarray, answer: Array, witness: Mapping[str, Any]) -> Certificate:
+    """Measure the error in the trace norm and bound it from below for every matrix of that rank."""
+    wide = to_numpy(answer)
+    wide = wide.astype(np.complex128 if np.iscomplexobj(wide) else np.float64)
+    value = nystrom_trace.trace_error(entries, chosen, times_power_of_two(wide, -(entries.exponent // 2)))
+    if witness.get("spectrum"):
+        bound = nystrom_trace.spectral_bound(entries, chosen.size)
+    else:
+        more = to_numpy(witness["landmarks"])
+        _check_indices(more, entries.shape[0], VerificationError)
+        bound = nystrom_trace.landmark_bound(entries, chosen.size, more)
+    return Certificate(
+        value=scale_back(value, entries.exponent, toward=float("inf")),
+        lower_bound=scale_back(bound, entries.exponent, toward=0.0),
+        theorem="nystrom_trace",
+        rigour="rounded",
+        witness=witness,
+    )

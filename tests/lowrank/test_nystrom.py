@@ -1,0 +1,176 @@
+"""Nystrom: the trace norm of the error, its floor, kernels by their entries, landmarks of every kind."""
+
+import itertools
+
+import flint
+import numpy as np
+import pytest
+import torch
+
+import infimum
+from infimum import errors, lowrank
+from infimum.lowrank import KernelMatrix
+from tests.lowrank import exact
+from tests.lowrank.hostile import FAMILIES, with_spectrum
+
+METHODS = ["auto", "rpcholesky", "greedy", "uniform", "kmeans"]
+
+
+def gaussian(X, Y):
+    return np.exp(-((X[:, None, :] - Y[None, :, :]) ** 2).sum(axis=2))
+
+
+@pytest.fixture(scope="module")
+def points():
+    rng = np.random.default_rng(0)
+    return np.concatenate([rng.standard_normal((40, 3)) + 6 * rng.standard_normal(3) for _ in range(5)])
+
+
+def trace_norm(A):
+    return np.sum(np.abs(np.linalg.eigvalsh(A)))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_value_is_the_trace_norm_and_the_floor_is_below_any_rank(points, method):
+    K = gaussian(points, points)
+    result = lowrank.nystrom(K, 20, method=method, rng=1)
+    error = trace_norm(K - result.to_dense())
+    assert error <= result.certificate.value <= error * (1 + 1e-6)
+    best = np.sort(np.linalg.eigvalsh(K))[::-1][result.rank :].sum()
+    assert best * (1 - 1e-9) <= result.certificate.lower_bound <= best
+    infimum.verify(result, K)
+
+
+def test_random_pivots_find_the_small_cluster():
+    rng = np.random.default_rng(3)
+    points = np.concatenate([rng.standard_normal((990, 2)) * 0.05, 20 + rng.standard_normal((10, 2))])
+    K = KernelMatrix(points, gaussian)
+    pivots = np.median([lowrank.nystrom(K, 12, rng=seed).certificate.value for seed in range(5)])
+    draws = np.median([lowrank.nystrom(K, 12, method="uniform", rng=seed).certificate.value for seed in range(5)])
+    assert pivots < 0.5 * draws
+
+
+def test_kernel_computes_only_what_it_needs(points):
+    asked = []
+
+    def counting(X, Y):
+        asked.append(X.shape[0] * Y.shape[0])
+        return gaussian(X, Y)
+
+    K = KernelMatrix(np.tile(points, (20, 1)) + 0.01 * np.arange(4000)[:, None], counting)
+    result = lowrank.nystrom(K, 10, rng=0)
+    assert sum(asked) < 0.08 * K.shape[0] ** 2
+    assert result.rank == 10
+    assert 0.0 < result.certificate.lower_bound <= result.certificate.value
+
+
+def test_kernel_and_array_agree(points):
+    dense = lowrank.nystrom(gaussian(points, points), landmarks=[0, 50, 90, 130, 170])
+    entries = lowrank.nystrom(KernelMatrix(points, gaussian), landmarks=[0, 50, 90, 130, 170])
+    np.testing.assert_allclose(dense.factor, entries.factor, atol=1e-12)
+    assert dense.certificate.value == pytest.approx(entries.certificate.value, rel=1e-9)
+    assert 0.0 < entries.certificate.lower_bound <= dense.certificate.lower_bound * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("method", ["auto", "greedy", "uniform", "kmeans"])
+@pytest.mark.parametrize("tol", [0.3, 1e-2, 1e-5])
+def test_tolerance_is_met(points, method, tol):
+    K = gaussian(points, points)
+    assert lowrank.nystrom(K, tol=tol, method=method, rng=0).certificate.value <= tol * np.trace(K) * (1 + 1e-6)
+
+
+def test_dependent_landmarks_are_left_out(points):
+    K = gaussian(points, points)
+    K = np.block([[K, K], [K, K]])
+    result = lowrank.nystrom(K, landmarks=[3, 203, 77])
+    assert result.rank == 2
+    assert lowrank.nystrom(np.ones((6, 6)), 4, rng=0).rank == 1
+    assert lowrank.nystrom(np.zeros((6, 6)), 4, rng=0).rank == 0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float64, torch.complex128])
+def test_dtypes(points, dtype):
+    K = torch.as_tensor(gaussian(points, points)).to(dtype)
+    result = lowrank.nystrom(K, 15, rng=0)
+    assert result.factor.dtype == dtype
+    wide = torch.complex128 if dtype.is_complex else torch.float64
+    factor = result.factor.to(wide)
+    assert trace_norm((K.to(wide) - factor @ factor.mH).numpy()) <= result.certificate.value
+
+
+def semidefinite(count, seed):
+    rng = np.random.default_rng(seed)
+    names = [name for name in FAMILIES if name not in ("largest", "subnormal", "mixed scales")]
+    for index in range(count):
+        n = int(rng.integers(1, 9))
+        A = FAMILIES[names[index % len(names)]](rng, n, int(rng.integers(1, 9)))
+        A = A + 1j * FAMILIES[names[index % len(names)]](rng, *A.shape) if index % 3 == 0 else A
+        A = A / np.sqrt(np.max(np.abs(A))) if np.any(A) else A  # K at the scale of the family, not its square
+        K = A @ A.conj().T
+        yield names[index % len(names)], (K + K.conj().T) / 2
+
+
+@pytest.mark.parametrize("count", [pytest.param(100, id="100"), pytest.param(5000, id="5000", marks=pytest.mark.slow)])
+def test_no_certificate_is_false(count):
+    """Against all choices of landmarks and all matrices of the rank, in multi-precision arithmetic."""
+    rng = np.random.default_rng(5)
+    for label, K in semidefinite(count, seed=31):
+        n = K.shape[0]
+        rank = int(rng.integers(1, n + 1))
+        try:
+            result = lowrank.nystrom(K, rank, method=["auto", "greedy", "uniform"][rank % 3], rng=1)
+        except errors.NotSemidefiniteError:  # rounding in forming K made it indefinite beyond what is forgiven
+            continue
+        with flint.ctx.workprec(exact.PRECISION):
+            values = [v.real.mid() for v in exact.ball_matrix(K).eig(algorithm="approx")]
+            tail = sum(sorted((abs(v) for v in values), reverse=True)[result.rank :], flint.arb(0))
+            F = exact.ball_matrix(result.factor) if result.rank else flint.acb_mat(n, 1)
+            residual = exact.ball_matrix(K) - F * F.conjugate().transpose()
+            loss = sum((abs(v.real.mid()) for v in residual.eig(algorithm="approx")), flint.arb(0))
+            assert result.certificate.lower_bound <= tail * (1 + flint.arb(2) ** -400) or tail < 1e-300, (label, rank)
+            assert result.certificate.value >= loss * (1 - flint.arb(2) ** -400), (label, rank, result.certificate)
+        infimum.verify(result, K)
+
+
+def test_landmark_bound_is_below_the_spectrum():
+    """The bound from entries alone, against the true tail, where the spectrum is known."""
+    rng = np.random.default_rng(6)
+    for n, rank in itertools.product((30, 120), (2, 10)):
+        Q = np.linalg.qr(rng.standard_normal((n, n)))[0]
+        s = np.arange(1, n + 1) ** -2.0
+        K = KernelMatrix(Q * np.sqrt(s), lambda X, Y: X @ Y.T)
+        certificate = lowrank.nystrom(K, rank, rng=2).certificate
+        assert 0.5 * s[rank:].sum() <= certificate.lower_bound <= s[rank:].sum() * (1 + 1e-12)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: lowrank.nystrom(np.eye(3)), errors.RankError, "either rank or tol"),
+        (lambda: lowrank.nystrom(np.eye(3), 4), errors.RankError, "from 1 to 3"),
+        (lambda: lowrank.nystrom(np.eye(3), 1, landmarks=[0]), errors.OptionError, "alone"),
+        (lambda: lowrank.nystrom(np.eye(3), landmarks=[0, 0]), errors.OptionError, "distinct"),
+        (lambda: lowrank.nystrom(np.eye(3), landmarks=[3]), errors.OptionError, "below 3"),
+        (lambda: lowrank.nystrom(np.ones((2, 3)), 1), errors.ShapeError, "square"),
+        (lambda: lowrank.nystrom(np.array([[1.0, 2.0], [0.0, 1.0]]), 1), errors.NotSemidefiniteError, "symmetric"),
+        (lambda: lowrank.nystrom(np.array([[0.0, 1.0], [1.0, 0.0]]), 1), errors.NotSemidefiniteError, "negative"),
+        (lambda: lowrank.nystrom(-np.eye(2), 1), errors.NotSemidefiniteError, "diagonal"),
+        (lambda: lowrank.nystrom(np.eye(2), 1, method="best"), errors.OptionError, "'rpcholesky'"),
+        (
+            lambda: lowrank.nystrom(KernelMatrix(np.eye(3), lambda X, Y: X), 1),
+            errors.ShapeError,
+            r"\(3, 1\) block",
+        ),
+    ],
+)
+def test_bad_input(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
+
+
+def test_ill_conditioned_kernels_end_in_fewer_landmarks():
+    M = with_spectrum(np.random.default_rng(7), 40, 40, 10.0 ** -np.arange(0, 20, 0.5))
+    K = M @ M.T
+    result = lowrank.nystrom((K + K.T) / 2, 40, rng=0)
+    assert 0 < result.rank < 40
+    infimum.verify(result, (K + K.T) / 2)
