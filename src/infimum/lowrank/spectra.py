@@ -202,7 +202,7 @@ def _guess(block: ritz_block.Block) -> float:
 
 
 def _exhausted(M: Operator, block: ritz_block.Block, rank: int, wanted: float) -> bool:
-    """Tell whether rounding hides the part of the squared error that is `wanted`, and all that could still be gained."""
+    """Tell whether rounding hides the part of the squared error that is `wanted`, and all that is left to gain."""
     allowance = eckart_young.energy_allowance(M.shape, M.eps, rank, M.energy)
     return wanted <= 2.0 * allowance and _lost(block, rank) <= 0.01 * allowance
 
