@@ -8,6 +8,7 @@ that is ended.
 from __future__ import annotations
 
 import contextlib
+import math
 import multiprocessing
 import shutil
 import signal
@@ -42,6 +43,14 @@ CASES: tuple[tuple[str, int, Domain], ...] = (
     ("gelu(x)", 20, (-8.0, 8.0)),
     ("1/(1 + 25*x**2)", 50, (-1.0, 1.0)),
 )
+SCALAR: dict[str, Callable[[float], float]] = {  # pm-remez asks for one value at a time
+    "exp(x)": math.exp,
+    "abs(x)": abs,
+    "sqrt(x)": lambda x: math.sqrt(max(x, 0.0)),
+    "sigmoid(x)": lambda x: 1.0 / (1.0 + math.exp(-x)),
+    "gelu(x)": lambda x: x * math.erfc(-x / math.sqrt(2.0)) / 2.0,
+    "1/(1 + 25*x**2)": lambda x: 1.0 / (1.0 + 25.0 * x * x),
+}
 NEVER_RETURNS = (("exp(x)", 15),)  # for pm-remez
 
 
@@ -69,7 +78,7 @@ def best_polynomial(text: str, degree: int, domain: Domain) -> Comparison:
         "infimum minimax": lambda seed: minimax.polynomial(text, degree, domain),
         "infimum minimax, double precision, no enclosure": quick,
         "numpy, Chebyshev interpolation": lambda seed: np.polynomial.Chebyshev.interpolate(f, degree, domain),
-        "pm-remez (Rust)": lambda seed: pm_remez(f, text, degree, domain),
+        "pm-remez (Rust)": lambda seed: pm_remez(text, degree, domain),
         "baryrat brasil": lambda seed: baryrat(f, degree, domain),
     }
     if shutil.which("sollya"):
@@ -95,15 +104,14 @@ def dense(best: minimax.MinimaxPolynomial, domain: Domain) -> np.ndarray:
     return np.unique(np.clip(np.concatenate([x, best.points, [0.0]]), low, high))
 
 
-def pm_remez(f: Values, text: str, degree: int, domain: Domain) -> Values:
+def pm_remez(text: str, degree: int, domain: Domain) -> Values:
     """Solve as a filter: a polynomial of degree n is a symmetric one of 2n + 1 taps, with x = cos(2 pi frequency)."""
     import pm_remez as peer
 
-    low, high = domain
+    f, (low, high) = SCALAR[text], domain
 
     def gain(frequency: float) -> float:
-        u = np.cos(2.0 * np.pi * frequency)
-        return float(f(np.asarray([low + (high - low) * (u + 1.0) / 2.0]))[0])
+        return f(low + (high - low) * (math.cos(2.0 * math.pi * frequency) + 1.0) / 2.0)
 
     if (text, degree) in NEVER_RETURNS:
         return in_a_process(lambda: peer.remez(2 * degree + 1, [0.0, 0.5], [gain]).weighted_error)

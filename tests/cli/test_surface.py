@@ -12,7 +12,18 @@ from infimum.cli.app import build
 
 OUTPUTS = {"--json", "--report", "--plot", "--save", "--force", "--quiet"}
 SURFACE = {
-    "compress": {"MODEL_DIR", "--out", "-o", "--remove", "--of", "--calib", "--held-out", "--objective", "--allocation"}
+    "compress": {
+        "MODEL_DIR",
+        "--out",
+        "-o",
+        "--remove",
+        "--target-objective",
+        "--of",
+        "--calib",
+        "--held-out",
+        "--objective",
+        "--allocation",
+    }
     | {"--form", "--tokens", "--max-tokens", "--projections", "--seed", "--report", "--force", "--quiet"},
     "demo": {"--out", "--problems-only", "--force", "--quiet"},
     "demo-lm": {"--wheel", "--out", "--tokens", "--seed", "--force", "--quiet"},
