@@ -12,12 +12,23 @@ from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
+TOKEN = r"(\\[a-zA-Z]+|[0-9a-zA-Z])"
+ONE_ARGUMENT = re.compile(r"\\(bar|hat|tilde|vec|overline|underline|sqrt)(?![a-zA-Z])\s*" + TOKEN)
+FIRST_OF_TWO = re.compile(r"\\([td]?frac)(?![a-zA-Z])\s*([0-9])")
+SECOND_OF_TWO = re.compile(r"(\\[td]?frac\{[^{}]*\})\s*" + TOKEN)
+
+
+def with_braces(text):
+    r"""Put the braces that TeX does without and the converter needs: ``\tfrac12``, ``\bar\rho``; and its word for dots."""
+    text = ONE_ARGUMENT.sub(r"\\\1{\2}", text)
+    text = SECOND_OF_TWO.sub(r"\1{\2}", FIRST_OF_TWO.sub(r"\\\1{\2}", text))
+    return re.sub(r"\\dots\b", r"\\ldots", text)
 
 
 def convert(node, as_block):
     """Return the MathML of a math node."""
     try:
-        text = tex2mathml(re.sub(r"\\dots\b", r"\\ldots", node.astext()), as_block=as_block)
+        text = tex2mathml(with_braces(node.astext()), as_block=as_block)
     except (MathError, SyntaxError, ValueError, KeyError) as error:
         logger.warning("formula not understood: %s (%s)", node.astext(), error, location=node)
         return f"<code>{node.astext()}</code>"

@@ -41,7 +41,7 @@ def update_bias(
     "sign"        rate * sign(F - Q)                                                                 [1]_, [2]_
     "rms"         rate * (F - Q) / RMS(F - Q)                                                        [2]_
     "sgd"         rate * (F - Q)                                                                     [1]_, [2]_
-    "relative"    rate * (F / Q - 1), "sgd" in a scale that does not depend on the number of experts
+    "relative"    rate * (F / Q - 1): "sgd" with a rate that suits any number of experts
     "tanh"        rate * tanh(2 (F / Q - 1)), a soft sign; momentum belongs to the caller            [3]_
     "budget"      rate * (sign(F - Q) - mean(sign(F - Q)) + sign(sum of counts - sum of load))       [4]_ eq. 7
     "at-most"     the same, and the last sign only where the budget is exceeded                      [4]_
