@@ -31,7 +31,6 @@ left.set(xlabel="x")
 right.plot(x, gelu(x) - chebyshev(x), color="0.7", label="through Chebyshev points")
 best.plot(right)
 right.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), ncols=3, frameon=False)
-fig.tight_layout()
 
 print(best.certificate)
 

@@ -26,7 +26,6 @@ for number, (ax, row, (low, high), (least, largest)) in enumerate(pairs, 1):
         ax.axhline(level, color="C1", ls="--", lw=1)
     ax.set(title=f"step {number}: error {1 - least:.4f}", xlabel="before", xlim=(0, 2), xticks=(0, 1, 2))
 axes[0].set_ylabel("after")
-fig.tight_layout()
 
 # %%
 # The composition, beside the one triple of coefficients that Muon began with, and the certificates of both.
@@ -41,7 +40,6 @@ ax.axhspan(1 - floor, 1 + floor, color="C1", alpha=0.15, label=f"floor of every 
 ax.axvline(1e-3, color="0.6", ls=":", lw=1)
 ax.set(xlabel="singular value / Frobenius norm", ylabel="after five steps")
 ax.legend(loc="lower right")
-fig.tight_layout()
 
 # %%
 # How fast the floor falls: each more step multiplies the small values by up to eight until the interval is narrow, then
@@ -53,4 +51,3 @@ for lower in (1e-1, 1e-2, 1e-3, 1e-4):
     ax.semilogy(range(1, 8), floors, "o-", ms=4, label=f"from {lower:g}")
 ax.set(xlabel="quintic steps", ylabel="least error of any table", ylim=(1e-12, 2))
 ax.legend()
-fig.tight_layout()

@@ -91,8 +91,10 @@ def is_floating(array: Array) -> bool:
 def require_finite(array: Array, name: str) -> None:
     """Raise `NonFiniteError` if any element is NaN or infinite."""
     xp = namespace(**{name: array})
-    finite = xp.isfinite(array)
-    if not bool(xp.all(finite)):
+    if 0 in array.shape:
+        return
+    if not all(math.isfinite(float(end(part))) for part in _real_parts(array) for end in (xp.min, xp.max)):
+        finite = xp.isfinite(array)
         count = int(xp.sum(xp.astype(~finite, xp.int64)))
         raise NonFiniteError(
             f"{name} must be finite, but {count} of its {math.prod(array.shape)} entries are NaN or infinite; "
@@ -121,12 +123,19 @@ def widen(array: Array) -> Array:
         return xp.astype(array, narrow)
 
 
+def _real_parts(array: Array) -> list[Array]:
+    """Return the array itself, or the real and the imaginary part."""
+    xp = namespace(array=array)
+    return [xp.real(array), xp.imag(array)] if is_complex(array) else [array]
+
+
 def working(array: Array) -> Working:
     """Return `array` in working precision, scaled by a power of two so that its largest entry is in [0.5, 1)."""
     xp = namespace(array=array)
     wide = widen(array)
-    parts = [xp.real(wide), xp.imag(wide)] if is_complex(wide) else [wide]
-    largest = max(float(xp.max(xp.abs(part))) for part in parts)
+    parts = _real_parts(wide)
+    # no whole array of absolute values: it would cost as much as a product with a few vectors
+    largest = max(abs(float(end(part))) for part in parts for end in (xp.min, xp.max))
     exponent = math.frexp(largest)[1] if largest else 0
     eps = float(xp.finfo(wide.dtype).eps) * len(parts)
     return Working(times_power_of_two(wide, -exponent), exponent, eps, xp)
@@ -134,9 +143,12 @@ def working(array: Array) -> Working:
 
 def times_power_of_two(array: Array, exponent: int) -> Array:
     """Multiply by ``2**exponent``, which itself may be out of range; what overflows becomes infinite (see `narrow`)."""
+    if abs(exponent) < 1000:
+        with np.errstate(over="ignore"):
+            return array * 2.0**exponent if exponent else array
     half = exponent // 2
     with np.errstate(over="ignore"):
-        return (array * 2.0**half) * 2.0 ** (exponent - half) if exponent else array
+        return (array * 2.0**half) * 2.0 ** (exponent - half)
 
 
 def scale_back(value: float, exponent: int, toward: float) -> float:

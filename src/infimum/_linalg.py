@@ -5,6 +5,8 @@ Everything here expects `Working` precision (see `_arrays`): entries of ordinary
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import scipy.linalg
 
@@ -18,11 +20,24 @@ def adjoint(array: Array) -> Array:
     return xp.conj(transposed) if xp.isdtype(array.dtype, "complex floating") else transposed
 
 
+CHUNK = 2**18  # entries that are looked at together where a whole temporary array would leave the cache
+
+
 def frobenius(array: Array) -> float:
     """Frobenius norm, rows first: its relative rounding error is at most ``sum(array.shape) * eps``.
 
     Any order of summation obeys that bound, so it holds for every library and device.
     """
+    return math.hypot(*(_plain_norm(array[rows, :]) for rows in row_chunks(array)))
+
+
+def row_chunks(array: Array) -> list[slice]:
+    """Cut the rows of a matrix into pieces of about `CHUNK` entries, at least one."""
+    count, rows = array.shape[0], max(1, CHUNK // max(1, array.shape[1]))
+    return [slice(start, min(start + rows, count)) for start in range(0, max(1, count), rows)]
+
+
+def _plain_norm(array: Array) -> float:
     xp = namespace(array=array)
     return float(xp.linalg.vector_norm(xp.linalg.vector_norm(array, axis=1)))
 
@@ -41,7 +56,7 @@ def residual_norm(array: Array, left: Array, right: Array, eps: float) -> float:
     most k unit roundoffs of ``abs(left) @ abs(right)``, whose norm is at most the sum over the k rank-one terms.
     """
     xp, unit = namespace(array=array), eps / 2
-    computed = frobenius(array - left @ right)
+    computed = math.hypot(*(_plain_norm(array[rows, :] - left[rows, :] @ right) for rows in row_chunks(array)))
     lengths = xp.linalg.vector_norm(left, axis=0) * xp.linalg.vector_norm(right, axis=1)
     magnitude = float(xp.sum(xp.real(lengths) if is_complex(lengths) else lengths)) + frobenius(array)
     rounding = (left.shape[1] + 4) * unit * magnitude

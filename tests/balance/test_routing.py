@@ -8,7 +8,10 @@ import torch
 
 import infimum
 from infimum import balance
+from infimum.balance.approach import approach
 from infimum.balance.brute_force import least_given_up
+from infimum.balance.loads import limits
+from infimum.balance.sweeps import aim
 from infimum.errors import (
     DTypeError,
     InfeasibleError,
@@ -134,6 +137,16 @@ def test_large_and_skewed_with_candidates():
     result = balance.balanced_topk(values, 4)
     assert result.optimal
     assert set(result.loads.tolist()) == {256}
+
+
+def test_windows_leave_little_to_the_paths():
+    """Sweeps also find the constant of the bias, which matters as soon as loads may vary."""
+    values = reference.scores("skewed", 2048, 32, np.random.default_rng(8))
+    within = limits(values.shape, 2048 * 4, (230, 282))
+    bias = approach(values, 4, aim(within, 2048 * 4), np.zeros(32))
+    chosen = np.argpartition(values + bias, -4, axis=1)[:, -4:]
+    assert aim(within, 2048 * 4).missed(np.bincount(chosen.ravel(), minlength=32)) <= 32
+    assert balance.balanced_topk(values, 4, load=(230, 282)).optimal
 
 
 def test_the_bias_routes_by_itself():

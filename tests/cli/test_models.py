@@ -72,6 +72,14 @@ def test_compress_then_verify(run, model, texts, short, tmp_path):
     assert "model.safetensors" in outcome.err
 
 
+def test_compress_to_a_target(run, model, texts, short, tmp_path):
+    arguments = ["compress", model, *short, "--held-out", texts / "held.txt", "-o", tmp_path / "out"]
+    outcome = run(*arguments, "--target-objective", 0.001)
+    assert outcome.status == 0, outcome.err
+    assert "no plan that removes" in outcome.out
+    assert json.loads((tmp_path / "out" / "infimum.json").read_text())["certificate"]["value"] <= 0.001
+
+
 def test_verify_finds_a_moved_original(run, model, texts, short, tmp_path):
     moved = shutil.copytree(model, tmp_path / "moved")
     arguments = ["compress", moved, *short, "--held-out", texts / "held.txt", "-o", tmp_path / "out", "--quiet"]
@@ -109,6 +117,8 @@ def test_inspect(run, model, texts):
     assert outcome.status == 0, outcome.err
     assert "encoder.layer.1.attention.self.query.weight" in outcome.out
     assert "least error found" in outcome.out
+    assert "◄ knee" in outcome.out
+    assert "knee: beyond" in outcome.out
     assert outcome.err == ""
 
 

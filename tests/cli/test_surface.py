@@ -12,7 +12,18 @@ from infimum.cli.app import build
 
 OUTPUTS = {"--json", "--report", "--plot", "--save", "--force", "--quiet"}
 SURFACE = {
-    "compress": {"MODEL_DIR", "--out", "-o", "--remove", "--of", "--calib", "--held-out", "--objective", "--allocation"}
+    "compress": {
+        "MODEL_DIR",
+        "--out",
+        "-o",
+        "--remove",
+        "--target-objective",
+        "--of",
+        "--calib",
+        "--held-out",
+        "--objective",
+        "--allocation",
+    }
     | {"--form", "--tokens", "--max-tokens", "--projections", "--seed", "--report", "--force", "--quiet"},
     "demo": {"--out", "--problems-only", "--force", "--quiet"},
     "demo-lm": {"--wheel", "--out", "--tokens", "--seed", "--force", "--quiet"},
@@ -29,6 +40,7 @@ SURFACE = {
     "msign": {"--lower", "--upper", "--steps", "--degree", "--cushion", "--safety", "--verify", "--noise"} | OUTPUTS,
     "nystrom": {"FILE", "--rank", "--tol", "--landmarks", "--method", "--seed"} | OUTPUTS,
     "pinv": {"FILE", "--rtol"} | OUTPUTS,
+    "solve": {"A-FILE", "B-FILE", "--ridge", "--rtol"} | OUTPUTS,
     "svd": {"FILE", "--rank", "--tol", "--method", "--gap-target", "--delta", "--seed"} | OUTPUTS,
     "verify": {"OUT", "FILE", "--original", "--quiet"},
 }

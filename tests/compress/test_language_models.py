@@ -214,6 +214,47 @@ def test_adapters_are_refused(tmp_path: Path) -> None:
         compress.open_checkpoint(folder)
 
 
+def test_a_text_of_few_directions(folders: dict[str, Path], tmp_path: Path) -> None:
+    """Moments of low rank: no inverse and no Cholesky factor of them takes part, so the plan is as valid as any."""
+    ids = np.tile([5, 9, 5, 7], 100).reshape(25, 16)
+    plan = compress.plan(folders["llama"], remove=0.4, calib=ids)
+    moment = plan.moments.layers["model.layers.0.self_attn.q_proj"].inputs
+    assert np.linalg.matrix_rank(moment, tol=1e-6 * np.trace(moment)) == 3
+    assert 0.0 <= plan.certificate.lower_bound <= plan.certificate.value < 1e-3
+    tokens = plan.moments.tokens
+    before, after = (compress.perplexity(m, tokens).loss for m in (_load(plan), plan.apply(_load(plan))))
+    assert after == pytest.approx(before, abs=0.05)  # on the text itself nothing is lost
+    compress.verify(plan.save(tmp_path / "out"))
+
+
+def _load(plan: compress.Plan) -> transformers.PreTrainedModel:
+    return plan.checkpoint.load()
+
+
+def test_dead_channels(long_text: list[str], tmp_path: Path) -> None:
+    model = tiny_llama()
+    with torch.no_grad():
+        for block in model.model.layers:
+            block.mlp.up_proj.weight[::2] = 0.0  # half of the channels are never active
+            block.self_attn.v_proj.weight[:] = 0.0  # and attention adds nothing
+    plan = compress.plan(write(model, tmp_path / "model"), remove=0.3, calib=long_text)
+    assert 0.0 <= plan.certificate.lower_bound <= plan.certificate.value
+    for tensor in (part for form in plan.forms.values() for part in form.tensors().values()):
+        assert bool(torch.isfinite(tensor).all())
+    compress.verify(plan.save(tmp_path / "out"))
+
+
+def test_packed_weights_are_refused(tmp_path: Path) -> None:
+    folder = write(tiny_llama(), tmp_path / "model")
+    path, name = folder / "model.safetensors", "model.layers.0.mlp.up_proj.weight"
+    tensors = load_file(path)
+    packed = {name + "_packed": torch.zeros(40, 3, dtype=torch.int32), name + "_scale": torch.ones(40, 1)}
+    del tensors[name]
+    save_file(tensors | packed, path, metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match="dequantise it"):
+        compress.open_checkpoint(folder)
+
+
 # --- texts ---------------------------------------------------------------------------------------------------------
 
 

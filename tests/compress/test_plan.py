@@ -154,6 +154,37 @@ def test_curve_is_ordered_and_meets_the_plan(planned: compress.Plan) -> None:
     assert rows[0][0] == pytest.approx(0.0, abs=1e-9)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_target_is_met_and_nearly_as_much_as_possible_removed(
+    dtype: torch.dtype, text: list[str], tmp_path: Path
+) -> None:
+    start = compress.plan(write(tiny_bert().to(dtype), tmp_path / "model"), remove=0.0, calib=text)
+    target = 0.5 * start.with_budget(0.4).certificate.value
+    plan, most = start.with_target(target), start.most_removable(target)
+    assert 0.9 * target < plan.certificate.value <= target
+    assert plan.settings.remove < most < plan.settings.remove + 0.02
+    beyond = start.with_budget(most)
+    assert target < beyond.certificate.lower_bound <= beyond.certificate.value
+    compress.verify(plan.save(tmp_path / "out"))
+
+
+def test_targets_out_of_range(planned: compress.Plan) -> None:
+    everything = planned.with_target(1e9)
+    assert everything.certificate.value < 1e9
+    assert {row.rank for row in everything.table if row.form != "dense"} <= {1, 2}
+    assert planned.most_removable(1e9) == 1.0
+    for bad in (-1.0, 0.0, float("nan")):
+        with pytest.raises(BudgetError, match="target must be"):
+            planned.with_target(bad)
+    with pytest.raises(BudgetError, match="below rounding"):
+        planned.with_target(1e-300)
+
+
+def test_the_knee_is_where_the_slope_is_that_of_the_chord() -> None:
+    points = [(x / 100, (x / 100) ** 2, 0.0) for x in range(81)]
+    assert compress.knee(points) == pytest.approx(0.4)
+
+
 def test_progress_and_peak_memory(bert: Path, text: list[str]) -> None:
     seen: list[tuple[str, int, int]] = []
     plan = compress.plan(bert, remove=0.3, calib=text, on_progress=lambda *step: seen.append(step))

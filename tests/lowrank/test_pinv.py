@@ -74,3 +74,14 @@ def test_overflowing_answer_is_refused():
 def test_bad_rtol(rtol):
     with pytest.raises(errors.OptionError, match="rtol"):
         lowrank.pinv(np.eye(2), rtol=rtol)
+
+
+def test_penrose_residuals_and_gap_are_reported():
+    A = with_spectrum(np.random.default_rng(0), 12, 9, np.array([3.0, 2.0, 1.0, 1e-5, 1e-6, 0, 0, 0, 0]))
+    result = lowrank.pinv(A, rtol=1e-3)
+    np.testing.assert_allclose(
+        result.penrose, penrose_residuals(A, result.matrix) / np.array([1, 1, 3**0.5, 3**0.5]), atol=1e-12
+    )
+    assert result.penrose[0] == pytest.approx(np.linalg.norm([1e-5, 1e-6]) / np.linalg.norm(A), rel=1e-6)
+    assert result.gap == pytest.approx(1e5, rel=1e-6)
+    assert lowrank.pinv(np.eye(3)).gap == np.inf

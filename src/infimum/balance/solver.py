@@ -11,7 +11,7 @@ from infimum.balance.approach import approach
 from infimum.balance.grid import WIDE, Grid, grid
 from infimum.balance.paths import ExpertGraph, GridOverflowError, first_choice
 from infimum.balance.repair import repair
-from infimum.balance.sweeps import aim, gradient_steps, midpoint_sweeps, quantile_sweeps
+from infimum.balance.sweeps import aim, best_constant, gradient_steps, midpoint_sweeps, quantile_sweeps
 from infimum.bounds.assignment_dual import Bias, Limits, biased, dual, exact_sum, two_sum, unbalanced
 from infimum.errors import RangeError
 
@@ -93,16 +93,5 @@ def feasible(scores: np.ndarray, k: int, limits: Limits, bias: np.ndarray) -> Ro
     member = repair(wishes, first_choice(wishes, k, limits), limits) if limits.groups is None else None
     if member is None:
         member = exact(scores, k, limits, bias).member
-    return Routing(member, levelled(bias, limits, scores.shape[0] * k))
-
-
-def levelled(bias: np.ndarray, limits: Limits, total: int) -> Bias:
-    """Add the constant to a bias that gives the best bound: it changes no routing, but where loads may vary, D(b)."""
-    order = np.argsort(-bias)
-    # D(b + c) grows at this rate for c beyond -bias[order]; below the first it falls
-    slope = total - limits.high.sum() + np.cumsum((limits.high - limits.low)[order])
-    first, last = int(np.searchsorted(slope, 0)), int(np.searchsorted(slope, 0, side="right"))
-    if first == bias.size or last == 0:  # exact loads: D(b) does not change
-        return Bias(bias, np.zeros_like(bias))
-    constant = -(bias[order[first]] + bias[order[min(last, bias.size - 1)]]) / 2.0
-    return Bias(*two_sum(bias, np.full_like(bias, constant)))
+    constant = best_constant(bias, limits.low, limits.high, scores.shape[0] * k)
+    return Routing(member, Bias(*two_sum(bias, np.full_like(bias, constant))))

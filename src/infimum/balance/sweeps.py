@@ -19,6 +19,7 @@ class Aim(NamedTuple):
 
     low: np.ndarray
     high: np.ndarray
+    total: float
     exact: bool
 
     def missed(self, loads: np.ndarray) -> float:
@@ -27,16 +28,16 @@ class Aim(NamedTuple):
 
     def scaled(self, factor: float) -> Aim:
         """Return the aim for a part of the tokens."""
-        return Aim(self.low * factor, self.high * factor, self.exact)
+        return Aim(self.low * factor, self.high * factor, self.total * factor, self.exact)
 
 
 def aim(limits: Limits, total: int) -> Aim:
     """Return what sweeps steer to; windows made from a fractional load steer to that load."""
     room = limits.high - limits.low
     if room.max() > 1:
-        return Aim(limits.low.astype(np.float64), limits.high.astype(np.float64), exact=False)
+        return Aim(limits.low.astype(np.float64), limits.high.astype(np.float64), total, exact=False)
     share = (total - limits.low.sum()) / max(1, room.sum())
-    return Aim(limits.low + room * share, limits.low + room * share, exact=True)
+    return Aim(limits.low + room * share, limits.low + room * share, total, exact=True)
 
 
 def gradient_steps(
@@ -100,7 +101,22 @@ def expert_step(margins: np.ndarray, goal: Aim, *, midpoint: bool) -> np.ndarray
     if goal.exact:
         return np.asarray(least - least[np.isfinite(least)].mean())
     # between the limits the load is free, and the bias 0; any other bias pins it to an end
-    return np.asarray(np.clip(0.0, least, -thresholds(margins, goal.high, midpoint=midpoint)))
+    bias = np.clip(0.0, least, -thresholds(margins, goal.high, midpoint=midpoint))
+    return np.asarray(bias + best_constant(bias, goal.low, goal.high, goal.total))
+
+
+def best_constant(bias: np.ndarray, low: np.ndarray, high: np.ndarray, total: float) -> float:
+    """Return the constant that, added to a bias, gives the least D(b): it changes no routing, but where loads may vary.
+
+    D(b + c) is convex and piecewise linear in c: its slope grows by ``high - low`` where an entry of b + c changes
+    sign.
+    """
+    order = np.argsort(-bias)
+    slope = total - high.sum() + np.cumsum((high - low)[order])  # beyond each of -bias[order]; before them it falls
+    first, last = int(np.searchsorted(slope, 0.0)), int(np.searchsorted(slope, 0.0, side="right"))
+    if first == bias.size or last == 0:  # exact loads: D(b) does not change
+        return 0.0
+    return -float(bias[order[first]] + bias[order[min(last, bias.size - 1)]]) / 2.0
 
 
 def thresholds(rows: np.ndarray, counts: np.ndarray, *, midpoint: bool) -> np.ndarray:

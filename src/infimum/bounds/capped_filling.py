@@ -17,7 +17,7 @@ import numpy as np
 
 from infimum.bounds.unrolling import SPACING, WIDE
 
-CHUNK = 256  # steps tried at once, four times as many after each success
+CHUNK = 32  # steps tried at once, four times as many after each success
 
 
 class DecayLaw(Protocol):

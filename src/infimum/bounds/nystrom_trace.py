@@ -79,4 +79,4 @@ def landmark_bound(K: Entries, rank: int, landmarks: np.ndarray) -> float:
     values = np.maximum(np.linalg.eigvalsh(F.conj().T @ F)[::-1], 0.0)
     size = float(np.sum(values))
     rounding = ((K.shape[0] + 8) * EPS + rounding_allowance(F.shape, EPS, 1.0)) * size * max(values.size, 1) ** 0.5
-    return max(float(np.sum(values[rank:])) - slack - rounding - K.defect, 0.0)
+    return float(max(float(np.sum(values[rank:])) - slack - rounding - K.defect, 0.0))

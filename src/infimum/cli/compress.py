@@ -30,6 +30,7 @@ def compress(
     *,
     out: Annotated[Path, Parameter(name=("--out", "-o"), group=OUTPUT)],
     remove: Annotated[float, Parameter(group=CHOICES)] = 0.2,
+    target_objective: Annotated[float | None, Parameter(group=CHOICES)] = None,
     of: Annotated[Literal["linear", "all"], Parameter(group=CHOICES)] = "linear",
     calib: Annotated[str, Parameter(group=CHOICES)] = "pydoc",
     held_out: Annotated[str, Parameter(group=CHOICES)] = "pydoc",
@@ -57,6 +58,9 @@ def compress(
         Folder to write; it must not exist.
     remove
         Fraction of the numbers to remove: 0.2 removes 20 per cent and keeps 80.
+    target_objective
+        Instead of a fraction: remove as much as possible with a total error of at most this (of a language model: a
+        modelled increase of the loss, in nats per token).
     of
         What the fraction counts: the weights of the linear layers, or all of the model.
     calib
@@ -113,7 +117,7 @@ def compress(
         )
         plan = room.plan(
             checkpoint,
-            remove=remove,
+            remove=remove if target_objective is None else 0.0,
             of=of,
             objective=objective,
             allocation=allocation,
@@ -121,6 +125,8 @@ def compress(
             moments=moments,
             on_progress=on_progress,
         )
+        if target_objective is not None:
+            plan = plan.with_target(target_objective, on_progress=on_progress)
         seconds = time.perf_counter() - start
         plan.save(out)
         on_progress("comparing", 0, 2)
@@ -134,6 +140,11 @@ def compress(
             write(plan, report, overwrite=force, **details)
     if not quiet:
         show_plan(plan, comparisons, unseen.source)
+        if target_objective is not None:
+            most = plan.most_removable(target_objective)
+            screen.console().print(
+                f"\nno plan that removes {most:.2%} or more has an error of {target_objective:g} or less"
+            )
         paths = [str(out), *([str(report)] if report else [])]
         screen.console().print(f"\nwritten: {', '.join(paths)}; check it with: infimum verify {out}")
     return 0
@@ -262,16 +273,25 @@ def show_tensors(checkpoint: Checkpoint, *, every: bool) -> None:
 
 def show_curve(plan: Plan) -> None:
     """Print the least total error against the fraction removed."""
+    from infimum.compress import knee
+
     points = [point for point in plan.curve(points=40) if 0.0 < point[0] <= 0.75]
+    bend = knee(points)
     table = Table(box=None, header_style="bold", padding=(0, 1))
     for name in ("removed", "least error found", "lower bound"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("")
     highest = max(point[1] for point in points)
     for fraction, error, bound in points:
-        table.add_row(f"{fraction:.1%}", f"{error:.4g}", f"{bound:.4g}", "█" * round(30 * error / highest))
+        table.add_row(
+            f"{fraction:.1%}",
+            f"{error:.4g}",
+            f"{bound:.4g}",
+            "█" * round(30 * error / highest) + (" ◄ knee" if fraction == bend else ""),
+        )
     console = screen.console()
     console.print(table)
+    console.print(f"knee: beyond {bend:.1%} one per cent more costs more than the average of this table", style="bold")
     console.print(
         f"fractions of the linear weights; {plan.settings.objective} objective, {plan.settings.form} form, "
         f"calibrated on {plan.moments.tokens.source} ({plan.moments.tokens.count:,} tokens)",

@@ -95,7 +95,9 @@ def minimax(
     source = f"{best.f} on " + " and ".join(f"[{low:g}, {high:g}]" for low, high in best.domain)
     saved = outputs.json if outputs.json not in (None, STDOUT) else "result.json"
     verify = f'infimum verify {saved} "{best.f}"'
-    written = outputs.write(result, source=source, answer=_coefficients(result), seconds=seconds, verify=verify)
+    written = outputs.write(
+        result, source=source, answer=f"coefficients {_coefficients(result)}", seconds=seconds, verify=verify
+    )
     if emit is not None:
         print(code.rstrip())
     elif not outputs.quiet and outputs.json != STDOUT:

@@ -8,7 +8,8 @@ from infimum._arguments import optional
 for _module in ("torch", "transformers", "safetensors"):
     optional(_module, "compress")
 
-from infimum.compress.calibration import calibrate, tokens_for  # noqa: E402  (after the check for the extra)
+from infimum.compress.allocation import knee  # noqa: E402  (after the check for the extra)
+from infimum.compress.calibration import calibrate, tokens_for  # noqa: E402
 from infimum.compress.checkpoint import Checkpoint, open_checkpoint  # noqa: E402
 from infimum.compress.evaluate import Perplexity, Score, Similarity, embeddings, perplexity, scorer, similarity  # noqa: E402
 from infimum.compress.layers import LayerPlan, Settings  # noqa: E402
@@ -30,6 +31,7 @@ __all__ = [
     "Tokens",
     "calibrate",
     "embeddings",
+    "knee",
     "load",
     "load_any",
     "open_checkpoint",

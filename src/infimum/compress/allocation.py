@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from infimum.bounds.allocation_dual import Curve
 from infimum.errors import BudgetError
+
+STEP = 1e-4  # to which the fraction for a target is found: a hundredth of a per cent
 
 
 class Allocation(NamedTuple):
@@ -68,6 +70,25 @@ def uniform(curves: Sequence[Curve], budget: float) -> tuple[int, ...]:
             raise BudgetError(f"a fraction of {fraction:.3f} is less than the smallest form of a layer; remove less")
         choices.append(int(affordable[np.argmin(curve.errors[affordable])]))
     return tuple(choices)
+
+
+def knee(points: Sequence[tuple[float, float, float]]) -> float:
+    """Return the fraction removed beyond which one per cent more costs more than the average over these points.
+
+    `points` are those of `Plan.curve`. Where the curve lies farthest below its chord, it has the chord's slope.
+    """
+    (start, low, _), (end, high, _) = points[0], points[-1]
+    slope = (high - low) / (end - start)
+    return max(points, key=lambda point: low + slope * (point[0] - start) - point[1])[0]
+
+
+def last(holds: Callable[[float], bool], end: float) -> float:
+    """Find, to `STEP`, the last number in [0, end) at which a property holds that is lost once."""
+    low = 0.0
+    while end - low > STEP:
+        middle = (low + end) / 2
+        low, end = (middle, end) if holds(middle) else (low, middle)
+    return low
 
 
 def _spent(curves: Sequence[Curve], choices: Sequence[int]) -> float:

@@ -21,6 +21,13 @@ from infimum.compress.files import file_hash, locate
 from infimum.errors import CheckpointError
 
 DESCRIPTION = "infimum.json"  # what our own output has beside them
+QUANTISED = (
+    ".qweight",
+    ".scales",
+    ".weight_scale",
+    ".weight_packed",
+    ".absmax",
+)  # what packed weights have beside them
 FLOATS = {"F64", "F32", "F16", "BF16"}
 
 
@@ -194,7 +201,7 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
 def _check_tensors(checkpoint: Checkpoint) -> None:
     """Refuse quantised numbers, absent or misshapen parameters, and models without linear layers."""
     name, headers = checkpoint.path.name, checkpoint._headers
-    quantised = [tensor for tensor in headers if tensor.endswith((".qweight", ".weight_scale", ".absmax"))]
+    quantised = [tensor for tensor in headers if tensor.endswith(QUANTISED)]
     quantised += [layer.tensor for layer in checkpoint.layers if headers[layer.tensor][0] not in FLOATS]
     if quantised:
         raise CheckpointError(

@@ -13,14 +13,14 @@ import torch
 
 from infimum.bounds.allocation_dual import Curve, dual_value
 from infimum.certificate import Certificate
-from infimum.compress.allocation import allocate, uniform
+from infimum.compress.allocation import STEP, allocate, last, uniform
 from infimum.compress.calibration import calibrate, goal_of
 from infimum.compress.checkpoint import Checkpoint, open_checkpoint
 from infimum.compress.factor import FactorForm, Form, Objective, PivotForm, curve, one_thread, spectrum, weighting
 from infimum.compress.layers import UNREACHED, AllocationRule, LayerPlan, Of, Settings, build_layer, dense_row
 from infimum.compress.moments import Moments, Progress
 from infimum.compress.text import Text
-from infimum.errors import CalibrationError
+from infimum.errors import BudgetError, CalibrationError
 
 
 @dataclass(frozen=True)
@@ -74,21 +74,53 @@ class Plan:
             self.checkpoint, self.moments, dataclasses.replace(self.settings, remove=remove), self.curves, on_progress
         )
 
+    def with_target(self, error: float, *, on_progress: Progress | None = None) -> Plan:
+        """Plan to remove as much as found possible with a total error of at most `error`, on the same moments.
+
+        Raises
+        ------
+        BudgetError
+            `error` is not above 0, or so small that rounding alone exceeds it.
+        """
+        _check_target(error)
+        limit = error  # on matrices that are not rounded; what is stored is, and so the limit may have to fall
+        for _ in range(10):
+            fraction = last(lambda remove, limit=limit: self._at(remove)[0] <= limit, self._most())  # type: ignore[misc]
+            plan = self.with_budget(fraction, on_progress=on_progress)
+            if plan.certificate.value <= error:
+                return plan
+            limit *= 0.999 * error / plan.certificate.value
+        raise BudgetError(f"a total error of {error:g} is below rounding; give a larger target")
+
+    def most_removable(self, error: float) -> float:
+        """Return a fraction that is proved out of reach: no plan that removes so much has an error of at most `error`.
+
+        1.0 where nothing is proved. It holds for these moments, this form, and all ranks and matrices.
+        """
+        _check_target(error)
+        most = self._most()
+        fraction = last(lambda remove: self._at(remove)[1] <= error, most) + STEP
+        return fraction if fraction < most and self._at(fraction)[1] > error else 1.0
+
+    def _most(self) -> float:
+        """Return the largest fraction that can be removed: every layer at rank 1."""
+        smallest = sum(float(curve.costs[0]) for curve in self.curves.values())
+        return self.settings.remove + (self.budget - smallest) / _numbers(self.checkpoint, self.settings.of)
+
+    def _at(self, remove: float) -> tuple[float, float]:
+        """Error of the best plan found at a budget (before rounding), and the lower bound for all."""
+        budget = self.budget + (self.settings.remove - remove) * _numbers(self.checkpoint, self.settings.of)
+        curves = list(self.curves.values())
+        best = allocate(curves, budget)
+        error = sum(float(c.errors[k]) for c, k in zip(curves, best.choices, strict=True))
+        return error, dual_value(curves, budget, best.multiplier)
+
     def curve(self, points: int = 25) -> list[tuple[float, float, float]]:
         """Return (fraction removed, least total error found, lower bound) for budgets from small to whole.
 
         Fractions are of the settings' denominator; errors are those of the best matrices before rounding.
         """
-        curves = list(self.curves.values())
-        smallest = sum(float(c.costs[0]) for c in curves)
-        fixed = self.budget + _numbers(self.checkpoint, self.settings.of) * self.settings.remove
-        rows = []
-        for budget in np.linspace(smallest, fixed, points):
-            chosen = allocate(curves, float(budget))
-            error = sum(float(c.errors[k]) for c, k in zip(curves, chosen.choices, strict=True))
-            fraction = (fixed - float(budget)) / _numbers(self.checkpoint, self.settings.of)
-            rows.append((fraction, error, dual_value(curves, float(budget), chosen.multiplier)))
-        return rows[::-1]
+        return [(float(remove), *self._at(float(remove))) for remove in np.linspace(0.0, self._most(), points)]
 
     def apply(self, model: torch.nn.Module) -> torch.nn.Module:
         """Replace the planned layers of a loaded model in place, and return it."""
@@ -190,6 +222,11 @@ def plan(
         if on_progress:
             on_progress("spectra", index + 1, len(reached))
     return _solve(checkpoint, moments, settings, curves, on_progress)
+
+
+def _check_target(error: float) -> None:
+    if not error > 0.0:
+        raise BudgetError(f"the target must be a total error above 0, got {error}")
 
 
 def _check_moments(checkpoint: Checkpoint, moments: Moments) -> None:

@@ -7,6 +7,7 @@ from infimum.lowrank.interpolative import Interpolative, interpolative
 from infimum.lowrank.nystrom import Nystrom, nystrom
 from infimum.lowrank.pinv import PseudoInverse, pinv
 from infimum.lowrank.select import select_columns
+from infimum.lowrank.solve import Solution, solve
 from infimum.lowrank.svd import SVD, svd
 
 __all__ = [
@@ -17,11 +18,13 @@ __all__ = [
     "KernelMatrix",
     "Nystrom",
     "PseudoInverse",
+    "Solution",
     "cr",
     "cur",
     "interpolative",
     "nystrom",
     "pinv",
     "select_columns",
+    "solve",
     "svd",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 
 import numpy as np
 import scipy.optimize
@@ -82,3 +83,31 @@ def nearest_to_identity(A: Array, radius: float) -> float:
         return loss(smallest)
     root = scipy.optimize.brentq(lambda log_mu: length(np.exp(log_mu)) - radius, np.log(smallest), 100.0, xtol=1e-14)
     return loss(np.exp(root))
+
+
+def best_solution(A: Array, B: Array, ridge: float, radius: float) -> float:
+    """Least ``sqrt(norm(A @ X - B)**2 + ridge * norm(X)**2)`` over all X; without a ridge, over those in the ball."""
+    A, B = to_numpy(A), to_numpy(B)
+    size, target = (float(np.max(np.abs(array))) or 1.0 for array in (A, B))
+    U, s, _ = np.linalg.svd(A / size)
+    energies = np.sum(np.abs(U.conj().T @ (B / target)) ** 2, axis=1)
+    s = np.concatenate([s, np.zeros(A.shape[0] - s.size)])
+
+    def length(mu: float) -> float:
+        return float(np.sqrt(np.sum((s / np.where(s > 0.0, s**2 + mu, 1.0)) ** 2 * energies)))
+
+    def loss(mu: float) -> float:
+        left = np.where(s > 0.0, mu / np.where(s > 0.0, s**2 + mu, 1.0), 1.0)
+        return target * float(np.sqrt(np.sum(left**2 * energies)))
+
+    if ridge > 0.0:
+        weight = ridge / size / size
+        return math.hypot(loss(weight), target * weight**0.5 * length(weight))
+    radius = radius / target * size
+    low, high = 1e-40, 1e40
+    if length(low) <= radius:
+        return loss(low)
+    for _ in range(300):
+        middle = math.sqrt(low * high)
+        low, high = (middle, high) if length(middle) > radius else (low, middle)
+    return loss(high)

@@ -169,8 +169,8 @@ def _check_indices(chosen: np.ndarray, n: int, error: type[Exception]) -> None:
 def _choose(entries: Entries, rank: int | None, tol: float | None, method: str, rng: np.random.Generator) -> np.ndarray:
     n = entries.shape[0]
     if method in ("auto", "rpcholesky", "greedy"):
-        draw = greedy if method == "greedy" else random_pivots
-        return draw(entries, rank or n, float(tol or 0.0), rng)
+        pivots = greedy if method == "greedy" else random_pivots
+        return pivots(entries, rank or n, float(tol or 0.0), rng)
     draw = uniform if method == "uniform" else clusters
     if rank is not None:
         return independent(entries, draw(entries, rank, rng))

@@ -14,6 +14,7 @@ from infimum._arguments import axes, whole_numbers
 from infimum._arrays import (
     Array,
     as_matrix,
+    like_array,
     namespace,
     narrow,
     real_part,
@@ -45,6 +46,9 @@ class PseudoInverse(Result):
         Relative cut: singular values up to `rtol` times the largest were counted as zero.
     singular_values : array (min(m, n),)
         All singular values of A, descending, in the (real) dtype of A.
+    penrose : array (4,)
+        Relative residuals of the four Penrose conditions: ``A X A = A``, ``X A X = X``, and that ``A X`` and ``X A``
+        are Hermitian. The first is as large as the singular values that were cut off.
     certificate : Certificate
         `value` is ``norm(A @ matrix - I)`` (Frobenius); `lower_bound` holds for every matrix B with
         ``norm(B) <= norm(matrix)``.
@@ -55,11 +59,19 @@ class PseudoInverse(Result):
     rank: int
     rtol: float
     singular_values: Array
+    penrose: Array
 
     @property
     def cut(self) -> float:
         """`rtol` times the largest singular value: what the rank decision compared with."""
         return self.rtol * float(self.singular_values[0])
+
+    @property
+    def gap(self) -> float:
+        """Ratio of the singular values on both sides of the cut; infinite when none is cut off, or only zeros."""
+        s = to_numpy(self.singular_values)
+        below = float(s[self.rank]) if self.rank < s.size else 0.0
+        return float(s[self.rank - 1]) / below if self.rank and below > 0.0 else math.inf
 
     @property
     def ambiguous(self) -> bool:
@@ -82,6 +94,9 @@ class PseudoInverse(Result):
         above = int(np.sum(values > self.rtol * values[0]))
         if self.rank != above:
             raise VerificationError(f"{above} singular values exceed the cut {self.cut:.3g}, rank says {self.rank}")
+        fresh, stated = to_numpy(_penrose(A, self.matrix)), to_numpy(self.penrose)
+        if stated.shape != (4,) or not np.all(np.abs(stated - fresh) <= 1e-2 * fresh + 1e-6 * slack**0.5):
+            raise VerificationError(f"the Penrose residuals are {fresh.tolist()}, the answer says {stated.tolist()}")
         return _certify(A, self.matrix, float(self.certificate.witness["mu"]))
 
     def plot(self, ax: Any = None) -> Any:
@@ -115,7 +130,8 @@ def pinv(A: Array, *, rtol: float | None = None) -> PseudoInverse:
     Returns
     -------
     PseudoInverse
-        `matrix` (n, m): library, dtype and device of `A`; `rank`, `singular_values`, `cut`, `ambiguous`; `certificate`.
+        `matrix` (n, m): library, dtype and device of `A`; `rank`, `singular_values`, `cut`, `gap`,
+        `ambiguous`, `penrose`; `certificate`.
 
     Raises
     ------
@@ -154,8 +170,24 @@ def pinv(A: Array, *, rtol: float | None = None) -> PseudoInverse:
         rank=rank,
         rtol=float(rtol),
         singular_values=narrow(times_power_of_two(s, scaled.exponent), real_part(A), "a singular value"),
+        penrose=_penrose(A, matrix),
         certificate=_certify(A, matrix),
     )
+
+
+def _penrose(A: Array, matrix: Array) -> Array:
+    """Relative residuals of the four Penrose conditions, in the (real) dtype of A."""
+    scaled = working(A)
+    wide, X = scaled.array, times_power_of_two(widen(matrix), scaled.exponent)
+    left, right = wide @ X, X @ wide
+    residuals = [
+        (frobenius(left @ wide - wide), frobenius(wide)),
+        (frobenius(right @ X - X), frobenius(X)),
+        (frobenius(left - adjoint(left)), frobenius(left)),
+        (frobenius(right - adjoint(right)), frobenius(right)),
+    ]
+    values = np.asarray([off / size if size else 0.0 for off, size in residuals])
+    return scaled.xp.astype(like_array(values, A), real_part(A).dtype)
 
 
 def _certify(A: Array, matrix: Array, mu: float | None = None) -> Certificate:

@@ -173,7 +173,7 @@ def krylov(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> Spe
                 mu = ritz_block.spectral_norm_bound(M, space.basis, seed=seed, delta=goal.delta)
                 witness["probed"] = space.size
                 proved = ritz_block.bound(M, block, reached, mu) >= floor
-            if proved or _hopeless(M, block, error, goal):
+            if proved or _exhausted(M, block, reached, error**2 * goal.gap):
                 break
         if not space.grow():
             break
@@ -201,10 +201,10 @@ def _guess(block: ritz_block.Block) -> float:
     return float(block.theta[int(np.argmax(energies > 0.01 * np.square(block.theta)))])
 
 
-def _hopeless(M: Operator, block: ritz_block.Block, error: float, goal: Goal) -> bool:
-    """Tell whether rounding alone is a larger part of the squared error than the gap allows."""
-    allowance = eckart_young.energy_allowance(M.shape, M.eps, block.theta.size, M.energy)
-    return bool(np.sum(np.diag(block.residual_gram).real) < allowance**2 or error**2 * goal.gap < 0.1 * allowance)
+def _exhausted(M: Operator, block: ritz_block.Block, rank: int, wanted: float) -> bool:
+    """Tell whether rounding hides the part of the squared error that is `wanted`, and all that is left to gain."""
+    allowance = eckart_young.energy_allowance(M.shape, M.eps, rank, M.energy)
+    return wanted <= 2.0 * allowance and _lost(block, rank) <= 0.01 * allowance
 
 
 def randomized(M: Operator, goal: Goal, rng: np.random.Generator) -> Spectrum:

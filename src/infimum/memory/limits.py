@@ -63,22 +63,18 @@ def positive(value: object, name: str) -> float:
 
 def highest_of(max_lr: Any, target: Array) -> float | Array:
     """Return `max_lr` as a number, or as a vector in the library and dtype of the target."""
-    if isinstance(max_lr, numbers.Real):
-        positive(max_lr, "max_lr")
-        highest = np.array([float(max_lr)])
-    else:
-        highest = host(as_vector(max_lr, "max_lr")).astype(float)
-        if highest.size != target.shape[0] or not np.all(highest > 0.0):
-            raise ShapeError(
-                f"max_lr must be a positive number, or {target.shape[0]} of them, got {highest.size} entries from "
-                f"{highest.min():g} to {highest.max():g}"
-            )
-    if not (highest.min() >= SMALLEST and highest.max() <= 1.0 / SMALLEST):
-        raise OptionError(
-            f"max_lr must be from {SMALLEST:g} to {1.0 / SMALLEST:g}, got values from {highest.min():g} to "
-            f"{highest.max():g}"
+    scalar = isinstance(max_lr, numbers.Real)
+    highest = np.array([positive(max_lr, "max_lr")]) if scalar else host(as_vector(max_lr, "max_lr")).astype(float)
+    low, high, steps = float(highest.min()), float(highest.max()), target.shape[0]
+    if not scalar and (highest.size != steps or low <= 0.0):
+        raise ShapeError(
+            f"max_lr must be a positive number, or {steps} of them, got {highest.size} from {low:g} to {high:g}"
         )
-    return float(max_lr) if isinstance(max_lr, numbers.Real) else rounded(highest, target, "max_lr")
+    if low < SMALLEST or high > 1.0 / SMALLEST:
+        raise OptionError(
+            f"max_lr must be from {SMALLEST:g} to {1.0 / SMALLEST:g}, got values from {low:g} to {high:g}"
+        )
+    return float(max_lr) if scalar else rounded(highest, target, "max_lr")
 
 
 def caps_of(max_lr: float | Array, warmup: int, target: Array) -> Array:

@@ -1,8 +1,9 @@
-"""The linear program behind a design: the profile of least total variation under caps and a share, for fixed decay.
+"""The profile of least total variation under caps and a share, for given decay, and the multipliers that prove it.
 
-Unknown are the memory weights, in units of the target, and the memory D filled so far; every constraint is linear in
-them. Long runs are solved in blocks of steps that share one unit; the answer then respects every step's cap, and the
-multipliers are spread over the steps of a block, so that the bound holds for the full run.
+Constant decay needs no program (see `front_loading`). Otherwise: unknown are the memory weights, in units of the
+target, and the memory D filled so far; every constraint is linear in them. Long runs are solved in blocks of steps that
+share one unit; the answer then respects every step's cap, and the multipliers are spread over the steps of a block, so
+that the bound holds for the full run.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ class Solution(NamedTuple):
 def nearest(limits: Limits, law: FixedDecay, filling: Filling, gap: float) -> tuple[Filling, dict[str, Any]]:
     """Return the profile of least total variation at the filling's share, with the multipliers that bound all others.
 
-    The filling itself is the answer where its own pattern proves it, which is so for a warm-up and constant decay.
+    The filling itself is the answer where its own pattern proves it, as after a warm-up under constant decay.
     """
     share = float(filling.share)
     behind = filling.capped & (_shares(filling.weights) < _shares(limits.target))

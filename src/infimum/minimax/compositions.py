@@ -95,8 +95,9 @@ class Composition(Result):
         table, terms = as_table(self.coefficients)
         if not np.array_equal(table, self.table) or not np.array_equal(terms, self.terms):
             raise VerificationError("table and terms do not fit each other")
-        interval = checked_interval(self.lower, self.upper)
-        return _certify(self.coefficients, *interval, self.power, self.numerator, self.noise, self.certificate.witness)
+        low, high = checked_interval(self.lower, self.upper)
+        power, numerator, noise = checked_options(self.power, self.numerator, self.noise)
+        return _certify(self.coefficients, low, high, power, numerator, noise, self.certificate.witness)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the loss over the interval after every step, and the certified floor of the last."""
@@ -197,6 +198,15 @@ def checked_interval(lower: Any, upper: Any) -> tuple[float, float]:
     if low < MIN_RATIO * high:
         raise OptionError(f"lower must be at least {MIN_RATIO} times upper, got [{low}, {high}]: raise lower")
     return low, high
+
+
+def checked_options(power: Any, numerator: Any, noise: Any) -> tuple[int, int, float]:
+    """Return the exponents r and s, and a noise that is not negative."""
+    power, numerator = count("power", power, MAX_POWER), count("numerator", numerator, MAX_POWER)
+    noise = real("noise", noise)
+    if noise < 0.0:
+        raise OptionError(f"noise must be at least 0, got {noise}")
+    return power, numerator, noise
 
 
 def real(name: str, value: Any) -> float:

@@ -20,6 +20,7 @@ from infimum.minimax.compositions import (
     as_table,
     certified,
     checked_interval,
+    checked_options,
     count,
     real,
 )
@@ -186,7 +187,7 @@ def verify_schedule(
 
     Raises
     ------
-    OptionError, ShapeError, DTypeError, NonFiniteError
+    OptionError, DTypeError, NonFiniteError
         Each says what was expected, what came, and what to do.
     RangeError
         The steps blow up beyond the range of double precision.
@@ -199,11 +200,7 @@ def verify_schedule(
     0.113448 <= optimum <= 0.529456 (composition, enclosed)
     """
     low, high = checked_interval(lower, upper)
-    power, numerator = count("power", power, MAX_POWER), count("numerator", numerator, MAX_POWER)
-    noise = real("noise", noise)
-    if noise < 0.0:
-        raise OptionError(f"noise must be at least 0, got {noise}")
-    return certified(as_table(table), low, high, power, numerator, noise)
+    return certified(as_table(table), low, high, *checked_options(power, numerator, noise))
 
 
 def _each(name: str, values: Any, steps: int) -> list[int]:

@@ -1,0 +1,104 @@
+"""Least squares: agreement with LAPACK, rank decisions, Tikhonov's limit, and certificates that are true."""
+
+import flint
+import numpy as np
+import pytest
+import torch
+
+import infimum
+from infimum import errors, lowrank
+from tests.lowrank import exact
+from tests.lowrank.hostile import matrices, with_spectrum
+
+
+@pytest.mark.parametrize("shape", [(30, 20), (20, 30), (25, 25)])
+@pytest.mark.parametrize("rank", [20, 7])
+@pytest.mark.parametrize("complex_", [False, True])
+def test_agrees_with_lapack(shape, rank, complex_):
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((shape[0], rank)) @ rng.standard_normal((rank, shape[1])) * (1 + 2j if complex_ else 1)
+    B = rng.standard_normal((shape[0], 3))
+    result = lowrank.solve(A, B)
+    np.testing.assert_allclose(result.matrix, np.linalg.lstsq(A, B, rcond=1e-12)[0], atol=1e-10)
+    assert result.certificate.gap < 1e-9 * np.linalg.norm(B)
+    infimum.verify(result, A, B)
+
+
+def test_ridge_and_its_limit():
+    A = with_spectrum(np.random.default_rng(1), 20, 12, np.array([1.0] * 6 + [0.0] * 6))
+    B = np.random.default_rng(2).standard_normal((20, 2))
+    limit = lowrank.pinv(A, rtol=1e-9).matrix @ B
+    for ridge in (1.0, 1e-3, 1e-6):
+        result = lowrank.solve(A, B, ridge=ridge)
+        direct = np.linalg.solve(A.T @ A + ridge * np.eye(12), A.T @ B)
+        np.testing.assert_allclose(result.matrix, direct, atol=1e-8)
+        assert np.linalg.norm(result.matrix - limit) <= 1.01 * ridge * np.linalg.norm(limit)
+        assert result.certificate.gap <= 1e-12 * result.certificate.value
+
+
+def test_doubtful_rank_opens_the_gap():
+    A = with_spectrum(np.random.default_rng(1), 12, 12, np.array([1.0] * 8 + [2e-6, 1e-6, 5e-7, 2e-7]))
+    B = np.random.default_rng(2).standard_normal((12, 1))
+    assert lowrank.solve(A, B, rtol=1.1e-6).certificate.gap > 1e-2
+    assert lowrank.solve(A, B, rtol=1e-3).certificate.gap < 1e-5
+
+
+def test_libraries_and_dtypes():
+    A = np.random.default_rng(0).standard_normal((9, 4))
+    B = np.random.default_rng(1).standard_normal((9, 2))
+    for dtype in (torch.float32, torch.bfloat16, torch.complex64):
+        result = lowrank.solve(torch.as_tensor(A).to(dtype), torch.as_tensor(B).to(dtype))
+        assert result.matrix.dtype == dtype
+        assert result.certificate.ratio < 1.001
+
+
+@pytest.mark.parametrize("count", [pytest.param(80, id="80"), pytest.param(5000, id="5000", marks=pytest.mark.slow)])
+def test_no_certificate_is_false(count):
+    """With a ridge against the exact optimum, without one against the exact residual of the whole column space."""
+    rng = np.random.default_rng(3)
+    for label, A in matrices(count, seed=41):
+        wide = A.astype(np.complex128 if np.iscomplexobj(A) else np.float64)
+        B = rng.standard_normal((A.shape[0], 2)).astype(wide.dtype)
+        size = float(np.clip(np.max(np.abs(wide)), 1e-150, 1e150))
+        ridge = float(rng.choice([0.0, 1e-4, 1.0])) * size**2
+        try:
+            result = lowrank.solve(wide, B, ridge=ridge, rtol=1e-8)
+        except errors.RangeError:
+            continue
+        loss = exact.squared_loss(B, (wide, result.matrix))
+        with flint.ctx.workprec(exact.PRECISION):
+            own = exact.squared_loss(np.zeros(result.matrix.shape), (np.eye(wide.shape[1]), result.matrix))
+            loss = loss + flint.arb(ridge) * own
+        assert exact.at_least(result.certificate.value, loss), (label, ridge)
+        if ridge > 0.0:
+            assert exact.at_most(result.certificate.lower_bound, best_squared_loss(wide, B, ridge)), (label, ridge)
+        infimum.verify(result, wide, B)
+
+
+def best_squared_loss(A, B, ridge):
+    """Least squared loss with a ridge: ``<B, (I + A A* / ridge)^-1 B>``, in multi-precision arithmetic."""
+    with flint.ctx.workprec(exact.PRECISION):
+        a, b = exact.ball_matrix(A), exact.ball_matrix(B)
+        size = A.shape[0]
+        system = a * a.conjugate().transpose()
+        weight = flint.arb(ridge)
+        system = flint.acb_mat([[system[i, j] + (weight if i == j else 0) for j in range(size)] for i in range(size)])
+        solution = system.solve(b)
+        return sum(
+            (weight * (b[i, j].conjugate() * solution[i, j]).real for i in range(size) for j in range(2)), flint.arb(0)
+        )
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: lowrank.solve(np.eye(3), np.ones((2, 1))), errors.ShapeError, "equally many rows"),
+        (lambda: lowrank.solve(np.eye(3), np.ones(3)), errors.ShapeError, "B must be a matrix"),
+        (lambda: lowrank.solve(np.eye(3), np.eye(3), ridge=-1.0), errors.OptionError, "ridge"),
+        (lambda: lowrank.solve(np.eye(3), np.eye(3), rtol=1.0), errors.OptionError, "rtol"),
+        (lambda: lowrank.solve(np.eye(3), torch.eye(3)), errors.LibraryError, "one library"),
+    ],
+)
+def test_bad_input(call, error, message):
+    with pytest.raises(error, match=message):
+        call()
