@@ -60,7 +60,7 @@ def routing(
     best = balance.balanced_topk(scores, k)
     free = best.score + best.certificate.value
     contenders: dict[str, Any] = {"infimum exact": lambda seed: balance.balanced_topk(scores, k).experts}
-    for rule, steps in (("midpoint", 40), ("quantile", 40)):
+    for rule, steps in (("midpoint", 20), ("quantile", 20)):
         run = partial(balance.balanced_topk, scores, k, method=rule, steps=steps)
         contenders[f"infimum {rule}, {steps} sweeps"] = lambda seed, run=run: run().experts
     for name, peer in (peers or {}).items():
@@ -73,7 +73,7 @@ def routing(
         loss=lambda chosen: free - np.take_along_axis(scores, chosen, axis=1).sum(),
         floor=best.certificate.lower_bound,
         rounds=3,
-        seconds=40.0,
+        seconds=30.0,
     )
 
 

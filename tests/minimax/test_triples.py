@@ -157,7 +157,7 @@ def run(seed, count):
 
 @pytest.mark.parametrize("seed", range(2))
 def test_few_triples(seed):
-    refused, _ = run(seed, 12)
+    refused, _ = run(seed, 6)
     assert not refused
 
 

@@ -19,13 +19,18 @@ from infimum.minimax.expressions import Expression, Function
 from infimum.minimax.systems import Functions, Powers, Task
 
 ErrorFunction = Callable[[np.ndarray], np.ndarray]
+NOISE = 4.0 * float(np.finfo(float).eps)  # relative to the weighted function
 CHUNK = 1 << 21  # entries of a distance matrix
 
 
 class Level(Protocol):
-    """The levelled error on a reference of `size` + 1 points, in increasing order."""
+    """The levelled error on a reference of `size` + 1 points, in increasing order.
+
+    `noise` is what rounding does to errors on the last reference.
+    """
 
     size: int
+    noise: float
 
     def __call__(self, x: np.ndarray) -> tuple[float, ErrorFunction]:
         """Return h and the error ``w (f - p)``, times the sign of ``x**start``, as a function of arrays of points."""
@@ -54,7 +59,7 @@ class Barycentric:
     def __init__(self, task: Task, interval: tuple[float, float]) -> None:
         assert isinstance(task.space, Powers)
         self.task, self.space, self.size = task, task.space, task.space.size
-        self.interval = interval
+        self.interval, self.noise = interval, 0.0
         self._nodes = np.zeros(0)
         self._values = self._nodes
         self._lambda = self._nodes
@@ -71,6 +76,7 @@ class Barycentric:
         f, inverse = self.task.f(x) / power, 1.0 / (self.task.weights(x) * np.abs(power))
         h = float(np.sum(self._lambda * f) / np.sum(np.abs(self._lambda) * inverse))
         self._nodes, self._values = t, f - signs * h * inverse
+        self.noise = NOISE * float(np.max(np.abs(f) / inverse))
         return h, self._error
 
     def _scaled(self, x: np.ndarray) -> np.ndarray:
@@ -110,7 +116,7 @@ class MultiplePrecision:
         assert isinstance(task.space, Powers)
         assert isinstance(task.f, Expression)
         self.task, self.space, self.size = task, task.space, task.space.size
-        self.interval, self.bits = interval, bits
+        self.interval, self.bits, self.noise = interval, bits, 0.0
         self._polynomial: Any = None
 
     def __call__(self, x: np.ndarray) -> tuple[float, ErrorFunction]:
@@ -165,6 +171,7 @@ class Collocation:
         self.task, self.size = task, task.space.size
         self._functions = task.space.functions
         self._coefficients = np.zeros(self.size)
+        self.noise = 0.0
 
     def __call__(self, x: np.ndarray) -> tuple[float, ErrorFunction]:
         """Weights that annihilate the space, h by duality, coefficients by interpolation."""
@@ -183,6 +190,7 @@ class Collocation:
         h = float(np.sum(weights * f) / np.sum(np.abs(weights) * inverse))
         levelled = f - np.sign(weights) * h * inverse
         self._coefficients = np.linalg.lstsq(matrix / scale, levelled)[0] / scale
+        self.noise = NOISE * float(np.max(np.abs(f) / inverse))
         return h, self._error
 
     def _matrix(self, x: np.ndarray) -> np.ndarray:

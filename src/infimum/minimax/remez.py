@@ -142,7 +142,7 @@ def _exchange(
         if largest < least:
             idle = 0 if largest < least * (1.0 - 1e-12) else idle
             least, coefficients = largest, level.coefficients(parts)
-        if least - abs(best_h) <= CLOSED * least or idle > PATIENCE or not np.isfinite(largest):
+        if least - abs(best_h) <= max(CLOSED * least, level.noise) or idle > PATIENCE or not np.isfinite(largest):
             break
         reference = alternating(x, e, level.size + 1, reference, error)
     return Levelled(best_points, best_h, coefficients, interval, least, iterations)
@@ -160,22 +160,19 @@ def extrema(
     x[:, 0], x[:, -1] = left, right
     e = error(x.ravel()).reshape(x.shape)
     fine = e @ PROXY.T
-    points, values = [], []
-    for sign in (1.0, -1.0):
-        s = _refined(sign * e, np.argmax(sign * fine, axis=1))
-        refined = np.clip((left / 2 + right / 2) + (right / 2 - left / 2) * s, left, right)
-        at_refined = error(refined)
-        best = np.argmax(sign * e, axis=1)
-        rows = np.arange(left.size)
-        better = sign * at_refined >= sign * e[rows, best]
-        points.append(np.where(better, refined, x[rows, best]))
-        values.append(np.where(better, at_refined, e[rows, best]))
-    all_x, all_e = np.concatenate(points), np.concatenate(values)
-    signed = np.concatenate([values[0] > 0.0, values[1] < 0.0])
-    order = np.argsort(all_x[signed], kind="stable")
-    if not order.size:
-        return reference, np.zeros_like(reference)
-    return all_x[signed][order], all_e[signed][order]
+    # one row for each piece and sign: the largest error of that sign
+    sign = np.repeat([1.0, -1.0], left.size)
+    signed, fine = np.vstack([e, -e]), np.vstack([fine, -fine])
+    left, right, x = np.tile(left, 2), np.tile(right, 2), np.vstack([x, x])
+    s = _refined(signed, np.argmax(fine, axis=1))
+    points = np.clip((left / 2 + right / 2) + (right / 2 - left / 2) * s, left, right)
+    values = sign * error(points)
+    rows, best = np.arange(sign.size), np.argmax(signed, axis=1)
+    worse = values < signed[rows, best]
+    points[worse], values[worse] = x[rows, best][worse], signed[rows, best][worse]
+    order = np.argsort(points, kind="stable")
+    order = order[values[order] > 0.0]
+    return (points[order], (sign * values)[order]) if order.size else (reference, np.zeros_like(reference))
 
 
 def _pieces(intervals: Intervals, cuts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -210,7 +207,7 @@ def _refined(e: np.ndarray, index: np.ndarray) -> np.ndarray:
     s: np.ndarray = GRID[index]
     for _ in range(3):
         s = np.clip(s, -1.0 + width, 1.0 - width)
-        low, middle, high = (np.einsum("ij,ij->i", _proxy(s + d), e) for d in (-width, 0.0, width))
+        low, middle, high = np.einsum("kij,ij->ki", _proxy(s + np.array([[-width], [0.0], [width]])), e)
         bend = low - 2.0 * middle + high
         with np.errstate(divide="ignore", invalid="ignore"):
             step = np.clip(0.5 * width * (low - high) / bend, -2.0 / FINE, 2.0 / FINE)

@@ -187,7 +187,7 @@ def verify_schedule(
 
     Raises
     ------
-    OptionError, ShapeError, DTypeError, NonFiniteError
+    OptionError, DTypeError, NonFiniteError
         Each says what was expected, what came, and what to do.
     RangeError
         The steps blow up beyond the range of double precision.

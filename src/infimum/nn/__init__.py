@@ -6,6 +6,7 @@ optional("torch", "torch")
 
 from infimum.nn.linear import LowRankLinear, PivotLinear  # noqa: E402  (after the check for torch)
 from infimum.nn.moe import MoE  # noqa: E402
+from infimum.nn.nystrom_attention import NystromAttention, iterated_pinv  # noqa: E402
 from infimum.nn.product_embedding import ProductEmbedding  # noqa: E402
 from infimum.nn.router import BalancedRouter, Routing  # noqa: E402
 from infimum.nn.vq import BalancedVQ, Quantized  # noqa: E402
@@ -15,8 +16,10 @@ __all__ = [
     "BalancedVQ",
     "LowRankLinear",
     "MoE",
+    "NystromAttention",
     "PivotLinear",
     "ProductEmbedding",
     "Quantized",
     "Routing",
+    "iterated_pinv",
 ]
