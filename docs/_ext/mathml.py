@@ -19,7 +19,7 @@ SECOND_OF_TWO = re.compile(r"(\\[td]?frac\{[^{}]*\})\s*" + TOKEN)
 
 
 def with_braces(text):
-    r"""Put the braces that TeX does without and the converter needs: ``\tfrac12``, ``\bar\rho``; and its word for dots."""
+    r"""Put the braces that TeX can do without and the converter cannot: ``\tfrac12``, ``\bar\rho``; and its dots."""
     text = ONE_ARGUMENT.sub(r"\\\1{\2}", text)
     text = SECOND_OF_TWO.sub(r"\1{\2}", FIRST_OF_TWO.sub(r"\\\1{\2}", text))
     return re.sub(r"\\dots\b", r"\\ldots", text)
