@@ -1,7 +1,8 @@
 """Minimax approximation: best polynomials, and compositions of them, with proofs from both sides."""
 
 from infimum.minimax.compositions import Composition
-from infimum.minimax.optimality import LeastDegree, Optimality, check, degree_for, sup_norm
+from infimum.minimax.least_degree import LeastDegree, degree_for
+from infimum.minimax.optimality import Optimality, check, sup_norm
 from infimum.minimax.polynomial import MinimaxPolynomial, polynomial
 from infimum.minimax.published import PUBLISHED, PublishedTable
 from infimum.minimax.rational import MinimaxRational, rational

@@ -1,4 +1,4 @@
-"""Questions about polynomials from anywhere: how large the error is, whether less is possible, which degree will do."""
+"""Questions about polynomials from anywhere: how large the error is, and whether less is possible."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import numpy as np
 from infimum._arguments import axes, one_of
 from infimum.bounds.balls import available
 from infimum.certificate import Certificate
-from infimum.errors import NonFiniteError, OptionError, ToleranceError
+from infimum.errors import NonFiniteError, OptionError
 from infimum.minimax.approximants import Approximant, ChebyshevSum, Monomials
 from infimum.minimax.certify import certified, scale
 from infimum.minimax.conversion import monomials
-from infimum.minimax.enclosure import dual_bound, enclose_error, is_enclosable, values_of_error
-from infimum.minimax.polynomial import MinimaxPolynomial, in_multiple_precision, polynomial
+from infimum.minimax.enclosure import enclose_error, is_enclosable, values_of_error
+from infimum.minimax.polynomial import MinimaxPolynomial
 from infimum.minimax.remez import solve
-from infimum.minimax.systems import LARGEST_DEGREE, Powers, Task, as_intervals, as_task, points_of
+from infimum.minimax.systems import Powers, Task, as_intervals, as_task, points_of
 
 Basis = Literal["monomial", "chebyshev"]
 NEAR_LARGEST = 1e-3  # relative: what counts as largest error when alternations are counted
@@ -65,26 +65,6 @@ class Optimality:
             ax.axhline(-level, color="C1", ls="--", lw=1)
         ax.set(xlabel="x", ylabel="error f − p", title=f"{self.alternations} of {self.needed} alternations")
         return ax
-
-
-@dataclass(frozen=True)
-class LeastDegree:
-    """The least degree for an error, with both halves of the proof.
-
-    Attributes
-    ----------
-    degree : int
-        The least degree (of the system) whose best polynomial has at most the wanted error.
-    polynomial : MinimaxPolynomial
-        It has that degree, and ``certificate.value`` is at most the wanted error.
-    impossible : float
-        Lower bound on the error of all polynomials of the next smaller degree, above the wanted error; infinity if
-        there is no smaller degree.
-    """
-
-    degree: int
-    polynomial: MinimaxPolynomial
-    impossible: float
 
 
 def sup_norm(
@@ -211,90 +191,6 @@ def check(
         step = np.polynomial.polynomial.polyval(x[high], direction)
         slope = float(np.max(-np.sign(e[high]) * task.weights(x[high]) * step))
     return Optimality(certificate, optimal, len(points), needed, points, errors, direction, slope)
-
-
-def degree_for(
-    f: str | Callable[[np.ndarray], np.ndarray],
-    error: float,
-    domain: Any = (-1.0, 1.0),
-    *,
-    system: Literal["full", "odd", "even"] = "full",
-    weight: Any = None,
-    relative: bool = False,
-    breakpoints: Sequence[float] = (),
-    most: int = 500,
-) -> LeastDegree:
-    """Find the least degree whose best polynomial has at most a given error, with the proof that less is impossible.
-
-    Parameters
-    ----------
-    f, domain, system, weight, relative, breakpoints
-        As in `polynomial`; f and weight as names or expressions.
-    error : float
-        Largest error that is allowed.
-    most : int
-        Largest degree that is tried.
-
-    Returns
-    -------
-    LeastDegree
-        `degree`; `polynomial`, whose value is at most `error`; `impossible`, the bound of the degree below.
-
-    Raises
-    ------
-    OptionError
-        An argument is out of range.
-    ToleranceError
-        No degree up to `most` will do, or the wanted error is that of an optimum up to rounding, so that neither side
-        can be proved.
-
-    Examples
-    --------
-    >>> import infimum
-    >>> found = infimum.minimax.degree_for("exp", 1e-6)
-    >>> found.degree, found.polynomial.certificate.value <= 1e-6 < found.impossible
-    (7, True)
-    """
-    if not (isinstance(error, int | float) and error > 0.0 and np.isfinite(error)):
-        raise OptionError(f"error must be a positive number, got {error!r}")
-    if not 0 <= most <= LARGEST_DEGREE:
-        raise OptionError(f"most must be from 0 to {LARGEST_DEGREE}, got {most}")
-    options: dict[str, Any] = {"system": system, "weight": weight, "relative": relative, "breakpoints": breakpoints}
-    step, first = {"full": (1, 0), "odd": (2, 1), "even": (2, 0)}[system]
-    bounds: dict[int, float] = {}
-
-    def possible(index: int) -> bool:
-        """Whether the dual bound of this degree leaves room for the wanted error."""
-        task = as_task(f, first + step * index, domain, **options)
-        if not is_enclosable(task):
-            raise OptionError("a proof needs f and weight as names or expressions")
-        found = solve(task)
-        bounds[index] = dual_bound(task, found.points.tolist())[0]
-        if bounds[index] <= error < found.largest:  # double precision does not tell
-            refined = in_multiple_precision(task, found, 1e-6)
-            bounds[index] = max(bounds[index], dual_bound(task, refined.points.tolist())[0])
-        return bounds[index] <= error
-
-    last = (most - first) // step
-    high = 0
-    while not possible(high):
-        if high == last:
-            raise ToleranceError(f"degree {most} is not enough: every such error is at least {bounds[high]:.6g}")
-        high = min(max(2 * high, 1), last)
-    low = -1 if not any(bound > error for bound in bounds.values()) else max(i for i in bounds if bounds[i] > error)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if possible(middle):
-            high = middle
-        else:
-            low = middle
-    answer = polynomial(f, first + step * high, domain, **options)
-    if answer.certificate.value > error:
-        raise ToleranceError(
-            f"the best error of degree {first + step * high} is between {answer.certificate.lower_bound!r} and "
-            f"{answer.certificate.value!r}: too close to {error!r} for a proof; ask for a slightly larger error"
-        )
-    return LeastDegree(first + step * high, answer, bounds[low] if low >= 0 else np.inf)
 
 
 def _given(p: Any, intervals: tuple[tuple[float, float], ...], basis: str) -> tuple[Approximant, int]:

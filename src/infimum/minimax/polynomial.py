@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -15,12 +14,13 @@ from infimum.bounds.balls import available
 from infimum.certificate import Certificate
 from infimum.errors import OptionError, VerificationError
 from infimum.minimax.approximants import Approximant, stored
-from infimum.minimax.certify import Certified, certified, scale
+from infimum.minimax.certify import Certified, certified
 from infimum.minimax.codegen import Emitter
 from infimum.minimax.conversion import exact_sums, monomials
 from infimum.minimax.enclosure import is_enclosable, values_of_error
 from infimum.minimax.expressions import as_function
 from infimum.minimax.levels import variable
+from infimum.minimax.precision import in_multiple_precision
 from infimum.minimax.remez import Levelled, solve
 from infimum.minimax.systems import Powers, Space, Task, as_space, as_task
 from infimum.result import Result
@@ -28,8 +28,6 @@ from infimum.result import Result
 if TYPE_CHECKING:
     from infimum.minimax.rounding import RoundedPolynomial
 
-FIRST_BITS, LAST_BITS = 256, 8192
-NOISE = 1e-12  # times the size of f: errors that double precision does not resolve
 SAME = 1e-9  # relative; an error of 1e-18 is no rounding here, as it would be elsewhere
 DRAWN = 2001  # points of the error curve in a plot
 
@@ -290,29 +288,6 @@ def polynomial(
         tol=tol,
         certificate=answer.certificate,
     )
-
-
-def in_multiple_precision(task: Task, start: Levelled, tol: float) -> Levelled:
-    """Go on in as many bits as the least error needs; coefficients as sums of doubles."""
-    size = scale(task) or 1.0
-    bits = FIRST_BITS + 3 * task.space.size
-    # a reference that was found among rounding errors is worse than none
-    points = start.points if start.largest > NOISE * size else None
-    while True:
-        found = solve(task, bits=bits, start=points, parts=2)
-        vanishes = abs(found.error) < size * 2.0 ** -(bits // 2)
-        if 2 * bits > LAST_BITS or (not vanishes and found.distance < tol / 8):
-            break
-        if vanishes and bits > 4 * FIRST_BITS:  # f belongs to the space, or nearly
-            return found
-        points, bits = (None if vanishes else found.points), (4 if vanishes else 2) * bits
-    parts = _parts(size, abs(found.error), tol)
-    return solve(task, bits=bits, start=found.points, parts=parts) if parts > 2 else found
-
-
-def _parts(size: float, error: float, tol: float) -> int:
-    """Doubles a coefficient, so that rounding the last one adds little to the error."""
-    return min(max(math.ceil((math.log2(size / error) + math.log2(1.0 / tol) + 8.0) / 53.0), 2), 8)
 
 
 def _certify(task: Task, levelled: Levelled, tol: float, path: Literal["enclosed", "rounded"]) -> Certified:

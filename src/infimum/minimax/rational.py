@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-import scipy.interpolate
-import scipy.linalg
 
 from infimum._arguments import axes, whole_number
 from infimum.bounds import sup_norm, taylor_model, vallee_poussin
@@ -22,16 +19,12 @@ from infimum.minimax.approximants import ChebyshevSum, clenshaw
 from infimum.minimax.certify import scale
 from infimum.minimax.enclosure import is_enclosable, partition
 from infimum.minimax.expressions import as_function
-from infimum.minimax.levels import ErrorFunction, values_at, weights_at
-from infimum.minimax.remez import alternating, extrema, first_reference
+from infimum.minimax.levels import values_at, weights_at
+from infimum.minimax.quotients import search
 from infimum.minimax.systems import Powers, Task, as_task, points_of
 from infimum.result import Result
 
-ITERATIONS = 40
-CLOSED = 1e-11
-UNFINISHED = 1e-7
 LARGEST_TYPE = 40
-SAMPLED = 2001  # points for the AAA algorithm
 BITS = 256
 DRAWN = 2001
 SAME = 1e-9
@@ -175,7 +168,7 @@ def rational(
     if max(m, n) > LARGEST_TYPE:
         raise OptionError(f"the degrees of type must be at most {LARGEST_TYPE}, got {type!r}")
     task = _task(f, _pair("domain", domain), weight, breakpoints)
-    found = _search(task, m, n)
+    found = search(task, m, n)
     if found is None:
         raise ToleranceError(
             f"no rational function of type ({m}, {n}) without poles on the domain was found for {task.f}; try another "
@@ -207,134 +200,6 @@ def _task(f: Any, domain: Any, weight: Any, breakpoints: Sequence[float]) -> Tas
     if not is_enclosable(task):
         raise OptionError("rational approximation needs f and weight as names or expressions, not as Python functions")
     return task
-
-
-# ------------------------------------------------------------------ search
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    numerator: np.ndarray
-    denominator: np.ndarray
-    points: np.ndarray
-    distance: float
-
-
-def _search(task: Task, m: int, n: int) -> _Found | None:
-    """Go from a polynomial (or the reciprocal of one) to the wanted type, one degree more in each part at a time.
-
-    The best function of a smaller type may be that of the wanted one as well (even and odd functions): it is, if its
-    error alternates often enough.
-    """
-    previous: _Found | None = None
-    best: _Found | None = None
-    for j in range(min(m, n), -1, -1):
-        count = m + n - 2 * j + 2
-        starts = [] if previous is None else [_spread(previous.points, task.intervals[0], count)]
-        starts += [first_reference(task.intervals, count), *_near_best(task, m - j, n - j, count)]
-        for start in starts:
-            found = _exchange(task, m - j, n - j, start, m + n + 2 - j)
-            if found is not None and found.distance < UNFINISHED:
-                break
-            previous = found or previous
-        previous = found or previous
-        if found is not None and (best is None or found.distance <= best.distance):
-            best = found
-    return best
-
-
-def _near_best(task: Task, m: int, n: int, count: int) -> list[np.ndarray]:
-    """Extrema of the error of the AAA approximation of that degree, if there are enough and it has no poles."""
-    if m != n or m == 0:
-        return []
-    x = points_of(task.intervals, SAMPLED)
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        near = scipy.interpolate.AAA(x, task.f(x), max_terms=m + 1, rtol=0.0)
-
-        def error(points: np.ndarray) -> np.ndarray:
-            return np.asarray(task.weights(points) * (task.f(points) - np.real(near(points))))
-
-        cuts = np.sort(np.real(near.support_points))
-        found, e = extrema(error, task.intervals, task.breakpoints, cuts)
-        if not np.all(np.isfinite(e)) or e.size < count or np.sum(e[:-1] * e[1:] < 0.0) < count - 1:
-            return []
-        return [alternating(found, e, count, found[:count], error)]
-
-
-def _spread(reference: np.ndarray, domain: tuple[float, float], count: int) -> np.ndarray:
-    """More points, distributed alike: in the angle of the Chebyshev points."""
-    low, high = domain
-    angle = np.arccos(np.clip((reference - (low + high) / 2) / ((high - low) / 2), -1.0, 1.0))
-    spread = np.interp(np.linspace(0.0, 1.0, count), np.linspace(0.0, 1.0, reference.size), angle)
-    return np.clip((low + high) / 2 + (high - low) / 2 * np.cos(spread), low, high)
-
-
-def _exchange(task: Task, m: int, n: int, reference: np.ndarray, needed: int) -> _Found | None:
-    """Exchange on m + n + 2 points, until `needed` alternating errors are as large as the largest."""
-    best: _Found | None = None
-    idle = 0
-    for _ in range(ITERATIONS):
-        level = _levelled(task, m, n, reference)
-        if level is None:
-            break
-        _, p, q, error = level
-        x, e = extrema(error, task.intervals, task.breakpoints, reference)
-        largest = float(np.max(np.abs(e)))
-        if not math.isfinite(largest):
-            break
-        points = alternating(x, e, m + n + 2, reference, error)
-        witness = points if needed == m + n + 2 else alternating(x, e, needed, points, error)
-        size = np.abs(error(witness))
-        distance = 0.0 if not largest else float(1.0 - np.min(size) / largest) if witness.size >= needed else 1.0
-        idle += 1
-        if best is None or distance < best.distance:
-            best, idle = _Found(p, q, witness, distance), 0
-        if distance <= CLOSED or idle > 5:
-            break
-        reference = points
-    return best
-
-
-def _levelled(task: Task, m: int, n: int, x: np.ndarray) -> tuple[float, np.ndarray, np.ndarray, ErrorFunction] | None:
-    """Rational function whose error alternates with one size h on m + n + 2 points, without sign changes of q.
-
-    ``p(x_k) = (f(x_k) - s_k h) q(x_k)``, s_k alternating over the weight: with Z a basis of what is orthogonal to all p
-    on the points, an eigenvalue problem in q.
-    """
-    low, high = task.intervals[0]
-
-    def scaled(points: np.ndarray) -> np.ndarray:
-        return np.asarray((points - (low / 2 + high / 2)) / (high / 2 - low / 2))
-
-    u = scaled(x)
-    top, bottom = np.polynomial.chebyshev.chebvander(u, m), np.polynomial.chebyshev.chebvander(u, n)
-    f, signs = task.f(x), (-1.0) ** np.arange(x.size) / task.weights(x)
-    rest = np.linalg.qr(top, mode="complete")[0][:, m + 1 :]
-    h, vectors = scipy.linalg.eig(rest.T @ (f[:, None] * bottom), rest.T @ (signs[:, None] * bottom))
-    fine = np.polynomial.chebyshev.chebvander(scaled(points_of(task.intervals, 501)), n)
-    candidates = []
-    for value, vector in zip(h, vectors.T, strict=True):
-        q = vector.real
-        if not np.isfinite(value) or abs(value.imag) > 1e-9 * abs(value) or not np.max(np.abs(q)):
-            continue
-        on_domain = fine @ q
-        if np.all(on_domain > 0.0) or np.all(on_domain < 0.0):
-            candidates.append((abs(value.real), value.real, q / on_domain[0]))
-    if not candidates:
-        return None
-    _, level, q = min(candidates, key=lambda item: item[0])
-    p = np.linalg.lstsq(top, (f - level * signs) * (bottom @ q))[0]
-
-    def error(points: np.ndarray) -> np.ndarray:
-        v = scaled(points)
-        quotient = clenshaw(p.tolist(), v) / clenshaw(q.tolist(), v)
-        return np.asarray(task.weights(points) * (task.f(points) - quotient))
-
-    return level, p, q, error
-
-
-# ------------------------------------------------------------------ certificate
 
 
 def _certified(
