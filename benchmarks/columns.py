@@ -29,7 +29,6 @@ def matrices() -> dict[str, tuple[np.ndarray, tuple[int, ...]]]:
         "image": (sklearn.datasets.load_sample_image("china.jpg").mean(axis=2), (50, 200)),
         "kernel": (inputs._kernel(digits), (50, 200)),
         "slow": (inputs._with_spectrum(2000, 1500, 1.0 / np.arange(1, 1501), rng), (50, 200)),
-        "large": (inputs._with_spectrum(4000, 3000, 1.0 / np.arange(1, 3001), rng), (50, 200)),
     }
     weights = feed_forward()
     return found if weights is None else {"mlp weight": (weights[1], (200,)), **found}

@@ -57,6 +57,16 @@ def test_sparse_matching_may_fail():
     assert result.cost == pytest.approx(cost[rows, columns].sum(), rel=1e-12)
 
 
+def test_sparse_matching_may_fall_short(monkeypatch):
+    """Too few columns of each row are looked at: the whole matrix has the last word."""
+    monkeypatch.setattr(assignment, "CHEAPEST", 6)
+    cost = costs("distances", assignment.SPARSE, np.random.default_rng(3))
+    result = balance.linear_assignment(cost)
+    rows, columns = scipy.optimize.linear_sum_assignment(cost)
+    assert result.cost == pytest.approx(cost[rows, columns].sum(), rel=1e-12)
+    assert result.certificate.gap <= 1e-15
+
+
 def test_a_permutation_that_is_not_optimal_is_replaced(monkeypatch):
     cost = np.random.default_rng(1).random((12, 12))
     best = balance.linear_assignment(cost)

@@ -73,7 +73,7 @@ def test_the_demo(run, tmp_path, monkeypatch):
     for word in ("harder to compress", "perplexity", "Wikipedia", "Python documentation", "10.0%", "30.0%", "no plan"):
         assert word in outcome.out
     content = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert content["measure"] == "perplexity"
+    assert content["measure"] == "prediction of the next token"
     assert [row["name"] for row in content["comparisons"]] == ["dense", *["infimum"] * 3]
     assert content["certificate"]["relative_gap"] < 0.1
     compress.verify(tmp_path / "out" / "model")

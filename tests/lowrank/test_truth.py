@@ -104,3 +104,19 @@ def test_confidence_of_probable_bounds():
         assert certificate.confidence == 1 - 1e-6
         assert certificate.lower_bound <= true <= certificate.value
         assert certificate.ratio < 1.05
+
+
+@pytest.mark.slow
+def test_probable_bounds_fail_no_more_often_than_delta():
+    """Spectra with a flat end and a loose delta, so that the bound rests on the draw and may fail at all."""
+    delta, runs, failures, probable = 0.1, 3000, 0, 0
+    rng = np.random.default_rng(4)
+    for seed in range(runs):
+        spectrum = np.concatenate([rng.uniform(1.5, 3.0, 4), rng.uniform(0.5, 1.0, 56)])
+        M = np.linalg.qr(rng.standard_normal((70, 60)))[0] * spectrum @ np.linalg.qr(rng.standard_normal((60, 60)))[0]
+        certificate = lowrank.svd(M, 4, method="krylov", gap_target=0.1, delta=delta, rng=seed).certificate
+        probable += certificate.rigour == "probable"
+        failures += certificate.lower_bound > np.linalg.norm(np.sort(spectrum)[:-4]) * (1 + 1e-12)
+    print(f"{probable} of {runs} probable, {failures} false")
+    assert probable > runs / 2
+    assert failures <= delta * probable

@@ -149,15 +149,16 @@ def linear_assignment(cost: Array, *, maximize: bool = False) -> LinearAssignmen
 
 def solve(cost: np.ndarray) -> tuple[np.ndarray, Bias, Certificate, float]:
     """Return an optimal permutation, the column duals that prove it, its certificate and its cost."""
-    arcs = None
-    if cost.shape[0] >= SPARSE:
-        near, columns = _sparse_match(cost)
-        arcs = Arcs(cost, columns, near) if columns.size else None
-    if arcs is None:
-        columns = np.asarray(scipy.optimize.linear_sum_assignment(cost)[1], dtype=np.int64)
     # whole numbers are not rounded, so that no slack is needed
     slack = 0.0 if np.array_equal(cost, np.rint(cost)) else SLACK * float(np.abs(cost).max())
-    found = _duals(_exchange(cost, columns), arcs, slack)
+    found = None
+    if cost.shape[0] >= SPARSE:
+        near, columns = _sparse_match(cost)
+        if columns.size:
+            found = _duals(_exchange(cost, columns), Arcs(cost, columns, near), slack, ROUNDS)
+    if found is None:  # few rows, or the cheapest columns were not enough
+        columns = np.asarray(scipy.optimize.linear_sum_assignment(cost)[1], dtype=np.int64)
+        found = _duals(_exchange(cost, columns), None, slack, columns.size + 1)
     if found is not None:
         proof = Bias(found, np.zeros_like(found))
         certificate, total = certify(cost, columns, proof)
@@ -170,7 +171,7 @@ def solve(cost: np.ndarray) -> tuple[np.ndarray, Bias, Certificate, float]:
 def _solve_exactly(cost: np.ndarray, columns: np.ndarray, start: np.ndarray | None) -> tuple[np.ndarray, Bias]:
     """Prove a permutation in whole numbers where floats are too coarse, or replace it where it is not optimal."""
     units = grid(cost)
-    whole = _duals(_exchange(units.values, columns), None, 1)
+    whole = _duals(_exchange(units.values, columns), None, 1, columns.size + 1)
     if whole is not None:
         return columns, Bias(*units.split(whole))
     one = np.ones(columns.size, dtype=np.int64)
@@ -220,17 +221,17 @@ def _exchange(cost: np.ndarray, columns: np.ndarray) -> np.ndarray:
     return np.asarray(loss)
 
 
-def _duals(exchange: np.ndarray, arcs: Arcs | None, slack: float) -> np.ndarray | None:
-    """Return column duals: shortest distances along exchanges. None if there is a profitable cycle of them.
+def _duals(exchange: np.ndarray, arcs: Arcs | None, slack: float, rounds: int) -> np.ndarray | None:
+    """Return column duals: shortest distances along exchanges. None if they are not found in so many `rounds`.
 
-    If ties allow, every exchange remains a loss of at least `slack`.
+    More than there are columns are needed only if there is a profitable cycle of exchanges. If ties allow, every
+    exchange remains a loss of at least `slack`.
     """
-    size = exchange.shape[0]
-    distance = np.zeros(size, dtype=exchange.dtype)
+    distance = np.zeros(exchange.shape[0], dtype=exchange.dtype)
     best = None
-    for least, limit in ((0, size + 1), (slack, ROUNDS)) if slack else ((0, size + 1),):
+    for least, limit in ((0, rounds), (slack, ROUNDS)) if slack else ((0, rounds),):
         if arcs is not None:
-            distance = arcs.lower(distance.copy(), least, limit)
+            distance = arcs.lower(distance.copy(), least, exchange.shape[0])
         settled = _shortest(exchange, distance, least, limit)
         if settled is None:
             break

@@ -45,7 +45,7 @@ class Perplexity:
     Every token is predicted from those before it in its row, so the first of each row is not.
     """
 
-    measure: ClassVar[str] = "perplexity"
+    measure: ClassVar[str] = "prediction of the next token"
 
     perplexity: float
     loss: float

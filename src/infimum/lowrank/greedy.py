@@ -92,8 +92,9 @@ def improved(M: Reduction, columns: np.ndarray, trials: int) -> np.ndarray:
         return columns
     settled: set[int] = set()
     E = _Residual(skeleton.residual, skeleton.outside)
+    increases = skeleton.increases()
     for _ in range(trials):
-        increase = np.linalg.norm(skeleton.coefficients, axis=1) / np.linalg.norm(skeleton.dual, axis=0)
+        increase = increases.copy()
         increase[list(settled)] = np.inf
         i = int(np.argmin(increase))
         if np.isinf(increase[i]):
@@ -108,6 +109,7 @@ def improved(M: Reduction, columns: np.ndarray, trials: int) -> np.ndarray:
             settled.add(i)
             continue
         skeleton.exchange(i, j)
+        increases = skeleton.increases()
         settled = set()
         E.matrix, E.outside, E.energy, E.gram_squares = skeleton.residual, skeleton.outside, energy, gram_squares
         E.shrink(skeleton.direction(i)[1])

@@ -57,13 +57,13 @@ StrategyName: TypeAlias = Literal[
 ]
 LARGE = 1_000_000  # entries of a reduction from which on "auto" starts from the cheapest of them only
 ENTRIES = 6e7  # entries of the reduction that the exchanges of "auto" may read
-CANDIDATES = ("pivoted_qr", "greedy", "osinsky")  # each wins on some inputs
+CANDIDATES = ("pivoted_qr", "osinsky", "greedy")  # each wins on some inputs; a sketched matrix gets fewer of them
 
 
 def by_error(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray:
     """Take the best of three strategies and exchange single columns while that lowers the error."""
-    candidates = CANDIDATES if M.matrix.size <= LARGE else CANDIDATES[:1]
-    orders = [STRATEGIES[name](M, count, rng) for name in candidates]
+    tried = 1 if M.matrix.size > LARGE else 2 if np.any(M.outside) else 3
+    orders = [STRATEGIES[name](M, count, rng) for name in CANDIDATES[:tried]]
     best = min(orders, key=lambda order: float(M.errors(order)[-1]))
     # the first exchanges gain most: a large matrix, of which every trial reads all entries a few times, gets fewer
     trials = min(4 * count, max(count // 4, int(ENTRIES / M.matrix.size)))

@@ -48,6 +48,11 @@ class Skeleton:
             self._reassign_row(i, j)
         self._add(i, j)
 
+    def increases(self) -> np.ndarray:
+        """By how much the error grows, root of the squares, when each chosen column is dropped."""
+        squares = np.einsum("ij,ij->i", self.coefficients, self.coefficients.conj()).real
+        return np.asarray(np.sqrt(squares) / np.linalg.norm(self.dual, axis=0))
+
     def direction(self, i: int) -> tuple[np.ndarray, np.ndarray]:
         """Return the unit vector that dropping chosen column `i` sets free, and its products with all columns."""
         length = np.linalg.norm(self.dual[:, i])
@@ -56,6 +61,7 @@ class Skeleton:
     def _drop(self, i: int) -> None:
         unit, products = self.direction(i)
         self.residual = subtract_outer(self.residual, -unit, products)
+        self.energy = self.energy + np.abs(products) ** 2
         overlap = unit.conj() @ self.dual
         overlap[i] = 0.0
         self.dual = subtract_outer(self.dual, unit, overlap)
@@ -72,7 +78,8 @@ class Skeleton:
 
     def _add(self, i: int, j: int) -> None:
         column = self.residual[:, j].copy()
-        dual = column / np.linalg.norm(column) ** 2
+        square = np.linalg.norm(column) ** 2
+        dual = column / square
         products = dual.conj() @ self.residual
         known = self.coefficients[:, j].copy()
         self.residual = subtract_outer(self.residual, column, products)
@@ -81,4 +88,4 @@ class Skeleton:
         self.coefficients = subtract_outer(self.coefficients, known, products)
         self.dual[:, i], self.coefficients[i] = dual, products
         self.columns[i] = j
-        self.energy = np.linalg.norm(self.residual, axis=0) ** 2 + self.outside
+        self.energy = np.maximum(self.energy - np.abs(products) ** 2 * square, 0.0)
