@@ -16,7 +16,8 @@ ABSOLUTE = 1e-12  # times the natural size of the loss: losses below that are ro
 def verify(result: Result, *inputs: Any) -> Certificate:
     """Derive value and lower bound again from the input, the answer and the witness, and compare with the claim.
 
-    No solver takes part, and nothing that the result says about its own quality is believed.
+    No solver takes part, and nothing that the result says about its own quality is believed. A claimed lower bound
+    below the derived one is accepted: it is proved, too.
 
     Parameters
     ----------

@@ -32,7 +32,7 @@ def demo_lm(
     force: Annotated[bool, FLAG] = False,
     quiet: Annotated[bool, FLAG] = False,
 ) -> int:
-    """Compress SmolLM2-135M by 10, 20 and 30 per cent and measure its perplexity. About half an hour on two cores.
+    """Compress SmolLM2-135M by 10, 20 and 30 per cent and measure its perplexity: by estimate half an hour.
 
     Calibrated on Wikipedia articles; measured on other articles, and on the Python documentation as a second domain.
 
