@@ -75,11 +75,12 @@ def _with_spectrum(rows: int, columns: int, spectrum: np.ndarray, rng: np.random
 
 
 @cache
-def tails(name: str) -> np.ndarray:
-    """Return the least errors of every rank; those of a matrix made from its spectrum are known."""
+def tails(name: str, dtype: np.dtype) -> np.ndarray:
+    """Return the least errors of every rank; those of a matrix made from its spectrum are known until it is rounded."""
     known = {"slow": 1.0 / np.arange(1, 3001), "exp": 0.97 ** np.arange(3000)}
-    values = known[name] if name in known else np.linalg.svd(inputs()[name], compute_uv=False)
-    return eckart_young.tails(values)
+    if name in known and dtype == np.float64:
+        return eckart_young.tails(known[name])
+    return eckart_young.tails(np.linalg.svd(inputs()[name].astype(dtype).astype(np.float64), compute_uv=False))
 
 
 def _mlp_weight() -> np.ndarray | None:
@@ -197,7 +198,7 @@ def svd(name: str, M: np.ndarray, rank: int) -> Comparison:
         task=f"rank {rank}",
         contenders=contenders,
         loss=loss,
-        floor=float(tails(name)[rank]),
+        floor=float(tails(name, M.dtype)[rank]),
         proof_seconds=lambda answer: float(answer.proof),
         rounds=3,
         seconds=1.0,
