@@ -1,8 +1,8 @@
 """Approximation problems on which machine learning runs, each answer with a proof of how good it is.
 
-Rooms: `lowrank`, `minimax`, `balance`, `memory`, `integers`; `compress` for whole checkpoints; `nn` and `optim` for PyTorch.
-Every solver returns a result with a `certificate`; `verify(result, *inputs)` derives it again from the input and the
-witness alone.
+Rooms: `lowrank`, `minimax`, `balance`, `memory`, `integers`; `compress` for whole checkpoints; `nn` and `optim` for
+PyTorch. Every solver returns a result with a `certificate`; `verify(result, *inputs)` derives it again from the input
+and the witness alone.
 """
 
 from __future__ import annotations
