@@ -219,7 +219,8 @@ def test_a_text_of_few_directions(folders: dict[str, Path], tmp_path: Path) -> N
     ids = np.tile([5, 9, 5, 7], 100).reshape(25, 16)
     plan = compress.plan(folders["llama"], remove=0.4, calib=ids)
     moment = plan.moments.layers["model.layers.0.self_attn.q_proj"].inputs
-    assert np.linalg.matrix_rank(moment, tol=1e-6 * np.trace(moment)) == 3
+    rounding = 400 * np.finfo(np.float32).eps / 2  # of a sum over 400 tokens in single precision
+    assert np.linalg.matrix_rank(moment, tol=rounding * np.trace(moment)) == 3
     assert 0.0 <= plan.certificate.lower_bound <= plan.certificate.value < 1e-3
     tokens = plan.moments.tokens
     before, after = (compress.perplexity(m, tokens).loss for m in (_load(plan), plan.apply(_load(plan))))
