@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -24,7 +25,9 @@ from infimum.compress.factor import (
     to_form,
     weighting,
 )
+from infimum.compress.files import Stored
 from infimum.compress.moments import Moments
+from infimum.compress.scratch import Shelf
 from infimum.errors import BudgetError, OptionError
 
 Of: TypeAlias = Literal["linear", "all"]
@@ -82,6 +85,31 @@ class LayerPlan:
     def gap(self) -> float:
         """``error - lower_bound``: what another matrix of the same rank could gain at most."""
         return self.error - self.lower_bound
+
+
+class FormShelf(Mapping[str, StoredForm]):
+    """The forms of replaced layers by their names, kept on disk."""
+
+    def __init__(self) -> None:
+        self._shelf = Shelf()
+        self._kinds: dict[str, type[StoredForm]] = {}
+
+    def __setitem__(self, name: str, form: StoredForm) -> None:
+        self._shelf.put(name, form.tensors())
+        self._kinds[name] = type(form)
+
+    def __getitem__(self, name: str) -> StoredForm:
+        return self._kinds[name](**self._shelf.get(name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kinds)
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+    def stored(self, name: str) -> list[Stored]:
+        """Describe the tensors of a layer without reading them."""
+        return self._shelf.stored(name)
 
 
 class Built(NamedTuple):

@@ -22,10 +22,10 @@ from infimum.compress.factor import Form, Objective, curve, one_thread, spectrum
 from infimum.compress.layers import (
     UNREACHED,
     AllocationRule,
+    FormShelf,
     LayerPlan,
     Of,
     Settings,
-    StoredForm,
     build_layer,
     dense_row,
 )
@@ -51,7 +51,7 @@ class Plan:
     multiplier : float
         The Lagrange multiplier that proves the bound: error per stored number.
     forms : mapping
-        Stored numbers of every replaced layer, in the checkpoint's dtype.
+        Stored numbers of every replaced layer, in the checkpoint's dtype, read from disk when they are asked for.
     notes : tuple of str
         What the user should know.
     peak_memory : int
@@ -65,7 +65,7 @@ class Plan:
     certificate: Certificate
     budget: int
     multiplier: float
-    forms: Mapping[str, StoredForm]
+    forms: FormShelf
     curves: Mapping[str, Curve]
     notes: tuple[str, ...]
     peak_memory: int
@@ -284,7 +284,7 @@ def _solve(
     points = list(curves.values())
     best = allocate(points, budget)
     choices = best.choices if settings.allocation == "global" else uniform(points, budget)
-    forms, rows, bounds = {}, [], []
+    forms, rows, bounds = FormShelf(), [], []
     for index, (name, choice) in enumerate(zip(curves, choices, strict=True)):
         with one_thread():
             built = build_layer(layers[name], checkpoint, moments, settings, curves[name], choice)

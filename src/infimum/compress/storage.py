@@ -7,28 +7,27 @@ import json
 import os
 import platform
 import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from transformers import PreTrainedModel
 
 from infimum.compress.checkpoint import DESCRIPTION, LAYERS, Names, empty_model, open_checkpoint, read_config
 from infimum.compress.factor import FactorForm, PivotForm, PlainForm
-from infimum.compress.files import INDEX, WEIGHTS, file_hash
+from infimum.compress.files import INDEX, Stored, TensorFiles, file_hash, write_tensors
 from infimum.compress.layers import StoredForm
 from infimum.compress.plan import Plan
 from infimum.compress.remote_code import describe_layers
+from infimum.compress.scratch import claim
 from infimum.errors import CheckpointError
 from infimum.nn.linear import low_rank_layers
 
 TEXT = "calibration.safetensors"
 SCHEMA = 1
-SHARD_BYTES = 5 * 10**9
 WEIGHT_SUFFIXES = {".safetensors", ".bin", ".gguf", ".h5", ".msgpack", ".onnx", ".pt", ".pth"}
 
 
@@ -43,12 +42,12 @@ def save(plan: Plan, out: Path) -> Path:
     if out.exists():
         raise CheckpointError(f"{out} exists already; give a new folder or remove that one first")
     out.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    partial, lock = claim(out.parent, f".{out.name}.infimum-partial-")
     try:
         _copy_companions(plan.checkpoint.path, partial)
         if plan.low_rank:
             describe_layers(partial, plan.checkpoint, plan.low_rank)
-        _write_shards(_tensors(plan), partial)
+        write_tensors(_tensors(plan), partial)
         tokens = plan.moments.tokens
         save_file({"ids": torch.from_numpy(tokens.ids), "mask": torch.from_numpy(tokens.mask)}, partial / TEXT)
         written = sorted(path for path in partial.rglob("*") if path.is_file())
@@ -61,6 +60,8 @@ def save(plan: Plan, out: Path) -> Path:
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+    finally:
+        os.close(lock)
     return out
 
 
@@ -111,14 +112,6 @@ def read_description(out: Path) -> dict[str, Any]:
     return description
 
 
-def read_tensors(out: Path) -> dict[str, torch.Tensor]:
-    """Read all weights of a compressed checkpoint."""
-    tensors: dict[str, torch.Tensor] = {}
-    for path in sorted(out.glob("model*.safetensors")):
-        tensors |= load_file(path)
-    return tensors
-
-
 PARTS: dict[str, tuple[Any, tuple[str, ...]]] = {
     "pivot": (PivotForm, ("rows", "coefficients", "order")),
     "factors": (FactorForm, ("left", "right")),
@@ -126,7 +119,7 @@ PARTS: dict[str, tuple[Any, tuple[str, ...]]] = {
 }
 
 
-def stored_form(row: dict[str, Any], tensors: dict[str, torch.Tensor]) -> StoredForm:
+def stored_form(row: dict[str, Any], tensors: Mapping[str, torch.Tensor]) -> StoredForm:
     """Return the stored form of one replaced layer."""
     stem = row["tensor"].removesuffix("weight")
     form, names = PARTS[row["form"]]
@@ -156,7 +149,7 @@ def load(out: str | Path) -> PreTrainedModel:
     layers = getattr(config, LAYERS, None)
     if layers is None and not (out / DESCRIPTION).is_file():
         raise CheckpointError(f"{out} was not written by infimum.compress; load it with transformers, or compress it")
-    model, tensors = empty_model(config), read_tensors(out)
+    model, tensors = empty_model(config), TensorFiles(out)
     low_rank_layers(model, layers or {})
     names = Names.between(model, tensors)
     state = {name: tensors[names.in_files(name)] for name in model.state_dict() if names.in_files(name) in tensors}
@@ -181,43 +174,17 @@ def load_any(folder: str | Path) -> PreTrainedModel:
     return model
 
 
-def _tensors(plan: Plan) -> Iterator[tuple[str, torch.Tensor]]:
+def _tensors(plan: Plan) -> Iterator[Stored]:
     replaced = {row.tensor: row.name for row in plan.table if row.form != "dense"}
-    for name, tensor in plan.checkpoint.blocks():
-        if name not in replaced:
-            yield name, tensor
+    for stored in plan.checkpoint.stored():
+        if stored.name not in replaced:
+            yield stored
             continue
         if not plan.settings.plain:
             # Stock loaders fill an absent weight with random numbers and only warn; at one of another shape they stop.
-            yield name, tensor.new_empty(0)
-        for part, value in plan.forms[replaced[name]].tensors().items():
-            yield name.removesuffix("weight") + part, value.contiguous()
-
-
-def _write_shards(tensors: Iterator[tuple[str, torch.Tensor]], folder: Path) -> None:
-    """Write shards of at most `SHARD_BYTES`, one in memory at a time."""
-    shards: list[list[str]] = []
-    pending: dict[str, torch.Tensor] = {}
-
-    def flush() -> None:
-        save_file(pending, folder / f"part-{len(shards)}", metadata={"format": "pt"})
-        shards.append(list(pending))
-        pending.clear()
-
-    for name, tensor in tensors:
-        if pending and sum(t.nbytes for t in pending.values()) + tensor.nbytes > SHARD_BYTES:
-            flush()
-        pending[name] = tensor
-    flush()
-    if len(shards) == 1:
-        os.rename(folder / "part-0", folder / WEIGHTS)
-        return
-    weight_map: dict[str, str] = {}
-    for index, names in enumerate(shards):
-        shard = f"model-{index + 1:05d}-of-{len(shards):05d}.safetensors"
-        os.rename(folder / f"part-{index}", folder / shard)
-        weight_map |= dict.fromkeys(names, shard)
-    (folder / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": weight_map}, indent=1), encoding="utf-8")
+            yield stored._replace(shape=(0,), read=lambda: torch.empty(0))
+        for part in plan.forms.stored(replaced[stored.name]):
+            yield part._replace(name=stored.name.removesuffix("weight") + part.name)
 
 
 def _copy_companions(source: Path, target: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,11 @@ from infimum.certificate import Certificate
 from infimum.compress.checkpoint import DESCRIPTION, Checkpoint, Layer, open_checkpoint
 from infimum.compress.collection import collect
 from infimum.compress.factor import PlainForm, cost, curve, one_thread, spectrum, weighting
-from infimum.compress.files import file_hash
+from infimum.compress.files import TensorFiles, file_hash
 from infimum.compress.layers import UNREACHED, LayerPlan, Settings, dense_row, measure_plain
 from infimum.compress.moments import Moments, Progress
 from infimum.compress.plan import budget_of
-from infimum.compress.storage import TEXT, read_description, read_tensors, stored_form
+from infimum.compress.storage import TEXT, read_description, stored_form
 from infimum.compress.text import Tokens
 from infimum.errors import CheckpointError, ShapeError, VerificationError
 
@@ -61,7 +62,7 @@ def verify(out: str | Path, original: str | Path | None = None, *, on_progress: 
     checkpoint = open_checkpoint(original or description["original"]["path"])
     if checkpoint.sha256 != description["original"]["sha256"]:
         raise VerificationError(f"{checkpoint.path} is not the checkpoint that was compressed: its hashes differ")
-    tensors = read_tensors(out)
+    tensors = TensorFiles(out)
     try:
         _check_untouched(checkpoint, description, tensors)
         moments = _moments(out, checkpoint, description["calibration"], on_progress)
@@ -78,7 +79,7 @@ def _check_hashes(out: Path, files: dict[str, str]) -> None:
             raise VerificationError(f"{name} was changed after it was written: its hash differs")
 
 
-def _check_untouched(checkpoint: Checkpoint, description: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+def _check_untouched(checkpoint: Checkpoint, description: dict[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
     replaced = {row["tensor"] for row in description["layers"] if row["form"] != "dense"}
     for name, tensor in checkpoint.blocks():
         if name not in replaced and not (name in tensors and torch.equal(tensor, tensors[name])):
@@ -97,7 +98,7 @@ def _moments(out: Path, checkpoint: Checkpoint, calibration: dict[str, Any], on_
 def _check_claims(
     checkpoint: Checkpoint,
     description: dict[str, Any],
-    tensors: dict[str, torch.Tensor],
+    tensors: Mapping[str, torch.Tensor],
     moments: Moments,
     on_progress: Progress | None,
 ) -> Certificate:
@@ -130,7 +131,7 @@ def _derive(
     settings: Settings,
     moments: Moments,
     row: dict[str, Any],
-    tensors: dict[str, torch.Tensor],
+    tensors: Mapping[str, torch.Tensor],
 ) -> tuple[Curve | None, LayerPlan]:
     """Derive the choices of a layer and its row of the table from the weights; of the claims only the form is read."""
     reached, dense = layer.name in moments.layers, row["form"] == "dense"
