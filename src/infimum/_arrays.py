@@ -50,7 +50,9 @@ def as_array(item: Any, name: str) -> Array:
     if not is_array(item):
         way = f"convert it first, for example with numpy.asarray({name})"
         if hasattr(item, "shape"):  # a matrix, but none that NumPy could look into
-            way = f"it has to be in memory: give {name}.toarray()" if hasattr(item, "toarray") else "bring it into memory"
+            way = (
+                f"it has to be in memory: give {name}.toarray()" if hasattr(item, "toarray") else "bring it into memory"
+            )
         raise LibraryError(
             f"{name} must be an array (NumPy, PyTorch, CuPy, JAX, ...), got {type(item).__name__}; {way}"
         )
