@@ -193,7 +193,7 @@ def test_warnings_are_one_line(run, file, monkeypatch):
 
 
 def test_interrupt(run, file, monkeypatch):
-    def stop(*_):
+    def stop(*_, **options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(infimum.cli.solve, "read_array", stop)
