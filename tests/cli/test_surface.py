@@ -23,6 +23,7 @@ SURFACE = {
         "--held-out",
         "--objective",
         "--allocation",
+        "--plain",
     }
     | {"--form", "--tokens", "--max-tokens", "--projections", "--seed", "--report", "--force", "--quiet"},
     "demo": {"--out", "--problems-only", "--force", "--quiet"},

@@ -52,6 +52,8 @@ OPTIONS = [
     {"remove": 0.6},
     {"remove": 0.0},
     {"damping": 1e-6},
+    {"plain": True},
+    {"plain": True, "form": "factors", "allocation": "uniform"},
 ]
 
 
@@ -71,7 +73,7 @@ def test_every_plan_is_certified_saved_and_verified(
     stored = sum(
         tensor.numel() for name, tensor in load_file(saved / "model.safetensors").items() if "order" not in name
     )
-    assert stored == sum(plan.checkpoint.sizes.values()) - plan.removed
+    assert stored == sum(plan.checkpoint.sizes.values()) - (0 if plan.settings.plain else plan.removed)
     again = compress.verify(saved)
     assert again.value == pytest.approx(certificate.value, rel=1e-6)
     assert again.lower_bound == pytest.approx(certificate.lower_bound, rel=1e-6)
@@ -324,6 +326,24 @@ def test_a_changed_companion_is_refused(out: Path, name: str) -> None:
     with (out / name).open("ab") as handle:
         handle.write(b" ")
     with pytest.raises(VerificationError, match=name):
+        compress.verify(out)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda row: row.update(rank=row["rank"] - 1), "cost"),
+        (lambda row: row.update(rank=-3), "a rank from 1 to 24"),
+        (lambda row: row.update(form="dense"), "should be as in the original"),
+        (lambda row: row.update(form="pivot"), "rows is missing"),
+    ],
+)
+def test_forged_claims_of_a_plain_output_are_refused(
+    bert: Path, moments: compress.Moments, tmp_path: Path, change: Callable[[dict[str, Any]], None], message: str
+) -> None:
+    out = compress.plan(bert, remove=0.3, moments=moments, plain=True).save(tmp_path / "out")
+    forge(out, lambda d: change(next(row for row in d["layers"] if row["form"] == "plain")))
+    with pytest.raises((VerificationError, CheckpointError), match=message):
         compress.verify(out)
 
 

@@ -14,7 +14,6 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
-import scipy.linalg
 
 from infimum._arrays import Array, to_numpy
 from infimum._linalg import adjoint, gaussian, orthonormal_basis
@@ -97,7 +96,7 @@ def claim(M: Operator, basis: Array, rank: int, witness: Mapping[str, Any]) -> B
 def measure(M: Operator, Q: Array) -> Block:
     """Ritz values and residuals of an orthonormal block, by two products with M and its adjoint."""
     image, product = M.gram_times(Q)
-    theta, W = scipy.linalg.eigh(to_numpy(adjoint(image) @ image))
+    theta, W = np.linalg.eigh(to_numpy(adjoint(image) @ image))
     theta, W = np.maximum(theta[::-1], 0.0), W[:, ::-1]
     residual = product - Q @ (adjoint(Q) @ product)
     gram = W.conj().T @ to_numpy(adjoint(residual) @ residual) @ W

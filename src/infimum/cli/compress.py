@@ -41,6 +41,7 @@ def compress(
     max_tokens: Annotated[int | None, Parameter(group=CHOICES)] = None,
     projections: Annotated[int, Parameter(group=CHOICES)] = 1,
     seed: Annotated[int, Parameter(group=CHOICES)] = 0,
+    plain: Annotated[bool, FLAG, Parameter(group=OUTPUT)] = False,
     report: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     force: Annotated[bool, FLAG, Parameter(group=OUTPUT)] = False,
     quiet: Annotated[bool, FLAG, Parameter(group=OUTPUT)] = False,
@@ -83,6 +84,9 @@ def compress(
         Of an encoder: random projections of the output per paragraph.
     seed
         Seed of the draw and of the projections.
+    plain
+        Write full-shape weights, the factors multiplied out, which stock transformers loads as any checkpoint: for
+        tools that know no other form. The files are as large as the original's.
     report
         Write a report, one self-contained .html file, and its content as .json beside it.
     force
@@ -122,6 +126,7 @@ def compress(
             objective=objective,
             allocation=allocation,
             form=form,
+            plain=plain,
             moments=moments,
             on_progress=on_progress,
         )

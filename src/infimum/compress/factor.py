@@ -91,11 +91,16 @@ def _tails(eigenvalues: np.ndarray, W: np.ndarray, T: np.ndarray, norm: Weightin
     return weighted_tail.tails(eigenvalues, (W.shape[0], W.shape[1]), allowance)
 
 
+def cost(rank: np.ndarray, shape: tuple[int, int], form: Form) -> np.ndarray:
+    """Numbers that a layer of a rank stores in a form."""
+    return np.asarray(rank * (sum(shape) - rank) if form == "pivot" else rank * sum(shape))
+
+
 def curve(tails: np.ndarray, shape: tuple[int, int], form: Form) -> Curve:
     """Cost and least error of every rank from 1 on in a form; the last point keeps the layer dense."""
     m, n = shape
     ranks = np.arange(1, min(m, n))
-    costs = ranks * (m + n - ranks) if form == "pivot" else ranks * (m + n)
+    costs = cost(ranks, shape, form)
     useful = costs < m * n
     return Curve(
         np.append(costs[useful], m * n).astype(np.float64),
@@ -146,6 +151,17 @@ class FactorForm:
     def tensors(self) -> dict[str, torch.Tensor]:
         """Return the stored tensors by the names of `infimum.nn.LowRankLinear`."""
         return {"left": self.left, "right": self.right}
+
+
+@dataclass(frozen=True)
+class PlainForm:
+    """The product, multiplied out and rounded, in the shape and the orientation of the original's weight."""
+
+    weight: torch.Tensor
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return the stored tensors by the names of the original layer."""
+        return {"weight": self.weight}
 
 
 def to_form(decomposition: Decomposition, rank: int, form: Form) -> PivotForm | FactorForm:

@@ -16,8 +16,17 @@ from infimum.certificate import Certificate
 from infimum.compress.allocation import STEP, allocate, last, uniform
 from infimum.compress.calibration import calibrate, goal_of
 from infimum.compress.checkpoint import Checkpoint, open_checkpoint
-from infimum.compress.factor import FactorForm, Form, Objective, PivotForm, curve, one_thread, spectrum, weighting
-from infimum.compress.layers import UNREACHED, AllocationRule, LayerPlan, Of, Settings, build_layer, dense_row
+from infimum.compress.factor import Form, Objective, curve, one_thread, spectrum, weighting
+from infimum.compress.layers import (
+    UNREACHED,
+    AllocationRule,
+    LayerPlan,
+    Of,
+    Settings,
+    StoredForm,
+    build_layer,
+    dense_row,
+)
 from infimum.compress.moments import Moments, Progress
 from infimum.compress.text import Text
 from infimum.errors import BudgetError, CalibrationError
@@ -53,7 +62,7 @@ class Plan:
     certificate: Certificate
     budget: int
     multiplier: float
-    forms: Mapping[str, PivotForm | FactorForm]
+    forms: Mapping[str, StoredForm]
     curves: Mapping[str, Curve]
     notes: tuple[str, ...]
     peak_memory: int
@@ -153,6 +162,7 @@ def plan(
     allocation: AllocationRule = "global",
     form: Form = "pivot",
     damping: float | None = None,
+    plain: bool = False,
     moments: Moments | None = None,
     tokens: int | None = None,
     seed: int = 0,
@@ -182,6 +192,9 @@ def plan(
         "pivot": r(m + n - r) numbers; "factors": r(m + n).
     damping : float, optional
         Added to G, relative to its mean eigenvalue: by default 0.03 for a language model, 0.01 for an encoder.
+    plain : bool
+        Multiply the factors out: the output has the shapes of the original and loads in stock transformers, at its
+        full size. Budget and cost still count the numbers of `form`.
     moments : Moments, optional
         What `calibrate` returned, to plan several times on one calibration; `calib`, `tokens` and `seed` are then
         ignored.
@@ -208,7 +221,7 @@ def plan(
     """
     checkpoint = model if isinstance(model, Checkpoint) else open_checkpoint(model)
     damping = DAMPING[goal_of(checkpoint)] if damping is None else damping
-    settings = Settings(remove, of, objective, allocation, form, damping)
+    settings = Settings(remove, of, objective, allocation, form, damping, plain)
     if moments is None:
         moments = calibrate(checkpoint, calib, tokens=tokens, seed=seed, on_progress=on_progress)
     _check_moments(checkpoint, moments)
@@ -262,13 +275,14 @@ def _solve(
     points = list(curves.values())
     best = allocate(points, budget)
     choices = best.choices if settings.allocation == "global" else uniform(points, budget)
-    forms, rows = {}, []
+    forms, rows, bounds = {}, [], []
     for index, (name, choice) in enumerate(zip(curves, choices, strict=True)):
         with one_thread():
-            row, stored = build_layer(layers[name], checkpoint, moments, settings, curves[name], choice)
-        rows.append(row)
-        if stored is not None:
-            forms[name] = stored
+            built = build_layer(layers[name], checkpoint, moments, settings, curves[name], choice)
+        rows.append(built.row)
+        bounds.append(built.points)
+        if built.form is not None:
+            forms[name] = built.form
         if on_progress:
             on_progress("factors", index + 1, len(curves))
     total = sum(row.error for row in rows)
@@ -277,7 +291,7 @@ def _solve(
     table = tuple(planned.get(name) or dense_row(layer, UNREACHED) for name, layer in layers.items())
     certificate = Certificate(
         value=total,
-        lower_bound=dual_value(points, budget, best.multiplier),
+        lower_bound=dual_value(bounds, budget, best.multiplier),
         theorem="allocation_dual",
         rigour="rounded",
         witness={"multiplier": best.multiplier},

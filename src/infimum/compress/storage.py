@@ -18,8 +18,9 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, PreTrainedModel
 
 from infimum.compress.checkpoint import DESCRIPTION, Names, empty_model, open_checkpoint
-from infimum.compress.factor import FactorForm, PivotForm
+from infimum.compress.factor import FactorForm, PivotForm, PlainForm
 from infimum.compress.files import INDEX, WEIGHTS, file_hash
+from infimum.compress.layers import StoredForm
 from infimum.compress.plan import Plan
 from infimum.errors import CheckpointError
 from infimum.nn import LowRankLinear, PivotLinear
@@ -30,8 +31,11 @@ SHARD_BYTES = 5 * 10**9
 WEIGHT_SUFFIXES = {".safetensors", ".bin", ".gguf", ".h5", ".msgpack", ".onnx", ".pt", ".pth"}
 
 
-def module_of(form: PivotForm | FactorForm, linear: Any) -> PivotLinear | LowRankLinear:
+def module_of(form: StoredForm, linear: Any) -> Any:
     """Build the module that takes the place of a linear layer."""
+    if isinstance(form, PlainForm):
+        linear.weight = torch.nn.Parameter(form.weight.to(linear.weight.device, linear.weight.dtype))
+        return linear
     bias = None if linear.bias is None else linear.bias.detach()
     dtype, device = linear.weight.dtype, linear.weight.device
     if isinstance(form, PivotForm):
@@ -125,15 +129,22 @@ def read_tensors(out: Path) -> dict[str, torch.Tensor]:
     return tensors
 
 
-def stored_form(row: dict[str, Any], tensors: dict[str, torch.Tensor]) -> PivotForm | FactorForm:
+PARTS: dict[str, tuple[Any, tuple[str, ...]]] = {
+    "pivot": (PivotForm, ("rows", "coefficients", "order")),
+    "factors": (FactorForm, ("left", "right")),
+    "plain": (PlainForm, ("weight",)),
+}
+
+
+def stored_form(row: dict[str, Any], tensors: dict[str, torch.Tensor]) -> StoredForm:
     """Return the stored form of one replaced layer."""
     stem = row["tensor"].removesuffix("weight")
-    names = ("rows", "coefficients", "order") if row["form"] == "pivot" else ("left", "right")
+    form, names = PARTS[row["form"]]
     try:
-        parts = [tensors[stem + name] for name in names]
+        stored: StoredForm = form(*(tensors[stem + name] for name in names))
     except KeyError as error:
         raise CheckpointError(f"tensor {error.args[0]} is missing; the folder is incomplete") from None
-    return PivotForm(*parts) if row["form"] == "pivot" else FactorForm(*parts)
+    return stored
 
 
 def load(out: str | Path) -> PreTrainedModel:
@@ -182,8 +193,9 @@ def _tensors(plan: Plan) -> Iterator[tuple[str, torch.Tensor]]:
         if name not in replaced:
             yield name, tensor
             continue
-        # Stock loaders fill an absent weight with random numbers and only warn; at one of another shape they stop.
-        yield name, tensor.new_empty(0)
+        if not plan.settings.plain:
+            # Stock loaders fill an absent weight with random numbers and only warn; at one of another shape they stop.
+            yield name, tensor.new_empty(0)
         for part, value in plan.forms[replaced[name]].tensors().items():
             yield name.removesuffix("weight") + part, value.contiguous()
 

@@ -15,9 +15,9 @@ from infimum.bounds import weighted_tail
 from infimum.bounds.allocation_dual import Curve, dual_value
 from infimum.certificate import Certificate
 from infimum.compress.checkpoint import DESCRIPTION, Checkpoint, Layer, open_checkpoint
-from infimum.compress.factor import curve, one_thread, spectrum, weighting
+from infimum.compress.factor import PlainForm, cost, curve, one_thread, spectrum, weighting
 from infimum.compress.files import file_hash
-from infimum.compress.layers import UNREACHED, LayerPlan, Settings, dense_row
+from infimum.compress.layers import UNREACHED, LayerPlan, Settings, dense_row, measure_plain
 from infimum.compress.moments import Moments, Progress, collect
 from infimum.compress.plan import budget_of
 from infimum.compress.storage import TEXT, read_description, read_tensors, stored_form
@@ -147,6 +147,19 @@ def _derive(
     if dense:
         return points, derived
     stored = stored_form(row, tensors)
+    if isinstance(stored, PlainForm):
+        rank, full = int(row["rank"]), stored.weight.T if layer.transposed else stored.weight
+        if not 1 <= rank < len(tails):
+            raise VerificationError(f"{layer.name}: a rank from 1 to {len(tails) - 1} was expected, got {rank}")
+        derived = dataclasses.replace(
+            derived,
+            form="plain",
+            rank=rank,
+            cost=int(cost(np.array(rank), layer.shape, settings.form)),
+            lower_bound=float(tails[rank]),
+        )
+        derived, points = measure_plain(derived, W, full.double().numpy(), norm, points)
+        return points, derived
     left, right = stored.factors()
     rank = right.shape[0]
     return points, dataclasses.replace(

@@ -1,0 +1,83 @@
+"""What is written loads: in stock transformers where it is plain, and as often as one likes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+from safetensors.torch import load_file  # noqa: E402
+
+from infimum import compress  # noqa: E402
+from tests.compress.conftest import tiny_llama, write  # noqa: E402
+from tests.compress.test_language_models import MODELS  # noqa: E402
+
+IDS = torch.arange(2, 26).reshape(2, 12)
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory: pytest.TempPathFactory, bert: Path) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("storage")
+    return {"bert": bert} | {name: write(make(), root / name) for name, (make, _) in MODELS.items()}
+
+
+@pytest.mark.parametrize("name", ["bert", *MODELS])
+def test_plain_output_loads_in_stock_transformers(
+    name: str, folders: dict[str, Path], text: list[str], tmp_path: Path
+) -> None:
+    plan = compress.plan(folders[name], remove=0.3, calib=text, plain=True)
+    assert any(row.form == "plain" for row in plan.table)
+    out = plan.save(tmp_path / "out")
+    kind = transformers.AutoModel if name == "bert" else transformers.AutoModelForCausalLM
+    stock, report = kind.from_pretrained(out, output_loading_info=True)
+    assert not any(report.values())  # nothing missing, unexpected or of another shape
+    stored, original = (load_file(folder / "model.safetensors") for folder in (out, folders[name]))
+    assert {k: (t.dtype, t.shape) for k, t in stored.items()} == {k: (t.dtype, t.shape) for k, t in original.items()}
+    # transformers adds the experts up in another order
+    exact = {"rtol": 1e-4, "atol": 1e-4} if name == "experts" else {"rtol": 0.0, "atol": 0.0}
+    with torch.no_grad():
+        expected = stock.eval()(input_ids=IDS)[0]
+        for model in (compress.load(out), plan.apply(plan.checkpoint.load())):
+            torch.testing.assert_close(model(input_ids=IDS)[0], expected, **exact)
+        assert not torch.allclose(plan.checkpoint.load()(input_ids=IDS)[0], expected)
+    again = compress.verify(out)
+    assert again.value == pytest.approx(plan.certificate.value, rel=1e-5)
+    assert again.lower_bound == pytest.approx(plan.certificate.lower_bound, rel=1e-5)
+
+
+@pytest.mark.parametrize("remove", [0.01, 0.3])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_rounded_products_keep_their_certificate(
+    dtype: torch.dtype, remove: float, text: list[str], tmp_path: Path
+) -> None:
+    """Where little is removed, rounding can lead back to the original: better than any matrix of that rank."""
+    folder = write(tiny_llama().to(dtype), tmp_path / "model")
+    factored = compress.plan(folder, remove=remove, calib=text)
+    plain = compress.plan(folder, remove=remove, moments=factored.moments, plain=True)
+    assert all(row.lower_bound <= row.error for row in plain.table)
+    assert 0.0 < plain.certificate.lower_bound < factored.certificate.lower_bound
+    assert plain.certificate.value == pytest.approx(factored.certificate.value, rel=0.3)
+    out = plain.save(tmp_path / "out")
+    assert {tensor.dtype for tensor in load_file(out / "model.safetensors").values()} == {dtype}
+    compress.verify(out)
+
+
+def test_a_product_that_rounds_to_the_original(text: list[str], tmp_path: Path) -> None:
+    """Weights of rank 3 but for rounding: the product rounds back to them, better than every matrix of its rank."""
+    torch.manual_seed(1)
+    model = tiny_llama().to(torch.bfloat16)
+    with torch.no_grad():
+        for block in model.model.layers:
+            weight = block.mlp.up_proj.weight
+            exact = 1.5 + 0.05 * torch.randn(len(weight), 2) @ torch.randn(2, weight.shape[1])  # one binade
+            weight.copy_(exact.to(torch.bfloat16))
+    folder = write(model, tmp_path / "model")
+    factored = compress.plan(folder, remove=0.1, calib=text)
+    plan = compress.plan(folder, remove=0.1, moments=factored.moments, plain=True)
+    pairs = list(zip(plan.table, factored.table, strict=True))
+    assert any(rounded.error < exact.lower_bound for rounded, exact in pairs)
+    assert all(0.0 <= rounded.lower_bound <= rounded.error for rounded, _ in pairs)
+    compress.verify(plan.save(tmp_path / "out"))
