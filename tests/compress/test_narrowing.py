@@ -14,12 +14,12 @@ transformers = pytest.importorskip("transformers")
 
 from infimum import compress  # noqa: E402
 from infimum.bounds import weighted_tail  # noqa: E402
-from infimum.bounds.narrowing import Narrowing, lower_root  # noqa: E402
+from infimum.bounds.narrowing import Narrowing, lower_root, row_tails  # noqa: E402
 from infimum.compress.elimination import eliminate  # noqa: E402
-from infimum.compress.factor import Weighting, decompose  # noqa: E402
+from infimum.compress.factor import Weighting, decompose, spectrum  # noqa: E402
 from infimum.compress.structure import channels_of  # noqa: E402
 from tests.compress.conftest import tiny_bert, tiny_llama, write  # noqa: E402
-from tests.compress.test_factor import hostile, moment  # noqa: E402
+from tests.compress.test_factor import exact_tails, hostile, moment  # noqa: E402
 
 
 def exact(W: np.ndarray, norm: Weighting, kept: list[int]) -> list[mpmath.mpf]:
@@ -91,9 +91,10 @@ def test_no_rival_beats_the_bound() -> None:
 def test_the_root_is_never_above(trace: float) -> None:
     for seed in range(20):
         rng = np.random.default_rng(seed)
-        C = trace * weighted_tail.semidefinite(moment(rng, 6, 16)[0])
+        C = moment(rng, 6, 16)[0]
         if seed % 2:
             C[:, 2] = C[2] = 0.0
+        C = trace * weighted_tail.semidefinite(C)
         order = rng.permutation(6)
         L = lower_root(C[np.ix_(order, order)])
         with mpmath.workdps(60):
@@ -168,3 +169,23 @@ def test_channels_are_found_by_what_modules_compute(name: str, tmp_path: Path) -
     found = channels_of(compress.open_checkpoint(write(make(), tmp_path / "model")))
     assert [(channels.name, len(channels.producers)) for channels in found] == expected
     assert all(channels.count == 40 for channels in found)
+
+
+@pytest.mark.parametrize("start", range(0, 60, 20))
+def test_rows_of_low_rank_are_bounded_on_hostile_layers(start: int) -> None:
+    for seed in range(start, start + 20):
+        W, norm = hostile(seed)
+        widths = list(range(1, len(W) + 1))
+        for width, bounds in zip(widths, row_tails(W, norm.C, norm.G, widths), strict=True):
+            G = None if norm.G is None else norm.G[:width, :width]
+            truth = exact_tails(W[:width], Weighting(norm.C, G))
+            assert all(mpmath.mpf(float(b)) <= best for b, best in zip(bounds, truth, strict=False)), (seed, width)
+
+
+@pytest.mark.parametrize("damped", [False, True])
+def test_row_tails_are_weighted_tails(damped: bool) -> None:
+    rng = np.random.default_rng(5)
+    W, C, G = rng.standard_normal((9, 5)), moment(rng, 5, 3)[0], moment(rng, 9, 2)[0] if damped else None
+    for width, bounds in zip((2, 5, 8), row_tails(W, C, G, (2, 5, 8)), strict=True):
+        tails = spectrum(W[:width], Weighting(C, None if G is None else G[:width, :width]))
+        np.testing.assert_allclose(bounds[: len(tails)], tails, rtol=1e-9, atol=1e-12 * tails[0])

@@ -18,14 +18,13 @@ from safetensors.torch import load_file, save_file
 from transformers import AutoConfig, PreTrainedModel
 
 from infimum.compress.checkpoint import DESCRIPTION, Names, empty_model, open_checkpoint
-from infimum.compress.factor import FactorForm, PivotForm, PlainForm
 from infimum.compress.files import INDEX, WEIGHTS, file_hash
-from infimum.compress.layers import StoredForm
+from infimum.compress.forms import FORMS, NarrowForm, PivotForm, PlainForm, StoredForm
 from infimum.compress.plan import Plan
 from infimum.errors import CheckpointError
 from infimum.nn import LowRankLinear, PivotLinear
 
-TEXT = "calibration.safetensors"
+TEXT, CHANNELS = "calibration.safetensors", "channels.safetensors"
 SCHEMA = 1
 SHARD_BYTES = 5 * 10**9
 WEIGHT_SUFFIXES = {".safetensors", ".bin", ".gguf", ".h5", ".msgpack", ".onnx", ".pt", ".pth"}
@@ -36,8 +35,15 @@ def module_of(form: StoredForm, linear: Any) -> Any:
     if isinstance(form, PlainForm):
         linear.weight = torch.nn.Parameter(form.weight.to(linear.weight.device, linear.weight.dtype))
         return linear
-    bias = None if linear.bias is None else linear.bias.detach()
     dtype, device = linear.weight.dtype, linear.weight.device
+    bias = linear.bias if form.bias is None else form.bias
+    bias = None if bias is None else bias.detach().to(device, dtype)
+    if isinstance(form, NarrowForm):
+        m, n = form.weight.shape
+        narrow = torch.nn.Linear(n, m, bias is not None, device="meta")
+        state = {"weight": form.weight.to(device, dtype), **({} if bias is None else {"bias": bias})}
+        narrow.load_state_dict(state, assign=True)
+        return narrow
     if isinstance(form, PivotForm):
         rows, coefficients = form.rows.to(device, dtype), form.coefficients.to(device, dtype)
         return PivotLinear.from_pivots(rows, coefficients, form.order.to(device), bias)
@@ -61,6 +67,9 @@ def save(plan: Plan, out: Path) -> Path:
         _write_shards(_tensors(plan), partial)
         tokens = plan.moments.tokens
         save_file({"ids": torch.from_numpy(tokens.ids), "mask": torch.from_numpy(tokens.mask)}, partial / TEXT)
+        orders = {o.group.layers[-1].name: o.group.order for o in plan.offers if o.group.order is not None}
+        if orders:
+            save_file({name: torch.from_numpy(order) for name, order in orders.items()}, partial / CHANNELS)
         written = sorted(path for path in partial.rglob("*") if path.is_file())
         hashes = {path.relative_to(partial).as_posix(): file_hash(path) for path in written}
         (partial / DESCRIPTION).write_text(json.dumps(describe(plan, hashes), indent=1) + "\n", encoding="utf-8")
@@ -129,21 +138,16 @@ def read_tensors(out: Path) -> dict[str, torch.Tensor]:
     return tensors
 
 
-PARTS: dict[str, tuple[Any, tuple[str, ...]]] = {
-    "pivot": (PivotForm, ("rows", "coefficients", "order")),
-    "factors": (FactorForm, ("left", "right")),
-    "plain": (PlainForm, ("weight",)),
-}
-
-
 def stored_form(row: dict[str, Any], tensors: dict[str, torch.Tensor]) -> StoredForm:
     """Return the stored form of one replaced layer."""
-    stem = row["tensor"].removesuffix("weight")
-    form, names = PARTS[row["form"]]
+    stem, form = row["tensor"].removesuffix("weight"), FORMS[row["form"]]
     try:
-        stored: StoredForm = form(*(tensors[stem + name] for name in names))
+        parts = {name: tensors[stem + name] for name in form.parts}
     except KeyError as error:
         raise CheckpointError(f"tensor {error.args[0]} is missing; the folder is incomplete") from None
+    if form is not PlainForm and row["kept"][0] != row["shape"][0] and stem + "bias" in tensors:
+        parts["bias"] = tensors[stem + "bias"]
+    stored: StoredForm = form(**parts)
     return stored
 
 
@@ -188,16 +192,19 @@ def load_any(folder: str | Path) -> PreTrainedModel:
 
 
 def _tensors(plan: Plan) -> Iterator[tuple[str, torch.Tensor]]:
-    replaced = {row.tensor: row.name for row in plan.table if row.form != "dense"}
+    replaced = {row.tensor.removesuffix("weight"): plan.forms[row.name] for row in plan.table if row.form != "dense"}
     for name, tensor in plan.checkpoint.blocks():
-        if name not in replaced:
+        stem, _, part = name.rpartition(".")
+        form = replaced.get(f"{stem}.")
+        if form is None or part not in ("weight", "bias") or (part == "bias" and form.bias is None):
             yield name, tensor
-            continue
-        if not plan.settings.plain:
-            # Stock loaders fill an absent weight with random numbers and only warn; at one of another shape they stop.
-            yield name, tensor.new_empty(0)
-        for part, value in plan.forms[replaced[name]].tensors().items():
-            yield name.removesuffix("weight") + part, value.contiguous()
+        elif part == "weight":
+            parts = form.tensors()
+            if "weight" not in parts:
+                # Stock loaders fill an absent weight with random numbers and only warn; at another shape they stop.
+                yield name, tensor.new_empty(0)
+            for part, value in parts.items():
+                yield f"{stem}.{part}", value.contiguous()
 
 
 def _write_shards(tensors: Iterator[tuple[str, torch.Tensor]], folder: Path) -> None:
