@@ -116,9 +116,7 @@ def test_fine_curves_have_a_small_gap(alternatives: int) -> None:
     units: list[Unit] = []
     for _ in range(30):
         full = fine_curve(rng, 64)
-        narrow = [
-            Curve(full.costs * (1 - k / 8), full.errors * (1 - k / 8) + k**2) for k in range(alternatives)
-        ]
+        narrow = [Curve(full.costs * (1 - k / 8), full.errors * (1 - k / 8) + k**2) for k in range(alternatives)]
         units.append(tuple((curve, full) for curve in narrow))
     budget = 0.7 * 60 * 4096
     chosen = solve(units, budget)

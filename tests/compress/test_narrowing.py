@@ -100,11 +100,13 @@ def test_the_root_is_never_above(trace: float) -> None:
         with mpmath.workdps(60):
             exact_L = mpmath.matrix(L.tolist())
             rest = mpmath.matrix(C[np.ix_(order, order)].tolist()) - exact_L * exact_L.T
-            assert min(mpmath.eigsy(rest, eigvals_only=True)) >= -mpmath.mpf(10) ** -50 * trace
+            assert min(mpmath.eigsy(rest, eigvals_only=True)) >= -(mpmath.mpf(10) ** -50) * trace
         assert (trace == 0.0) == (not L.any())
 
 
-@pytest.mark.parametrize("C", [np.zeros((6, 6)), np.diag([1.0, 0, 0, 0, 0, 0]), np.ones((6, 6))], ids=["0", "1", "ones"])
+@pytest.mark.parametrize(
+    "C", [np.zeros((6, 6)), np.diag([1.0, 0, 0, 0, 0, 0]), np.ones((6, 6))], ids=["0", "1", "ones"]
+)
 @pytest.mark.parametrize("W", [np.zeros((4, 6)), np.arange(24.0).reshape(4, 6)], ids=["zero", "whole"])
 def test_moments_without_full_rank(C: np.ndarray, W: np.ndarray) -> None:
     C = weighted_tail.semidefinite(C)

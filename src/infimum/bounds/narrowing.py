@@ -63,12 +63,13 @@ class Narrowing:
 def row_tails(W: np.ndarray, C: np.ndarray, G: np.ndarray | None, widths: Sequence[int]) -> list[np.ndarray]:
     """Lower bounds on the error of rank 0, 1, ... for the first k rows of W alone, for every k of `widths`, increasing.
 
-    They are weighted tails: sums of eigenvalues of ``L' M L`` with ``M = W' G W`` and ``C >= L L'``, or of the same with
-    the roles of C and G exchanged, whichever is smaller. M grows with k, so it is not formed anew.
+    They are weighted tails: sums of eigenvalues of ``L' M L`` with ``M = W' G W`` and ``C >= L L'``, or of the same
+    with the roles of C and G exchanged, whichever is smaller. M grows with k, so it is not formed anew.
     """
     m, n = W.shape
     roots = lower_root(C), np.eye(m) if G is None else lower_root(G)
-    outputs, grown, found = W @ C @ W.T, np.zeros((n, n)), []
+    outputs, grown = W @ C @ W.T, np.zeros((n, n))
+    found: list[np.ndarray] = []
     norms = float(np.linalg.norm(W)) ** 2 * float(np.linalg.norm(C)) * (1.0 if G is None else float(np.linalg.norm(G)))
     for start, k in itertools.pairwise((0, *widths)):
         old, new = W[:start], W[start:k]
@@ -79,18 +80,18 @@ def row_tails(W: np.ndarray, C: np.ndarray, G: np.ndarray | None, widths: Sequen
             grown += cross + cross.T + (new.T @ G[start:k, start:k]) @ new
         M, L = (outputs[:k, :k], roots[1][:k, :k]) if k <= n else (grown, roots[0])
         K = L.T @ M @ L
-        # what M is off by counts at most the largest eigenvalue of C or G; the products with L add rounding of their own
+        # what M is off by counts at most the largest eigenvalue of C or G; the products with L add rounding of theirs
         products = 2.0 * len(K) * float(np.linalg.norm(L)) ** 2 * float(np.linalg.norm(M))
         found.append(_tails(K, len(K) ** 0.5 * EPS * (2.0 * (m + n + len(found)) * norms + products)))
     return found
 
 
 def _tails(K: np.ndarray, allowance: float) -> np.ndarray:
-    """Sums of all but the r largest eigenvalues of K, for r = 0, 1, ..., less an allowance and that of the solver."""
+    """Add up all but the r largest eigenvalues of K, for r = 0, 1, ..., less an allowance and that of the solver."""
     p = len(K)
     solver = (SOLVER * p + 2.0 * p) * p**0.5 * EPS * float(np.linalg.norm(K))
     values = np.maximum(scipy.linalg.eigvalsh((K + K.T) / 2, check_finite=False), 0.0)
-    return np.maximum(np.append(np.cumsum(values)[::-1], 0.0) - allowance - solver, 0.0)
+    return np.asarray(np.maximum(np.append(np.cumsum(values)[::-1], 0.0) - allowance - solver, 0.0))
 
 
 def lower_root(C: np.ndarray) -> np.ndarray:

@@ -41,8 +41,16 @@ Frontier: TypeAlias = tuple[Vertex, ...]
 
 def frontier(unit: Unit) -> Frontier:
     """Lower convex hull of all choices of a unit, cheapest first."""
-    vertices = sorted(vertex for index, curves in enumerate(unit) for vertex in _merged(index, curves))
-    return tuple(vertices[k] for k in _hull([(vertex.cost, vertex.error) for vertex in vertices]))
+    parts = [_merged(curves) for curves in unit]
+    costs, errors = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
+    starts = np.cumsum([0, *(len(part[0]) for part in parts)])
+    order = np.lexsort((errors, costs))
+    vertices = []
+    for k in order[_hull(costs[order], errors[order])]:
+        alternative = int(np.searchsorted(starts, k, side="right")) - 1
+        points = parts[alternative][2][k - starts[alternative]]
+        vertices.append(Vertex(float(costs[k]), float(errors[k]), Choice(alternative, tuple(points.tolist()))))
+    return tuple(vertices)
 
 
 def allocate(units: Sequence[Unit], frontiers: Sequence[Frontier], budget: float) -> Allocation:
@@ -85,11 +93,16 @@ def allocate(units: Sequence[Unit], frontiers: Sequence[Frontier], budget: float
 
 
 def uniform(units: Sequence[Unit], frontiers: Sequence[Frontier], budget: float) -> tuple[Choice, ...]:
-    """Give every unit the same fraction of its largest cost: the usual method, for comparison."""
-    fraction = budget / sum(_largest(unit) for unit in units)
-    pairs = zip(units, frontiers, strict=True)
+    """Give every unit that has a choice the same fraction of its largest cost: the usual method, for comparison."""
+    largest = [vertices[-1].cost for vertices in frontiers]
+    fixed = sum(cost for cost, vertices in zip(largest, frontiers, strict=True) if len(vertices) == 1)
+    fraction = (budget - fixed) / max(sum(largest) - fixed, 1.0)
+    shares = [
+        cost if len(vertices) == 1 else fraction * cost for cost, vertices in zip(largest, frontiers, strict=True)
+    ]
     try:
-        return tuple(allocate([unit], [vertices], fraction * _largest(unit)).choices[0] for unit, vertices in pairs)
+        each = zip(units, frontiers, shares, strict=True)
+        return tuple(allocate([unit], [vertices], share).choices[0] for unit, vertices, share in each)
     except BudgetError as error:
         raise BudgetError(
             f"a fraction of {fraction:.3f} is less than the smallest form of a layer; remove less"
@@ -120,45 +133,33 @@ def last(holds: Callable[[float], bool], end: float) -> float:
     return low
 
 
-def _largest(unit: Unit) -> float:
-    return max(sum(float(np.max(curve.costs)) for curve in curves) for curves in unit)
-
-
-def _costs(curves: Sequence[Curve], points: Sequence[int]) -> float:
-    return sum(float(curve.costs[k]) for curve, k in zip(curves, points, strict=True))
-
-
 def _errors(curves: Sequence[Curve], points: Sequence[int]) -> float:
     return sum(float(curve.errors[k]) for curve, k in zip(curves, points, strict=True))
 
 
-def _merged(alternative: int, curves: Sequence[Curve]) -> list[Vertex]:
-    """Lower convex hull of an alternative: the hulls of its curves, their edges merged by slope."""
-    hulls = [_hull(list(zip(curve.costs.tolist(), curve.errors.tolist(), strict=True))) for curve in curves]
-    edges = [
-        (-_slope(_point(curve, start), _point(curve, end)), layer, end)
-        for layer, (curve, hull) in enumerate(zip(curves, hulls, strict=True))
-        for start, end in itertools.pairwise(hull)
-    ]
-    points = [hull[0] for hull in hulls]
-    vertices = [Vertex(_costs(curves, points), _errors(curves, points), Choice(alternative, tuple(points)))]
-    for _, layer, end in sorted(edges):
-        points[layer] = end
-        vertices.append(Vertex(_costs(curves, points), _errors(curves, points), Choice(alternative, tuple(points))))
-    return vertices
+def _merged(curves: Sequence[Curve]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lower convex hull of the sums of one point of each curve: costs, errors and points, a row per vertex."""
+    hulls = [np.array(_hull(*curve)) for curve in curves]
+    layers = np.repeat(np.arange(len(curves)), [len(hull) - 1 for hull in hulls])
+    ends = np.concatenate([hull[1:] for hull in hulls])
+    price = np.concatenate([np.diff(curve.costs[hull]) for curve, hull in zip(curves, hulls, strict=True)])
+    saved = np.concatenate([-np.diff(curve.errors[hull]) for curve, hull in zip(curves, hulls, strict=True)])
+    order = np.argsort(-saved / price, kind="stable")  # edge by edge, steepest first
+    points = np.empty((len(order) + 1, len(curves)), dtype=np.int64)
+    for layer, hull in enumerate(hulls):
+        moves = np.where(layers[order] == layer, ends[order], hull[0])
+        points[:, layer] = np.maximum.accumulate(np.append(hull[0], moves))
+    costs, errors = (sum(np.asarray(curve[k])[points[:, layer]] for layer, curve in enumerate(curves)) for k in (0, 1))
+    return np.asarray(costs), np.asarray(errors), points
 
 
-def _point(curve: Curve, k: int) -> tuple[float, float]:
-    return float(curve.costs[k]), float(curve.errors[k])
-
-
-def _hull(points: Sequence[tuple[float, float]]) -> list[int]:
-    """Indices of the lower convex hull of points in order of cost, from the cheapest to the least error."""
+def _hull(costs: np.ndarray, errors: np.ndarray) -> list[int]:
+    """Return the indices of the lower convex hull of points in order of cost, from the cheapest to the least error."""
+    improves = errors < np.append(np.inf, np.minimum.accumulate(errors)[:-1])
     hull: list[int] = []
-    for k, point in enumerate(points):
-        if hull and point[1] >= points[hull[-1]][1]:
-            continue  # costs as much or more, and saves nothing
-        while len(hull) > 1 and _slope(points[hull[-2]], points[hull[-1]]) <= _slope(points[hull[-2]], point):
+    points = list(zip(costs.tolist(), errors.tolist(), strict=True))
+    for k in np.flatnonzero(improves).tolist():
+        while len(hull) > 1 and _slope(points[hull[-2]], points[hull[-1]]) <= _slope(points[hull[-2]], points[k]):
             hull.pop()
         hull.append(k)
     return hull

@@ -21,6 +21,7 @@ from infimum.compress.files import file_hash, locate
 from infimum.errors import CheckpointError
 
 DESCRIPTION = "infimum.json"  # what our own output has beside them
+LAYERS = "infimum_layers"  # and in its configuration: form and rank of every layer that is not dense
 QUANTISED = (
     ".qweight",
     ".scales",
@@ -186,7 +187,7 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))
     except ValueError as error:
         raise CheckpointError(f"{path / 'config.json'} is not valid JSON ({error}); download it again") from error
-    if (path / DESCRIPTION).is_file():
+    if (path / DESCRIPTION).is_file() or LAYERS in config:
         raise CheckpointError(
             f"{path.name} was compressed by infimum already; open it with infimum.compress.load, or compress the "
             "original with another budget"

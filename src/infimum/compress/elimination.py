@@ -28,7 +28,8 @@ def eliminate(W: np.ndarray, C: np.ndarray, G: np.ndarray | None, least: int) ->
     ridge = RIDGE * float(np.trace(C)) / n or 1.0  # inputs that are all zero are all alike
     root = scipy.linalg.solve_triangular(lower_root(C + ridge * np.eye(n)), np.eye(n), lower=True, check_finite=False)
     P = root.T @ root
-    left, gone = np.arange(n), []
+    left = np.arange(n)
+    gone: list[int] = []
     while left.size > least:
         block = min(BLOCK, left.size - least)
         order, U, V = _cheapest(B, P, block)
@@ -41,7 +42,8 @@ def eliminate(W: np.ndarray, C: np.ndarray, G: np.ndarray | None, least: int) ->
 def _cheapest(B: np.ndarray, P: np.ndarray, count: int) -> tuple[list[int], np.ndarray, np.ndarray]:
     """Choose `count` inputs one after the other; ``B - V U`` and ``P - U' U`` are what is left without them."""
     U, V = np.zeros((count, P.shape[0])), np.zeros((B.shape[0], count))
-    squares, pivots, order = np.sum(B**2, axis=0), np.diag(P).copy(), []
+    squares, pivots = np.sum(B**2, axis=0), np.diag(P).copy()
+    order: list[int] = []
     for step in range(count):
         costs = squares / pivots
         costs[order] = np.inf

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
 import scipy.linalg
@@ -23,6 +23,11 @@ class _Tensors:
         """Return the stored tensors by their names."""
         return {name: value for name, value in vars(self).items() if value is not None}
 
+    @property
+    def numbers(self) -> int:
+        """Weights that are stored; a permutation and a bias do not count."""
+        return sum(value.numel() for name, value in self.tensors().items() if name not in ("order", "bias"))
+
     def rounded(self, dtype: torch.dtype) -> Self:
         """Round to the dtype in which the layer is stored."""
         floats = {name: value.to(dtype) for name, value in self.tensors().items() if value.is_floating_point()}
@@ -38,7 +43,7 @@ class PivotForm(_Tensors):
     `infimum.nn.PivotLinear`.
     """
 
-    name: ClassVar = "pivot"
+    name: ClassVar[Literal["pivot"]] = "pivot"
     parts: ClassVar = ("rows", "coefficients", "order")
 
     rows: torch.Tensor
@@ -56,7 +61,7 @@ class PivotForm(_Tensors):
 class FactorForm(_Tensors):
     """``W' = left @ right``: r(m + n) numbers. The names are those of `infimum.nn.LowRankLinear`."""
 
-    name: ClassVar = "factors"
+    name: ClassVar[Literal["factors"]] = "factors"
     parts: ClassVar = ("left", "right")
 
     left: torch.Tensor
@@ -72,7 +77,7 @@ class FactorForm(_Tensors):
 class NarrowForm(_Tensors):
     """A matrix of full rank that lost rows or columns, (outputs, inputs): the weight of a torch.nn.Linear."""
 
-    name: ClassVar = "channels"
+    name: ClassVar[Literal["channels"]] = "channels"
     parts: ClassVar = ("weight",)
 
     weight: torch.Tensor
@@ -87,11 +92,10 @@ class NarrowForm(_Tensors):
 class PlainForm(_Tensors):
     """The product, multiplied out and rounded, in the shape and the orientation of the original's weight."""
 
-    name: ClassVar = "plain"
+    name: ClassVar[Literal["plain"]] = "plain"
     parts: ClassVar = ("weight",)
 
     weight: torch.Tensor
-    bias: None = None
 
 
 LowerForm: TypeAlias = PivotForm | FactorForm | NarrowForm

@@ -132,10 +132,10 @@ def output_of(model: torch.nn.Module, ids: torch.Tensor, mask: torch.Tensor) -> 
 def token_losses(model: torch.nn.Module, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Return the loss of each token given those before it in its row, in nats: (rows, length - 1), 0 at padding."""
     logits: torch.Tensor = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
-    losses = torch.nn.functional.cross_entropy(
-        logits[:, :-1].flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="none"
-    )
-    return losses.view(ids[:, 1:].shape) * mask[:, 1:]
+    # the last position has nothing to predict; its loss is cut off, not its logits, which are large to copy
+    following = torch.nn.functional.pad(ids[:, 1:], (0, 1))
+    losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), following.flatten(), reduction="none")
+    return losses.view(ids.shape)[:, :-1] * mask[:, 1:]
 
 
 @contextmanager
@@ -179,7 +179,7 @@ class _Gather:
                 self._last = (args[0], name)
                 text = x[self._mask] if x.shape[:-1] == self._mask.shape else x.reshape(-1, x.shape[-1])
                 self._rows[name] = self._rows.get(name, 0) + text.shape[0]
-                self._add(name, "inputs", text.T @ text)
+                self._add(name, "inputs", _gram(text))
             if self._sharing.setdefault(name, self._last[1]) != self._last[1]:
                 raise CalibrationError(f"the input of {name} is not that of the same layers in every batch")
             if output.requires_grad:
@@ -189,8 +189,7 @@ class _Gather:
 
     def _backward(self, name: str, x: torch.Tensor, g: torch.Tensor) -> None:
         if self._per_token:
-            g = g.flatten(0, -2)
-            self._add(name, "left", g.T @ g)
+            self._add(name, "left", _gram(g.flatten(0, -2)))
             return
         if g.dim() == 2:  # a layer that sees one vector per paragraph
             x, g = x[:, None], g[:, None]
@@ -234,3 +233,9 @@ class _Gather:
         if not np.all(np.isfinite(value)):
             raise CalibrationError(f"activations or gradients of {name} are not finite; check the model")
         return value
+
+
+def _gram(rows: torch.Tensor) -> torch.Tensor:
+    """Return ``rows' rows``: NumPy knows that product for a symmetric one and computes half of it, PyTorch does not."""
+    array = rows.numpy()
+    return torch.from_numpy(array.T @ array)

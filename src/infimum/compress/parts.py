@@ -49,6 +49,13 @@ class Part(NamedTuple):
         """Whether the layer stays as it is."""
         return self.has_full_rank and self.shape == self.layer.shape
 
+    @property
+    def places(self) -> tuple[np.ndarray, np.ndarray]:
+        """Indices of the outputs and inputs that are kept."""
+        m, n = self.layer.shape
+        rows, columns = self.outputs, self.inputs
+        return np.arange(m) if rows is None else rows, np.arange(n) if columns is None else columns
+
 
 def parts_of(group: Group, unit: Unit, choice: Choice) -> list[Part]:
     """Return what a choice makes of each layer of a group."""
@@ -72,7 +79,7 @@ def build(task: Task, part: Part) -> StoredForm | None:
     if task.settings.plain:
         matrix = member.W if best is None else best.left[:, : part.rank] @ best.right[: part.rank]
         whole = np.zeros(part.layer.shape)
-        whole[np.ix_(*_places(part))] = matrix
+        whole[np.ix_(*part.places)] = matrix
         return PlainForm(torch.from_numpy(whole.T if part.layer.transposed else whole).to(dtype).contiguous())
     form = task.settings.low_rank
     narrow: LowerForm = NarrowForm(torch.from_numpy(member.W))
@@ -85,13 +92,13 @@ def build(task: Task, part: Part) -> StoredForm | None:
 def measure(task: Task, part: Part, stored: StoredForm | None) -> tuple[LayerPlan, float]:
     """Measure a part as it is stored: its row of the table, and how far rounding has taken it from its rank.
 
-    A product that was multiplied out and then rounded has full rank, and may be better than every matrix of the rank that
-    it had: what is bounded are all matrices as near to one of their rank. The distance is squared, in the same norm.
+    A product that was multiplied out and then rounded has full rank, and may be better than every matrix of the rank
+    that it had: what is bounded are all matrices as near to one of their rank. The distance is squared, in that norm.
     """
     row = dense_row(part.layer)
     if stored is None:
         return row, 0.0
-    member, (rows, columns) = task.member(part.layer).outputs(part.outputs), _places(part)
+    member, (rows, columns) = task.member(part.layer).outputs(part.outputs), part.places
     distance, bound = 0.0, part.points.errors[part.point]
     if isinstance(stored, PlainForm):
         weight = stored.weight.double().numpy()
@@ -125,12 +132,4 @@ def lowered(unit: Unit, distances: Sequence[float]) -> Unit:
             for points, distance in zip(curves, distances, strict=True)
         )
         for curves in unit
-    )
-
-
-def _places(part: Part) -> tuple[np.ndarray, np.ndarray]:
-    m, n = part.layer.shape
-    return (
-        np.arange(m) if part.outputs is None else part.outputs,
-        np.arange(n) if part.inputs is None else part.inputs,
     )

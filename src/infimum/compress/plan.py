@@ -7,16 +7,17 @@ import resource
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from transformers import PreTrainedModel
 
 from infimum.bounds.allocation_dual import Unit, dual_value
 from infimum.certificate import Certificate
 from infimum.compress.allocation import STEP, Frontier, allocate, frontier, last, uniform, value
 from infimum.compress.calibration import calibrate, goal_of
-from infimum.compress.checkpoint import Checkpoint, open_checkpoint
+from infimum.compress.checkpoint import LAYERS, Checkpoint, open_checkpoint
 from infimum.compress.factor import Objective, one_thread
 from infimum.compress.forms import StoredForm
 from infimum.compress.layers import UNREACHED, AllocationRule, Forms, LayerPlan, Of, Settings, dense_row
@@ -25,6 +26,7 @@ from infimum.compress.parts import build, lowered, measure, parts_of
 from infimum.compress.text import Text
 from infimum.compress.units import Group, Task, group_of, partition, unit_of
 from infimum.errors import BudgetError, CalibrationError
+from infimum.nn.linear import replace_layers
 
 
 class Offer(NamedTuple):
@@ -132,16 +134,29 @@ class Plan:
         """
         return [(float(remove), *self._at(float(remove))) for remove in np.linspace(0.0, self._most(), points)]
 
-    def apply(self, model: torch.nn.Module) -> torch.nn.Module:
+    def apply(self, model: PreTrainedModel) -> PreTrainedModel:
         """Replace the planned layers of a loaded model in place, and return it."""
-        from infimum.compress.storage import module_of
-
-        for row in self.table:
-            if row.form != "dense":
-                parent, _, child = row.name.rpartition(".")
-                owner = model.get_submodule(parent)
-                setattr(owner, child, module_of(self.forms[row.name], getattr(owner, child)))
+        replace_layers(model, self.replaced)
+        setattr(model.config, LAYERS, self.replaced)
+        with torch.no_grad():
+            for name, form in self.forms.items():
+                for part, tensor in form.tensors().items():
+                    getattr(model.get_submodule(name), part).copy_(tensor)
         return model
+
+    @property
+    def replaced(self) -> dict[str, dict[str, Any]]:
+        """Form, rank and shape of the layers that become layers of another kind, as in the output's configuration."""
+        return {
+            row.name: {"form": row.form, "rank": row.rank, "shape": list(row.kept)}
+            for row in self.table
+            if row.form not in ("dense", "plain")
+        }
+
+    @property
+    def orders(self) -> dict[str, np.ndarray]:
+        """Channels from the last to be given up to the first, by the name of the layer that reads them."""
+        return {group.layers[-1].name: group.order for group, _, _ in self.offers if group.order is not None}
 
     def save(self, out: str | Path) -> Path:
         """Write the compressed checkpoint to a new folder `out` (see `infimum.compress.load`)."""

@@ -15,39 +15,20 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, PreTrainedModel
+from transformers import PreTrainedModel
 
-from infimum.compress.checkpoint import DESCRIPTION, Names, empty_model, open_checkpoint
+from infimum.compress.checkpoint import DESCRIPTION, LAYERS, Names, empty_model, open_checkpoint, read_config
 from infimum.compress.files import INDEX, WEIGHTS, file_hash
-from infimum.compress.forms import FORMS, NarrowForm, PivotForm, PlainForm, StoredForm
+from infimum.compress.forms import FORMS, StoredForm
 from infimum.compress.plan import Plan
+from infimum.compress.remote_code import describe_layers
 from infimum.errors import CheckpointError
-from infimum.nn import LowRankLinear, PivotLinear
+from infimum.nn.linear import replace_layers
 
 TEXT, CHANNELS = "calibration.safetensors", "channels.safetensors"
 SCHEMA = 1
 SHARD_BYTES = 5 * 10**9
 WEIGHT_SUFFIXES = {".safetensors", ".bin", ".gguf", ".h5", ".msgpack", ".onnx", ".pt", ".pth"}
-
-
-def module_of(form: StoredForm, linear: Any) -> Any:
-    """Build the module that takes the place of a linear layer."""
-    if isinstance(form, PlainForm):
-        linear.weight = torch.nn.Parameter(form.weight.to(linear.weight.device, linear.weight.dtype))
-        return linear
-    dtype, device = linear.weight.dtype, linear.weight.device
-    bias = linear.bias if form.bias is None else form.bias
-    bias = None if bias is None else bias.detach().to(device, dtype)
-    if isinstance(form, NarrowForm):
-        m, n = form.weight.shape
-        narrow = torch.nn.Linear(n, m, bias is not None, device="meta")
-        state = {"weight": form.weight.to(device, dtype), **({} if bias is None else {"bias": bias})}
-        narrow.load_state_dict(state, assign=True)
-        return narrow
-    if isinstance(form, PivotForm):
-        rows, coefficients = form.rows.to(device, dtype), form.coefficients.to(device, dtype)
-        return PivotLinear.from_pivots(rows, coefficients, form.order.to(device), bias)
-    return LowRankLinear.from_factors(form.left.to(device, dtype), form.right.to(device, dtype), bias)
 
 
 def save(plan: Plan, out: Path) -> Path:
@@ -64,12 +45,13 @@ def save(plan: Plan, out: Path) -> Path:
     partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
         _copy_companions(plan.checkpoint.path, partial)
+        if plan.replaced:
+            describe_layers(partial, plan.checkpoint, plan.replaced)
         _write_shards(_tensors(plan), partial)
         tokens = plan.moments.tokens
         save_file({"ids": torch.from_numpy(tokens.ids), "mask": torch.from_numpy(tokens.mask)}, partial / TEXT)
-        orders = {o.group.layers[-1].name: o.group.order for o in plan.offers if o.group.order is not None}
-        if orders:
-            save_file({name: torch.from_numpy(order) for name, order in orders.items()}, partial / CHANNELS)
+        if plan.orders:
+            save_file({name: torch.from_numpy(order) for name, order in plan.orders.items()}, partial / CHANNELS)
         written = sorted(path for path in partial.rglob("*") if path.is_file())
         hashes = {path.relative_to(partial).as_posix(): file_hash(path) for path in written}
         (partial / DESCRIPTION).write_text(json.dumps(describe(plan, hashes), indent=1) + "\n", encoding="utf-8")
@@ -142,12 +124,9 @@ def stored_form(row: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Stored
     """Return the stored form of one replaced layer."""
     stem, form = row["tensor"].removesuffix("weight"), FORMS[row["form"]]
     try:
-        parts = {name: tensors[stem + name] for name in form.parts}
+        stored: StoredForm = form(*(tensors[stem + name] for name in form.parts))
     except KeyError as error:
         raise CheckpointError(f"tensor {error.args[0]} is missing; the folder is incomplete") from None
-    if form is not PlainForm and row["kept"][0] != row["shape"][0] and stem + "bias" in tensors:
-        parts["bias"] = tensors[stem + "bias"]
-    stored: StoredForm = form(**parts)
     return stored
 
 
@@ -158,17 +137,21 @@ def load(out: str | Path) -> PreTrainedModel:
     ------
     CheckpointError
         The folder was not written by infimum, or is incomplete.
+
+    Notes
+    -----
+    ``model.save_pretrained(folder)`` writes every tensor of the model with the same bytes, and `load` reads that folder
+    again. It has no `infimum.json`: the certificate belongs to the numbers that `Plan.save` wrote.
     """
     out = Path(out)
-    description, tensors = read_description(out), read_tensors(out)
-    config = AutoConfig.from_pretrained(out)
-    model = empty_model(config)
+    config = read_config(out)
+    vars(config).pop("auto_map", None)  # save_pretrained would name the code beside this checkpoint, and not copy it
+    layers = getattr(config, LAYERS, None)
+    if layers is None and not (out / DESCRIPTION).is_file():
+        raise CheckpointError(f"{out} was not written by infimum.compress; load it with transformers, or compress it")
+    model, tensors = empty_model(config), read_tensors(out)
+    replace_layers(model, layers or {})
     names = Names.between(model, tensors)
-    for row in description["layers"]:
-        if row["form"] != "dense":
-            parent, _, child = row["name"].rpartition(".")
-            owner = model.get_submodule(parent)
-            setattr(owner, child, module_of(stored_form(row, tensors), getattr(owner, child)))
     state = {name: tensors[names.in_files(name)] for name in model.state_dict() if names.in_files(name) in tensors}
     missing = model.load_state_dict(state, strict=False, assign=True).missing_keys
     model.tie_weights()
@@ -184,7 +167,7 @@ def load(out: str | Path) -> PreTrainedModel:
 def load_any(folder: str | Path) -> PreTrainedModel:
     """Load a model folder, compressed by infimum or not, in float32."""
     folder = Path(folder)
-    if not (folder / DESCRIPTION).is_file():
+    if not (folder / DESCRIPTION).is_file() and not hasattr(read_config(folder), LAYERS):
         return open_checkpoint(folder).load()
     model = load(folder)
     model.float()  # type: ignore[no-untyped-call]
@@ -192,19 +175,16 @@ def load_any(folder: str | Path) -> PreTrainedModel:
 
 
 def _tensors(plan: Plan) -> Iterator[tuple[str, torch.Tensor]]:
-    replaced = {row.tensor.removesuffix("weight"): plan.forms[row.name] for row in plan.table if row.form != "dense"}
+    stems = {row.tensor.removesuffix("weight"): row.name for row in plan.table if row.form != "dense"}
     for name, tensor in plan.checkpoint.blocks():
         stem, _, part = name.rpartition(".")
-        form = replaced.get(f"{stem}.")
-        if form is None or part not in ("weight", "bias") or (part == "bias" and form.bias is None):
+        parts = plan.forms[stems[f"{stem}."]].tensors() if f"{stem}." in stems else {}
+        if part != "weight" and part not in parts:
             yield name, tensor
         elif part == "weight":
-            parts = form.tensors()
-            if "weight" not in parts:
-                # Stock loaders fill an absent weight with random numbers and only warn; at another shape they stop.
-                yield name, tensor.new_empty(0)
-            for part, value in parts.items():
-                yield f"{stem}.{part}", value.contiguous()
+            # Stock loaders fill an absent weight with random numbers and only warn; at one of another shape they stop.
+            for kind, value in ({"weight": tensor.new_empty(0)} | parts if parts else {"weight": tensor}).items():
+                yield f"{stem}.{kind}", value.contiguous()
 
 
 def _write_shards(tensors: Iterator[tuple[str, torch.Tensor]], folder: Path) -> None:

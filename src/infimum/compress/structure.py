@@ -83,7 +83,7 @@ def _independent(module: torch.nn.Module, channels: Channels) -> bool:
             bias = getattr(module.get_submodule(name), "bias", None) is not None
             sizes = (CHANNELS, d) if name == consumer else (d, CHANNELS)
             whole.set_submodule(name, torch.nn.Linear(*sizes, bias=bias, device="meta"))
-        whole.double().to_empty(device="cpu").eval()  # type: ignore[no-untyped-call]
+        whole.double().to_empty(device="cpu").eval()
         for tensor in (*whole.parameters(), *whole.buffers()):
             tensor.data.copy_(torch.randn(tensor.shape, generator=generator))
         narrow, dropped = copy.deepcopy(whole), [k for k in range(CHANNELS) if k not in KEPT]
@@ -92,7 +92,7 @@ def _independent(module: torch.nn.Module, channels: Channels) -> bool:
         _slice(narrow.get_submodule(consumer), ("weight",), 1)
         with torch.no_grad():
             before = _first(whole(x))
-            whole.get_submodule(consumer).weight[:, dropped] = 0.0  # type: ignore[index, operator]
+            whole.get_submodule(consumer).weight[:, dropped] = 0.0  # type: ignore[operator]
             after, result = _first(whole(x)), _first(narrow(x))
     except (RuntimeError, TypeError, ValueError, LookupError, AttributeError, AssertionError):
         return False  # it takes more than one input, or relies on the number of channels

@@ -82,7 +82,7 @@ def widths_of(channels: int) -> tuple[int, ...]:
 def partition(task: Task) -> list[tuple[Layer, ...]]:
     """Group the layers on which the output depends, in the order of the model: together what can be narrowed."""
     reached = [layer for layer in task.checkpoint.layers if layer.name in task.moments.layers]
-    sets = {layer: (layer,) for layer in reached}
+    sets: dict[Layer, tuple[Layer, ...]] = {layer: (layer,) for layer in reached}
     if task.settings.narrows:
         for channels in channels_of(task.checkpoint):
             if all(layer in sets for layer in channels.layers):
@@ -100,7 +100,10 @@ def group_of(task: Task, layers: tuple[Layer, ...]) -> Group:
 
 
 def unit_of(task: Task, group: Group) -> Unit:
-    """Return what the layers of a group can become: the curves of each width. What narrowing loses, the consumer bears."""
+    """Return what the layers of a group can become: the curves of each width.
+
+    What the removal of channels loses is an error of the layer that read them.
+    """
     form = task.settings.low_rank
     *producers, consumer = (task.member(layer) for layer in group.layers)
     if group.order is None:
@@ -109,14 +112,13 @@ def unit_of(task: Task, group: Group) -> Unit:
     narrowed, ascending = narrowing(consumer, group.order), group.widths[::-1]
     losses = narrowed.errors()
     members = [producer.outputs(group.order) for producer in producers]
-    tables = [row_tails(member.W, member.norm.C, member.norm.G, ascending) for member in members if form is not None]
+    tables = [[] if form is None else row_tails(p.W, p.norm.C, p.norm.G, ascending) for p in members]
     unit = []
     for index, width in enumerate(ascending):
-        shapes = [(width, member.W.shape[1]) for member in members]
-        rows = [table[index] for table in tables] or [None] * len(members)
-        curves = [curve(tails, shape, form) for tails, shape in zip(rows, shapes, strict=True)]
-        tails = None if form is None else narrowed.tails(width)
-        unit.append((*curves, curve(tails, (consumer.W.shape[0], width), form, losses[width])))
+        rows = [table[index] if table else None for table in tables]
+        curves = [curve(t, (width, p.W.shape[1]), form) for t, p in zip(rows, members, strict=True)]
+        columns = None if form is None else narrowed.tails(width)
+        unit.append((*curves, curve(columns, (consumer.W.shape[0], width), form, float(losses[width]))))
     return tuple(reversed(unit))
 
 
