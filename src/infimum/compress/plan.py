@@ -261,7 +261,7 @@ def _check_target(error: float) -> None:
 
 def _check_moments(checkpoint: Checkpoint, moments: Moments) -> None:
     shapes = {layer.name: layer.shape for layer in checkpoint.layers}
-    got = {name: (len(found.left), len(found.right)) for name, found in moments.layers.items()}
+    got = moments.layers.shapes
     if not got or any(shapes.get(name) != shape for name, shape in got.items()):
         raise CalibrationError(
             f"moments of the linear layers of {checkpoint.path.name} were expected, got those of "
@@ -322,7 +322,7 @@ def _solve(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None) 
 
 
 def _text_notes(moments: Moments) -> tuple[str, ...]:
-    widest = max(layer.inputs.shape[0] for layer in moments.layers.values())
+    widest = max(inputs for _, inputs in moments.layers.shapes.values())
     if moments.tokens.count >= widest:
         return ()
     return (

@@ -15,11 +15,12 @@ from infimum.bounds.allocation_dual import Unit, dual_value
 from infimum.certificate import Certificate
 from infimum.compress.allocation import Choice
 from infimum.compress.checkpoint import DESCRIPTION, Checkpoint, Layer, open_checkpoint
+from infimum.compress.collection import collect
 from infimum.compress.factor import one_thread
 from infimum.compress.files import file_hash
 from infimum.compress.forms import PlainForm, StoredForm
 from infimum.compress.layers import UNREACHED, LayerPlan, Settings, dense_row
-from infimum.compress.moments import Moments, Progress, collect
+from infimum.compress.moments import Moments, Progress
 from infimum.compress.parts import Part, lowered, measure, parts_of
 from infimum.compress.plan import budget_of
 from infimum.compress.storage import CHANNELS, TEXT, read_description, read_tensors, stored_form
@@ -96,10 +97,8 @@ def _moments(out: Path, checkpoint: Checkpoint, calibration: dict[str, Any], on_
     tokens = Tokens(text["ids"].numpy(), text["mask"].numpy(), calibration["source"])
     if tokens.sha256 != calibration["sha256"]:
         raise VerificationError("the stored calibration tokens are not those of the run: their hash differs")
-    model = checkpoint.load()
-    layers: dict[str, Any] = {layer.name: model.get_submodule(layer.name) for layer in checkpoint.layers}
     chosen = {name: calibration[name] for name in ("goal", "seed", "projections")}
-    return collect(model, layers, tokens, **chosen, on_progress=on_progress)
+    return collect(checkpoint, tokens, **chosen, on_progress=on_progress)
 
 
 def _check_claims(
