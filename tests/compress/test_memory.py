@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from infimum import compress  # noqa: E402
 from infimum.compress import files, scratch  # noqa: E402
 from infimum.compress.files import Stored, write_file, write_tensors  # noqa: E402
-from infimum.compress.layers import FormShelf  # noqa: E402
+from infimum.compress.forms import FactorForm, FormShelf  # noqa: E402
 from tests.compress.conftest import write_tokenizer  # noqa: E402
 
 LIMIT = 3 * 10**9
@@ -194,7 +194,7 @@ def test_abandoned_folders_are_removed_and_those_in_use_are_not(tmp_path: Path) 
 def test_shelves_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scratch.tempfile, "gettempdir", lambda: str(tmp_path))
     forms = FormShelf()
-    form = compress.factor.FactorForm(torch.randn(5, 2).to(torch.bfloat16), torch.randn(2, 3).to(torch.bfloat16))
+    form = FactorForm(torch.randn(5, 2).to(torch.bfloat16), torch.randn(2, 3).to(torch.bfloat16))
     forms["layer"] = form
     assert torch.equal(forms["layer"].left, form.left)
     assert [(part.name, part.kind, part.shape) for part in forms.stored("layer")] == [

@@ -17,16 +17,15 @@ from safetensors.torch import save_file
 from transformers import PreTrainedModel
 
 from infimum.compress.checkpoint import DESCRIPTION, LAYERS, Names, empty_model, open_checkpoint, read_config
-from infimum.compress.factor import FactorForm, PivotForm, PlainForm
 from infimum.compress.files import INDEX, Stored, TensorFiles, file_hash, write_tensors
-from infimum.compress.layers import StoredForm
+from infimum.compress.forms import FORMS, StoredForm
 from infimum.compress.plan import Plan
 from infimum.compress.remote_code import describe_layers
 from infimum.compress.scratch import claim
 from infimum.errors import CheckpointError
-from infimum.nn.linear import low_rank_layers
+from infimum.nn.linear import replace_layers
 
-TEXT = "calibration.safetensors"
+TEXT, CHANNELS = "calibration.safetensors", "channels.safetensors"
 SCHEMA = 1
 WEIGHT_SUFFIXES = {".safetensors", ".bin", ".gguf", ".h5", ".msgpack", ".onnx", ".pt", ".pth"}
 
@@ -45,11 +44,13 @@ def save(plan: Plan, out: Path) -> Path:
     partial, lock = claim(out.parent, f".{out.name}.infimum-partial-")
     try:
         _copy_companions(plan.checkpoint.path, partial)
-        if plan.low_rank:
-            describe_layers(partial, plan.checkpoint, plan.low_rank)
+        if plan.replaced:
+            describe_layers(partial, plan.checkpoint, plan.replaced)
         write_tensors(_tensors(plan), partial)
         tokens = plan.moments.tokens
         save_file({"ids": torch.from_numpy(tokens.ids), "mask": torch.from_numpy(tokens.mask)}, partial / TEXT)
+        if plan.orders:
+            save_file({name: torch.from_numpy(order) for name, order in plan.orders.items()}, partial / CHANNELS)
         written = sorted(path for path in partial.rglob("*") if path.is_file())
         hashes = {path.relative_to(partial).as_posix(): file_hash(path) for path in written}
         (partial / DESCRIPTION).write_text(json.dumps(describe(plan, hashes), indent=1) + "\n", encoding="utf-8")
@@ -112,19 +113,11 @@ def read_description(out: Path) -> dict[str, Any]:
     return description
 
 
-PARTS: dict[str, tuple[Any, tuple[str, ...]]] = {
-    "pivot": (PivotForm, ("rows", "coefficients", "order")),
-    "factors": (FactorForm, ("left", "right")),
-    "plain": (PlainForm, ("weight",)),
-}
-
-
 def stored_form(row: dict[str, Any], tensors: Mapping[str, torch.Tensor]) -> StoredForm:
     """Return the stored form of one replaced layer."""
-    stem = row["tensor"].removesuffix("weight")
-    form, names = PARTS[row["form"]]
+    stem, form = row["tensor"].removesuffix("weight"), FORMS[row["form"]]
     try:
-        stored: StoredForm = form(*(tensors[stem + name] for name in names))
+        stored: StoredForm = form(*(tensors[stem + name] for name in form.parts))
     except KeyError as error:
         raise CheckpointError(f"tensor {error.args[0]} is missing; the folder is incomplete") from None
     return stored
@@ -150,7 +143,7 @@ def load(out: str | Path) -> PreTrainedModel:
     if layers is None and not (out / DESCRIPTION).is_file():
         raise CheckpointError(f"{out} was not written by infimum.compress; load it with transformers, or compress it")
     model, tensors = empty_model(config), TensorFiles(out)
-    low_rank_layers(model, layers or {})
+    replace_layers(model, layers or {})
     names = Names.between(model, tensors)
     state = {name: tensors[names.in_files(name)] for name in model.state_dict() if names.in_files(name) in tensors}
     missing = model.load_state_dict(state, strict=False, assign=True).missing_keys
@@ -175,16 +168,17 @@ def load_any(folder: str | Path) -> PreTrainedModel:
 
 
 def _tensors(plan: Plan) -> Iterator[Stored]:
-    replaced = {row.tensor: row.name for row in plan.table if row.form != "dense"}
-    for stored in plan.checkpoint.stored():
-        if stored.name not in replaced:
-            yield stored
-            continue
-        if not plan.settings.plain:
+    stems = {row.tensor.removesuffix("weight"): row.name for row in plan.table if row.form != "dense"}
+    for tensor in plan.checkpoint.stored():
+        stem, _, part = tensor.name.rpartition(".")
+        parts = {p.name: p for p in plan.forms.stored(stems[f"{stem}."])} if f"{stem}." in stems else {}
+        if part != "weight" and part not in parts:
+            yield tensor
+        elif part == "weight":
             # Stock loaders fill an absent weight with random numbers and only warn; at one of another shape they stop.
-            yield stored._replace(shape=(0,), read=lambda: torch.empty(0))
-        for part in plan.forms.stored(replaced[stored.name]):
-            yield part._replace(name=stored.name.removesuffix("weight") + part.name)
+            mark = tensor._replace(shape=(0,), read=lambda: torch.empty(0))
+            for kind, value in ({"weight": mark} | parts if parts else {"weight": tensor}).items():
+                yield value._replace(name=f"{stem}.{kind}")
 
 
 def _copy_companions(source: Path, target: Path) -> None:
