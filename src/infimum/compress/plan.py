@@ -122,7 +122,7 @@ class Plan:
 
     def _most(self) -> float:
         """Return the largest fraction that can be removed: every layer at its smallest."""
-        smallest = sum(offer.frontier[0].cost for offer in self.offers)
+        smallest = sum(float(offer.frontier.costs[0]) for offer in self.offers)
         return self.settings.remove + (self.budget - smallest) / self.denominator
 
     def _at(self, remove: float) -> tuple[float, float]:
