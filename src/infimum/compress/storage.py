@@ -22,6 +22,7 @@ from infimum.compress.forms import FORMS, StoredForm
 from infimum.compress.plan import Plan
 from infimum.compress.remote_code import describe_layers
 from infimum.compress.scratch import claim
+from infimum.compress.stock import change_config, narrower_config
 from infimum.errors import CheckpointError
 from infimum.nn.linear import replace_layers
 
@@ -44,7 +45,9 @@ def save(plan: Plan, out: Path) -> Path:
     partial, lock = claim(out.parent, f".{out.name}.infimum-partial-")
     try:
         _copy_companions(plan.checkpoint.path, partial)
-        if plan.replaced:
+        if change := narrower_config(plan.checkpoint, plan.table):
+            change_config(partial, change)
+        elif plan.replaced:
             describe_layers(partial, plan.checkpoint, plan.replaced)
         write_tensors(tensors_of(plan), partial)
         tokens = plan.moments.tokens
