@@ -27,6 +27,7 @@ from infimum.certificate import Certificate
 from infimum.errors import DTypeError, OptionError, ShapeError, VerificationError
 from infimum.lowrank import terms as rules
 from infimum.lowrank.factored import Factored
+from infimum.lowrank.term_bound import witness as good_witness
 
 NODES = 20_000  # partial choices that the exact method bounds before it gives up
 
@@ -203,7 +204,7 @@ def _choose(
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Choose terms, and make the witness of the lower bound."""
     kept = rules.STRATEGIES["swap" if method in ("auto", "exact") else method](G, rank, rng)
-    witness: dict[str, Any] = dict(rules.witness(G, rank)) if with_bound else {}
+    witness: dict[str, Any] = dict(good_witness(G, rank)) if with_bound else {}
     if method == "exact":
         reached = product.residual_norm(parts, kept, None)
         witness = {"diagonal": witness["diagonal"], "nodes": NODES}
