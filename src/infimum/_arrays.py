@@ -42,10 +42,16 @@ def as_array(item: Any, name: str) -> Array:
     """Return `item` as an array: nested sequences become NumPy arrays, tensors leave their autograd graph."""
     if isinstance(item, list | tuple | np.generic | int | float | complex):
         item = np.asarray(item)
+    if array_api_compat.is_dask_array(item):
+        raise LibraryError(
+            f"{name} must be in memory, got a Dask array: bring it there with {name}.compute(), or where matrices "
+            f"larger than memory are taken give infimum.scale.RowBlocks({name})"
+        )
     if not is_array(item):
+        way = f"{name}.toarray()" if hasattr(item, "toarray") else f"numpy.asarray({name})"
         raise LibraryError(
             f"{name} must be an array (NumPy, PyTorch, CuPy, JAX, ...), got {type(item).__name__}; "
-            f"convert it first, for example with numpy.asarray({name})"
+            f"convert it first, for example with {way}"
         )
     return item.detach() if _is_torch(item) else item
 

@@ -393,10 +393,12 @@ def test_missing_files_of_the_output(out: Path) -> None:
         compress.verify(out)
     (out / "infimum.json").write_text("{")
     with pytest.raises(CheckpointError, match="not valid JSON"):
-        compress.load(out)
+        compress.verify(out)
     (out / "infimum.json").unlink()
     with pytest.raises(CheckpointError, match=r"no infimum\.json"):
-        compress.load(out)
+        compress.verify(out)
+    with pytest.raises(CheckpointError, match="compressed by infimum already"):
+        compress.open_checkpoint(out)
 
 
 def test_missing_tensor_of_the_output(out: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ transformers = pytest.importorskip("transformers")
 from safetensors.torch import load_file  # noqa: E402
 
 from infimum import compress  # noqa: E402
+from infimum.errors import CheckpointError  # noqa: E402
 from tests.compress.conftest import tiny_llama, write  # noqa: E402
 from tests.compress.test_language_models import MODELS  # noqa: E402
 
@@ -81,3 +83,71 @@ def test_a_product_that_rounds_to_the_original(text: list[str], tmp_path: Path) 
     assert any(rounded.error < exact.lower_bound for rounded, exact in pairs)
     assert all(0.0 <= rounded.lower_bound <= rounded.error for rounded, _ in pairs)
     compress.verify(plan.save(tmp_path / "out"))
+
+
+@pytest.fixture(scope="module")
+def outputs(folders: dict[str, Path], text: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("outputs")
+    forms = {"bert": "pivot", "llama": "factors", "gpt2": "pivot", "experts": "pivot"}
+    return {
+        name: compress.plan(folders[name], remove=0.3, calib=text, form=form).save(root / name)
+        for name, form in forms.items()
+    }
+
+
+@pytest.mark.parametrize("name", ["bert", *MODELS])
+def test_loaded_and_saved_twice_has_the_same_bytes(name: str, outputs: dict[str, Path], tmp_path: Path) -> None:
+    first = load_file(outputs[name] / "model.safetensors")
+    folder, model = outputs[name], compress.load(outputs[name])
+    with torch.no_grad():
+        expected = model(input_ids=IDS)[0]
+    for copy in ("second", "third"):
+        compress.load(folder).save_pretrained(tmp_path / copy)
+        folder = tmp_path / copy
+        saved = load_file(folder / "model.safetensors")
+        assert set(saved) == set(first)
+        assert all(t.dtype == first[k].dtype and torch.equal(t, first[k]) for k, t in saved.items())
+        with torch.no_grad():
+            assert torch.equal(compress.load(folder)(input_ids=IDS)[0], expected)
+    assert (tmp_path / "second" / "model.safetensors").read_bytes() == (folder / "model.safetensors").read_bytes()
+    kind = transformers.AutoModel if name == "bert" else transformers.AutoModelForCausalLM
+    with pytest.raises(RuntimeError, match="mismatched"):
+        kind.from_pretrained(folder)
+
+
+def test_a_model_in_memory_is_saved_as_one_that_was_loaded(
+    folders: dict[str, Path], text: list[str], tmp_path: Path
+) -> None:
+    plan = compress.plan(folders["llama"], remove=0.3, calib=text)
+    plan.apply(plan.checkpoint.load()).save_pretrained(tmp_path / "model")
+    saved, written = load_file(tmp_path / "model" / "model.safetensors"), plan.save(tmp_path / "out")
+    assert all(torch.equal(saved[k], t) for k, t in load_file(written / "model.safetensors").items())
+    with torch.no_grad():
+        assert torch.equal(*(compress.load(folder)(input_ids=IDS)[0] for folder in (written, tmp_path / "model")))
+
+
+@pytest.fixture(scope="module")
+def code_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Where transformers copies the code that comes with a checkpoint; one folder, since it imports from the first."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path_factory.mktemp("code")))
+        yield
+
+
+@pytest.mark.usefixtures("code_cache")
+@pytest.mark.parametrize("name", ["bert", "llama", "gpt2"])
+def test_factored_output_loads_by_the_code_beside_it(name: str, outputs: dict[str, Path]) -> None:
+    kind = transformers.AutoModel if name == "bert" else transformers.AutoModelForCausalLM
+    model = kind.from_pretrained(outputs[name], trust_remote_code=True).eval()
+    assert type(model).__name__.startswith("Compressed")
+    with torch.no_grad():
+        assert torch.equal(model(input_ids=IDS)[0], compress.load(outputs[name])(input_ids=IDS)[0])
+
+
+def test_experts_have_no_code_beside_them(outputs: dict[str, Path]) -> None:
+    assert not list(outputs["experts"].glob("*.py"))
+
+
+def test_only_our_folders_are_loaded(folders: dict[str, Path]) -> None:
+    with pytest.raises(CheckpointError, match="not written by infimum"):
+        compress.load(folders["llama"])

@@ -21,6 +21,7 @@ from infimum.compress.files import file_hash, locate
 from infimum.errors import CheckpointError
 
 DESCRIPTION = "infimum.json"  # what our own output has beside them
+LAYERS = "infimum_layers"  # and in its configuration: form and rank of every layer that is not dense
 QUANTISED = (
     ".qweight",
     ".scales",
@@ -125,6 +126,13 @@ class Checkpoint:
                 headers[name] = (part.get_dtype(), part.get_shape())
         return headers
 
+    def tensor_of(self, name: str) -> str | None:
+        """Name in the files of a parameter or buffer of the model; None where no file has it."""
+        tensor = self.names.in_files(name)
+        # transformers still reads the names that BERT's checkpoints had in 2018
+        old = tensor.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
+        return tensor if tensor in self.files else old if old in self.files else None
+
     def read(self, tensor: str) -> torch.Tensor:
         """Read one tensor; refuse NaN and infinity."""
         with safe_open(self.files[tensor], "pt") as handle:
@@ -177,7 +185,7 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))
     except ValueError as error:
         raise CheckpointError(f"{path / 'config.json'} is not valid JSON ({error}); download it again") from error
-    if (path / DESCRIPTION).is_file():
+    if (path / DESCRIPTION).is_file() or LAYERS in config:
         raise CheckpointError(
             f"{path.name} was compressed by infimum already; open it with infimum.compress.load, or compress the "
             "original with another budget"
@@ -219,15 +227,13 @@ def _check_tensors(checkpoint: Checkpoint) -> None:
             "is in no file; such checkpoints (Mixtral's) cannot be compressed yet"
         )
     for parameter, meta in checkpoint.skeleton.named_parameters():
-        # transformers still reads the names that BERT's checkpoints had in 2018
-        tensor = checkpoint.names.in_files(parameter)
-        old = tensor.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
-        _, shape = headers.get(tensor) or headers.get(old) or ("", None)
-        if shape is None:
+        tensor = checkpoint.tensor_of(parameter)
+        if tensor is None:
             raise CheckpointError(
-                f"tensor {tensor} of the model is in no file of {name}, so that it would be "
-                "random; download the checkpoint again, or complete it with transformers and save_pretrained"
+                f"tensor {checkpoint.names.in_files(parameter)} of the model is in no file of {name}, so that it "
+                "would be random; download the checkpoint again, or complete it with transformers and save_pretrained"
             )
+        shape = headers[tensor][1]
         if tuple(shape) != tuple(meta.shape):
             raise CheckpointError(
                 f"tensor {tensor} should have shape {tuple(meta.shape)} by config.json, got "
@@ -255,10 +261,10 @@ def is_language_model(config: Any) -> bool:
     return architecture.endswith(("ForCausalLM", "LMHeadModel"))
 
 
-def empty_model(config: Any) -> PreTrainedModel:
+def empty_model(config: Any, **options: Any) -> PreTrainedModel:
     """Build the model that the checkpoint holds, its experts one by one, without its weights."""
     kind = AutoModelForCausalLM if is_language_model(config) else AutoModel
-    model: PreTrainedModel = unfuse(kind.from_config(config))  # type: ignore[no-untyped-call]
+    model: PreTrainedModel = unfuse(kind.from_config(config, **options))  # type: ignore[no-untyped-call]
     return model
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from infimum.bounds import weighted_tail
+from infimum.compress.scratch import Shelf
 from infimum.compress.text import Tokens
 from infimum.errors import CalibrationError
 
@@ -46,15 +47,56 @@ class LayerMoments:
     gradient: float
 
 
+class MomentShelf(Mapping[str, LayerMoments]):
+    """Moments by name of the layer, kept on disk; what layers share is stored once."""
+
+    def __init__(self) -> None:
+        self._shelf = Shelf()
+        self._holders: dict[str, tuple[str, float]] = {}
+        self._last: tuple[str, np.ndarray | None] = ("", None)
+        self.shapes: dict[str, tuple[int, int]] = {}
+
+    def add(self, found: Mapping[str, LayerMoments]) -> None:
+        """Store the moments of more layers."""
+        first: dict[int, str] = {}
+        for name, moments in found.items():
+            holder = first.setdefault(id(moments.inputs), name)
+            tensors = {"left": moments.left}
+            if holder == name:
+                self._shelf.put(("inputs", name), {"inputs": torch.from_numpy(moments.inputs)})
+            if moments.right is not moments.inputs:
+                tensors["right"] = moments.right
+            self._shelf.put(name, {part: torch.from_numpy(array) for part, array in tensors.items()})
+            self._holders[name] = (holder, moments.gradient)
+            self.shapes[name] = (len(moments.left), len(moments.inputs))
+
+    def __getitem__(self, name: str) -> LayerMoments:
+        holder, gradient = self._holders[name]
+        if self._last[0] != holder:
+            self._last = (holder, self._shelf.get(("inputs", holder))["inputs"].numpy())
+        inputs, own = self._last[1], self._shelf.get(name)
+        assert inputs is not None
+        return LayerMoments(inputs, own["right"].numpy() if "right" in own else inputs, own["left"].numpy(), gradient)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._holders)
+
+    def __len__(self) -> int:
+        return len(self._holders)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._holders
+
+
 @dataclass(frozen=True)
 class Moments:
     """Moments of every linear layer that the model's output depends on, and how they were measured.
 
     Attributes
     ----------
-    layers : mapping of str to LayerMoments
-        By name of the layer; absent are those on which the output does not depend, and those (experts) that fewer
-        tokens reach than they have inputs.
+    layers : MomentShelf
+        By name of the layer, read from disk when they are asked for; absent are those on which the output does not
+        depend, and those (experts) that fewer tokens reach than they have inputs.
     tokens : Tokens
         The text.
     goal : {"embedding", "loss"}
@@ -63,67 +105,16 @@ class Moments:
         Seed and number, per paragraph, of the random projections of the output (goal "embedding").
     """
 
-    layers: Mapping[str, LayerMoments]
+    layers: MomentShelf
     tokens: Tokens
     goal: Goal
     seed: int
     projections: int
 
 
-def collect(
-    model: torch.nn.Module,
-    layers: Mapping[str, torch.nn.Module],
-    tokens: Tokens,
-    *,
-    goal: Goal = "embedding",
-    seed: int = 0,
-    projections: int = 1,
-    on_progress: Progress | None = None,
-) -> Moments:
-    """Run the model over the text, forwards and backwards, and gather the moments of its linear layers.
-
-    Goal "embedding": the gradients are those of ``v' z``: z the model's output (`output_of`), v standard Gaussian. The
-    mean of ``(v' dz)**2`` is the squared change of the output, and to first order it is the mean of
-    ``trace(D' dW)**2``: no labels are needed.
-
-    Goal "loss": the gradients are those of the summed loss of a language model (`token_losses`). The mean of
-    ``trace(D' dW)**2`` is that of the Fisher information; half of it, per token, models the increase of the loss. The
-    tokens of a row are taken as independent, as in K-FAC.
-    """
-    _check_ids(model, tokens)
-    generator = torch.Generator().manual_seed(seed)
-    gather = _Gather(layers, per_token=goal == "loss")
-    batches = tokens.batches(max(1, BATCH // tokens.ids.shape[1]))
-    model.requires_grad_(False)
-    with gather.attached():
-        for index, (ids, mask) in enumerate(batches):
-            gather.begin(mask)
-            with torch.enable_grad(), _embeddings_need_gradients(model):
-                output = output_of(model, ids, mask) if goal == "embedding" else token_losses(model, ids, mask)
-            if goal == "loss":
-                output.sum().backward()  # type: ignore[no-untyped-call]
-            else:
-                for repeat in range(projections):
-                    direction = torch.randn(output.shape, generator=generator, dtype=torch.float32).to(output.dtype)
-                    torch.autograd.backward(output, direction, retain_graph=repeat + 1 < projections)
-            if on_progress:
-                on_progress("calibrating", index + 1, len(batches))
-    passes = tokens.count if goal == "loss" else len(tokens.ids) * projections
-    return Moments(gather.moments(passes), tokens, goal, seed, projections)
-
-
-def _check_ids(model: Any, tokens: Tokens) -> None:
-    words, highest = model.get_input_embeddings().weight.shape[0], int(tokens.ids.max())
-    if highest >= words:
-        raise CalibrationError(
-            f"token ids must be below {words}, the size of the model's vocabulary, got {highest} from {tokens.source}; "
-            "use the tokenizer of this model"
-        )
-
-
 def output_of(model: torch.nn.Module, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Return what applications compare: the unit-length mean of the last hidden states over the text, per paragraph."""
-    hidden: torch.Tensor = model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states[-1]
+    hidden: torch.Tensor = model(input_ids=ids, attention_mask=mask).last_hidden_state
     weights = mask.to(hidden.dtype)[:, :, None]
     mean = (hidden * weights).sum(dim=1) / weights.sum(dim=1)
     return torch.nn.functional.normalize(mean, dim=-1)
@@ -138,17 +129,7 @@ def token_losses(model: torch.nn.Module, ids: torch.Tensor, mask: torch.Tensor) 
     return losses.view(ids.shape)[:, :-1] * mask[:, 1:]
 
 
-@contextmanager
-def _embeddings_need_gradients(model: Any) -> Iterator[None]:
-    """Start the autograd graph at the embeddings: the parameters need no gradients, which saves half the work."""
-    handle = model.get_input_embeddings().register_forward_hook(lambda _m, _i, output: output.requires_grad_())
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-class _Gather:
+class Gather:
     """Hooks that add up the moments while the model runs."""
 
     def __init__(self, layers: Mapping[str, torch.nn.Module], *, per_token: bool) -> None:
@@ -161,6 +142,7 @@ class _Gather:
 
     @contextmanager
     def attached(self) -> Iterator[None]:
+        """Listen to the layers."""
         handles = [layer.register_forward_hook(self._hook(name)) for name, layer in self._layers.items()]
         try:
             yield
@@ -170,6 +152,7 @@ class _Gather:
                 handle.remove()
 
     def begin(self, mask: torch.Tensor) -> None:
+        """Say which tokens of the next batch are text."""
         self._mask = mask.bool()
 
     def _hook(self, name: str) -> Callable[[Any, tuple[torch.Tensor, ...], torch.Tensor], None]:
@@ -205,6 +188,7 @@ class _Gather:
         self._sums[key] = self._sums[key].add_(value) if key in self._sums else value.double()
 
     def moments(self, passes: int) -> dict[str, LayerMoments]:
+        """Return the moments of the layers that the goal depends on; sums of gradients are divided by `passes`."""
         found: dict[str, LayerMoments] = {}
         inputs: dict[str, np.ndarray] = {}  # one array for all layers that share it
         most = max(self._rows.values(), default=0)

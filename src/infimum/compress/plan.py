@@ -7,15 +7,17 @@ import resource
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from transformers import PreTrainedModel
 
 from infimum.bounds.allocation_dual import Curve, dual_value
 from infimum.certificate import Certificate
 from infimum.compress.allocation import STEP, allocate, last, uniform
 from infimum.compress.calibration import calibrate, goal_of
-from infimum.compress.checkpoint import Checkpoint, open_checkpoint
+from infimum.compress.checkpoint import LAYERS, Checkpoint, open_checkpoint
 from infimum.compress.factor import Form, Objective, curve, one_thread, spectrum, weighting
 from infimum.compress.layers import (
     UNREACHED,
@@ -30,6 +32,7 @@ from infimum.compress.layers import (
 from infimum.compress.moments import Moments, Progress
 from infimum.compress.text import Text
 from infimum.errors import BudgetError, CalibrationError
+from infimum.nn.linear import low_rank_layers
 
 
 @dataclass(frozen=True)
@@ -131,16 +134,22 @@ class Plan:
         """
         return [(float(remove), *self._at(float(remove))) for remove in np.linspace(0.0, self._most(), points)]
 
-    def apply(self, model: torch.nn.Module) -> torch.nn.Module:
+    def apply(self, model: PreTrainedModel) -> PreTrainedModel:
         """Replace the planned layers of a loaded model in place, and return it."""
-        from infimum.compress.storage import module_of
-
-        for row in self.table:
-            if row.form != "dense":
-                parent, _, child = row.name.rpartition(".")
-                owner = model.get_submodule(parent)
-                setattr(owner, child, module_of(self.forms[row.name], getattr(owner, child)))
+        low_rank_layers(model, self.low_rank)
+        setattr(model.config, LAYERS, self.low_rank)
+        with torch.no_grad():
+            for name, form in self.forms.items():
+                for part, tensor in form.tensors().items():
+                    getattr(model.get_submodule(name), part).copy_(tensor)
         return model
+
+    @property
+    def low_rank(self) -> dict[str, dict[str, Any]]:
+        """Form and rank of the layers that become layers of another kind, as in the output's configuration."""
+        return {
+            row.name: {"form": row.form, "rank": row.rank} for row in self.table if row.form in ("pivot", "factors")
+        }
 
     def save(self, out: str | Path) -> Path:
         """Write the compressed checkpoint to a new folder `out` (see `infimum.compress.load`)."""
@@ -244,7 +253,7 @@ def _check_target(error: float) -> None:
 
 def _check_moments(checkpoint: Checkpoint, moments: Moments) -> None:
     shapes = {layer.name: layer.shape for layer in checkpoint.layers}
-    got = {name: (len(found.left), len(found.right)) for name, found in moments.layers.items()}
+    got = moments.layers.shapes
     if not got or any(shapes.get(name) != shape for name, shape in got.items()):
         raise CalibrationError(
             f"moments of the linear layers of {checkpoint.path.name} were expected, got those of "
@@ -304,7 +313,7 @@ def _solve(
 
 
 def _text_notes(moments: Moments) -> tuple[str, ...]:
-    widest = max(layer.inputs.shape[0] for layer in moments.layers.values())
+    widest = max(inputs for _, inputs in moments.layers.shapes.values())
     if moments.tokens.count >= widest:
         return ()
     return (

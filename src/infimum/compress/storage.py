@@ -15,33 +15,21 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, PreTrainedModel
+from transformers import PreTrainedModel
 
-from infimum.compress.checkpoint import DESCRIPTION, Names, empty_model, open_checkpoint
+from infimum.compress.checkpoint import DESCRIPTION, LAYERS, Names, empty_model, open_checkpoint, read_config
 from infimum.compress.factor import FactorForm, PivotForm, PlainForm
 from infimum.compress.files import INDEX, WEIGHTS, file_hash
 from infimum.compress.layers import StoredForm
 from infimum.compress.plan import Plan
+from infimum.compress.remote_code import describe_layers
 from infimum.errors import CheckpointError
-from infimum.nn import LowRankLinear, PivotLinear
+from infimum.nn.linear import low_rank_layers
 
 TEXT = "calibration.safetensors"
 SCHEMA = 1
 SHARD_BYTES = 5 * 10**9
 WEIGHT_SUFFIXES = {".safetensors", ".bin", ".gguf", ".h5", ".msgpack", ".onnx", ".pt", ".pth"}
-
-
-def module_of(form: StoredForm, linear: Any) -> Any:
-    """Build the module that takes the place of a linear layer."""
-    if isinstance(form, PlainForm):
-        linear.weight = torch.nn.Parameter(form.weight.to(linear.weight.device, linear.weight.dtype))
-        return linear
-    bias = None if linear.bias is None else linear.bias.detach()
-    dtype, device = linear.weight.dtype, linear.weight.device
-    if isinstance(form, PivotForm):
-        rows, coefficients = form.rows.to(device, dtype), form.coefficients.to(device, dtype)
-        return PivotLinear.from_pivots(rows, coefficients, form.order.to(device), bias)
-    return LowRankLinear.from_factors(form.left.to(device, dtype), form.right.to(device, dtype), bias)
 
 
 def save(plan: Plan, out: Path) -> Path:
@@ -58,6 +46,8 @@ def save(plan: Plan, out: Path) -> Path:
     partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
         _copy_companions(plan.checkpoint.path, partial)
+        if plan.low_rank:
+            describe_layers(partial, plan.checkpoint, plan.low_rank)
         _write_shards(_tensors(plan), partial)
         tokens = plan.moments.tokens
         save_file({"ids": torch.from_numpy(tokens.ids), "mask": torch.from_numpy(tokens.mask)}, partial / TEXT)
@@ -154,17 +144,21 @@ def load(out: str | Path) -> PreTrainedModel:
     ------
     CheckpointError
         The folder was not written by infimum, or is incomplete.
+
+    Notes
+    -----
+    ``model.save_pretrained(folder)`` writes every tensor of the model with the same bytes, and `load` reads that folder
+    again. It has no `infimum.json`: the certificate belongs to the numbers that `Plan.save` wrote.
     """
     out = Path(out)
-    description, tensors = read_description(out), read_tensors(out)
-    config = AutoConfig.from_pretrained(out)
-    model = empty_model(config)
+    config = read_config(out)
+    vars(config).pop("auto_map", None)  # save_pretrained would name the code beside this checkpoint, and not copy it
+    layers = getattr(config, LAYERS, None)
+    if layers is None and not (out / DESCRIPTION).is_file():
+        raise CheckpointError(f"{out} was not written by infimum.compress; load it with transformers, or compress it")
+    model, tensors = empty_model(config), read_tensors(out)
+    low_rank_layers(model, layers or {})
     names = Names.between(model, tensors)
-    for row in description["layers"]:
-        if row["form"] != "dense":
-            parent, _, child = row["name"].rpartition(".")
-            owner = model.get_submodule(parent)
-            setattr(owner, child, module_of(stored_form(row, tensors), getattr(owner, child)))
     state = {name: tensors[names.in_files(name)] for name in model.state_dict() if names.in_files(name) in tensors}
     missing = model.load_state_dict(state, strict=False, assign=True).missing_keys
     model.tie_weights()
@@ -180,7 +174,7 @@ def load(out: str | Path) -> PreTrainedModel:
 def load_any(folder: str | Path) -> PreTrainedModel:
     """Load a model folder, compressed by infimum or not, in float32."""
     folder = Path(folder)
-    if not (folder / DESCRIPTION).is_file():
+    if not (folder / DESCRIPTION).is_file() and not hasattr(read_config(folder), LAYERS):
         return open_checkpoint(folder).load()
     model = load(folder)
     model.float()  # type: ignore[no-untyped-call]

@@ -15,10 +15,11 @@ from infimum.bounds import weighted_tail
 from infimum.bounds.allocation_dual import Curve, dual_value
 from infimum.certificate import Certificate
 from infimum.compress.checkpoint import DESCRIPTION, Checkpoint, Layer, open_checkpoint
+from infimum.compress.collection import collect
 from infimum.compress.factor import PlainForm, cost, curve, one_thread, spectrum, weighting
 from infimum.compress.files import file_hash
 from infimum.compress.layers import UNREACHED, LayerPlan, Settings, dense_row, measure_plain
-from infimum.compress.moments import Moments, Progress, collect
+from infimum.compress.moments import Moments, Progress
 from infimum.compress.plan import budget_of
 from infimum.compress.storage import TEXT, read_description, read_tensors, stored_form
 from infimum.compress.text import Tokens
@@ -89,10 +90,8 @@ def _moments(out: Path, checkpoint: Checkpoint, calibration: dict[str, Any], on_
     tokens = Tokens(text["ids"].numpy(), text["mask"].numpy(), calibration["source"])
     if tokens.sha256 != calibration["sha256"]:
         raise VerificationError("the stored calibration tokens are not those of the run: their hash differs")
-    model = checkpoint.load()
-    layers: dict[str, Any] = {layer.name: model.get_submodule(layer.name) for layer in checkpoint.layers}
     chosen = {name: calibration[name] for name in ("goal", "seed", "projections")}
-    return collect(model, layers, tokens, **chosen, on_progress=on_progress)
+    return collect(checkpoint, tokens, **chosen, on_progress=on_progress)
 
 
 def _check_claims(

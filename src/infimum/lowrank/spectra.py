@@ -112,7 +112,7 @@ def exact(M: Operator) -> Spectrum:
         return (U[:, :rank], s[:rank], Vh[:rank, :]) if dense is M else _from_right(M, adjoint(Vh[:rank, :]))
 
     def bound(rank: int) -> Bound:
-        return Bound(eckart_young.tail_bound(dense.working, rank, values))
+        return Bound(eckart_young.tail_bound(dense.working, rank, values, M.shape))
 
     return Spectrum(M, eckart_young.tails(values), triples, bound, "eckart_young")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 import torch
 from torch.nn import functional
@@ -132,3 +133,28 @@ class PivotLinear(torch.nn.Module):
             f"in_features={self.in_features}, out_features={self.out_features}, rank={self.rank}, "
             f"bias={self.bias is not None}"
         )
+
+
+def low_rank_layers(model: torch.nn.Module, layers: Mapping[str, Mapping[str, Any]]) -> None:
+    """Replace, in place, linear layers by ones of low rank whose weights are still to be filled in.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Its layers may be torch.nn.Linear or transformers' Conv1D.
+    layers : mapping
+        By name of the layer: ``{"form": "pivot" or "factors", "rank": 12}``.
+    """
+    for name, chosen in layers.items():
+        parent, _, child = name.rpartition(".")
+        owner: Any = model.get_submodule(parent)
+        old = getattr(owner, child)
+        m, n = old.weight.shape if isinstance(old, torch.nn.Linear) else old.weight.shape[::-1]
+        options = {"dtype": old.weight.dtype, "device": old.weight.device}
+        new: Any = {"pivot": PivotLinear, "factors": LowRankLinear}[chosen["form"]](
+            n, m, chosen["rank"], False, **options
+        )
+        new.bias = old.bias
+        # Stock loaders fill an absent weight with random numbers and only warn; at one without elements they stop.
+        new.register_buffer("weight", old.weight.new_empty(0))
+        setattr(owner, child, new)
