@@ -61,10 +61,10 @@ def similarities(document: Document) -> str:
 
 def speeds(document: Document) -> str:
     """Return the table of times and memory."""
-    lines = _table(["form", "removed", "weights", "512 tokens", "ratio", "one token", "ratio"])
+    lines = _table(["form", "removed", "weights", "512 tokens", "times faster", "one token", "times faster"])
     for row in document["rows"]:
-        times = [cell for task in ("batch", "token") for cell in _times(row[task])]
-        lines.append(_line([row["form"], f"{row['removed']:.0%}", f"{row['bytes'] / 1e6:.0f} MB", *times]))
+        times = [cell for task in ("passage", "token") for cell in _times(row[task])]
+        lines.append(_line([row["form"], f"{row['remove']:.0%}", f"{row['bytes'] / 1e6:.0f} MB", *times]))
     return _page(document, lines)
 
 
