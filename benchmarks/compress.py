@@ -27,10 +27,12 @@ METHODS: dict[str, dict[str, Any]] = {
         "allocation": "uniform",
     },
     "two-sided, two factors, global": {"form": "factors"},
-    "activation, pivot, uniform": {"objective": "activation", "allocation": "uniform"},
-    "activation, pivot, global": {"objective": "activation"},
-    "two-sided, pivot, uniform": {"allocation": "uniform"},
-    "two-sided, pivot, global (default)": {},
+    "activation, pivot, uniform": {"objective": "activation", "form": "pivot", "allocation": "uniform"},
+    "activation, pivot, global": {"objective": "activation", "form": "pivot"},
+    "two-sided, pivot, uniform": {"form": "pivot", "allocation": "uniform"},
+    "two-sided, pivot, global": {"form": "pivot"},
+    "two-sided, channels, global": {"form": "channels"},
+    "two-sided, channels and pivot, global (default)": {},
 }
 FRACTIONS = (0.2, 0.3, 0.4)
 RESULTS = Path(__file__).parent / "results" / "models" / "compress.json"

@@ -64,11 +64,13 @@ def long_text() -> list[str]:
     return sentences(60, seed=1)
 
 
+@pytest.mark.parametrize("form", ["auto", "pivot", "channels"])
 @pytest.mark.parametrize("name", MODELS)
 def test_compressed_saved_loaded_and_verified(
-    name: str, folders: dict[str, Path], long_text: list[str], tmp_path: Path
+    name: str, form: str, folders: dict[str, Path], long_text: list[str], tmp_path: Path
 ) -> None:
-    plan = compress.plan(folders[name], remove=0.3, calib=long_text)
+    plan = compress.plan(folders[name], remove=0.3, calib=long_text, form=form)
+    assert any(row.kept != row.shape for row in plan.table) == (form != "pivot")
     assert plan.moments.goal == "loss"
     assert len(plan.table) == MODELS[name][1]
     assert plan.removed >= round(0.3 * plan.linear_size)

@@ -57,8 +57,8 @@ def test_rounded_products_keep_their_certificate(
 ) -> None:
     """Where little is removed, rounding can lead back to the original: better than any matrix of that rank."""
     folder = write(tiny_llama().to(dtype), tmp_path / "model")
-    factored = compress.plan(folder, remove=remove, calib=text)
-    plain = compress.plan(folder, remove=remove, moments=factored.moments, plain=True)
+    factored = compress.plan(folder, remove=remove, calib=text, form="pivot")
+    plain = compress.plan(folder, remove=remove, moments=factored.moments, form="pivot", plain=True)
     assert all(row.lower_bound <= row.error for row in plain.table)
     assert 0.0 < plain.certificate.lower_bound < factored.certificate.lower_bound
     assert plain.certificate.value == pytest.approx(factored.certificate.value, rel=0.3)
@@ -78,7 +78,7 @@ def test_a_product_that_rounds_to_the_original(text: list[str], tmp_path: Path) 
             weight.copy_(exact.to(torch.bfloat16))
     folder = write(model, tmp_path / "model")
     factored = compress.plan(folder, remove=0.1, calib=text)
-    plan = compress.plan(folder, remove=0.1, moments=factored.moments, plain=True)
+    plan = compress.plan(folder, remove=0.1, moments=factored.moments, form="pivot", plain=True)
     pairs = list(zip(plan.table, factored.table, strict=True))
     assert any(rounded.error < exact.lower_bound for rounded, exact in pairs)
     assert all(0.0 <= rounded.lower_bound <= rounded.error for rounded, _ in pairs)

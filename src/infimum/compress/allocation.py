@@ -1,38 +1,63 @@
-"""One budget for all layers: which rank each layer gets."""
+"""One budget for all layers: which layers are narrowed, and which rank each layer gets."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 
-from infimum.bounds.allocation_dual import Curve
+from infimum.bounds.allocation_dual import Curve, Unit
 from infimum.errors import BudgetError
 
 STEP = 1e-4  # to which the fraction for a target is found: a hundredth of a per cent
 
 
-class Allocation(NamedTuple):
-    """The chosen point of each curve, and the multiplier whose dual value bounds the total error from below."""
+class Choice(NamedTuple):
+    """What becomes of a unit: one of its alternatives, and a point of each curve of that."""
 
-    choices: tuple[int, ...]
+    alternative: int
+    points: tuple[int, ...]
+
+
+class Allocation(NamedTuple):
+    """The choice of each unit, and the multiplier whose dual value bounds the total error from below."""
+
+    choices: tuple[Choice, ...]
     multiplier: float
 
 
-class _Edge(NamedTuple):
-    slope: float  # error saved per number stored
-    layer: int
-    start: int
-    end: int
+class Vertex(NamedTuple):
+    """A vertex of the lower convex hull of a unit's choices in the plane of cost and error."""
+
+    cost: float
+    error: float
+    choice: Choice
 
 
-def allocate(curves: Sequence[Curve], budget: float) -> Allocation:
-    """Minimise the total error over one point per curve, with total cost at most `budget`.
+Frontier: TypeAlias = tuple[Vertex, ...]
+
+
+def frontier(unit: Unit) -> Frontier:
+    """Lower convex hull of all choices of a unit, cheapest first."""
+    parts = [_merged(curves) for curves in unit]
+    costs, errors = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
+    starts = np.cumsum([0, *(len(part[0]) for part in parts)])
+    order = np.lexsort((errors, costs))
+    vertices = []
+    for k in order[_hull(costs[order], errors[order])]:
+        alternative = int(np.searchsorted(starts, k, side="right")) - 1
+        points = parts[alternative][2][k - starts[alternative]]
+        vertices.append(Vertex(float(costs[k]), float(errors[k]), Choice(alternative, tuple(points.tolist()))))
+    return tuple(vertices)
+
+
+def allocate(units: Sequence[Unit], frontiers: Sequence[Frontier], budget: float) -> Allocation:
+    """Minimise the total error over one choice per unit, with total cost at most `budget`.
 
     Walks the lower convex hulls in order of error saved per number stored (the exact optimum of the convex relaxation,
-    which at most one layer leaves fractional), then spends what is left over on points off the hull.
+    which at most one unit leaves fractional), then spends what is left over on what still fits, off the hull too.
 
     Raises
     ------
@@ -43,33 +68,50 @@ def allocate(curves: Sequence[Curve], budget: float) -> Allocation:
     ----------
     .. [1] P. Sinha, A. A. Zoltners, "The multiple-choice knapsack problem", Operations Research 27 (1979).
     """
-    choices = [int(np.argmin(curve.costs)) for curve in curves]
-    spent = _spent(curves, choices)
+    spent = sum(vertices[0].cost for vertices in frontiers)
     if spent > budget:
         raise BudgetError(
             f"{budget:.0f} numbers were allowed for the compressible layers, but their smallest form needs "
             f"{spent:.0f}; remove less"
         )
-    multiplier = 0.0
-    for edge in sorted((edge for index, curve in enumerate(curves) for edge in _hull(index, curve)), reverse=True):
-        price = float(curves[edge.layer].costs[edge.end] - curves[edge.layer].costs[edge.start])
+    edges = (
+        (_slope(a[:2], b[:2]), index, step, b.cost - a.cost)
+        for index, vertices in enumerate(frontiers)
+        for step, (a, b) in enumerate(itertools.pairwise(vertices))
+    )
+    steps, stopped, multiplier = [0] * len(units), set(), 0.0
+    for slope, index, step, price in sorted(edges, key=lambda edge: (-edge[0], edge[1], edge[2])):
+        if index in stopped:
+            continue
         if spent + price > budget:
-            multiplier = edge.slope
-            break
-        choices[edge.layer], spent = edge.end, spent + price
-    return Allocation(tuple(_fill(curves, choices, budget)), multiplier)
+            multiplier = multiplier or slope
+            stopped.add(index)
+            continue
+        steps[index], spent = step + 1, spent + price
+    choices = [vertices[step].choice for vertices, step in zip(frontiers, steps, strict=True)]
+    return Allocation(_fill(units, choices, budget - spent), multiplier)
 
 
-def uniform(curves: Sequence[Curve], budget: float) -> tuple[int, ...]:
-    """Give every layer the same fraction of its largest cost: the usual method, for comparison."""
-    fraction = budget / sum(float(np.max(curve.costs)) for curve in curves)
-    choices = []
-    for curve in curves:
-        affordable = np.flatnonzero(curve.costs <= fraction * np.max(curve.costs))
-        if affordable.size == 0:
-            raise BudgetError(f"a fraction of {fraction:.3f} is less than the smallest form of a layer; remove less")
-        choices.append(int(affordable[np.argmin(curve.errors[affordable])]))
-    return tuple(choices)
+def uniform(units: Sequence[Unit], frontiers: Sequence[Frontier], budget: float) -> tuple[Choice, ...]:
+    """Give every unit that has a choice the same fraction of its largest cost: the usual method, for comparison."""
+    largest = [vertices[-1].cost for vertices in frontiers]
+    fixed = sum(cost for cost, vertices in zip(largest, frontiers, strict=True) if len(vertices) == 1)
+    fraction = (budget - fixed) / max(sum(largest) - fixed, 1.0)
+    shares = [
+        cost if len(vertices) == 1 else fraction * cost for cost, vertices in zip(largest, frontiers, strict=True)
+    ]
+    try:
+        each = zip(units, frontiers, shares, strict=True)
+        return tuple(allocate([unit], [vertices], share).choices[0] for unit, vertices, share in each)
+    except BudgetError as error:
+        raise BudgetError(
+            f"a fraction of {fraction:.3f} is less than the smallest form of a layer; remove less"
+        ) from error
+
+
+def value(units: Sequence[Unit], choices: Iterable[Choice]) -> float:
+    """Total error of a choice per unit."""
+    return sum(_errors(unit[choice.alternative], choice.points) for unit, choice in zip(units, choices, strict=True))
 
 
 def knee(points: Sequence[tuple[float, float, float]]) -> float:
@@ -91,37 +133,61 @@ def last(holds: Callable[[float], bool], end: float) -> float:
     return low
 
 
-def _spent(curves: Sequence[Curve], choices: Sequence[int]) -> float:
-    return float(sum(curve.costs[choice] for curve, choice in zip(curves, choices, strict=True)))
+def _errors(curves: Sequence[Curve], points: Sequence[int]) -> float:
+    return sum(float(curve.errors[k]) for curve, k in zip(curves, points, strict=True))
 
 
-def _hull(layer: int, curve: Curve) -> list[_Edge]:
-    """Edges of the lower convex hull of one curve, steepest first."""
+def _merged(curves: Sequence[Curve]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lower convex hull of the sums of one point of each curve: costs, errors and points, a row per vertex."""
+    hulls = [np.array(_hull(*curve)) for curve in curves]
+    layers = np.repeat(np.arange(len(curves)), [len(hull) - 1 for hull in hulls])
+    ends = np.concatenate([hull[1:] for hull in hulls])
+    price = np.concatenate([np.diff(curve.costs[hull]) for curve, hull in zip(curves, hulls, strict=True)])
+    saved = np.concatenate([-np.diff(curve.errors[hull]) for curve, hull in zip(curves, hulls, strict=True)])
+    order = np.argsort(-saved / price, kind="stable")  # edge by edge, steepest first
+    points = np.empty((len(order) + 1, len(curves)), dtype=np.int64)
+    for layer, hull in enumerate(hulls):
+        moves = np.where(layers[order] == layer, ends[order], hull[0])
+        points[:, layer] = np.maximum.accumulate(np.append(hull[0], moves))
+    costs, errors = (sum(np.asarray(curve[k])[points[:, layer]] for layer, curve in enumerate(curves)) for k in (0, 1))
+    return np.asarray(costs), np.asarray(errors), points
+
+
+def _hull(costs: np.ndarray, errors: np.ndarray) -> list[int]:
+    """Return the indices of the lower convex hull of points in order of cost, from the cheapest to the least error."""
+    improves = errors < np.append(np.inf, np.minimum.accumulate(errors)[:-1])
     hull: list[int] = []
-    for point in np.argsort(curve.costs, kind="stable"):
-        while len(hull) > 1 and _slope(curve, hull[-2], hull[-1]) <= _slope(curve, hull[-2], int(point)):
+    points = list(zip(costs.tolist(), errors.tolist(), strict=True))
+    for k in np.flatnonzero(improves).tolist():
+        while len(hull) > 1 and _slope(points[hull[-2]], points[hull[-1]]) <= _slope(points[hull[-2]], points[k]):
             hull.pop()
-        hull.append(int(point))
-    edges = (_Edge(_slope(curve, a, b), layer, a, b) for a, b in itertools.pairwise(hull))
-    return [edge for edge in edges if edge.slope > 0.0]
+        hull.append(k)
+    return hull
 
 
-def _slope(curve: Curve, start: int, end: int) -> float:
-    return float((curve.errors[start] - curve.errors[end]) / (curve.costs[end] - curve.costs[start]))
+def _slope(start: tuple[float, float], end: tuple[float, float]) -> float:
+    """Error saved per number stored."""
+    return (start[1] - end[1]) / (end[0] - start[0])
 
 
-def _fill(curves: Sequence[Curve], choices: list[int], budget: float) -> list[int]:
-    """Spend the left-over budget: again and again the affordable change that saves the most error."""
-    slack = budget - _spent(curves, choices)
+def _fill(units: Sequence[Unit], choices: Sequence[Choice], slack: float) -> tuple[Choice, ...]:
+    """Spend the left-over budget: again and again the affordable change of one layer that saves the most error."""
+    points = [list(choice.points) for choice in choices]
+    layers = [
+        (unit, layer, curve)
+        for unit, choice in enumerate(choices)
+        for layer, curve in enumerate(units[unit][choice.alternative])
+    ]
     while True:
         best, saved = None, 0.0
-        for layer, (curve, choice) in enumerate(zip(curves, choices, strict=True)):
-            affordable = np.flatnonzero(curve.costs <= curve.costs[choice] + slack)
+        for unit, layer, curve in layers:
+            now = points[unit][layer]
+            affordable = np.flatnonzero(curve.costs <= curve.costs[now] + slack)
             point = int(affordable[np.argmin(curve.errors[affordable])])
-            if curve.errors[choice] - curve.errors[point] > saved:
-                best, saved = (layer, point), float(curve.errors[choice] - curve.errors[point])
+            if curve.errors[now] - curve.errors[point] > saved:
+                best, saved = (unit, layer, curve, point), float(curve.errors[now] - curve.errors[point])
         if best is None:
-            return choices
-        layer, point = best
-        slack -= float(curves[layer].costs[point] - curves[layer].costs[choices[layer]])
-        choices[layer] = point
+            return tuple(Choice(choice.alternative, tuple(p)) for choice, p in zip(choices, points, strict=True))
+        unit, layer, curve, point = best
+        slack -= float(curve.costs[point] - curve.costs[points[unit][layer]])
+        points[unit][layer] = point

@@ -45,6 +45,11 @@ class Layer:
     transposed: bool = False
 
     @property
+    def bias(self) -> str:
+        """Name of its bias in the files, if it has one."""
+        return self.tensor.removesuffix("weight") + "bias"
+
+    @property
     def size(self) -> int:
         """Number of weights."""
         return self.shape[0] * self.shape[1]
@@ -145,6 +150,10 @@ class Checkpoint:
         """Read the weight of a linear layer, (outputs, inputs)."""
         value = self.read(layer.tensor)
         return value.T if layer.transposed else value
+
+    def bias(self, layer: Layer) -> torch.Tensor | None:
+        """Read the bias of a linear layer; None where it has none."""
+        return self.read(layer.bias) if layer.bias in self.files else None
 
     def blocks(self) -> Iterator[tuple[str, torch.Tensor]]:
         """Yield every tensor, one at a time, in the order of the files."""

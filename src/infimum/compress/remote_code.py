@@ -16,13 +16,13 @@ MODEL = '''"""Load this checkpoint with trust_remote_code=True; infimum.compress
 
 from transformers import {base}
 
-from .infimum_linear import low_rank_layers
+from .infimum_linear import replace_layers
 
 
 class Compressed{base}({base}):
     def __init__(self, config, *arguments, **options):
         super().__init__(config, *arguments, **options)
-        low_rank_layers(self, config.{layers})
+        replace_layers(self, config.{layers})
 '''
 
 

@@ -18,15 +18,14 @@ from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
 from infimum.compress.checkpoint import DESCRIPTION, LAYERS, Names, empty_model, open_checkpoint, read_config
-from infimum.compress.factor import FactorForm, PivotForm, PlainForm
 from infimum.compress.files import INDEX, WEIGHTS, file_hash
-from infimum.compress.layers import StoredForm
+from infimum.compress.forms import FORMS, StoredForm
 from infimum.compress.plan import Plan
 from infimum.compress.remote_code import describe_layers
 from infimum.errors import CheckpointError
-from infimum.nn.linear import low_rank_layers
+from infimum.nn.linear import replace_layers
 
-TEXT = "calibration.safetensors"
+TEXT, CHANNELS = "calibration.safetensors", "channels.safetensors"
 SCHEMA = 1
 SHARD_BYTES = 5 * 10**9
 WEIGHT_SUFFIXES = {".safetensors", ".bin", ".gguf", ".h5", ".msgpack", ".onnx", ".pt", ".pth"}
@@ -46,11 +45,13 @@ def save(plan: Plan, out: Path) -> Path:
     partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     try:
         _copy_companions(plan.checkpoint.path, partial)
-        if plan.low_rank:
-            describe_layers(partial, plan.checkpoint, plan.low_rank)
+        if plan.replaced:
+            describe_layers(partial, plan.checkpoint, plan.replaced)
         _write_shards(_tensors(plan), partial)
         tokens = plan.moments.tokens
         save_file({"ids": torch.from_numpy(tokens.ids), "mask": torch.from_numpy(tokens.mask)}, partial / TEXT)
+        if plan.orders:
+            save_file({name: torch.from_numpy(order) for name, order in plan.orders.items()}, partial / CHANNELS)
         written = sorted(path for path in partial.rglob("*") if path.is_file())
         hashes = {path.relative_to(partial).as_posix(): file_hash(path) for path in written}
         (partial / DESCRIPTION).write_text(json.dumps(describe(plan, hashes), indent=1) + "\n", encoding="utf-8")
@@ -119,19 +120,11 @@ def read_tensors(out: Path) -> dict[str, torch.Tensor]:
     return tensors
 
 
-PARTS: dict[str, tuple[Any, tuple[str, ...]]] = {
-    "pivot": (PivotForm, ("rows", "coefficients", "order")),
-    "factors": (FactorForm, ("left", "right")),
-    "plain": (PlainForm, ("weight",)),
-}
-
-
 def stored_form(row: dict[str, Any], tensors: dict[str, torch.Tensor]) -> StoredForm:
     """Return the stored form of one replaced layer."""
-    stem = row["tensor"].removesuffix("weight")
-    form, names = PARTS[row["form"]]
+    stem, form = row["tensor"].removesuffix("weight"), FORMS[row["form"]]
     try:
-        stored: StoredForm = form(*(tensors[stem + name] for name in names))
+        stored: StoredForm = form(*(tensors[stem + name] for name in form.parts))
     except KeyError as error:
         raise CheckpointError(f"tensor {error.args[0]} is missing; the folder is incomplete") from None
     return stored
@@ -157,7 +150,7 @@ def load(out: str | Path) -> PreTrainedModel:
     if layers is None and not (out / DESCRIPTION).is_file():
         raise CheckpointError(f"{out} was not written by infimum.compress; load it with transformers, or compress it")
     model, tensors = empty_model(config), read_tensors(out)
-    low_rank_layers(model, layers or {})
+    replace_layers(model, layers or {})
     names = Names.between(model, tensors)
     state = {name: tensors[names.in_files(name)] for name in model.state_dict() if names.in_files(name) in tensors}
     missing = model.load_state_dict(state, strict=False, assign=True).missing_keys
@@ -182,16 +175,16 @@ def load_any(folder: str | Path) -> PreTrainedModel:
 
 
 def _tensors(plan: Plan) -> Iterator[tuple[str, torch.Tensor]]:
-    replaced = {row.tensor: row.name for row in plan.table if row.form != "dense"}
+    stems = {row.tensor.removesuffix("weight"): row.name for row in plan.table if row.form != "dense"}
     for name, tensor in plan.checkpoint.blocks():
-        if name not in replaced:
+        stem, _, part = name.rpartition(".")
+        parts = plan.forms[stems[f"{stem}."]].tensors() if f"{stem}." in stems else {}
+        if part != "weight" and part not in parts:
             yield name, tensor
-            continue
-        if not plan.settings.plain:
+        elif part == "weight":
             # Stock loaders fill an absent weight with random numbers and only warn; at one of another shape they stop.
-            yield name, tensor.new_empty(0)
-        for part, value in plan.forms[replaced[name]].tensors().items():
-            yield name.removesuffix("weight") + part, value.contiguous()
+            for kind, value in ({"weight": tensor.new_empty(0)} | parts if parts else {"weight": tensor}).items():
+                yield f"{stem}.{kind}", value.contiguous()
 
 
 def _write_shards(tensors: Iterator[tuple[str, torch.Tensor]], folder: Path) -> None:

@@ -135,26 +135,29 @@ class PivotLinear(torch.nn.Module):
         )
 
 
-def low_rank_layers(model: torch.nn.Module, layers: Mapping[str, Mapping[str, Any]]) -> None:
-    """Replace, in place, linear layers by ones of low rank whose weights are still to be filled in.
+def replace_layers(model: torch.nn.Module, layers: Mapping[str, Mapping[str, Any]]) -> None:
+    """Replace, in place, linear layers by smaller ones whose weights are still to be filled in.
 
     Parameters
     ----------
     model : torch.nn.Module
         Its layers may be torch.nn.Linear or transformers' Conv1D.
     layers : mapping
-        By name of the layer: ``{"form": "pivot" or "factors", "rank": 12}``.
+        By name of the layer: ``{"form": "pivot", "rank": 12, "shape": [48, 64]}``, the shape being that of the new
+        layer (outputs, inputs), and the form "pivot", "factors" or "channels", which is an ordinary one.
     """
     for name, chosen in layers.items():
         parent, _, child = name.rpartition(".")
         owner: Any = model.get_submodule(parent)
-        old = getattr(owner, child)
-        m, n = old.weight.shape if isinstance(old, torch.nn.Linear) else old.weight.shape[::-1]
+        old, (m, n) = getattr(owner, child), chosen["shape"]
         options = {"dtype": old.weight.dtype, "device": old.weight.device}
-        new: Any = {"pivot": PivotLinear, "factors": LowRankLinear}[chosen["form"]](
-            n, m, chosen["rank"], False, **options
-        )
-        new.bias = old.bias
-        # Stock loaders fill an absent weight with random numbers and only warn; at one without elements they stop.
-        new.register_buffer("weight", old.weight.new_empty(0))
+        new: Any
+        if chosen["form"] == "channels":
+            new = torch.nn.Linear(n, m, False, **options)
+        else:
+            kind: Any = {"pivot": PivotLinear, "factors": LowRankLinear}[chosen["form"]]
+            new = kind(n, m, chosen["rank"], False, **options)
+            # Stock loaders fill an absent weight with random numbers and only warn; at one without elements they stop.
+            new.register_buffer("weight", old.weight.new_empty(0))
+        new.bias = old.bias if old.bias is None or len(old.bias) == m else torch.nn.Parameter(old.bias[:m].clone())
         setattr(owner, child, new)

@@ -26,13 +26,17 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Group:
-    """Layers of the same kind (their names differ only in numbers), added up."""
+    """Layers of the same kind (their names differ only in numbers), added up.
+
+    `channels` and `ranks` are the least and the most of those kept, empty where none is given up.
+    """
 
     name: str
     layers: int
     dense: int
     shape: tuple[int, int]
-    ranks: tuple[int, int]
+    channels: tuple[int, ...]
+    ranks: tuple[int, ...]
     removed: float
     error: float
     lower_bound: float
@@ -53,18 +57,25 @@ def kind_of(name: str) -> str:
 
 
 def _group(name: str, shape: tuple[int, int], rows: Sequence[LayerPlan]) -> Group:
-    ranks = [row.rank for row in rows if row.form != "dense"] or [min(shape)]
+    channels = [_channels(row) for row in rows]
+    ranks = [row.rank for row in rows if row.rank < min(row.kept)]
     return Group(
         name=name,
         layers=len(rows),
         dense=sum(row.form == "dense" for row in rows),
         shape=shape,
-        ranks=(min(ranks), max(ranks)),
+        channels=tuple(sorted({min(channels), max(channels)})) if any(row.kept != row.shape for row in rows) else (),
+        ranks=tuple(sorted({min(ranks), max(ranks)})) if ranks else (),
         removed=1.0 - sum(row.cost for row in rows) / sum(row.dense_cost for row in rows),
         error=sum(row.error for row in rows),
         lower_bound=sum(row.lower_bound for row in rows),
         share=sum(row.share for row in rows),
     )
+
+
+def _channels(row: LayerPlan) -> int:
+    """Return how many channels are kept: of the side that is narrowed, or the larger one."""
+    return next((k for k, whole in zip(row.kept, row.shape, strict=True) if k != whole), max(row.shape))
 
 
 def sizes(plan: Plan) -> dict[str, dict[str, int]]:
