@@ -9,6 +9,7 @@ are measured on the same held-out tokens, those of ``infimum demo-lm``.
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import functools
 import pickle
 import time
@@ -20,8 +21,9 @@ from typing import Any
 import torch
 
 from benchmarks import machine, model_tables, records, rivals
-from infimum import Certificate, compress
+from infimum import compress
 from infimum.cli import demo_lm, language_model
+from infimum.compress.moments import MomentShelf
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Answer:
     model: Any
     removed: int
     seconds: float  # after calibration
-    certificate: Certificate | None = None
+    plan: compress.Plan | None = None
 
 
 Method = Callable[[Setting, Sequence[float]], Iterator[Answer]]
@@ -55,7 +57,7 @@ def planned(setting: Setting, fractions: Sequence[float], **options: Any) -> Ite
         else:
             plan = plan.with_budget(fraction)
         seconds = time.perf_counter() - start
-        yield Answer(plan.apply(setting.checkpoint.load()), plan.removed, seconds, plan.certificate)
+        yield Answer(plan.apply(setting.checkpoint.load()), plan.removed, seconds, plan)
 
 
 def asvd(setting: Setting, fractions: Sequence[float]) -> Iterator[Answer]:
@@ -96,6 +98,7 @@ def main() -> None:
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2], help="of calibration; rivals take 0 only")
     parser.add_argument("--fractions", nargs="+", type=float, default=[0.1, 0.2, 0.3])
     parser.add_argument("--tokens", type=int, default=32_768, help="of calibration")
+    parser.add_argument("--keep", action="store_true", help="save our compressed models in the cache")
     parser.add_argument("--out", type=Path, default=records.MODELS / "language_models.json")
     arguments = parser.parse_args()
 
@@ -136,6 +139,8 @@ def main() -> None:
                         "calibration": moments().tokens.sha256,
                     }
                 )
+                if arguments.keep and method == "infimum" and answer.plan:
+                    answer.plan.save(arguments.cache / f"infimum-{fraction:.0%}-{seed}")
     print(model_tables.perplexities(rows.document))
 
 
@@ -149,11 +154,13 @@ def _calibrated(
         moments = compress.calibrate(checkpoint, text, tokens=tokens, seed=seed)
         print(f"calibrated on {moments.tokens.count} tokens in {time.perf_counter() - start:.0f} s", flush=True)
         with path.open("wb") as handle:
-            pickle.dump(moments, handle)
+            pickle.dump(dataclasses.replace(moments, layers=dict(moments.layers)), handle)
         return moments
     with path.open("rb") as handle:
         found: compress.Moments = pickle.load(handle)
-    return found
+    shelf = MomentShelf()
+    shelf.add(found.layers)
+    return dataclasses.replace(found, layers=shelf)
 
 
 def _perplexities(model: Any, texts: dict[str, compress.Tokens]) -> dict[str, float]:
@@ -161,8 +168,10 @@ def _perplexities(model: Any, texts: dict[str, compress.Tokens]) -> dict[str, fl
 
 
 def _certified(answer: Answer) -> dict[str, float]:
-    proof = answer.certificate
-    return {} if proof is None else {"error": proof.value, "lower_bound": proof.lower_bound}
+    if answer.plan is None:
+        return {}
+    proof = answer.plan.certificate
+    return {"error": proof.value, "lower_bound": proof.lower_bound}
 
 
 if __name__ == "__main__":

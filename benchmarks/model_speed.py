@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
 
 from benchmarks import machine, model_tables, records
 from benchmarks.harness import spread
@@ -45,7 +45,7 @@ def contenders(cache: Path, remove: float) -> Iterator[tuple[str, Any]]:
             parent, _, child = layer.name.rpartition(".")
             setattr(model.get_submodule(parent), child, make(*layer.shape, 1.0 - remove))
         yield name, model
-    planned = cache / f"infimum-{remove:.0%}"
+    planned = cache / f"infimum-{remove:.0%}-0"
     if planned.exists():
         yield "infimum, as planned", compress.load(planned)
 
@@ -72,11 +72,12 @@ def passage(model: Any, ids: torch.Tensor) -> float:
 
 def token(model: Any, ids: torch.Tensor) -> float:
     """Return the seconds of one token, the median of several after a prompt."""
-    cache = model(input_ids=ids[:, :PROMPT], logits_to_keep=1).past_key_values
+    cache = DynamicCache(config=model.config)
+    model(input_ids=ids[:, :PROMPT], cache=cache, logits_to_keep=1)
     seconds = []
     for position in range(PROMPT, PROMPT + GENERATED):
         start = time.perf_counter()
-        model(input_ids=ids[:, position : position + 1], past_key_values=cache)
+        model(input_ids=ids[:, position : position + 1], cache=cache)
         seconds.append(time.perf_counter() - start)
     return statistics.median(seconds)
 
@@ -85,7 +86,7 @@ def token(model: Any, ids: torch.Tensor) -> float:
 def measure(models: dict[str, Any], rounds: int) -> dict[str, dict[str, list[float]]]:
     """Time all models in a new order every round; the first round warms up."""
     rng = np.random.default_rng(0)
-    ids = torch.from_numpy(rng.integers(0, 1000, (1, PASSAGE)))
+    ids = torch.from_numpy(rng.integers(0, 50, (1, PASSAGE)))
     tasks: dict[str, Callable[[Any, torch.Tensor], float]] = {"passage": passage, "token": token}
     seconds: dict[str, dict[str, list[float]]] = {name: {task: [] for task in tasks} for name in models}
     for number in range(rounds + 1):
@@ -115,7 +116,7 @@ def main() -> None:
             {
                 "form": name,
                 "remove": 0.0 if name == "dense" else remove,
-                "bytes": sum(value.nbytes for value in model.state_dict().values()),
+                "bytes": sum(parameter.nbytes for parameter in model.parameters()),
                 **{task: _figures(times, seconds["dense"][task]) for task, times in seconds[name].items()},
             }
             for name, model in models.items()

@@ -33,7 +33,10 @@ def mean_sizes(checkpoint: Checkpoint, tokens: Tokens) -> dict[str, np.ndarray]:
 @contextmanager
 def _inputs_added(model: Any, sums: Mapping[str, torch.Tensor]) -> Iterator[None]:
     def hook(total: torch.Tensor) -> Any:
-        return lambda _module, args: total.add_(args[0].abs().flatten(0, -2).sum(dim=0).double()) and None
+        def add(_module: Any, args: tuple[torch.Tensor, ...]) -> None:
+            total.add_(args[0].abs().flatten(0, -2).sum(dim=0).double())
+
+        return add
 
     handles = [model.get_submodule(name).register_forward_pre_hook(hook(total)) for name, total in sums.items()]
     try:
