@@ -48,10 +48,13 @@ def as_array(item: Any, name: str) -> Array:
             f"larger than memory are taken give infimum.scale.RowBlocks({name})"
         )
     if not is_array(item):
-        way = f"{name}.toarray()" if hasattr(item, "toarray") else f"numpy.asarray({name})"
+        way = f"convert it first, for example with numpy.asarray({name})"
+        if hasattr(item, "shape"):  # a matrix, but none that NumPy could look into
+            way = (
+                f"it has to be in memory: give {name}.toarray()" if hasattr(item, "toarray") else "bring it into memory"
+            )
         raise LibraryError(
-            f"{name} must be an array (NumPy, PyTorch, CuPy, JAX, ...), got {type(item).__name__}; "
-            f"convert it first, for example with {way}"
+            f"{name} must be an array (NumPy, PyTorch, CuPy, JAX, ...), got {type(item).__name__}; {way}"
         )
     return item.detach() if _is_torch(item) else item
 

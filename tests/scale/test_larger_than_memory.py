@@ -32,7 +32,14 @@ from infimum.scale import RowBlocks
 source = path if kind == "file" else np.load(path, mmap_mode="r")
 if kind == "dask":
     import dask.array
-    source = dask.array.from_array(source, chunks=(10_000, -1))
+
+    class Store:  # as a file of HDF5 is one; of a NumPy array Dask would make a copy
+        shape, dtype, ndim = source.shape, source.dtype, 2
+
+        def __getitem__(self, part):
+            return np.load(path, mmap_mode="r")[part]
+
+    source = dask.array.from_array(Store(), chunks=(10_000, -1))
 M = RowBlocks(source, rows=10_000)
 result = infimum.lowrank.svd(M, rank)
 derived = infimum.verify(result, M)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import resource
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,10 +15,11 @@ from transformers import PreTrainedModel
 from infimum.bounds.allocation_dual import Unit, dual_value
 from infimum.certificate import Certificate
 from infimum.compress.allocation import STEP, Frontier, allocate, frontier, last, uniform, value
+from infimum.compress.budget import budget_of, numbers_of
 from infimum.compress.calibration import calibrate, goal_of
 from infimum.compress.checkpoint import LAYERS, Checkpoint, open_checkpoint
 from infimum.compress.factor import Objective, one_thread
-from infimum.compress.forms import StoredForm
+from infimum.compress.forms import FormShelf
 from infimum.compress.layers import UNREACHED, AllocationRule, Forms, LayerPlan, Of, Settings, dense_row
 from infimum.compress.moments import Moments, Progress
 from infimum.compress.parts import build, lowered, measure, parts_of
@@ -53,7 +53,7 @@ class Plan:
     multiplier : float
         The Lagrange multiplier that proves the bound: error per stored number.
     forms : mapping
-        Stored numbers of every replaced layer, in the checkpoint's dtype.
+        Stored numbers of every replaced layer, in the checkpoint's dtype, read from disk when they are asked for.
     notes : tuple of str
         What the user should know.
     peak_memory : int
@@ -67,7 +67,7 @@ class Plan:
     certificate: Certificate
     budget: int
     multiplier: float
-    forms: Mapping[str, StoredForm]
+    forms: FormShelf
     offers: tuple[Offer, ...]
     notes: tuple[str, ...]
     peak_memory: int
@@ -76,6 +76,11 @@ class Plan:
     def linear_size(self) -> int:
         """Weights of all linear layers before compression."""
         return sum(row.dense_cost for row in self.table)
+
+    @property
+    def denominator(self) -> float:
+        """What the settings' `remove` is a fraction of, in numbers of the linear layers."""
+        return numbers_of(self.checkpoint, self.settings.of)
 
     @property
     def removed(self) -> int:
@@ -117,12 +122,12 @@ class Plan:
 
     def _most(self) -> float:
         """Return the largest fraction that can be removed: every layer at its smallest."""
-        smallest = sum(offer.frontier[0].cost for offer in self.offers)
-        return self.settings.remove + (self.budget - smallest) / _numbers(self.checkpoint, self.settings.of)
+        smallest = sum(float(offer.frontier.costs[0]) for offer in self.offers)
+        return self.settings.remove + (self.budget - smallest) / self.denominator
 
     def _at(self, remove: float) -> tuple[float, float]:
         """Error of the best plan found at a budget (before rounding), and the lower bound for all."""
-        budget = self.budget + (self.settings.remove - remove) * _numbers(self.checkpoint, self.settings.of)
+        budget = self.budget + (self.settings.remove - remove) * self.denominator
         _, units, frontiers = zip(*self.offers, strict=True)
         best = allocate(units, frontiers, budget)
         return value(units, best.choices), dual_value(units, budget, best.multiplier)
@@ -196,8 +201,9 @@ def plan(
         Folder of a transformers checkpoint in safetensors format.
     remove : float
         Fraction of the numbers to remove, 0 <= remove < 1.
-    of : {"linear", "all"}
-        Denominator of `remove`: the weights of the linear layers, or of the whole model.
+    of : {"linear", "all", "bytes"}
+        Denominator of `remove`: the weights of the linear layers, those of the whole model, or the bytes of all
+        tensors, among which the permutations of pivot forms count.
     calib : "pydoc", path, list of str or array of int
         Calibration text; see `calibrate`.
     objective : {"two-sided", "activation", "plain"}
@@ -269,24 +275,13 @@ def _check_moments(checkpoint: Checkpoint, moments: Moments) -> None:
         )
 
 
-def _numbers(checkpoint: Checkpoint, of: Of) -> int:
-    return sum(layer.size for layer in checkpoint.layers) if of == "linear" else sum(checkpoint.sizes.values())
-
-
-def budget_of(task: Task) -> int:
-    """Numbers that the layers which the output depends on may store."""
-    checkpoint, moments, settings = task
-    reached = sum(layer.size for layer in checkpoint.layers if layer.name in moments.layers)
-    return reached - round(settings.remove * _numbers(checkpoint, settings.of))
-
-
 def _solve(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None) -> Plan:
     """Share the budget, build what was chosen for every layer, and measure it as stored."""
     budget = budget_of(task)
     groups, units, frontiers = zip(*offers, strict=True)
     best = allocate(units, frontiers, budget)
     choices = best.choices if task.settings.allocation == "global" else uniform(units, frontiers, budget)
-    forms: dict[str, StoredForm] = {}
+    forms = FormShelf()
     rows: dict[str, LayerPlan] = {}
     bounds = []
     for index, (group, unit, choice) in enumerate(zip(groups, units, choices, strict=True)):
