@@ -40,7 +40,6 @@ class Answer:
 
     model: Any
     removed: int
-    seconds: float  # after calibration
     plan: compress.Plan | None = None
 
 
@@ -51,13 +50,11 @@ def planned(setting: Setting, fractions: Sequence[float], **options: Any) -> Ite
     """Compress by `compress.plan`; the spectra are computed once."""
     plan = None
     for fraction in fractions:
-        start = time.perf_counter()
         if plan is None:
             plan = compress.plan(setting.checkpoint, remove=fraction, moments=setting.moments, **options)
         else:
             plan = plan.with_budget(fraction)
-        seconds = time.perf_counter() - start
-        yield Answer(plan.apply(setting.checkpoint.load()), plan.removed, seconds, plan)
+        yield Answer(plan.apply(setting.checkpoint.load()), plan.removed, plan)
 
 
 def asvd(setting: Setting, fractions: Sequence[float]) -> Iterator[Answer]:
@@ -75,9 +72,7 @@ def modegpt_mlp(setting: Setting, fractions: Sequence[float]) -> Iterator[Answer
 
 def _changed(setting: Setting, change: Callable[[Any], int]) -> Answer:
     model = setting.checkpoint.load()
-    start = time.perf_counter()
-    removed = change(model)
-    return Answer(model, removed, time.perf_counter() - start)
+    return Answer(model, change(model))
 
 
 METHODS: dict[str, Method] = {
@@ -135,7 +130,6 @@ def main() -> None:
                         "removed": answer.removed,
                         "perplexity": _perplexities(answer.model, texts),
                         **_certified(answer),
-                        "seconds": answer.seconds,
                         "calibration": moments().tokens.sha256,
                     }
                 )
