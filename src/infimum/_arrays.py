@@ -42,10 +42,19 @@ def as_array(item: Any, name: str) -> Array:
     """Return `item` as an array: nested sequences become NumPy arrays, tensors leave their autograd graph."""
     if isinstance(item, list | tuple | np.generic | int | float | complex):
         item = np.asarray(item)
-    if not is_array(item):
+    if array_api_compat.is_dask_array(item):
         raise LibraryError(
-            f"{name} must be an array (NumPy, PyTorch, CuPy, JAX, ...), got {type(item).__name__}; "
-            f"convert it first, for example with numpy.asarray({name})"
+            f"{name} must be in memory, got a Dask array: bring it there with {name}.compute(), or where matrices "
+            f"larger than memory are taken give infimum.scale.RowBlocks({name})"
+        )
+    if not is_array(item):
+        way = f"convert it first, for example with numpy.asarray({name})"
+        if hasattr(item, "shape"):  # a matrix, but none that NumPy could look into
+            way = (
+                f"it has to be in memory: give {name}.toarray()" if hasattr(item, "toarray") else "bring it into memory"
+            )
+        raise LibraryError(
+            f"{name} must be an array (NumPy, PyTorch, CuPy, JAX, ...), got {type(item).__name__}; {way}"
         )
     return item.detach() if _is_torch(item) else item
 
@@ -113,14 +122,17 @@ def real_part(array: Array) -> Array:
 
 
 def widen(array: Array) -> Array:
-    """Convert to the widest floating type that the array's device has: float64 or complex128 nearly everywhere."""
+    """Convert to the widest floating type that the array's device has: float64 or complex128 nearly everywhere.
+
+    An array that has that type already is returned as it is.
+    """
     xp = namespace(array=array)
     complex_ = is_complex(array)
     wide, narrow = (xp.complex128, xp.complex64) if complex_ else (xp.float64, xp.float32)
     try:
-        return xp.astype(array, wide)
+        return xp.astype(array, wide, copy=False)
     except (TypeError, RuntimeError):  # Apple's MPS has no float64
-        return xp.astype(array, narrow)
+        return xp.astype(array, narrow, copy=False)
 
 
 def _real_parts(array: Array) -> list[Array]:

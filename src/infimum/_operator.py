@@ -9,8 +9,9 @@ from __future__ import annotations
 from functools import cached_property
 
 import array_api_compat
+import numpy as np
 
-from infimum._arrays import Array, Namespace, Working, is_complex, namespace, widen, working
+from infimum._arrays import Array, Namespace, Working, is_complex, like_array, namespace, to_numpy, widen, working
 from infimum._linalg import adjoint, frobenius, residual_norm
 
 
@@ -70,6 +71,14 @@ class Operator:
         """Frobenius norm of ``M - left @ right``, rounded upwards."""
         raise NotImplementedError(f"{type(self).__name__} must measure distances")
 
+    def take(self, indices: np.ndarray, axis: int) -> Array:
+        """Return the rows (`axis` 0) or columns (1) of these indices as they are in the original."""
+        raise NotImplementedError(f"{type(self).__name__} must show its rows and columns")
+
+    def energies(self, axis: int) -> np.ndarray:
+        """Squared lengths, on the host: of the columns, summed over the rows (`axis` 0), or of the rows (1)."""
+        raise NotImplementedError(f"{type(self).__name__} must know its energies")
+
     def gram_times(self, X: Array) -> tuple[Array, Array]:
         """Return ``M @ X`` and ``M* @ M @ X``."""
         Y = self.times(X)
@@ -121,13 +130,21 @@ class Adjoint(Operator):
         """Distance of the original from the adjoint of the product."""
         return self.original.distance(adjoint(right), adjoint(left))
 
+    def take(self, indices: np.ndarray, axis: int) -> Array:
+        """Return columns of the original as rows, or rows as columns, conjugated."""
+        return adjoint(self.original.take(indices, 1 - axis))
+
+    def energies(self, axis: int) -> np.ndarray:
+        """Squared lengths of the rows or columns of the original."""
+        return self.original.energies(1 - axis)
+
     def adjoint(self) -> Operator:
         """Return the original."""
         return self.original
 
 
 class Dense(Operator):
-    """A matrix in memory."""
+    """A matrix in memory; `outer` is the original."""
 
     def __init__(self, M: Array, scaled: Working | None = None) -> None:
         scaled = scaled or working(M)
@@ -137,7 +154,7 @@ class Dense(Operator):
 
     @classmethod
     def of(cls, array: Array, scale: Operator) -> Dense:
-        """Wrap an array that is scaled already, as another operator is."""
+        """Wrap an array that is scaled already, as another operator is; it has no original of its own."""
         return cls(scale.outer, Working(array, scale.exponent, scale.eps, scale.xp))
 
     @cached_property
@@ -167,6 +184,14 @@ class Dense(Operator):
         """Norm of the residual, formed explicitly."""
         return residual_norm(self.array, left, right, self.eps)
 
+    def take(self, indices: np.ndarray, axis: int) -> Array:
+        """Gather rows or columns."""
+        return self.xp.take(self.outer, like_array(indices, self.outer), axis=axis)
+
+    def energies(self, axis: int) -> np.ndarray:
+        """Squared lengths of columns or rows."""
+        return np.asarray(to_numpy(self.xp.linalg.vector_norm(self.array, axis=axis)).real ** 2)
+
     def gram(self) -> Array:
         """Multiply the matrix by its own adjoint."""
         return adjoint(self.array) @ self.array
@@ -177,4 +202,4 @@ class Dense(Operator):
 
     def adjoint(self) -> Operator:
         """Return the conjugate transpose, a view where the library has views."""
-        return Dense(self.outer, Working(adjoint(self.array), self.exponent, self.eps, self.xp))
+        return Dense(adjoint(self.outer), Working(adjoint(self.array), self.exponent, self.eps, self.xp))

@@ -8,6 +8,8 @@ from typing import Any, Literal
 
 import numpy as np
 import pytest
+import scipy.io
+import scipy.sparse
 from safetensors.numpy import load_file
 
 import infimum
@@ -96,6 +98,29 @@ def test_all_outputs(run, file, tmp_path):
         assert np.array_equal(arrays["coefficients"], result.coefficients)
     assert paths[2].read_bytes().startswith(b"\x89PNG")
     assert f"infimum verify {paths[0]} {file}" in options["--report"].read_text()
+
+
+@pytest.mark.parametrize("suffix", [".mtx", ".npz"])
+def test_sparse_files_stay_sparse(run, tmp_path, matrix, suffix, monkeypatch):
+    sparse, path = scipy.sparse.csr_array(matrix * (matrix > 0)), tmp_path / f"m{suffix}"
+    scipy.io.mmwrite(path, sparse) if suffix == ".mtx" else scipy.sparse.save_npz(path, sparse)
+    result = tmp_path / "result.json"
+    monkeypatch.setattr("infimum.lowrank.operators.EXPLICIT", 1)  # it is not filled either
+    for command in ("svd", "interpolative", "cur"):
+        outcome = run(command, path, "--rank", "2", "--json", result, "--report", tmp_path / "r.html", "--force")
+        assert outcome.status == 0, outcome.err
+        assert f"m{suffix} (7 x 5, float64, {sparse.nnz} entries stored)" in outcome.out
+        assert run("verify", result, path).status == 0
+    outcome = run("pinv", path)
+    assert outcome.status == 0, outcome.err
+    assert f"m{suffix} (7 x 5, float64)" in outcome.out
+
+
+def test_vector_on_the_right(run, tmp_path, file, matrix):
+    np.save(tmp_path / "b.npy", matrix.sum(axis=1))
+    outcome = run("solve", file, tmp_path / "b.npy", "--json", "-")
+    assert outcome.status == 0, outcome.err
+    np.testing.assert_allclose(infimum.from_json(outcome.out).matrix, np.ones(5), rtol=1e-9)
 
 
 def test_save_keeps_dtype_and_numbers(run, tmp_path, matrix):

@@ -71,6 +71,19 @@ def test_safetensors(tmp_path):
 def test_matrix_market(tmp_path, sparse):
     scipy.io.mmwrite(tmp_path / "a.mtx", scipy.sparse.coo_array(TABLE) if sparse else TABLE)
     assert np.allclose(read_array(str(tmp_path / "a.mtx")), TABLE, rtol=1e-12)
+    kept = read_array(str(tmp_path / "a.mtx"), sparse=True)
+    assert scipy.sparse.issparse(kept) == sparse
+
+
+def test_sparse_archive(tmp_path):
+    path = tmp_path / "a.npz"
+    scipy.sparse.save_npz(path, scipy.sparse.csr_array(TABLE))
+    assert np.array_equal(read_array(str(path)), TABLE)
+    assert read_array(str(path), sparse=True).nnz == 5
+    assert read_array(f"{path}::shape").tolist() == [3, 2]
+    np.savez(path, format=np.array("other"), shape=TABLE, data=TABLE)
+    with pytest.raises(FileFormatError, match=r"a.npz cannot be read as .npz"):
+        read_array(str(path))
 
 
 @pytest.mark.parametrize(

@@ -18,18 +18,22 @@ SURFACE = {
         "-o",
         "--remove",
         "--target-objective",
+        "--size",
+        "--compare",
+        "--no-compare",
         "--of",
         "--calib",
         "--held-out",
         "--objective",
         "--allocation",
+        "--plain",
     }
     | {"--form", "--tokens", "--max-tokens", "--projections", "--seed", "--report", "--force", "--quiet"},
     "demo": {"--out", "--problems-only", "--force", "--quiet"},
     "demo-lm": {"--wheel", "--out", "--tokens", "--seed", "--force", "--quiet"},
     "evaluate": {"MODEL", "--text", "-t", "--tokens", "--max-tokens", "--seed", "--json", "--force", "--quiet"},
     "inspect": {"MODEL_DIR", "--calib", "--tokens", "--tensors", "--curve", "--no-curve", "--quiet"},
-    "cr": {"X-FILE", "Y-FILE", "--rank", "--method", "--weights", "--seed"} | OUTPUTS,
+    "cr": {"X-FILE", "Y-FILE", "--rank", "--method", "--tuple-size", "--weights", "--seed"} | OUTPUTS,
     "cur": {"FILE", "--rank", "--rows", "--columns", "--tol", "--select", "--core", "--seed"} | OUTPUTS,
     "interpolative": {"FILE", "--rank", "--tol", "--method", "--max-coefficient", "--axis", "--seed"} | OUTPUTS,
     "design": {"FILE", "--steps", "--max-lr", "--weight-decay", "--warmup", "--max-initial-share", "--objective"}
@@ -192,7 +196,7 @@ def test_warnings_are_one_line(run, file, monkeypatch):
 
 
 def test_interrupt(run, file, monkeypatch):
-    def stop(*_):
+    def stop(*_, **options):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(infimum.cli.solve, "read_array", stop)

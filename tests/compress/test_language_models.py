@@ -64,11 +64,13 @@ def long_text() -> list[str]:
     return sentences(60, seed=1)
 
 
+@pytest.mark.parametrize("form", ["auto", "pivot", "channels"])
 @pytest.mark.parametrize("name", MODELS)
 def test_compressed_saved_loaded_and_verified(
-    name: str, folders: dict[str, Path], long_text: list[str], tmp_path: Path
+    name: str, form: str, folders: dict[str, Path], long_text: list[str], tmp_path: Path
 ) -> None:
-    plan = compress.plan(folders[name], remove=0.3, calib=long_text)
+    plan = compress.plan(folders[name], remove=0.3, calib=long_text, form=form)
+    assert any(row.kept != row.shape for row in plan.table) == (form != "pivot")
     assert plan.moments.goal == "loss"
     assert len(plan.table) == MODELS[name][1]
     assert plan.removed >= round(0.3 * plan.linear_size)
@@ -219,7 +221,8 @@ def test_a_text_of_few_directions(folders: dict[str, Path], tmp_path: Path) -> N
     ids = np.tile([5, 9, 5, 7], 100).reshape(25, 16)
     plan = compress.plan(folders["llama"], remove=0.4, calib=ids)
     moment = plan.moments.layers["model.layers.0.self_attn.q_proj"].inputs
-    assert np.linalg.matrix_rank(moment, tol=1e-6 * np.trace(moment)) == 3
+    rounding = 400 * np.finfo(np.float32).eps / 2  # of a sum over 400 tokens in single precision
+    assert np.linalg.matrix_rank(moment, tol=rounding * np.trace(moment)) == 3
     assert 0.0 <= plan.certificate.lower_bound <= plan.certificate.value < 1e-3
     tokens = plan.moments.tokens
     before, after = (compress.perplexity(m, tokens).loss for m in (_load(plan), plan.apply(_load(plan))))

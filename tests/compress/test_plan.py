@@ -16,7 +16,7 @@ transformers = pytest.importorskip("transformers")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from infimum import compress  # noqa: E402
-from infimum.compress import storage  # noqa: E402
+from infimum.compress import files, storage  # noqa: E402
 from infimum.errors import (  # noqa: E402
     BudgetError,
     CalibrationError,
@@ -44,14 +44,20 @@ def out(planned: compress.Plan, tmp_path: Path) -> Path:
 
 OPTIONS = [
     {},
+    {"form": "pivot"},
     {"form": "factors"},
+    {"form": "channels"},
+    {"form": "channels", "plain": True, "allocation": "uniform"},
     {"objective": "activation"},
     {"objective": "plain"},
     {"allocation": "uniform"},
     {"of": "all", "remove": 0.1},
+    {"of": "bytes", "remove": 0.15},
     {"remove": 0.6},
     {"remove": 0.0},
     {"damping": 1e-6},
+    {"plain": True},
+    {"plain": True, "form": "factors", "allocation": "uniform"},
 ]
 
 
@@ -65,20 +71,20 @@ def test_every_plan_is_certified_saved_and_verified(
     assert certificate.value == pytest.approx(sum(row.error for row in plan.table))
     assert sum(row.share for row in plan.table) == pytest.approx(1.0 if certificate.value else 0.0)
     assert all(0.0 <= row.lower_bound <= row.error and row.gap >= 0.0 for row in plan.table)
-    whole = plan.linear_size if plan.settings.of == "linear" else sum(plan.checkpoint.sizes.values())
-    assert plan.removed >= round(plan.settings.remove * whole)
+    assert plan.removed >= round(plan.settings.remove * plan.denominator)
     saved = plan.save(tmp_path / "out")
     stored = sum(
         tensor.numel() for name, tensor in load_file(saved / "model.safetensors").items() if "order" not in name
     )
-    assert stored == sum(plan.checkpoint.sizes.values()) - plan.removed
+    biases = sum(row.shape[0] - row.kept[0] for row in plan.table)  # not counted, but gone with their channels
+    assert stored == sum(plan.checkpoint.sizes.values()) - (0 if plan.settings.plain else plan.removed + biases)
     again = compress.verify(saved)
     assert again.value == pytest.approx(certificate.value, rel=1e-6)
     assert again.lower_bound == pytest.approx(certificate.lower_bound, rel=1e-6)
 
 
 @pytest.mark.parametrize("model", ["bert", "llama"])
-@pytest.mark.parametrize("form", ["pivot", "factors"])
+@pytest.mark.parametrize("form", ["auto", "pivot", "factors", "channels"])
 def test_load_reproduces_the_model_in_memory(
     model: str, form: str, request: pytest.FixtureRequest, text: list[str], tmp_path: Path
 ) -> None:
@@ -217,7 +223,7 @@ def test_sharded_checkpoints_in_and_out(text: list[str], tmp_path: Path, monkeyp
     folder = write(tiny_bert(), tmp_path / "model", max_shard_size="20KB")
     assert len(list(folder.glob("model-*.safetensors"))) > 1
     plan = compress.plan(folder, remove=0.3, calib=text)
-    monkeypatch.setattr(storage, "SHARD_BYTES", 20_000)
+    monkeypatch.setattr(files, "SHARD_BYTES", 20_000)
     out = plan.save(tmp_path / "out")
     assert len(list(out.glob("model-*.safetensors"))) > 1
     assert (out / "model.safetensors.index.json").is_file()
@@ -255,7 +261,7 @@ def test_an_existing_output_is_not_touched(planned: compress.Plan, tmp_path: Pat
 @pytest.mark.parametrize(
     "failure", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["disk", "ctrl-c"]
 )
-@pytest.mark.parametrize("at", ["save_file", "_copy_companions", "describe"])
+@pytest.mark.parametrize("at", ["save_file", "write_tensors", "_copy_companions", "describe"])
 def test_an_interrupted_save_leaves_nothing(
     planned: compress.Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException, at: str
 ) -> None:
@@ -327,6 +333,24 @@ def test_a_changed_companion_is_refused(out: Path, name: str) -> None:
         compress.verify(out)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda row: row.update(rank=row["rank"] - 1), "cost"),
+        (lambda row: row.update(rank=-3), "a rank from 1 to 24"),
+        (lambda row: row.update(form="dense"), "should be as in the original"),
+        (lambda row: row.update(form="pivot"), "rows is missing"),
+    ],
+)
+def test_forged_claims_of_a_plain_output_are_refused(
+    bert: Path, moments: compress.Moments, tmp_path: Path, change: Callable[[dict[str, Any]], None], message: str
+) -> None:
+    out = compress.plan(bert, remove=0.3, moments=moments, plain=True).save(tmp_path / "out")
+    forge(out, lambda d: change(next(row for row in d["layers"] if row["form"] == "plain")))
+    with pytest.raises((VerificationError, CheckpointError), match=message):
+        compress.verify(out)
+
+
 FORGERIES: dict[str, Callable[[dict[str, Any]], object]] = {
     "error": lambda d: first(d).update(error=first(d)["error"] * 0.99),
     "bound": lambda d: first(d).update(lower_bound=first(d)["lower_bound"] * 1.01),
@@ -373,10 +397,12 @@ def test_missing_files_of_the_output(out: Path) -> None:
         compress.verify(out)
     (out / "infimum.json").write_text("{")
     with pytest.raises(CheckpointError, match="not valid JSON"):
-        compress.load(out)
+        compress.verify(out)
     (out / "infimum.json").unlink()
     with pytest.raises(CheckpointError, match=r"no infimum\.json"):
-        compress.load(out)
+        compress.verify(out)
+    with pytest.raises(CheckpointError, match="compressed by infimum already"):
+        compress.open_checkpoint(out)
 
 
 def test_missing_tensor_of_the_output(out: Path) -> None:
@@ -401,7 +427,7 @@ def test_an_infeasible_budget(bert: Path, moments: compress.Moments, allocation:
 
 
 @pytest.mark.parametrize(
-    "options", [{"objective": "best"}, {"form": "cur"}, {"allocation": "x"}, {"of": "bytes"}, {"damping": 0.0}], ids=str
+    "options", [{"objective": "best"}, {"form": "cur"}, {"allocation": "x"}, {"of": "files"}, {"damping": 0.0}], ids=str
 )
 def test_unknown_options(bert: Path, options: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match=next(iter(options))):
@@ -411,3 +437,26 @@ def test_unknown_options(bert: Path, options: dict[str, Any]) -> None:
 def test_moments_of_another_model(llama: Path, moments: compress.Moments) -> None:
     with pytest.raises(CalibrationError, match="calibrate this checkpoint"):
         compress.plan(llama, moments=moments)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("form", ["auto", "pivot", "factors"])
+def test_a_budget_of_bytes_holds_for_the_bytes(form: str, dtype: torch.dtype, text: list[str], tmp_path: Path) -> None:
+    folder = write(tiny_llama().to(dtype), tmp_path / "model")
+    out = compress.plan(folder, remove=0.15, of="bytes", calib=text, form=form).save(tmp_path / "out")
+    before, after = (
+        sum(tensor.nbytes for tensor in load_file(path / "model.safetensors").values()) for path in (folder, out)
+    )
+    assert 0.75 * before < after <= 0.85 * before
+    compress.verify(out)
+
+
+def test_a_budget_of_bytes_needs_one_dtype(text: list[str], tmp_path: Path) -> None:
+    folder = write(tiny_bert(), tmp_path / "model")
+    tensors = load_file(folder / "model.safetensors")
+    name = "encoder.layer.0.output.dense.weight"
+    save_file(tensors | {name: tensors[name].half()}, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(OptionError, match="one dtype, got F16, F32"):
+        compress.plan(folder, of="bytes", calib=text)
+    with pytest.raises(OptionError, match="as many bytes"):
+        compress.plan(folder, of="bytes", plain=True)

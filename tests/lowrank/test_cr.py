@@ -126,6 +126,22 @@ def test_tuple_drops_the_shortest_pairs():
     assert lowrank.cr(X, Y, 2, method="tuple").terms.tolist() == [2, 4]
 
 
+@pytest.mark.parametrize("size", [1, 2, 3, 4])
+def test_tuple_drops_the_shortest_sums_of_any_size(size):
+    rng = np.random.default_rng(10)
+    X, Y = rng.standard_normal((6, 11)), rng.standard_normal((11, 5))
+    terms = np.stack([np.outer(X[:, i], Y[i]) for i in range(11)])
+    for kept in (1, 2, 5, 9):
+        left, step = set(range(11)), size
+        while len(left) > kept:
+            step = min(step, len(left) - kept)
+            subsets = itertools.combinations(sorted(left), step)
+            left -= set(min(subsets, key=lambda subset: np.linalg.norm(terms[list(subset)].sum(axis=0))))
+        assert lowrank.cr(X, Y, kept, method="tuple", tuple_size=size).terms.tolist() == sorted(left)
+    norms = lowrank.cr(X, Y, 4, method="norm")
+    assert lowrank.cr(X, Y, 4, method="tuple", tuple_size=1).terms.tolist() == norms.terms.tolist()
+
+
 def test_swap_ends_where_no_exchange_helps():
     rng = np.random.default_rng(5)
     G = gram.gram(product.terms(rng.standard_normal((5, 14)) + 0.4, rng.standard_normal((14, 6))))
@@ -242,6 +258,16 @@ EYE = np.eye(3)
         (lambda: lowrank.cr(EYE, EYE, 4), errors.RankError, "from 1 to 3"),
         (lambda: lowrank.cr(EYE, EYE, 1, method="best"), errors.OptionError, "'swap'"),
         (lambda: lowrank.cr(EYE, EYE, 1, weights="heavy"), errors.OptionError, "'diagonal'"),
+        (
+            lambda: lowrank.cr(EYE, EYE, 1, method="tuple", tuple_size=0),
+            errors.OptionError,
+            "tuple_size must be at least",
+        ),
+        (
+            lambda: lowrank.cr(np.ones((1, 400)), np.ones((400, 1)), 1, method="tuple", tuple_size=5),
+            errors.OptionError,
+            "400 terms have 8.3e.10 subsets of 5",
+        ),
         (lambda: lowrank.cr(EYE, EYE, 1, method="norm", weights="sampling"), errors.OptionError, "goes with"),
         (lambda: lowrank.cr(EYE, EYE, 1, method="exact", weights="full"), errors.OptionError, "without weights"),
         (lambda: lowrank.cr(EYE, EYE.astype(np.float32), 1), errors.DTypeError, "one dtype"),

@@ -1,5 +1,7 @@
 """Sparse matrices and linear operators: the same answers and certificates as the dense matrix."""
 
+import math
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -7,7 +9,9 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 import infimum
 from infimum import errors, lowrank
-from tests.lowrank.exact import at_least, at_most, squared_loss, squared_tails
+from infimum._arrays import times_power_of_two
+from infimum.lowrank import operators
+from tests.lowrank.exact import at_least, at_most, best_columns, squared_loss, squared_tails
 from tests.lowrank.hostile import matrices
 
 FORMS = {
@@ -36,27 +40,82 @@ def test_same_as_dense(form, shape, method):
     infimum.verify(result, M)  # and against the dense matrix
 
 
+THROUGH = {
+    "columns": lambda M, **options: lowrank.interpolative(M, 20, **options),
+    "rows": lambda M, **options: lowrank.interpolative(M, 20, axis=0, **options),
+    "cur": lambda M, **options: lowrank.cur(M, 20, **options),
+    "more rows": lambda M, **options: lowrank.cur(M, rows=25, columns=20, **options),
+    "intersection": lambda M, **options: lowrank.cur(M, 20, core="intersection", **options),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("shape", [(120, 80), (80, 120), (120, 50)])
+@pytest.mark.parametrize("problem", THROUGH)
+def test_columns_and_rows_of_either_are_as_good(monkeypatch, form, shape, problem):
+    M = sparse(*shape) * (1 + 1j if problem == "rows" else 1)
+    dense = THROUGH[problem](M, rng=3)
+    monkeypatch.setattr(operators, "EXPLICIT", 100)  # sparse matrices are not filled
+    other = FORMS[form](M)
+    result = THROUGH[problem](other, rng=3)
+    assert result.certificate.theorem == dense.certificate.theorem
+    assert result.certificate.value == pytest.approx(dense.certificate.value, rel=0.03)
+    assert result.certificate.lower_bound == pytest.approx(dense.certificate.lower_bound, rel=1e-6)
+    infimum.verify(result, other)
+    if form == "operator":  # a sparse matrix with its zeros measures the error more exactly
+        infimum.verify(result, M)
+    with pytest.raises(errors.VerificationError):
+        infimum.verify(result, 2.0 * other)
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("dtype", [np.float32, np.complex128, np.int64])
 def test_dtypes(form, dtype):
     M = (np.round(10 * sparse(40, 30)) * (1 + 1j if dtype is np.complex128 else 1)).astype(dtype)
+    expected = np.float64 if dtype is np.int64 else dtype
     result = lowrank.svd(FORMS[form](M), 5)
-    assert result.U.dtype == (np.float64 if dtype is np.int64 else dtype)
+    assert result.U.dtype == expected
     assert result.certificate.ratio < 1.0 + 1e-4
+    columns, middle = lowrank.interpolative(FORMS[form](M), 5, method="exact"), lowrank.cur(FORMS[form](M), tol=0.2)
+    assert columns.skeleton.dtype == columns.coefficients.dtype == middle.core.dtype == middle.C.dtype == expected
+    assert np.array_equal(columns.skeleton, M[:, columns.columns])
 
 
-def test_no_certificate_is_false():
+@pytest.mark.parametrize(("form", "filled"), [("csr", False), ("coo", True), ("operator", False)])
+def test_no_certificate_is_false(monkeypatch, form, filled):
+    monkeypatch.setattr(operators, "EXPLICIT", 1000 * filled)
     rng = np.random.default_rng(1)
     for label, M in matrices(72, seed=21):
         if M.dtype == np.float16:  # SciPy has no sparse matrices of them
             continue
         rank = int(rng.integers(1, min(M.shape) + 1))
-        for form in FORMS:
-            result = lowrank.svd(FORMS[form](M), rank, method=["auto", "krylov"][rank % 2], rng=2)
-            wide = np.complex128 if np.iscomplexobj(M) else np.float64
-            loss = squared_loss(M, (result.U.astype(wide), np.diag(result.s).astype(wide), result.Vh.astype(wide)))
-            assert at_most(result.certificate.lower_bound, squared_tails(M)[rank]), (label, form, rank)
-            assert at_least(result.certificate.value, loss), (label, form, rank)
+        result = lowrank.svd(FORMS[form](M), rank, method=["auto", "krylov"][rank % 2], rng=2)
+        wide = np.complex128 if np.iscomplexobj(M) else np.float64
+        loss = squared_loss(M, (result.U.astype(wide), np.diag(result.s).astype(wide), result.Vh.astype(wide)))
+        assert at_most(result.certificate.lower_bound, squared_tails(M)[rank]), (label, form, rank)
+        assert at_least(result.certificate.value, loss), (label, form, rank)
+        no_column_certificate_is_false(FORMS[form](M), label, M.astype(wide), rank)
+
+
+def no_column_certificate_is_false(item, label, M, rank):
+    """`item` is the matrix M in another form."""
+    exponent = math.frexp(float(np.max(np.abs(M))))[1]
+    for axis, matrix in ((1, M), (0, M.T)):
+        result = lowrank.interpolative(item, rank, axis=axis, rng=2)
+        certificate = result.certificate
+        loss = squared_loss(M, tuple(part.astype(M.dtype) for part in result.factors()))
+        assert at_least(certificate.value, loss), (label, rank, axis)
+        optimum = best_columns(times_power_of_two(matrix, -exponent), rank)
+        assert math.ldexp(certificate.lower_bound, -exponent) <= optimum + 1e-13, (label, rank, axis, certificate)
+        infimum.verify(result, item)
+    try:
+        result = lowrank.cur(item, rank, rng=2)
+    except errors.RangeError:  # the core of a subnormal matrix overflows
+        assert "subnormal" in label or "mixed" in label, label
+        return
+    loss = squared_loss(M, tuple(part.astype(M.dtype) for part in (result.C, result.core, result.R)))
+    assert at_least(result.certificate.value, loss), (label, rank)
+    infimum.verify(result, item)
 
 
 def test_large_sparse_matrix_is_never_filled(monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from infimum import errors, lowrank
-from infimum._arrays import working
+from infimum._operator import Dense
 from infimum.lowrank.greedy import improved
 from infimum.lowrank.pivoting import coefficients
 from infimum.lowrank.reduction import Reduction, reduction, sketched, whole
@@ -66,7 +66,7 @@ def test_better_than_uniform_on_average(name):
 
 def test_osinsky_keeps_its_promise():
     for label, M in matrices(96, seed=6):
-        wide = working(M).array
+        wide = Dense(M).array
         s = np.linalg.svd(wide, compute_uv=False)
         for count in range(1, min(M.shape) + 1):
             tail = np.linalg.norm(s[count:])
@@ -105,7 +105,7 @@ def test_greedy_takes_the_least_total_error(decaying, complex_):
 def test_exchanges_end_where_no_single_one_helps(decaying):
     """The first candidate to be dropped is the one that serves least, so this is a local optimum of all exchanges."""
     M = decaying[:, :20]
-    chosen = improved(whole(working(M)), np.arange(5), trials=1000).tolist()
+    chosen = improved(whole(Dense(M)), np.arange(5), trials=1000).tolist()
     here = error(M, chosen)
     for i, j in itertools.product(range(5), set(range(20)) - set(chosen)):
         assert error(M, [*chosen[:i], *chosen[i + 1 :], j]) >= here * (1 - 1e-9)
@@ -146,7 +146,7 @@ def test_strong_rrqr_on_kahan(n):
 @pytest.mark.parametrize("name", NAMES)
 def test_large_matrices_are_sketched(name):
     M = with_spectrum(np.random.default_rng(3), 700, 650, 0.7 ** np.arange(650))
-    scaled = working(M)
+    scaled = Dense(M)
     reduced = reduction(scaled, 10, np.random.default_rng(0))
     assert reduced.matrix.shape == (70, 650)
     chosen = lowrank.select_columns(M, 10, name, rng=0)
@@ -155,7 +155,7 @@ def test_large_matrices_are_sketched(name):
 
 def test_reduction_keeps_lengths_and_estimates_errors():
     M = with_spectrum(np.random.default_rng(4), 300, 200, 1.0 / np.arange(1, 201))
-    scaled = working(M)
+    scaled = Dense(M)
     for reduced in (whole(scaled), sketched(scaled, 60, np.random.default_rng(0))):
         lengths = np.linalg.norm(reduced.matrix, axis=0) ** 2 + reduced.outside
         np.testing.assert_allclose(lengths, np.linalg.norm(scaled.array, axis=0) ** 2, rtol=1e-12)
@@ -166,7 +166,7 @@ def test_reduction_keeps_lengths_and_estimates_errors():
 
 def test_coefficients_leave_dependent_columns_out():
     M = np.ones((3, 4))
-    Z = coefficients(whole(working(M)), np.array([1, 3]))
+    Z = coefficients(whole(Dense(M)), np.array([1, 3]))
     assert np.array_equal(np.sum(Z, axis=0), np.ones(4))
     assert np.count_nonzero(np.any(Z != 0, axis=1)) == 1
 

@@ -3,6 +3,7 @@
 import flint
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 
 import infimum
@@ -41,6 +42,20 @@ def test_doubtful_rank_opens_the_gap():
     B = np.random.default_rng(2).standard_normal((12, 1))
     assert lowrank.solve(A, B, rtol=1.1e-6).certificate.gap > 1e-2
     assert lowrank.solve(A, B, rtol=1e-3).certificate.gap < 1e-5
+
+
+def test_vector_as_the_matrix_of_one_column():
+    rng = np.random.default_rng(5)
+    A, b = rng.standard_normal((9, 4)) * (1 + 1j), rng.standard_normal(9)
+    for ridge in (0.0, 0.1):
+        one, column = (lowrank.solve(A, B, ridge=ridge) for B in (b, b[:, None]))
+        assert one.matrix.shape == (4,)
+        assert np.array_equal(one.matrix, column.matrix[:, 0])
+        assert one.certificate.value == column.certificate.value
+        infimum.verify(infimum.from_json(one.to_json()), A, b)
+        assert len(one.plot().patches) == 1
+        with pytest.raises(errors.VerificationError, match=r"shape \(4, 1\) was expected"):
+            infimum.verify(one, A, b[:, None])
 
 
 def test_libraries_and_dtypes():
@@ -93,7 +108,10 @@ def best_squared_loss(A, B, ridge):
     ("call", "error", "message"),
     [
         (lambda: lowrank.solve(np.eye(3), np.ones((2, 1))), errors.ShapeError, "equally many rows"),
-        (lambda: lowrank.solve(np.eye(3), np.ones(3)), errors.ShapeError, "B must be a matrix"),
+        (lambda: lowrank.solve(np.eye(3), np.ones((3, 1, 1))), errors.ShapeError, "B must be a matrix"),
+        (lambda: lowrank.solve(np.eye(3), np.ones(2)), errors.ShapeError, "equally many rows, got 3 and 2"),
+        (lambda: lowrank.solve(np.eye(3), np.zeros(0)), errors.ShapeError, "at least one row"),
+        (lambda: lowrank.solve(scipy.sparse.eye_array(3), np.ones(3)), errors.LibraryError, r"A.toarray\(\)"),
         (lambda: lowrank.solve(np.eye(3), np.eye(3), ridge=-1.0), errors.OptionError, "ridge"),
         (lambda: lowrank.solve(np.eye(3), np.eye(3), rtol=1.0), errors.OptionError, "rtol"),
         (lambda: lowrank.solve(np.eye(3), torch.eye(3)), errors.LibraryError, "one library"),

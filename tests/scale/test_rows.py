@@ -37,6 +37,43 @@ def test_same_certificate_as_in_memory(matrix, tmp_path, kind, method):
     infimum.verify(ours, matrix)
 
 
+@pytest.mark.parametrize("kind", ["array", "dask", "file", "map"])
+@pytest.mark.parametrize("columns", [80, 40])
+@pytest.mark.parametrize("axis", [1, 0])
+def test_columns_and_rows_as_in_memory(matrix, tmp_path, kind, columns, axis):
+    M = matrix[:, :columns]
+    blocks = sources(M, tmp_path)[kind]
+    ours, memory = (lowrank.interpolative(item, 10, axis=axis, rng=1) for item in (blocks, M))
+    assert ours.certificate.theorem == memory.certificate.theorem
+    assert ours.certificate.value == pytest.approx(memory.certificate.value, rel=0.02)
+    assert ours.certificate.lower_bound == pytest.approx(memory.certificate.lower_bound, rel=1e-9)
+    infimum.verify(ours, blocks)
+    infimum.verify(ours, M)
+    middle = lowrank.cur(blocks, 10, rng=1)
+    assert middle.certificate.ratio == pytest.approx(lowrank.cur(M, 10, rng=1).certificate.ratio, rel=0.05)
+    infimum.verify(middle, blocks)
+
+
+def test_exact_choice_as_in_memory(matrix):
+    M = matrix[:, :12]
+    ours, memory = (lowrank.interpolative(item, 3, method="exact") for item in (RowBlocks(M, rows=40), M))
+    assert set(ours.columns) == set(memory.columns)
+    assert ours.certificate.gap <= 1e-9
+    infimum.verify(ours, M)
+
+
+def test_tall_matrix_is_never_in_memory(monkeypatch):
+    """Rows of a matrix of 20,000 rows: the products stay thin, and no array of its size is formed."""
+    rng = np.random.default_rng(2)
+    M = rng.standard_normal((20_000, 120)) * 0.8 ** np.arange(120)
+    blocks = RowBlocks(M, rows=1000)
+    monkeypatch.setattr(RowBlocks, "dense", None)
+    for axis in (0, 1):
+        result = lowrank.interpolative(blocks, 10, axis=axis, rng=0)
+        assert result.certificate.ratio < 2
+    assert lowrank.cur(blocks, 10, rng=0).certificate.ratio < 2
+
+
 def test_tiny_tails_are_resolved_by_blocks():
     M = with_spectrum(np.random.default_rng(1), 200, 30, 10.0 ** -np.arange(0, 15, 0.5))
     certificate = lowrank.svd(RowBlocks(M, rows=20), 20).certificate

@@ -29,13 +29,16 @@ class Proof(NamedTuple):
     columns: tuple[int, ...] | None
 
 
-def search(M: Array, count: int, *, exponent: int, nodes: int, at_most: float = math.inf) -> Proof:
+def search(
+    M: Array, count: int, *, exponent: int, nodes: int, at_most: float = math.inf, rows: int | None = None
+) -> Proof:
     """Bound ``norm(M - P_S M, "fro")`` from below over all sets S of `count` columns, in units of ``2**exponent``.
 
     The tree is searched best first, until nothing below `at_most` is left or `nodes` partial choices were bounded; as
-    many nodes as there are columns give the bound of one level. More nodes never weaken the bound.
+    many nodes as there are columns give the bound of one level. More nodes never weaken the bound. `rows` says how many
+    a matrix has of which M is the triangular factor.
     """
-    matrix = _Matrix(M, count, exponent)
+    matrix = _Matrix(M, count, exponent, rows or M.shape[0])
     if len(matrix.distinct) <= count:
         return Proof(0.0, None)
     tie = itertools.count()  # what a heap compares when bounds are equal
@@ -69,16 +72,16 @@ class _Matrix:
     column that is tiny beside the others keeps its direction. `array` is the whole matrix on one scale.
     """
 
-    def __init__(self, M: Array, count: int, exponent: int) -> None:
+    def __init__(self, M: Array, count: int, exponent: int, rows: int) -> None:
         wide = to_numpy(widen(M))
         self.count, self.eps = count, float(np.finfo(wide.dtype).eps) * (2 if np.iscomplexobj(wide) else 1)
         largest = np.maximum(np.max(np.abs(wide.real), axis=0), np.max(np.abs(wide.imag), axis=0))
         exponents = np.frexp(largest)[1]
         units = np.stack([times_power_of_two(c, -int(e)) for c, e in zip(wide.T, exponents, strict=True)], axis=1)
         self.distinct = _distinct(units)
-        tall = wide.shape[0] > wide.shape[1]
-        self.backward = REDUCTION * max(wide.shape) ** 0.5 * self.eps if tall else 0.0
-        self.units: np.ndarray = np.linalg.qr(units)[1] if tall else units
+        # Householder QR is backward stable column by column: what each of them is scaled by does not matter
+        self.backward = REDUCTION * rows**0.5 * self.eps if rows > wide.shape[1] else 0.0
+        self.units: np.ndarray = np.linalg.qr(units)[1] if wide.shape[0] > wide.shape[1] else units
         self.array = np.ldexp(self.units.real, exponents - exponent) + (
             1j * np.ldexp(self.units.imag, exponents - exponent) if np.iscomplexobj(units) else 0.0
         )

@@ -34,16 +34,17 @@ def rounding_allowance(shape: tuple[int, int], eps: float, magnitude: float) -> 
     return float((DEFLATION + REDUCTION * max(shape) ** 0.5) * eps * magnitude)
 
 
-def tail_bound(M: Working, rank: int, values: np.ndarray | None = None) -> float:
+def tail_bound(M: Working, rank: int, values: np.ndarray | None = None, shape: tuple[int, int] | None = None) -> float:
     """Lower bound on ``norm(M - X, "fro")`` over every matrix X of rank at most `rank` (scaled as `M` is).
 
-    `values` are the computed singular values of M, where a backward stable solver has already found them.
+    `values` are the computed singular values of M, where a backward stable solver has already found them. `shape` is
+    that of a larger matrix of which M is the triangular factor: every block of rows that went into it has rounded.
     """
     if values is None:
         values = to_numpy(M.xp.linalg.svdvals(M.array))
     # each value moves by at most norm(E, 2), the whole tail by at most norm(E, "fro"): the smaller one counts
     magnitude = min(float(np.linalg.norm(values)), float(values[0]) * (values.size - rank) ** 0.5)
-    return max(0.0, float(tails(values)[rank]) - rounding_allowance(M.array.shape, M.eps, magnitude))
+    return max(0.0, float(tails(values)[rank]) - rounding_allowance(shape or M.array.shape, M.eps, magnitude))
 
 
 def energy_allowance(shape: tuple[int, int], eps: float, rank: int, energy: float) -> float:

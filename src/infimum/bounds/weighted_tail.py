@@ -86,6 +86,13 @@ def tails(eigenvalues: np.ndarray, shape: tuple[int, int], allowance: float) -> 
     return np.maximum(np.append(np.cumsum(values[::-1])[::-1], 0.0) - rounding, 0.0)
 
 
+def lowered(errors: np.ndarray, distance: float) -> np.ndarray:
+    """Lower bounds for matrices near one of the rank: `distance` is the squared distance in the same norm."""
+    roots = np.sqrt(errors)
+    rounding = 4.0 * EPS * (roots + distance**0.5)
+    return np.asarray(np.maximum(roots - distance**0.5 - rounding, 0.0) ** 2 * (1.0 - EPS))
+
+
 def error(W: np.ndarray, left: np.ndarray, right: np.ndarray, C: np.ndarray, G: np.ndarray | None) -> float:
     """``tr(G (W - left right) C (W - left right)')``, rounded upwards."""
     difference = W - left @ right

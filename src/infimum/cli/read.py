@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 from infimum._arguments import optional
 from infimum.errors import FileFormatError
@@ -17,10 +18,11 @@ from infimum.errors import FileFormatError
 SEPARATOR = "::"  # FILE::NAME picks one of several arrays in a file
 
 
-def read_array(source: str, axes: int | None = None) -> np.ndarray:
-    """Read the array that ``FILE`` or ``FILE::NAME`` names.
+def read_array(source: str, axes: int | None = None, *, sparse: bool = False) -> Any:
+    """Read the array that ``FILE`` or ``FILE::NAME`` names, as a NumPy array.
 
-    Text and .mtx files hold matrices; one of a single row or column is read as a vector where `axes` is 1.
+    Text and .mtx files hold matrices; one of a single row or column is read as a vector where `axes` is 1. With
+    `sparse`, what is stored without its zeros comes as a SciPy sparse array.
 
     Raises
     ------
@@ -42,6 +44,10 @@ def read_array(source: str, axes: int | None = None) -> np.ndarray:
         raise
     except (ValueError, TypeError, EOFError, zipfile.BadZipFile) as error:
         raise FileFormatError(f"{path} cannot be read as {suffix}: {error}") from error
+    if scipy.sparse.issparse(array):
+        if sparse:
+            return array
+        array = array.toarray()
     if axes == 1 and array.ndim == 2 and 1 in array.shape and suffix in (*DELIMITERS, ".mtx"):
         return array.reshape(-1)
     return array
@@ -52,11 +58,13 @@ def _npy(path: Path, name: str) -> np.ndarray:
     return np.asarray(np.load(path, allow_pickle=False))
 
 
-def _npz(path: Path, name: str) -> np.ndarray:
+def _npz(path: Path, name: str) -> Any:
     with path.open("rb") as file:
         archive = np.load(file, allow_pickle=False)
         if not isinstance(archive, np.lib.npyio.NpzFile):
             raise FileFormatError(f"{path} holds a single array, not an archive of arrays: rename it to .npy")
+        if not name and {"format", "shape", "data"} <= set(archive.files):  # as scipy.sparse.save_npz writes it
+            return scipy.sparse.load_npz(path)
         return np.asarray(archive[_choose(path, name, archive.files)])
 
 
@@ -86,12 +94,11 @@ def _bfloat16(path: Path, name: str) -> np.ndarray:
     return (bits.astype(np.uint32) << 16).view(np.float32).reshape(entry["shape"])
 
 
-def _matrix_market(path: Path, name: str) -> np.ndarray:
+def _matrix_market(path: Path, name: str) -> Any:
     import scipy.io
 
     _refuse_name(path, name)
-    matrix: Any = scipy.io.mmread(path)
-    return np.asarray(matrix if isinstance(matrix, np.ndarray) else matrix.toarray())
+    return scipy.io.mmread(path)
 
 
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".txt": None}
@@ -143,7 +150,7 @@ def _choose(path: Path, name: str, names: Sequence[str]) -> str:
     raise FileFormatError(f"{path} holds {len(names)} arrays, name one as {path}{SEPARATOR}NAME: {shown}")
 
 
-READERS: dict[str, Callable[[Path, str], np.ndarray]] = {
+READERS: dict[str, Callable[[Path, str], Any]] = {
     ".npy": _npy,
     ".npz": _npz,
     ".safetensors": _safetensors,

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import numpy as np
+import scipy.sparse
 from cyclopts import Group, Parameter, convert
 from docstring_parser import DocstringStyle, parse
 
@@ -37,12 +38,15 @@ class Argument:
     help: str
     default: Any = inspect.Parameter.empty
     words: tuple[str, ...] = ()  # what may stand in place of a file
+    sparse: bool = False  # whether zeros that are not stored stay so
 
     def read(self, token: str) -> Any:
         """Read the value from its text on the command line."""
         if token in self.words:
             return token
-        return read_array(token, self.axes) if self.annotation is None else convert(self.annotation, [token])
+        if self.annotation is None:
+            return read_array(token, self.axes, sparse=self.sparse)
+        return convert(self.annotation, [token])
 
 
 def arguments_of(problem: Problem) -> dict[str, Argument]:
@@ -71,7 +75,8 @@ def arguments_of(problem: Problem) -> dict[str, Argument]:
         axes = re.search(r"\(([^()]*)\)", entry.type_name or "") if entry else None
         count = len([axis for axis in axes[1].split(",") if axis.strip()]) if axes else None
         words = tuple(word for word in get_args(_readable(hint)) if is_file and isinstance(word, str))
-        arguments[name] = Argument(name, annotation, count, text, parameter.default, words)
+        sparse = is_data and problem.sparse
+        arguments[name] = Argument(name, annotation, count, text, parameter.default, words, sparse)
     return arguments
 
 
@@ -159,9 +164,11 @@ def _load(argument: Argument, item: Any) -> Any:
 
 
 def _described(item: Any, value: Any) -> str:
-    if not isinstance(value, np.ndarray):
-        return str(item)
-    return f"{item} ({' x '.join(map(str, value.shape))}, {value.dtype})"
+    if isinstance(value, np.ndarray):
+        return f"{item} ({' x '.join(map(str, value.shape))}, {value.dtype})"
+    if scipy.sparse.issparse(value):
+        return f"{item} ({' x '.join(map(str, value.shape))}, {value.dtype}, {value.nnz:,} entries stored)"
+    return str(item)
 
 
 def _summary(problem: Problem) -> str:

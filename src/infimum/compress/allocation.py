@@ -1,38 +1,60 @@
-"""One budget for all layers: which rank each layer gets."""
+"""One budget for all layers: which layers are narrowed, and which rank each layer gets."""
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from infimum.bounds.allocation_dual import Curve
+from infimum.bounds.allocation_dual import Curve, Unit
 from infimum.errors import BudgetError
 
 STEP = 1e-4  # to which the fraction for a target is found: a hundredth of a per cent
 
 
-class Allocation(NamedTuple):
-    """The chosen point of each curve, and the multiplier whose dual value bounds the total error from below."""
+class Choice(NamedTuple):
+    """What becomes of a unit: one of its alternatives, and a point of each curve of that."""
 
-    choices: tuple[int, ...]
+    alternative: int
+    points: tuple[int, ...]
+
+
+class Allocation(NamedTuple):
+    """The choice of each unit, and the multiplier whose dual value bounds the total error from below."""
+
+    choices: tuple[Choice, ...]
     multiplier: float
 
 
-class _Edge(NamedTuple):
-    slope: float  # error saved per number stored
-    layer: int
-    start: int
-    end: int
+class Frontier(NamedTuple):
+    """Lower convex hull of a unit's choices in the plane of cost and error, cheapest first: a row per vertex."""
+
+    costs: np.ndarray
+    errors: np.ndarray
+    alternatives: np.ndarray
+    points: np.ndarray
+
+    def choice(self, vertex: int) -> Choice:
+        """Return the choice of a vertex."""
+        return Choice(int(self.alternatives[vertex]), tuple(self.points[vertex].tolist()))
 
 
-def allocate(curves: Sequence[Curve], budget: float) -> Allocation:
-    """Minimise the total error over one point per curve, with total cost at most `budget`.
+def frontier(unit: Unit) -> Frontier:
+    """Lower convex hull of all choices of a unit."""
+    parts = [_merged(curves) for curves in unit]
+    costs, errors, points = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    alternatives = np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts])
+    order = np.lexsort((errors, costs))
+    kept = order[_hull(costs[order], errors[order])]
+    return Frontier(costs[kept], errors[kept], alternatives[kept], points[kept])
+
+
+def allocate(units: Sequence[Unit], frontiers: Sequence[Frontier], budget: float) -> Allocation:
+    """Minimise the total error over one choice per unit, with total cost at most `budget`.
 
     Walks the lower convex hulls in order of error saved per number stored (the exact optimum of the convex relaxation,
-    which at most one layer leaves fractional), then spends what is left over on points off the hull.
+    which at most one unit leaves fractional), then spends what is left over on what still fits, off the hull too.
 
     Raises
     ------
@@ -43,33 +65,50 @@ def allocate(curves: Sequence[Curve], budget: float) -> Allocation:
     ----------
     .. [1] P. Sinha, A. A. Zoltners, "The multiple-choice knapsack problem", Operations Research 27 (1979).
     """
-    choices = [int(np.argmin(curve.costs)) for curve in curves]
-    spent = _spent(curves, choices)
-    if spent > budget:
+    smallest = sum(float(hull.costs[0]) for hull in frontiers)
+    if smallest > budget:
         raise BudgetError(
             f"{budget:.0f} numbers were allowed for the compressible layers, but their smallest form needs "
-            f"{spent:.0f}; remove less"
+            f"{smallest:.0f}; remove less"
         )
-    multiplier = 0.0
-    for edge in sorted((edge for index, curve in enumerate(curves) for edge in _hull(index, curve)), reverse=True):
-        price = float(curves[edge.layer].costs[edge.end] - curves[edge.layer].costs[edge.start])
-        if spent + price > budget:
-            multiplier = edge.slope
-            break
-        choices[edge.layer], spent = edge.end, spent + price
-    return Allocation(tuple(_fill(curves, choices, budget)), multiplier)
+    unit = np.repeat(np.arange(len(frontiers)), [len(hull.costs) - 1 for hull in frontiers])
+    prices = np.concatenate([np.diff(hull.costs) for hull in frontiers])
+    slopes = np.concatenate([_slopes(hull) for hull in frontiers])
+    order = np.argsort(-slopes, kind="stable")
+    spent = np.append(smallest, smallest + np.cumsum(prices[order]))
+    fitting = int(np.searchsorted(spent, budget, side="right")) - 1
+    steps = np.bincount(unit[order[:fitting]], minlength=len(units))
+    multiplier = float(slopes[order[fitting]]) if fitting < len(order) else 0.0
+    slack, stopped = budget - float(spent[fitting]), set()
+    for edge in order[fitting:].tolist():
+        if unit[edge] in stopped:
+            continue
+        if prices[edge] > slack:
+            stopped.add(unit[edge])
+            continue
+        steps[unit[edge]] += 1
+        slack -= float(prices[edge])
+    choices = [hull.choice(int(step)) for hull, step in zip(frontiers, steps, strict=True)]
+    return Allocation(_fill(units, choices, slack), multiplier)
 
 
-def uniform(curves: Sequence[Curve], budget: float) -> tuple[int, ...]:
-    """Give every layer the same fraction of its largest cost: the usual method, for comparison."""
-    fraction = budget / sum(float(np.max(curve.costs)) for curve in curves)
-    choices = []
-    for curve in curves:
-        affordable = np.flatnonzero(curve.costs <= fraction * np.max(curve.costs))
-        if affordable.size == 0:
-            raise BudgetError(f"a fraction of {fraction:.3f} is less than the smallest form of a layer; remove less")
-        choices.append(int(affordable[np.argmin(curve.errors[affordable])]))
-    return tuple(choices)
+def uniform(units: Sequence[Unit], frontiers: Sequence[Frontier], budget: float) -> tuple[Choice, ...]:
+    """Give every unit that has a choice the same fraction of its largest cost: the usual method, for comparison."""
+    largest = np.array([hull.costs[-1] for hull in frontiers])
+    fixed = np.array([len(hull.costs) == 1 for hull in frontiers])
+    fraction = (budget - float(largest[fixed].sum())) / max(float(largest[~fixed].sum()), 1.0)
+    try:
+        each = zip(units, frontiers, np.where(fixed, largest, fraction * largest).tolist(), strict=True)
+        return tuple(allocate([unit], [hull], share).choices[0] for unit, hull, share in each)
+    except BudgetError as error:
+        raise BudgetError(
+            f"a fraction of {fraction:.3f} is less than the smallest form of a layer; remove less"
+        ) from error
+
+
+def value(units: Sequence[Unit], choices: Iterable[Choice]) -> float:
+    """Total error of a choice per unit."""
+    return sum(_errors(unit[choice.alternative], choice.points) for unit, choice in zip(units, choices, strict=True))
 
 
 def knee(points: Sequence[tuple[float, float, float]]) -> float:
@@ -91,37 +130,66 @@ def last(holds: Callable[[float], bool], end: float) -> float:
     return low
 
 
-def _spent(curves: Sequence[Curve], choices: Sequence[int]) -> float:
-    return float(sum(curve.costs[choice] for curve, choice in zip(curves, choices, strict=True)))
+def _errors(curves: Sequence[Curve], points: Sequence[int]) -> float:
+    return sum(float(curve.errors[k]) for curve, k in zip(curves, points, strict=True))
 
 
-def _hull(layer: int, curve: Curve) -> list[_Edge]:
-    """Edges of the lower convex hull of one curve, steepest first."""
+def _merged(curves: Sequence[Curve]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Lower convex hull of the sums of one point of each curve: costs, errors and points, a row per vertex."""
+    hulls = [np.array(_hull(*curve)) for curve in curves]
+    layers = np.repeat(np.arange(len(curves)), [len(hull) - 1 for hull in hulls])
+    ends = np.concatenate([hull[1:] for hull in hulls])
+    price = np.concatenate([np.diff(curve.costs[hull]) for curve, hull in zip(curves, hulls, strict=True)])
+    saved = np.concatenate([-np.diff(curve.errors[hull]) for curve, hull in zip(curves, hulls, strict=True)])
+    order = np.argsort(-saved / price, kind="stable")  # edge by edge, steepest first
+    points = np.empty((len(order) + 1, len(curves)), dtype=np.int64)
+    for layer, hull in enumerate(hulls):
+        moves = np.where(layers[order] == layer, ends[order], hull[0])
+        points[:, layer] = np.maximum.accumulate(np.append(hull[0], moves))
+    costs, errors = (sum(np.asarray(curve[k])[points[:, layer]] for layer, curve in enumerate(curves)) for k in (0, 1))
+    return np.asarray(costs), np.asarray(errors), points
+
+
+def _slopes(hull: Frontier) -> np.ndarray:
+    """Error saved per number stored along a hull; rounding must not change the order of its edges."""
+    return np.minimum.accumulate(-np.diff(hull.errors) / np.diff(hull.costs))
+
+
+def _hull(costs: np.ndarray, errors: np.ndarray) -> list[int]:
+    """Return the indices of the lower convex hull of points in order of cost, from the cheapest to the least error."""
+    improves = errors < np.append(np.inf, np.minimum.accumulate(errors)[:-1])
     hull: list[int] = []
-    for point in np.argsort(curve.costs, kind="stable"):
-        while len(hull) > 1 and _slope(curve, hull[-2], hull[-1]) <= _slope(curve, hull[-2], int(point)):
+    points = list(zip(costs.tolist(), errors.tolist(), strict=True))
+    for k in np.flatnonzero(improves).tolist():
+        while len(hull) > 1 and _slope(points[hull[-2]], points[hull[-1]]) <= _slope(points[hull[-2]], points[k]):
             hull.pop()
-        hull.append(int(point))
-    edges = (_Edge(_slope(curve, a, b), layer, a, b) for a, b in itertools.pairwise(hull))
-    return [edge for edge in edges if edge.slope > 0.0]
+        hull.append(k)
+    return hull
 
 
-def _slope(curve: Curve, start: int, end: int) -> float:
-    return float((curve.errors[start] - curve.errors[end]) / (curve.costs[end] - curve.costs[start]))
+def _slope(start: tuple[float, float], end: tuple[float, float]) -> float:
+    """Error saved per number stored."""
+    return (start[1] - end[1]) / (end[0] - start[0])
 
 
-def _fill(curves: Sequence[Curve], choices: list[int], budget: float) -> list[int]:
-    """Spend the left-over budget: again and again the affordable change that saves the most error."""
-    slack = budget - _spent(curves, choices)
+def _fill(units: Sequence[Unit], choices: Sequence[Choice], slack: float) -> tuple[Choice, ...]:
+    """Spend the left-over budget: again and again the affordable change of one layer that saves the most error."""
+    points = [list(choice.points) for choice in choices]
+    layers = [
+        (unit, layer, curve)
+        for unit, choice in enumerate(choices)
+        for layer, curve in enumerate(units[unit][choice.alternative])
+    ]
     while True:
         best, saved = None, 0.0
-        for layer, (curve, choice) in enumerate(zip(curves, choices, strict=True)):
-            affordable = np.flatnonzero(curve.costs <= curve.costs[choice] + slack)
+        for unit, layer, curve in layers:
+            now = points[unit][layer]
+            affordable = np.flatnonzero(curve.costs <= curve.costs[now] + slack)
             point = int(affordable[np.argmin(curve.errors[affordable])])
-            if curve.errors[choice] - curve.errors[point] > saved:
-                best, saved = (layer, point), float(curve.errors[choice] - curve.errors[point])
+            if curve.errors[now] - curve.errors[point] > saved:
+                best, saved = (unit, layer, curve, point), float(curve.errors[now] - curve.errors[point])
         if best is None:
-            return choices
-        layer, point = best
-        slack -= float(curves[layer].costs[point] - curves[layer].costs[choices[layer]])
-        choices[layer] = point
+            return tuple(Choice(choice.alternative, tuple(p)) for choice, p in zip(choices, points, strict=True))
+        unit, layer, curve, point = best
+        slack -= float(curve.costs[point] - curve.costs[points[unit][layer]])
+        points[unit][layer] = point

@@ -8,7 +8,8 @@ from typing import Any
 from transformers import AutoTokenizer
 
 from infimum.compress.checkpoint import Checkpoint, is_language_model, open_checkpoint, read_config
-from infimum.compress.moments import Goal, Moments, Progress, collect
+from infimum.compress.collection import collect
+from infimum.compress.moments import Goal, Moments, Progress
 from infimum.compress.text import MINIMUM_TOKENS, Text, Tokens, tokenize
 from infimum.errors import CalibrationError, CheckpointError
 
@@ -63,10 +64,8 @@ def calibrate(
         if tokens < MINIMUM_TOKENS:
             raise CalibrationError(f"at least {MINIMUM_TOKENS} tokens of calibration are needed, got tokens={tokens}")
         text = text.sample(tokens, seed)
-    loaded = checkpoint.load()
-    layers = {layer.name: loaded.get_submodule(layer.name) for layer in checkpoint.layers}
     goal = goal_of(checkpoint)
-    return collect(loaded, layers, text, goal=goal, seed=seed, projections=projections, on_progress=on_progress)
+    return collect(checkpoint, text, goal=goal, seed=seed, projections=projections, on_progress=on_progress)
 
 
 def goal_of(checkpoint: Checkpoint) -> Goal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ from transformers import logging as transformers_logging
 from transformers.pytorch_utils import Conv1D
 
 from infimum.compress.experts import unfuse
-from infimum.compress.files import file_hash, locate
+from infimum.compress.files import Stored, file_hash, locate
 from infimum.errors import CheckpointError
 
 DESCRIPTION = "infimum.json"  # what our own output has beside them
+LAYERS = "infimum_layers"  # and in its configuration: form and rank of every layer that is not dense
 QUANTISED = (
     ".qweight",
     ".scales",
@@ -42,6 +43,11 @@ class Layer:
     tensor: str
     shape: tuple[int, int]
     transposed: bool = False
+
+    @property
+    def bias(self) -> str:
+        """Name of its bias in the files, if it has one."""
+        return self.tensor.removesuffix("weight") + "bias"
 
     @property
     def size(self) -> int:
@@ -125,6 +131,13 @@ class Checkpoint:
                 headers[name] = (part.get_dtype(), part.get_shape())
         return headers
 
+    def tensor_of(self, name: str) -> str | None:
+        """Name in the files of a parameter or buffer of the model; None where no file has it."""
+        tensor = self.names.in_files(name)
+        # transformers still reads the names that BERT's checkpoints had in 2018
+        old = tensor.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
+        return tensor if tensor in self.files else old if old in self.files else None
+
     def read(self, tensor: str) -> torch.Tensor:
         """Read one tensor; refuse NaN and infinity."""
         with safe_open(self.files[tensor], "pt") as handle:
@@ -138,10 +151,19 @@ class Checkpoint:
         value = self.read(layer.tensor)
         return value.T if layer.transposed else value
 
+    def bias(self, layer: Layer) -> torch.Tensor | None:
+        """Read the bias of a linear layer; None where it has none."""
+        return self.read(layer.bias) if layer.bias in self.files else None
+
     def blocks(self) -> Iterator[tuple[str, torch.Tensor]]:
         """Yield every tensor, one at a time, in the order of the files."""
         for name in self.files:
             yield name, self.read(name)
+
+    def stored(self) -> Iterator[Stored]:
+        """Yield a description of every tensor, in the order of the files."""
+        for name, (kind, shape) in self._headers.items():
+            yield Stored(name, kind, tuple(shape), partial(self.read, name))
 
     def load(self) -> PreTrainedModel:
         """Load the whole model in float32, for calibration and comparison; refuse NaN and infinity."""
@@ -177,7 +199,7 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
         config = json.loads((path / "config.json").read_text(encoding="utf-8"))
     except ValueError as error:
         raise CheckpointError(f"{path / 'config.json'} is not valid JSON ({error}); download it again") from error
-    if (path / DESCRIPTION).is_file():
+    if (path / DESCRIPTION).is_file() or LAYERS in config:
         raise CheckpointError(
             f"{path.name} was compressed by infimum already; open it with infimum.compress.load, or compress the "
             "original with another budget"
@@ -219,15 +241,13 @@ def _check_tensors(checkpoint: Checkpoint) -> None:
             "is in no file; such checkpoints (Mixtral's) cannot be compressed yet"
         )
     for parameter, meta in checkpoint.skeleton.named_parameters():
-        # transformers still reads the names that BERT's checkpoints had in 2018
-        tensor = checkpoint.names.in_files(parameter)
-        old = tensor.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
-        _, shape = headers.get(tensor) or headers.get(old) or ("", None)
-        if shape is None:
+        tensor = checkpoint.tensor_of(parameter)
+        if tensor is None:
             raise CheckpointError(
-                f"tensor {tensor} of the model is in no file of {name}, so that it would be "
-                "random; download the checkpoint again, or complete it with transformers and save_pretrained"
+                f"tensor {checkpoint.names.in_files(parameter)} of the model is in no file of {name}, so that it "
+                "would be random; download the checkpoint again, or complete it with transformers and save_pretrained"
             )
+        shape = headers[tensor][1]
         if tuple(shape) != tuple(meta.shape):
             raise CheckpointError(
                 f"tensor {tensor} should have shape {tuple(meta.shape)} by config.json, got "
@@ -255,10 +275,10 @@ def is_language_model(config: Any) -> bool:
     return architecture.endswith(("ForCausalLM", "LMHeadModel"))
 
 
-def empty_model(config: Any) -> PreTrainedModel:
+def empty_model(config: Any, **options: Any) -> PreTrainedModel:
     """Build the model that the checkpoint holds, its experts one by one, without its weights."""
     kind = AutoModelForCausalLM if is_language_model(config) else AutoModel
-    model: PreTrainedModel = unfuse(kind.from_config(config))  # type: ignore[no-untyped-call]
+    model: PreTrainedModel = unfuse(kind.from_config(config, **options))  # type: ignore[no-untyped-call]
     return model
 
 

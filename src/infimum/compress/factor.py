@@ -1,4 +1,4 @@
-"""The best replacement of one linear layer by one of lower rank, and the forms in which it is stored."""
+"""The best replacement of one linear layer by one of lower rank."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Literal, TypeAlias
 
 import numpy as np
 import scipy.linalg
-import torch
 
 from infimum.bounds import weighted_tail
 from infimum.bounds.allocation_dual import Curve
@@ -91,79 +90,17 @@ def _tails(eigenvalues: np.ndarray, W: np.ndarray, T: np.ndarray, norm: Weightin
     return weighted_tail.tails(eigenvalues, (W.shape[0], W.shape[1]), allowance)
 
 
-def curve(tails: np.ndarray, shape: tuple[int, int], form: Form) -> Curve:
-    """Cost and least error of every rank from 1 on in a form; the last point keeps the layer dense."""
+def curve(tails: np.ndarray | None, shape: tuple[int, int], form: Form | None, loss: float = 0.0) -> Curve:
+    """Cost and least error of every rank from 1 on in a form (None: full rank alone); the last point is of full rank.
+
+    `loss` is the error that the layer has already at full rank.
+    """
     m, n = shape
+    whole = Curve(np.array([m * n], dtype=np.float64), np.array([loss]))
+    if form is None or tails is None:
+        return whole
     ranks = np.arange(1, min(m, n))
     costs = ranks * (m + n - ranks) if form == "pivot" else ranks * (m + n)
     useful = costs < m * n
-    return Curve(
-        np.append(costs[useful], m * n).astype(np.float64),
-        np.append(tails[1 : min(m, n)][useful], 0.0),
-    )
-
-
-@dataclass(frozen=True)
-class PivotForm:
-    """``W'[pivots] = rows`` and ``W'[others] = coefficients @ rows``: r(m + n - r) numbers and a permutation.
-
-    `order[i]` is the place of output i in the concatenation (pivots, others).
-    """
-
-    rows: torch.Tensor
-    coefficients: torch.Tensor
-    order: torch.Tensor
-
-    def factors(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return the left and right factor in float64: the identity and `coefficients` in output order, and `rows`."""
-        left = np.concatenate([np.eye(self.rows.shape[0]), self.coefficients.double().numpy()])
-        return left[self.order.numpy()], self.rows.double().numpy()
-
-    def rounded(self, dtype: torch.dtype) -> PivotForm:
-        """Round to the dtype in which the layer is stored."""
-        return PivotForm(self.rows.to(dtype), self.coefficients.to(dtype), self.order)
-
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """Return the stored tensors by the names of `infimum.nn.PivotLinear`."""
-        return {"rows": self.rows, "coefficients": self.coefficients, "order": self.order}
-
-
-@dataclass(frozen=True)
-class FactorForm:
-    """``W' = left @ right``: r(m + n) numbers."""
-
-    left: torch.Tensor
-    right: torch.Tensor
-
-    def factors(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return both factors in float64."""
-        return self.left.double().numpy(), self.right.double().numpy()
-
-    def rounded(self, dtype: torch.dtype) -> FactorForm:
-        """Round to the dtype in which the layer is stored."""
-        return FactorForm(self.left.to(dtype), self.right.to(dtype))
-
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """Return the stored tensors by the names of `infimum.nn.LowRankLinear`."""
-        return {"left": self.left, "right": self.right}
-
-
-def to_form(decomposition: Decomposition, rank: int, form: Form) -> PivotForm | FactorForm:
-    """Return the best matrix of a rank in the form in which it is stored (float64, not yet rounded)."""
-    left, right = decomposition.left[:, :rank], decomposition.right[:rank]
-    if form == "factors":
-        balance = np.sqrt(np.linalg.norm(right, axis=1) / np.maximum(np.linalg.norm(left, axis=0), 1e-300))
-        balance = np.where(balance > 0.0, balance, 1.0)
-        return FactorForm(torch.from_numpy(left * balance), torch.from_numpy(right / balance[:, None]))
-    # pivoted QR of the transposed left factor: rows that span it well, so that the coefficients stay small
-    _, triangle, pivots = scipy.linalg.qr(left.T, mode="economic", pivoting=True, check_finite=False)
-    diagonal = np.abs(np.diag(triangle))
-    full = int(np.count_nonzero(diagonal > np.finfo(float).eps * diagonal[0]))
-    coefficients = np.zeros((left.shape[0] - rank, rank))
-    coefficients[:, :full] = scipy.linalg.solve_triangular(
-        triangle[:full, :full], triangle[:full, rank:], check_finite=False
-    ).T
-    order = np.empty(left.shape[0], dtype=np.int32)
-    order[pivots] = np.arange(left.shape[0])
-    rows = left[pivots[:rank]] @ right
-    return PivotForm(torch.from_numpy(rows), torch.from_numpy(coefficients), torch.from_numpy(order))
+    errors = tails[1 : min(m, n)][useful] + loss
+    return Curve(np.append(costs[useful].astype(np.float64), whole.costs), np.append(errors, whole.errors))

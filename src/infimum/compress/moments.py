@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from infimum.bounds import weighted_tail
+from infimum.compress.scratch import Shelf
 from infimum.compress.text import Tokens
 from infimum.errors import CalibrationError
 
@@ -46,15 +47,56 @@ class LayerMoments:
     gradient: float
 
 
+class MomentShelf(Mapping[str, LayerMoments]):
+    """Moments by name of the layer, kept on disk; what layers share is stored once."""
+
+    def __init__(self) -> None:
+        self._shelf = Shelf()
+        self._holders: dict[str, tuple[str, float]] = {}
+        self._last: tuple[str, np.ndarray | None] = ("", None)
+        self.shapes: dict[str, tuple[int, int]] = {}
+
+    def add(self, found: Mapping[str, LayerMoments]) -> None:
+        """Store the moments of more layers."""
+        first: dict[int, str] = {}
+        for name, moments in found.items():
+            holder = first.setdefault(id(moments.inputs), name)
+            tensors = {"left": moments.left}
+            if holder == name:
+                self._shelf.put(("inputs", name), {"inputs": torch.from_numpy(moments.inputs)})
+            if moments.right is not moments.inputs:
+                tensors["right"] = moments.right
+            self._shelf.put(name, {part: torch.from_numpy(array) for part, array in tensors.items()})
+            self._holders[name] = (holder, moments.gradient)
+            self.shapes[name] = (len(moments.left), len(moments.inputs))
+
+    def __getitem__(self, name: str) -> LayerMoments:
+        holder, gradient = self._holders[name]
+        if self._last[0] != holder:
+            self._last = (holder, self._shelf.get(("inputs", holder))["inputs"].numpy())
+        inputs, own = self._last[1], self._shelf.get(name)
+        assert inputs is not None
+        return LayerMoments(inputs, own["right"].numpy() if "right" in own else inputs, own["left"].numpy(), gradient)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._holders)
+
+    def __len__(self) -> int:
+        return len(self._holders)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._holders
+
+
 @dataclass(frozen=True)
 class Moments:
     """Moments of every linear layer that the model's output depends on, and how they were measured.
 
     Attributes
     ----------
-    layers : mapping of str to LayerMoments
-        By name of the layer; absent are those on which the output does not depend, and those (experts) that fewer
-        tokens reach than they have inputs.
+    layers : MomentShelf
+        By name of the layer, read from disk when they are asked for; absent are those on which the output does not
+        depend, and those (experts) that fewer tokens reach than they have inputs.
     tokens : Tokens
         The text.
     goal : {"embedding", "loss"}
@@ -63,67 +105,16 @@ class Moments:
         Seed and number, per paragraph, of the random projections of the output (goal "embedding").
     """
 
-    layers: Mapping[str, LayerMoments]
+    layers: MomentShelf
     tokens: Tokens
     goal: Goal
     seed: int
     projections: int
 
 
-def collect(
-    model: torch.nn.Module,
-    layers: Mapping[str, torch.nn.Module],
-    tokens: Tokens,
-    *,
-    goal: Goal = "embedding",
-    seed: int = 0,
-    projections: int = 1,
-    on_progress: Progress | None = None,
-) -> Moments:
-    """Run the model over the text, forwards and backwards, and gather the moments of its linear layers.
-
-    Goal "embedding": the gradients are those of ``v' z``: z the model's output (`output_of`), v standard Gaussian. The
-    mean of ``(v' dz)**2`` is the squared change of the output, and to first order it is the mean of
-    ``trace(D' dW)**2``: no labels are needed.
-
-    Goal "loss": the gradients are those of the summed loss of a language model (`token_losses`). The mean of
-    ``trace(D' dW)**2`` is that of the Fisher information; half of it, per token, models the increase of the loss. The
-    tokens of a row are taken as independent, as in K-FAC.
-    """
-    _check_ids(model, tokens)
-    generator = torch.Generator().manual_seed(seed)
-    gather = _Gather(layers, per_token=goal == "loss")
-    batches = tokens.batches(max(1, BATCH // tokens.ids.shape[1]))
-    model.requires_grad_(False)
-    with gather.attached():
-        for index, (ids, mask) in enumerate(batches):
-            gather.begin(mask)
-            with torch.enable_grad(), _embeddings_need_gradients(model):
-                output = output_of(model, ids, mask) if goal == "embedding" else token_losses(model, ids, mask)
-            if goal == "loss":
-                output.sum().backward()  # type: ignore[no-untyped-call]
-            else:
-                for repeat in range(projections):
-                    direction = torch.randn(output.shape, generator=generator, dtype=torch.float32).to(output.dtype)
-                    torch.autograd.backward(output, direction, retain_graph=repeat + 1 < projections)
-            if on_progress:
-                on_progress("calibrating", index + 1, len(batches))
-    passes = tokens.count if goal == "loss" else len(tokens.ids) * projections
-    return Moments(gather.moments(passes), tokens, goal, seed, projections)
-
-
-def _check_ids(model: Any, tokens: Tokens) -> None:
-    words, highest = model.get_input_embeddings().weight.shape[0], int(tokens.ids.max())
-    if highest >= words:
-        raise CalibrationError(
-            f"token ids must be below {words}, the size of the model's vocabulary, got {highest} from {tokens.source}; "
-            "use the tokenizer of this model"
-        )
-
-
 def output_of(model: torch.nn.Module, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Return what applications compare: the unit-length mean of the last hidden states over the text, per paragraph."""
-    hidden: torch.Tensor = model(input_ids=ids, attention_mask=mask, output_hidden_states=True).hidden_states[-1]
+    hidden: torch.Tensor = model(input_ids=ids, attention_mask=mask).last_hidden_state
     weights = mask.to(hidden.dtype)[:, :, None]
     mean = (hidden * weights).sum(dim=1) / weights.sum(dim=1)
     return torch.nn.functional.normalize(mean, dim=-1)
@@ -132,23 +123,13 @@ def output_of(model: torch.nn.Module, ids: torch.Tensor, mask: torch.Tensor) -> 
 def token_losses(model: torch.nn.Module, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Return the loss of each token given those before it in its row, in nats: (rows, length - 1), 0 at padding."""
     logits: torch.Tensor = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
-    losses = torch.nn.functional.cross_entropy(
-        logits[:, :-1].flatten(0, 1).float(), ids[:, 1:].flatten(), reduction="none"
-    )
-    return losses.view(ids[:, 1:].shape) * mask[:, 1:]
+    # the last position has nothing to predict; its loss is cut off, not its logits, which are large to copy
+    following = torch.nn.functional.pad(ids[:, 1:], (0, 1))
+    losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), following.flatten(), reduction="none")
+    return losses.view(ids.shape)[:, :-1] * mask[:, 1:]
 
 
-@contextmanager
-def _embeddings_need_gradients(model: Any) -> Iterator[None]:
-    """Start the autograd graph at the embeddings: the parameters need no gradients, which saves half the work."""
-    handle = model.get_input_embeddings().register_forward_hook(lambda _m, _i, output: output.requires_grad_())
-    try:
-        yield
-    finally:
-        handle.remove()
-
-
-class _Gather:
+class Gather:
     """Hooks that add up the moments while the model runs."""
 
     def __init__(self, layers: Mapping[str, torch.nn.Module], *, per_token: bool) -> None:
@@ -161,6 +142,7 @@ class _Gather:
 
     @contextmanager
     def attached(self) -> Iterator[None]:
+        """Listen to the layers."""
         handles = [layer.register_forward_hook(self._hook(name)) for name, layer in self._layers.items()]
         try:
             yield
@@ -170,6 +152,7 @@ class _Gather:
                 handle.remove()
 
     def begin(self, mask: torch.Tensor) -> None:
+        """Say which tokens of the next batch are text."""
         self._mask = mask.bool()
 
     def _hook(self, name: str) -> Callable[[Any, tuple[torch.Tensor, ...], torch.Tensor], None]:
@@ -179,7 +162,7 @@ class _Gather:
                 self._last = (args[0], name)
                 text = x[self._mask] if x.shape[:-1] == self._mask.shape else x.reshape(-1, x.shape[-1])
                 self._rows[name] = self._rows.get(name, 0) + text.shape[0]
-                self._add(name, "inputs", text.T @ text)
+                self._add(name, "inputs", _gram(text))
             if self._sharing.setdefault(name, self._last[1]) != self._last[1]:
                 raise CalibrationError(f"the input of {name} is not that of the same layers in every batch")
             if output.requires_grad:
@@ -189,8 +172,7 @@ class _Gather:
 
     def _backward(self, name: str, x: torch.Tensor, g: torch.Tensor) -> None:
         if self._per_token:
-            g = g.flatten(0, -2)
-            self._add(name, "left", g.T @ g)
+            self._add(name, "left", _gram(g.flatten(0, -2)))
             return
         if g.dim() == 2:  # a layer that sees one vector per paragraph
             x, g = x[:, None], g[:, None]
@@ -206,6 +188,7 @@ class _Gather:
         self._sums[key] = self._sums[key].add_(value) if key in self._sums else value.double()
 
     def moments(self, passes: int) -> dict[str, LayerMoments]:
+        """Return the moments of the layers that the goal depends on; sums of gradients are divided by `passes`."""
         found: dict[str, LayerMoments] = {}
         inputs: dict[str, np.ndarray] = {}  # one array for all layers that share it
         most = max(self._rows.values(), default=0)
@@ -234,3 +217,9 @@ class _Gather:
         if not np.all(np.isfinite(value)):
             raise CalibrationError(f"activations or gradients of {name} are not finite; check the model")
         return value
+
+
+def _gram(rows: torch.Tensor) -> torch.Tensor:
+    """Return ``rows' rows``: NumPy knows that product for a symmetric one and computes half of it, PyTorch does not."""
+    array = rows.numpy()
+    return torch.from_numpy(array.T @ array)

@@ -4,23 +4,37 @@ from __future__ import annotations
 
 import dataclasses
 import resource
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from transformers import PreTrainedModel
 
-from infimum.bounds.allocation_dual import Curve, dual_value
+from infimum.bounds.allocation_dual import Unit, dual_value
 from infimum.certificate import Certificate
-from infimum.compress.allocation import STEP, allocate, last, uniform
+from infimum.compress.allocation import STEP, Frontier, allocate, frontier, last, uniform, value
+from infimum.compress.budget import budget_of, numbers_of
 from infimum.compress.calibration import calibrate, goal_of
-from infimum.compress.checkpoint import Checkpoint, open_checkpoint
-from infimum.compress.factor import FactorForm, Form, Objective, PivotForm, curve, one_thread, spectrum, weighting
-from infimum.compress.layers import UNREACHED, AllocationRule, LayerPlan, Of, Settings, build_layer, dense_row
+from infimum.compress.checkpoint import LAYERS, Checkpoint, open_checkpoint
+from infimum.compress.factor import Objective, one_thread
+from infimum.compress.forms import FormShelf
+from infimum.compress.layers import UNREACHED, AllocationRule, Forms, LayerPlan, Of, Settings, dense_row
 from infimum.compress.moments import Moments, Progress
+from infimum.compress.parts import build, lowered, measure, parts_of
 from infimum.compress.text import Text
+from infimum.compress.units import Group, Task, group_of, partition, unit_of
 from infimum.errors import BudgetError, CalibrationError
+from infimum.nn.linear import replace_layers
+
+
+class Offer(NamedTuple):
+    """What a group of layers can become: its alternatives, and the lower convex hull of their costs and errors."""
+
+    group: Group
+    unit: Unit
+    frontier: Frontier
 
 
 @dataclass(frozen=True)
@@ -39,7 +53,7 @@ class Plan:
     multiplier : float
         The Lagrange multiplier that proves the bound: error per stored number.
     forms : mapping
-        Stored numbers of every replaced layer, in the checkpoint's dtype.
+        Stored numbers of every replaced layer, in the checkpoint's dtype, read from disk when they are asked for.
     notes : tuple of str
         What the user should know.
     peak_memory : int
@@ -53,8 +67,8 @@ class Plan:
     certificate: Certificate
     budget: int
     multiplier: float
-    forms: Mapping[str, PivotForm | FactorForm]
-    curves: Mapping[str, Curve]
+    forms: FormShelf
+    offers: tuple[Offer, ...]
     notes: tuple[str, ...]
     peak_memory: int
 
@@ -64,15 +78,19 @@ class Plan:
         return sum(row.dense_cost for row in self.table)
 
     @property
+    def denominator(self) -> float:
+        """What the settings' `remove` is a fraction of, in numbers of the linear layers."""
+        return numbers_of(self.checkpoint, self.settings.of)
+
+    @property
     def removed(self) -> int:
         """Numbers that are no longer stored."""
         return sum(row.dense_cost - row.cost for row in self.table)
 
     def with_budget(self, remove: float, *, on_progress: Progress | None = None) -> Plan:
         """Plan another budget with the same moments and spectra: nothing is measured on text again."""
-        return _solve(
-            self.checkpoint, self.moments, dataclasses.replace(self.settings, remove=remove), self.curves, on_progress
-        )
+        settings = dataclasses.replace(self.settings, remove=remove)
+        return _solve(Task(self.checkpoint, self.moments, settings), self.offers, on_progress)
 
     def with_target(self, error: float, *, on_progress: Progress | None = None) -> Plan:
         """Plan to remove as much as found possible with a total error of at most `error`, on the same moments.
@@ -103,17 +121,16 @@ class Plan:
         return fraction if fraction < most and self._at(fraction)[1] > error else 1.0
 
     def _most(self) -> float:
-        """Return the largest fraction that can be removed: every layer at rank 1."""
-        smallest = sum(float(curve.costs[0]) for curve in self.curves.values())
-        return self.settings.remove + (self.budget - smallest) / _numbers(self.checkpoint, self.settings.of)
+        """Return the largest fraction that can be removed: every layer at its smallest."""
+        smallest = sum(float(offer.frontier.costs[0]) for offer in self.offers)
+        return self.settings.remove + (self.budget - smallest) / self.denominator
 
     def _at(self, remove: float) -> tuple[float, float]:
         """Error of the best plan found at a budget (before rounding), and the lower bound for all."""
-        budget = self.budget + (self.settings.remove - remove) * _numbers(self.checkpoint, self.settings.of)
-        curves = list(self.curves.values())
-        best = allocate(curves, budget)
-        error = sum(float(c.errors[k]) for c, k in zip(curves, best.choices, strict=True))
-        return error, dual_value(curves, budget, best.multiplier)
+        budget = self.budget + (self.settings.remove - remove) * self.denominator
+        _, units, frontiers = zip(*self.offers, strict=True)
+        best = allocate(units, frontiers, budget)
+        return value(units, best.choices), dual_value(units, budget, best.multiplier)
 
     def curve(self, points: int = 25) -> list[tuple[float, float, float]]:
         """Return (fraction removed, least total error found, lower bound) for budgets from small to whole.
@@ -122,16 +139,29 @@ class Plan:
         """
         return [(float(remove), *self._at(float(remove))) for remove in np.linspace(0.0, self._most(), points)]
 
-    def apply(self, model: torch.nn.Module) -> torch.nn.Module:
+    def apply(self, model: PreTrainedModel) -> PreTrainedModel:
         """Replace the planned layers of a loaded model in place, and return it."""
-        from infimum.compress.storage import module_of
-
-        for row in self.table:
-            if row.form != "dense":
-                parent, _, child = row.name.rpartition(".")
-                owner = model.get_submodule(parent)
-                setattr(owner, child, module_of(self.forms[row.name], getattr(owner, child)))
+        replace_layers(model, self.replaced)
+        setattr(model.config, LAYERS, self.replaced)
+        with torch.no_grad():
+            for name, form in self.forms.items():
+                for part, tensor in form.tensors().items():
+                    getattr(model.get_submodule(name), part).copy_(tensor)
         return model
+
+    @property
+    def replaced(self) -> dict[str, dict[str, Any]]:
+        """Form, rank and shape of the layers that become layers of another kind, as in the output's configuration."""
+        return {
+            row.name: {"form": row.form, "rank": row.rank, "shape": list(row.kept)}
+            for row in self.table
+            if row.form not in ("dense", "plain")
+        }
+
+    @property
+    def orders(self) -> dict[str, np.ndarray]:
+        """Channels from the last to be given up to the first, by the name of the layer that reads them."""
+        return {group.layers[-1].name: group.order for group, _, _ in self.offers if group.order is not None}
 
     def save(self, out: str | Path) -> Path:
         """Write the compressed checkpoint to a new folder `out` (see `infimum.compress.load`)."""
@@ -151,8 +181,9 @@ def plan(
     calib: Text = "pydoc",
     objective: Objective = "two-sided",
     allocation: AllocationRule = "global",
-    form: Form = "pivot",
+    form: Forms = "auto",
     damping: float | None = None,
+    plain: bool = False,
     moments: Moments | None = None,
     tokens: int | None = None,
     seed: int = 0,
@@ -170,18 +201,23 @@ def plan(
         Folder of a transformers checkpoint in safetensors format.
     remove : float
         Fraction of the numbers to remove, 0 <= remove < 1.
-    of : {"linear", "all"}
-        Denominator of `remove`: the weights of the linear layers, or of the whole model.
+    of : {"linear", "all", "bytes"}
+        Denominator of `remove`: the weights of the linear layers, those of the whole model, or the bytes of all
+        tensors, among which the permutations of pivot forms count.
     calib : "pydoc", path, list of str or array of int
         Calibration text; see `calibrate`.
     objective : {"two-sided", "activation", "plain"}
         "activation": C is the moment of the inputs, G a scalar; "plain": neither (truncated SVD).
     allocation : {"global", "uniform"}
         "global" shares the budget so that the sum of errors is least; "uniform" gives each layer the same fraction.
-    form : {"pivot", "factors"}
-        "pivot": r(m + n - r) numbers; "factors": r(m + n).
+    form : {"auto", "pivot", "factors", "channels"}
+        "pivot": matrices of rank r in r(m + n - r) numbers; "factors": in r(m + n); "channels": matrices of full rank
+        without some of the channels of an MLP; "auto": channels and pivots, whichever saves more for its error.
     damping : float, optional
         Added to G, relative to its mean eigenvalue: by default 0.03 for a language model, 0.01 for an encoder.
+    plain : bool
+        Multiply the factors out: the output has the shapes of the original and loads in stock transformers, at its
+        full size. Budget and cost still count the numbers of `form`.
     moments : Moments, optional
         What `calibrate` returned, to plan several times on one calibration; `calib`, `tokens` and `seed` are then
         ignored.
@@ -208,20 +244,20 @@ def plan(
     """
     checkpoint = model if isinstance(model, Checkpoint) else open_checkpoint(model)
     damping = DAMPING[goal_of(checkpoint)] if damping is None else damping
-    settings = Settings(remove, of, objective, allocation, form, damping)
+    settings = Settings(remove, of, objective, allocation, form, damping, plain)
     if moments is None:
         moments = calibrate(checkpoint, calib, tokens=tokens, seed=seed, on_progress=on_progress)
     _check_moments(checkpoint, moments)
-    curves = {}
-    reached = [layer for layer in checkpoint.layers if layer.name in moments.layers]
-    for index, layer in enumerate(reached):
-        W = checkpoint.weight(layer).double().numpy()
-        norm = weighting(objective, moments.layers[layer.name], damping)
+    task, offers = Task(checkpoint, moments, settings), []
+    together = partition(task)
+    for index, layers in enumerate(together):
         with one_thread():
-            curves[layer.name] = curve(spectrum(W, norm), layer.shape, form)
+            group = group_of(task, layers)
+            unit = unit_of(task, group)
+        offers.append(Offer(group, unit, frontier(unit)))
         if on_progress:
-            on_progress("spectra", index + 1, len(reached))
-    return _solve(checkpoint, moments, settings, curves, on_progress)
+            on_progress("spectra", index + 1, len(together))
+    return _solve(task, tuple(offers), on_progress)
 
 
 def _check_target(error: float) -> None:
@@ -231,7 +267,7 @@ def _check_target(error: float) -> None:
 
 def _check_moments(checkpoint: Checkpoint, moments: Moments) -> None:
     shapes = {layer.name: layer.shape for layer in checkpoint.layers}
-    got = {name: (len(found.left), len(found.right)) for name, found in moments.layers.items()}
+    got = moments.layers.shapes
     if not got or any(shapes.get(name) != shape for name, shape in got.items()):
         raise CalibrationError(
             f"moments of the linear layers of {checkpoint.path.name} were expected, got those of "
@@ -239,58 +275,49 @@ def _check_moments(checkpoint: Checkpoint, moments: Moments) -> None:
         )
 
 
-def _numbers(checkpoint: Checkpoint, of: Of) -> int:
-    return sum(layer.size for layer in checkpoint.layers) if of == "linear" else sum(checkpoint.sizes.values())
-
-
-def budget_of(checkpoint: Checkpoint, settings: Settings, moments: Moments) -> int:
-    """Numbers that the layers which the output depends on may store."""
-    reached = sum(layer.size for layer in checkpoint.layers if layer.name in moments.layers)
-    return reached - round(settings.remove * _numbers(checkpoint, settings.of))
-
-
-def _solve(
-    checkpoint: Checkpoint,
-    moments: Moments,
-    settings: Settings,
-    curves: Mapping[str, Curve],
-    on_progress: Progress | None,
-) -> Plan:
-    """Share the budget, build every layer at its rank, and measure it as stored."""
-    layers = {layer.name: layer for layer in checkpoint.layers}
-    budget = budget_of(checkpoint, settings, moments)
-    points = list(curves.values())
-    best = allocate(points, budget)
-    choices = best.choices if settings.allocation == "global" else uniform(points, budget)
-    forms, rows = {}, []
-    for index, (name, choice) in enumerate(zip(curves, choices, strict=True)):
-        with one_thread():
-            row, stored = build_layer(layers[name], checkpoint, moments, settings, curves[name], choice)
-        rows.append(row)
-        if stored is not None:
-            forms[name] = stored
+def _solve(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None) -> Plan:
+    """Share the budget, build what was chosen for every layer, and measure it as stored."""
+    budget = budget_of(task)
+    groups, units, frontiers = zip(*offers, strict=True)
+    best = allocate(units, frontiers, budget)
+    choices = best.choices if task.settings.allocation == "global" else uniform(units, frontiers, budget)
+    forms = FormShelf()
+    rows: dict[str, LayerPlan] = {}
+    bounds = []
+    for index, (group, unit, choice) in enumerate(zip(groups, units, choices, strict=True)):
+        distances = []
+        for part in parts_of(group, unit, choice):
+            with one_thread():
+                stored = build(task, part)
+                row, distance = measure(task, part, stored)
+            rows[row.name] = row
+            distances.append(distance)
+            if stored is not None:
+                forms[row.name] = stored
+        bounds.append(lowered(unit, distances))
         if on_progress:
-            on_progress("factors", index + 1, len(curves))
-    total = sum(row.error for row in rows)
-    rows = [dataclasses.replace(row, share=row.error / total if total else 0.0) for row in rows]
-    planned = {row.name: row for row in rows}
-    table = tuple(planned.get(name) or dense_row(layer, UNREACHED) for name, layer in layers.items())
+            on_progress("factors", index + 1, len(groups))
+    total = sum(row.error for row in rows.values())
+    table = tuple(
+        dataclasses.replace(rows[layer.name], share=rows[layer.name].error / total if total else 0.0)
+        if layer.name in rows
+        else dense_row(layer, UNREACHED)
+        for layer in task.checkpoint.layers
+    )
     certificate = Certificate(
         value=total,
-        lower_bound=dual_value(points, budget, best.multiplier),
+        lower_bound=dual_value(bounds, budget, best.multiplier),
         theorem="allocation_dual",
         rigour="rounded",
         witness={"multiplier": best.multiplier},
     )
-    notes = (*checkpoint.notes, *_text_notes(moments))
+    notes = (*task.checkpoint.notes, *_text_notes(task.moments))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return Plan(
-        checkpoint, moments, settings, table, certificate, budget, best.multiplier, forms, dict(curves), notes, peak
-    )
+    return Plan(*task, table, certificate, budget, best.multiplier, forms, offers, notes, peak)
 
 
 def _text_notes(moments: Moments) -> tuple[str, ...]:
-    widest = max(layer.inputs.shape[0] for layer in moments.layers.values())
+    widest = max(inputs for _, inputs in moments.layers.shapes.values())
     if moments.tokens.count >= widest:
         return ()
     return (

@@ -7,37 +7,28 @@ import json
 import os
 import platform
 import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, PreTrainedModel
+from safetensors.torch import save_file
+from transformers import PreTrainedModel
 
-from infimum.compress.checkpoint import DESCRIPTION, Names, empty_model, open_checkpoint
-from infimum.compress.factor import FactorForm, PivotForm
-from infimum.compress.files import INDEX, WEIGHTS, file_hash
+from infimum.compress.checkpoint import DESCRIPTION, LAYERS, Names, empty_model, open_checkpoint, read_config
+from infimum.compress.files import INDEX, Stored, TensorFiles, file_hash, write_tensors
+from infimum.compress.forms import FORMS, StoredForm
 from infimum.compress.plan import Plan
+from infimum.compress.remote_code import describe_layers
+from infimum.compress.scratch import claim
+from infimum.compress.stock import change_config, narrower_config
 from infimum.errors import CheckpointError
-from infimum.nn import LowRankLinear, PivotLinear
+from infimum.nn.linear import replace_layers
 
-TEXT = "calibration.safetensors"
+TEXT, CHANNELS = "calibration.safetensors", "channels.safetensors"
 SCHEMA = 1
-SHARD_BYTES = 5 * 10**9
 WEIGHT_SUFFIXES = {".safetensors", ".bin", ".gguf", ".h5", ".msgpack", ".onnx", ".pt", ".pth"}
-
-
-def module_of(form: PivotForm | FactorForm, linear: Any) -> PivotLinear | LowRankLinear:
-    """Build the module that takes the place of a linear layer."""
-    bias = None if linear.bias is None else linear.bias.detach()
-    dtype, device = linear.weight.dtype, linear.weight.device
-    if isinstance(form, PivotForm):
-        rows, coefficients = form.rows.to(device, dtype), form.coefficients.to(device, dtype)
-        return PivotLinear.from_pivots(rows, coefficients, form.order.to(device), bias)
-    return LowRankLinear.from_factors(form.left.to(device, dtype), form.right.to(device, dtype), bias)
 
 
 def save(plan: Plan, out: Path) -> Path:
@@ -51,12 +42,18 @@ def save(plan: Plan, out: Path) -> Path:
     if out.exists():
         raise CheckpointError(f"{out} exists already; give a new folder or remove that one first")
     out.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    partial, lock = claim(out.parent, f".{out.name}.infimum-partial-")
     try:
         _copy_companions(plan.checkpoint.path, partial)
-        _write_shards(_tensors(plan), partial)
+        if change := narrower_config(plan.checkpoint, plan.table):
+            change_config(partial, change)
+        elif plan.replaced:
+            describe_layers(partial, plan.checkpoint, plan.replaced)
+        write_tensors(tensors_of(plan), partial)
         tokens = plan.moments.tokens
         save_file({"ids": torch.from_numpy(tokens.ids), "mask": torch.from_numpy(tokens.mask)}, partial / TEXT)
+        if plan.orders:
+            save_file({name: torch.from_numpy(order) for name, order in plan.orders.items()}, partial / CHANNELS)
         written = sorted(path for path in partial.rglob("*") if path.is_file())
         hashes = {path.relative_to(partial).as_posix(): file_hash(path) for path in written}
         (partial / DESCRIPTION).write_text(json.dumps(describe(plan, hashes), indent=1) + "\n", encoding="utf-8")
@@ -67,6 +64,8 @@ def save(plan: Plan, out: Path) -> Path:
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+    finally:
+        os.close(lock)
     return out
 
 
@@ -117,23 +116,14 @@ def read_description(out: Path) -> dict[str, Any]:
     return description
 
 
-def read_tensors(out: Path) -> dict[str, torch.Tensor]:
-    """Read all weights of a compressed checkpoint."""
-    tensors: dict[str, torch.Tensor] = {}
-    for path in sorted(out.glob("model*.safetensors")):
-        tensors |= load_file(path)
-    return tensors
-
-
-def stored_form(row: dict[str, Any], tensors: dict[str, torch.Tensor]) -> PivotForm | FactorForm:
+def stored_form(row: dict[str, Any], tensors: Mapping[str, torch.Tensor]) -> StoredForm:
     """Return the stored form of one replaced layer."""
-    stem = row["tensor"].removesuffix("weight")
-    names = ("rows", "coefficients", "order") if row["form"] == "pivot" else ("left", "right")
+    stem, form = row["tensor"].removesuffix("weight"), FORMS[row["form"]]
     try:
-        parts = [tensors[stem + name] for name in names]
+        stored: StoredForm = form(*(tensors[stem + name] for name in form.parts))
     except KeyError as error:
         raise CheckpointError(f"tensor {error.args[0]} is missing; the folder is incomplete") from None
-    return PivotForm(*parts) if row["form"] == "pivot" else FactorForm(*parts)
+    return stored
 
 
 def load(out: str | Path) -> PreTrainedModel:
@@ -143,17 +133,21 @@ def load(out: str | Path) -> PreTrainedModel:
     ------
     CheckpointError
         The folder was not written by infimum, or is incomplete.
+
+    Notes
+    -----
+    ``model.save_pretrained(folder)`` writes every tensor of the model with the same bytes, and `load` reads that folder
+    again. It has no `infimum.json`: the certificate belongs to the numbers that `Plan.save` wrote.
     """
     out = Path(out)
-    description, tensors = read_description(out), read_tensors(out)
-    config = AutoConfig.from_pretrained(out)
-    model = empty_model(config)
+    config = read_config(out)
+    vars(config).pop("auto_map", None)  # save_pretrained would name the code beside this checkpoint, and not copy it
+    layers = getattr(config, LAYERS, None)
+    if layers is None and not (out / DESCRIPTION).is_file():
+        raise CheckpointError(f"{out} was not written by infimum.compress; load it with transformers, or compress it")
+    model, tensors = empty_model(config), TensorFiles(out)
+    replace_layers(model, layers or {})
     names = Names.between(model, tensors)
-    for row in description["layers"]:
-        if row["form"] != "dense":
-            parent, _, child = row["name"].rpartition(".")
-            owner = model.get_submodule(parent)
-            setattr(owner, child, module_of(stored_form(row, tensors), getattr(owner, child)))
     state = {name: tensors[names.in_files(name)] for name in model.state_dict() if names.in_files(name) in tensors}
     missing = model.load_state_dict(state, strict=False, assign=True).missing_keys
     model.tie_weights()
@@ -169,49 +163,26 @@ def load(out: str | Path) -> PreTrainedModel:
 def load_any(folder: str | Path) -> PreTrainedModel:
     """Load a model folder, compressed by infimum or not, in float32."""
     folder = Path(folder)
-    if not (folder / DESCRIPTION).is_file():
+    if not (folder / DESCRIPTION).is_file() and not hasattr(read_config(folder), LAYERS):
         return open_checkpoint(folder).load()
     model = load(folder)
     model.float()  # type: ignore[no-untyped-call]
     return model
 
 
-def _tensors(plan: Plan) -> Iterator[tuple[str, torch.Tensor]]:
-    replaced = {row.tensor: row.name for row in plan.table if row.form != "dense"}
-    for name, tensor in plan.checkpoint.blocks():
-        if name not in replaced:
-            yield name, tensor
-            continue
-        # Stock loaders fill an absent weight with random numbers and only warn; at one of another shape they stop.
-        yield name, tensor.new_empty(0)
-        for part, value in plan.forms[replaced[name]].tensors().items():
-            yield name.removesuffix("weight") + part, value.contiguous()
-
-
-def _write_shards(tensors: Iterator[tuple[str, torch.Tensor]], folder: Path) -> None:
-    """Write shards of at most `SHARD_BYTES`, one in memory at a time."""
-    shards: list[list[str]] = []
-    pending: dict[str, torch.Tensor] = {}
-
-    def flush() -> None:
-        save_file(pending, folder / f"part-{len(shards)}", metadata={"format": "pt"})
-        shards.append(list(pending))
-        pending.clear()
-
-    for name, tensor in tensors:
-        if pending and sum(t.nbytes for t in pending.values()) + tensor.nbytes > SHARD_BYTES:
-            flush()
-        pending[name] = tensor
-    flush()
-    if len(shards) == 1:
-        os.rename(folder / "part-0", folder / WEIGHTS)
-        return
-    weight_map: dict[str, str] = {}
-    for index, names in enumerate(shards):
-        shard = f"model-{index + 1:05d}-of-{len(shards):05d}.safetensors"
-        os.rename(folder / f"part-{index}", folder / shard)
-        weight_map |= dict.fromkeys(names, shard)
-    (folder / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": weight_map}, indent=1), encoding="utf-8")
+def tensors_of(plan: Plan) -> Iterator[Stored]:
+    """Yield what the output consists of, in the order of the original's files."""
+    stems = {row.tensor.removesuffix("weight"): row.name for row in plan.table if row.form != "dense"}
+    for tensor in plan.checkpoint.stored():
+        stem, _, part = tensor.name.rpartition(".")
+        parts = {p.name: p for p in plan.forms.stored(stems[f"{stem}."])} if f"{stem}." in stems else {}
+        if part != "weight" and part not in parts:
+            yield tensor
+        elif part == "weight":
+            # Stock loaders fill an absent weight with random numbers and only warn; at one of another shape they stop.
+            mark = tensor._replace(shape=(0,), read=lambda: torch.empty(0))
+            for kind, value in ({"weight": mark} | parts if parts else {"weight": tensor}).items():
+                yield value._replace(name=f"{stem}.{kind}")
 
 
 def _copy_companions(source: Path, target: Path) -> None:

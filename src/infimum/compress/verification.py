@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +11,21 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
-from infimum.bounds import weighted_tail
-from infimum.bounds.allocation_dual import Curve, dual_value
+from infimum.bounds.allocation_dual import Unit, dual_value
 from infimum.certificate import Certificate
+from infimum.compress.allocation import Choice
+from infimum.compress.budget import budget_of
 from infimum.compress.checkpoint import DESCRIPTION, Checkpoint, Layer, open_checkpoint
-from infimum.compress.factor import curve, one_thread, spectrum, weighting
-from infimum.compress.files import file_hash
+from infimum.compress.collection import collect
+from infimum.compress.factor import one_thread
+from infimum.compress.files import TensorFiles, file_hash
+from infimum.compress.forms import PlainForm, StoredForm
 from infimum.compress.layers import UNREACHED, LayerPlan, Settings, dense_row
-from infimum.compress.moments import Moments, Progress, collect
-from infimum.compress.plan import budget_of
-from infimum.compress.storage import TEXT, read_description, read_tensors, stored_form
+from infimum.compress.moments import Moments, Progress
+from infimum.compress.parts import Part, lowered, measure, parts_of
+from infimum.compress.storage import CHANNELS, TEXT, read_description, stored_form
 from infimum.compress.text import Tokens
+from infimum.compress.units import Group, Task, partition, unit_of
 from infimum.errors import CheckpointError, ShapeError, VerificationError
 
 RELATIVE = 1e-3  # the model runs in float32: another machine or thread count moves the moments by about 1e-5
@@ -60,11 +64,13 @@ def verify(out: str | Path, original: str | Path | None = None, *, on_progress: 
     checkpoint = open_checkpoint(original or description["original"]["path"])
     if checkpoint.sha256 != description["original"]["sha256"]:
         raise VerificationError(f"{checkpoint.path} is not the checkpoint that was compressed: its hashes differ")
-    tensors = read_tensors(out)
+    tensors = TensorFiles(out)
     try:
         _check_untouched(checkpoint, description, tensors)
         moments = _moments(out, checkpoint, description["calibration"], on_progress)
-        return _check_claims(checkpoint, description, tensors, moments, on_progress)
+        task = Task(checkpoint, moments, Settings(**description["settings"]))
+        orders = load_file(out / CHANNELS) if (out / CHANNELS).is_file() else {}
+        return _check_claims(task, description, tensors, orders, on_progress)
     except (LookupError, TypeError, ShapeError) as error:
         raise VerificationError(f"{DESCRIPTION} or the tensors are malformed: {error!r}") from error
 
@@ -77,8 +83,10 @@ def _check_hashes(out: Path, files: dict[str, str]) -> None:
             raise VerificationError(f"{name} was changed after it was written: its hash differs")
 
 
-def _check_untouched(checkpoint: Checkpoint, description: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+def _check_untouched(checkpoint: Checkpoint, description: dict[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
     replaced = {row["tensor"] for row in description["layers"] if row["form"] != "dense"}
+    narrower = {row["name"] for row in description["layers"] if row["kept"][0] != row["shape"][0]}
+    replaced |= {layer.bias for layer in checkpoint.layers if layer.name in narrower}
     for name, tensor in checkpoint.blocks():
         if name not in replaced and not (name in tensors and torch.equal(tensor, tensors[name])):
             raise VerificationError(f"tensor {name} should be as in the original, and is not")
@@ -89,80 +97,107 @@ def _moments(out: Path, checkpoint: Checkpoint, calibration: dict[str, Any], on_
     tokens = Tokens(text["ids"].numpy(), text["mask"].numpy(), calibration["source"])
     if tokens.sha256 != calibration["sha256"]:
         raise VerificationError("the stored calibration tokens are not those of the run: their hash differs")
-    model = checkpoint.load()
-    layers: dict[str, Any] = {layer.name: model.get_submodule(layer.name) for layer in checkpoint.layers}
     chosen = {name: calibration[name] for name in ("goal", "seed", "projections")}
-    return collect(model, layers, tokens, **chosen, on_progress=on_progress)
+    return collect(checkpoint, tokens, **chosen, on_progress=on_progress)
 
 
 def _check_claims(
-    checkpoint: Checkpoint,
+    task: Task,
     description: dict[str, Any],
-    tensors: dict[str, torch.Tensor],
-    moments: Moments,
+    tensors: Mapping[str, torch.Tensor],
+    orders: dict[str, torch.Tensor],
     on_progress: Progress | None,
 ) -> Certificate:
-    settings = Settings(**description["settings"])
     rows = {row["name"]: row for row in description["layers"]}
-    curves, total, spent = [], 0.0, 0
-    for index, layer in enumerate(checkpoint.layers):
+    units, total, spent, together = [], 0.0, 0, partition(task)
+    for index, layers in enumerate(together):
+        claimed = [rows.pop(layer.name) for layer in layers]
         with one_thread():
-            points, derived = _derive(layer, checkpoint, settings, moments, rows[layer.name], tensors)
-        _check_row(rows[layer.name], derived)
-        # what the output does not depend on takes no part in the budget
-        if points is not None:
-            curves.append(points)
-            total, spent = total + derived.error, spent + derived.cost
+            unit, derived = _derive(task, _group(layers, orders), claimed, tensors)
+        units.append(unit)
+        for row, own in zip(claimed, derived, strict=True):
+            _check_row(row, own)
+            total, spent = total + own.error, spent + own.cost
         if on_progress:
-            on_progress("verifying", index + 1, len(checkpoint.layers))
-    budget = budget_of(checkpoint, settings, moments)
+            on_progress("verifying", index + 1, len(together))
+    unreached = {layer.name: layer for layer in task.checkpoint.layers if layer.name not in task.moments.layers}
+    for name, row in rows.items():  # what the output does not depend on takes no part in the budget
+        _check_row(row, dense_row(unreached[name], UNREACHED))
+    budget = budget_of(task)
     _compare("budget", description["budget"], budget)
     if spent > budget:
         raise VerificationError(f"the layers store {spent} numbers, the budget is {budget}")
-    bound = dual_value(curves, budget, description["multiplier"])
+    bound = dual_value(units, budget, description["multiplier"])
     _compare("total error", description["certificate"]["value"], total)
     _compare("total lower bound", description["certificate"]["lower_bound"], bound)
     return Certificate(total, bound, "allocation_dual", "rounded", witness={"multiplier": description["multiplier"]})
 
 
+def _group(layers: tuple[Layer, ...], orders: dict[str, torch.Tensor]) -> Group:
+    """Take the order of channels from the output: which channels go is chosen there, and proved for that order."""
+    if len(layers) == 1:
+        return Group(layers)
+    order, channels = orders[layers[-1].name].numpy(), layers[-1].shape[1]
+    if sorted(order.tolist()) != list(range(channels)):
+        raise VerificationError(f"{CHANNELS}: {layers[-1].name} should have an order of its {channels} channels")
+    return Group(layers, order)
+
+
 def _derive(
-    layer: Layer,
-    checkpoint: Checkpoint,
-    settings: Settings,
-    moments: Moments,
-    row: dict[str, Any],
-    tensors: dict[str, torch.Tensor],
-) -> tuple[Curve | None, LayerPlan]:
-    """Derive the choices of a layer and its row of the table from the weights; of the claims only the form is read."""
-    reached, dense = layer.name in moments.layers, row["form"] == "dense"
-    if not reached and not dense:
-        raise VerificationError(f"{layer.name} was replaced, but its error cannot be measured on the stored text")
-    derived = dense_row(layer, "" if reached else UNREACHED)
-    if not reached:
-        return None, derived
-    W = checkpoint.weight(layer).double().numpy()
-    norm = weighting(settings.objective, moments.layers[layer.name], settings.damping)
-    tails = spectrum(W, norm)
-    points = curve(tails, layer.shape, settings.form)
-    if dense:
-        return points, derived
-    stored = stored_form(row, tensors)
-    left, right = stored.factors()
-    rank = right.shape[0]
-    return points, dataclasses.replace(
-        derived,
-        form=settings.form,
-        rank=rank,
-        cost=sum(part.numel() for name, part in stored.tensors().items() if name != "order"),
-        error=weighted_tail.error(W, left, right, norm.C, norm.G),
-        lower_bound=float(tails[rank]),
-    )
+    task: Task, group: Group, claimed: Sequence[dict[str, Any]], tensors: Mapping[str, torch.Tensor]
+) -> tuple[Unit, list[LayerPlan]]:
+    """Derive what a group can become, and its rows of the table; of the claims only width, form and rank are read."""
+    unit = unit_of(task, group)
+    width = claimed[-1]["kept"][1]
+    if width not in group.widths:
+        raise VerificationError(f"{claimed[-1]['name']}: a width of {group.widths} was expected, got {width}")
+    alternative = group.widths.index(width)
+    points = []
+    for row, curve in zip(claimed, unit[alternative], strict=True):
+        last = len(curve.costs) - 1
+        points.append(last if row["rank"] == min(row["kept"]) else int(row["rank"]) - 1)
+        if not 0 <= points[-1] <= last:
+            raise VerificationError(
+                f"{row['name']}: a rank from 1 to {min(row['kept'])} was expected, got {row['rank']}"
+            )
+    rows, distances = [], []
+    for part, row in zip(parts_of(group, unit, Choice(alternative, tuple(points))), claimed, strict=True):
+        stored = None if row["form"] == "dense" else stored_form(row, tensors)
+        if (stored is None) != part.is_whole:
+            raise VerificationError(f"{row['name']}: form {row['form']} does not fit what is kept, {row['kept']}")
+        _check_stored(task, part, stored, tensors)
+        derived, distance = measure(task, part, stored)
+        rows.append(derived)
+        distances.append(distance)
+    return lowered(unit, distances), rows
+
+
+def _check_stored(task: Task, part: Part, stored: StoredForm | None, tensors: Mapping[str, torch.Tensor]) -> None:
+    """Compare the stored tensors of a layer, shape and number, with what it should have become, and its bias."""
+    name, bias = part.layer.name, task.checkpoint.bias(part.layer)
+    if isinstance(stored, PlainForm):
+        outside = torch.ones(part.layer.shape, dtype=torch.bool)
+        outside[np.ix_(*part.places)] = False
+        weight = stored.weight.T if part.layer.transposed else stored.weight
+        if weight.shape != part.layer.shape or bool(weight[outside].any()):
+            raise VerificationError(f"{name} should have the shape {part.layer.shape}, and zeros for what was removed")
+    elif stored is not None:
+        left, right = stored.factors()
+        shape, cost = (left.shape[0], right.shape[1]), int(part.points.costs[part.point])
+        if shape != part.shape or stored.numbers != cost:
+            raise VerificationError(
+                f"{name} stores {stored.numbers} numbers for shape {shape}, expected were {cost} for {part.shape}"
+            )
+        if bias is not None and part.outputs is not None:
+            bias = bias[part.outputs]
+    if bias is not None and not torch.equal(tensors[part.layer.bias], bias):
+        raise VerificationError(f"the bias of {name} should be that of the original, and is not")
 
 
 def _check_row(claimed: dict[str, Any], derived: LayerPlan) -> None:
-    for name in ("tensor", "shape", "form", "rank", "cost", "dense_cost", "note"):
+    for name in ("tensor", "shape", "kept", "form", "rank", "cost", "dense_cost", "note"):
         value = getattr(derived, name)
-        if claimed[name] != (list(value) if name == "shape" else value):
+        if claimed[name] != (list(value) if isinstance(value, tuple) else value):
             raise VerificationError(f"{derived.name}: {name} is claimed to be {claimed[name]!r}, derived {value!r}")
     _compare(f"{derived.name}: error", claimed["error"], derived.error)
     _compare(f"{derived.name}: lower bound", claimed["lower_bound"], derived.lower_bound)

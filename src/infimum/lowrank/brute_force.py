@@ -78,7 +78,8 @@ def nearest_to_identity(A: Array, radius: float) -> float:
 
     if s[0] == 0.0:
         return float(np.sqrt(A.shape[0]))
-    smallest = 1e-40 * s[0] ** 2
+    s, radius = s / s[0], radius * float(s[0])
+    smallest = 1e-40
     if length(smallest) <= radius:
         return loss(smallest)
     root = scipy.optimize.brentq(lambda log_mu: length(np.exp(log_mu)) - radius, np.log(smallest), 100.0, xtol=1e-14)

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from infimum._arguments import RNGLike, axes, one_of, rank_or_tol, whole_numbers
+from infimum._arguments import RNGLike, axes, one_of, rank_or_tol, whole_number, whole_numbers
 from infimum._arrays import (
     Array,
     as_matrix,
@@ -117,6 +117,7 @@ def cr(
     rank: int,
     *,
     method: Literal["auto", "norm", "sampling", "tuple", "greedy", "swap", "exact"] = "auto",
+    tuple_size: int = 2,
     weights: Literal["none", "sampling", "diagonal", "full"] = "none",
     rng: RNGLike = None,
 ) -> CR:
@@ -134,9 +135,12 @@ def cr(
     rank : int
         Number of terms, 1 <= rank <= l.
     method : {"auto", "norm", "sampling", "tuple", "greedy", "swap", "exact"}
-        "norm": the longest terms. "sampling": drawn in proportion to their norms [1]_. "tuple": drops the pair with the
-        shortest sum, again and again [2]_. "greedy": drops the term that adds least to the loss. "swap" and "auto":
-        greedy, then exchanges of a kept and a dropped term. "exact": branch and bound from there, for about 25 terms.
+        "norm": the longest terms. "sampling": drawn in proportion to their norms [1]_. "tuple": drops the
+        `tuple_size` terms with the shortest sum, again and again [2]_. "greedy": drops the term that adds least
+        to the loss. "swap" and "auto": greedy, then exchanges of a kept and a dropped term. "exact": branch and
+        bound from there, for about 25 terms.
+    tuple_size : int
+        How many terms "tuple" drops at a time; all subsets of so many are compared. 1 is the norm rule.
     weights : {"none", "sampling", "diagonal", "full"}
         "none": the terms as they are. "sampling": drawn with replacement and divided by their probabilities, which
         makes the product unbiased (`method` "sampling" or "auto"). "diagonal": the best factor for each term. "full":
@@ -173,7 +177,8 @@ def cr(
     """
     X, Y = _inputs(X, Y)
     rank_or_tol(rank, None, X.shape[1])
-    one_of("method", method, ("auto", "exact", *rules.STRATEGIES))
+    one_of("method", method, ("auto", "exact", "tuple", *rules.STRATEGIES))
+    tuple_size = whole_number("tuple_size", tuple_size, least=1)
     one_of("weights", weights, ("none", "sampling", "diagonal", "full"))
     if weights == "sampling" and method not in ("auto", "sampling"):
         raise OptionError(f"weights='sampling' goes with method='sampling', got {method!r}")
@@ -184,7 +189,13 @@ def cr(
     G = gram.gram(parts)
     if weights == "sampling":
         return _sampled(X, Y, parts, rank, generator)
-    kept, witness = _choose(parts, G, rank, method, with_bound=weights == "none", rng=generator)
+    if method == "tuple":
+        kept = rules.by_tuple(G, rank, tuple_size)
+    else:
+        kept = rules.STRATEGIES["swap" if method in ("auto", "exact") else method](G, rank, generator)
+    witness: dict[str, Any] = dict(good_witness(G, rank)) if weights == "none" else {}
+    if method == "exact":
+        kept, witness = _improved(parts, G, kept, witness["diagonal"])
     kept = np.sort(kept)
     return _result(X, Y, parts, kept, _weights(X, Y, G, kept, weights), witness)
 
@@ -199,20 +210,16 @@ def _inputs(X: Array, Y: Array) -> tuple[Array, Array]:
     return X, Y
 
 
-def _choose(
-    parts: product.Terms, G: gram.Gram, rank: int, method: str, with_bound: bool, rng: np.random.Generator
+def _improved(
+    parts: product.Terms, G: gram.Gram, kept: np.ndarray, diagonal: np.ndarray
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    """Choose terms, and make the witness of the lower bound."""
-    kept = rules.STRATEGIES["swap" if method in ("auto", "exact") else method](G, rank, rng)
-    witness: dict[str, Any] = dict(good_witness(G, rank)) if with_bound else {}
-    if method == "exact":
-        reached = product.residual_norm(parts, kept, None)
-        witness = {"diagonal": witness["diagonal"], "nodes": NODES}
-        dropped = gram.optimum_bound(G, rank, witness["diagonal"], NODES, reached)[1]
-        if dropped is not None:
-            other = np.flatnonzero(dropped == 0.0)
-            kept = other if product.residual_norm(parts, other, None) < reached else kept
-    return kept, witness
+    """Return the best choice that the tree finds from a good one on, and the witness that it proves it by."""
+    reached = product.residual_norm(parts, kept, None)
+    dropped = gram.optimum_bound(G, kept.size, diagonal, NODES, reached)[1]
+    if dropped is not None:
+        other = np.flatnonzero(dropped == 0.0)
+        kept = other if product.residual_norm(parts, other, None) < reached else kept
+    return kept, {"diagonal": diagonal, "nodes": NODES}
 
 
 def _weights(X: Array, Y: Array, G: gram.Gram, kept: np.ndarray, kind: str) -> Array | None:

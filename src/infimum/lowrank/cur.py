@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -13,7 +13,6 @@ import numpy as np
 from infimum._arguments import RNGLike, axes, one_of, rank_or_tol, whole_numbers
 from infimum._arrays import (
     Array,
-    as_matrix,
     like_array,
     namespace,
     narrow,
@@ -23,15 +22,16 @@ from infimum._arrays import (
     widen,
     working,
 )
-from infimum._linalg import adjoint, least_squares, norm, orthonormal_basis, pivoted_qr
-from infimum.bounds import column_subset
+from infimum._linalg import adjoint, least_squares, orthonormal_basis, pivoted_qr
+from infimum._operator import Operator
 from infimum.certificate import Certificate
 from infimum.errors import RankError, ShapeError, ToleranceError
 from infimum.lowrank.factored import Factored, certify
 from infimum.lowrank.interpolative import check_skeleton
+from infimum.lowrank.operators import for_columns
 from infimum.lowrank.reduction import Reduction, reduction
 from infimum.lowrank.select import STRATEGIES, StrategyName, strategy_named
-from infimum.lowrank.through_columns import FEW, proof
+from infimum.lowrank.through_columns import FEW, proof, search_tree
 
 
 @dataclass(frozen=True)
@@ -76,16 +76,15 @@ class CUR(Factored):
         """Multiply the approximation by a vector or a matrix without forming it."""
         return self.C @ (self.core @ (self.R @ other))
 
-    def recheck(self, M: Array) -> Certificate:
+    def recheck(self, M: Any) -> Certificate:
         """Derive the certificate from the input and the answer alone."""
-        M = as_matrix(M, "M")
-        transpose = namespace(M=M).matrix_transpose
-        check_skeleton(M, self.columns, self.C)
-        check_skeleton(transpose(M), self.rows, transpose(self.R))
+        operator = for_columns(M, "M")
+        check_skeleton(operator, self.columns, self.C)
+        check_skeleton(operator.adjoint(), self.rows, adjoint(self.R))
         if tuple(self.core.shape) != (self.C.shape[1], self.R.shape[0]):
             expected = (self.C.shape[1], self.R.shape[0])
             raise ShapeError(f"a core of shape {expected} was expected, got {tuple(self.core.shape)}")
-        return _certify(M, self.C, self.core, self.R, self.certificate.theorem, self.certificate.witness)
+        return _certify(operator, self.C, self.core, self.R, self.certificate.theorem, self.certificate.witness)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw where the chosen rows and columns lie."""
@@ -107,7 +106,7 @@ class CUR(Factored):
 
 
 def cur(
-    M: Array,
+    M: Any,
     rank: int | None = None,
     *,
     rows: int | None = None,
@@ -125,7 +124,8 @@ def cur(
     Parameters
     ----------
     M : array (m, n)
-        Real or complex, finite, of any library of the array API standard.
+        Real or complex, finite, of any library of the array API standard; or a SciPy sparse array or LinearOperator, or
+        the blocks of rows of a matrix larger than memory (`infimum.scale.RowBlocks`).
     rank : int, optional
         Number of rows and of columns, 1 <= rank <= min(m, n). Give `rank`, `rows` and `columns`, or `tol`.
     rows, columns : int, optional
@@ -172,11 +172,11 @@ def cur(
     >>> np.allclose(result.to_dense(), M)
     True
     """
-    M = as_matrix(M, "M")
-    counts = _counts(rank, rows, columns, tol, min(M.shape))
+    operator = for_columns(M, "M")
+    counts = _counts(rank, rows, columns, tol, min(operator.shape))
     one_of("select", select, ("auto", *STRATEGIES))
     one_of("core", core, ("optimal", "intersection"))
-    search = _Search(M, select, core, np.random.default_rng(rng))
+    search = _Search(operator, select, core, np.random.default_rng(rng))
     return search.with_counts(*counts) if counts is not None else search.with_tol(tol or 1.0)
 
 
@@ -196,19 +196,18 @@ def _counts(rank: object, rows: object, columns: object, tol: object, limit: int
 
 @dataclass(frozen=True)
 class _Search:
-    M: Array
+    M: Operator
     select: str
     core: str
     rng: np.random.Generator
 
     def with_counts(self, rows: int, columns: int) -> CUR:
         """Choose so many rows and columns."""
-        transposed = namespace(M=self.M).matrix_transpose(self.M)
-        by_columns = reduction(working(self.M), columns, self.rng)
+        by_columns = reduction(self.M, columns, self.rng)
         chosen_columns = strategy_named(self.select)(by_columns, columns, self.rng)
-        by_rows = reduction(working(transposed), rows, self.rng)
+        by_rows = reduction(self.M.adjoint(), rows, self.rng)
         if self.core == "intersection" and self.select == "auto" and rows <= columns:
-            C = working(namespace(M=self.M).take(self.M, like_array(chosen_columns, self.M), axis=1)).array
+            C = working(self.M.take(chosen_columns, axis=1)).array
             chosen_rows = pivoted_qr(adjoint(orthonormal_basis(C)))[0][:rows]
         else:
             chosen_rows = strategy_named(self.select)(by_rows, rows, self.rng)
@@ -216,15 +215,16 @@ class _Search:
 
     def with_tol(self, tol: float) -> CUR:
         """Double the numbers until the tolerance is met, then halve the interval."""
-        limit, goal = min(self.M.shape), tol * norm(self.M)
+        limit = min(self.M.shape)
+        goal = tol * scale_back(math.sqrt(self.M.energy), self.M.exponent, toward=0.0)
         low, high = 0, min(8, limit)
         best = self.with_counts(high, high)
         while best.certificate.value > goal:
             if high == limit:
                 raise ToleranceError(
                     f"no {limit} rows and columns have a certified error of at most {goal:.3g} (tol = {tol}) in "
-                    f"{self.M.dtype}; the last choice has {best.certificate.value:.3g}: raise tol or convert the input "
-                    "to a wider type"
+                    f"{self.M.outer.dtype}; the last choice has {best.certificate.value:.3g}: raise tol or convert the "
+                    "input to a wider type"
                 )
             low, high = high, min(2 * high, limit)
             best = self.with_counts(high, high)
@@ -239,42 +239,52 @@ class _Search:
 
     def _through(self, rows: np.ndarray, columns: np.ndarray, reduced: Reduction) -> CUR:
         """Find the core, with as much of it cut off as rounding asks for, and certify the best."""
-        M, xp = self.M, namespace(M=self.M)
-        row_index, column_index = (like_array(index.astype(np.int64), M) for index in (rows, columns))
-        C, R = xp.take(M, column_index, axis=1), xp.take(M, row_index, axis=0)
-        scaled = working(M)
+        M = self.M
+        row_index, column_index = (like_array(index.astype(np.int64), M.outer) for index in (rows, columns))
+        C, R = M.take(columns, axis=1), M.take(rows, axis=0)
+        core_with = self._optimal_core(C, R) if self.core == "optimal" else self._inverse(C, row_index)
         theorem, witness = _proof(M, rows.size, columns.size, reduced, self.rng)
-        best: CUR | None = None
+        best, eps = None, float(M.xp.finfo(M.outer.dtype).eps)
         for power in (1.0, 0.75, 0.5):
-            cut = max(M.shape) * float(xp.finfo(M.dtype).eps) ** power
-            middle = self._core(scaled.array, xp.take(scaled.array, column_index, axis=1), row_index, cut)
-            middle = narrow(times_power_of_two(middle, -scaled.exponent), M, "the core")
+            middle = times_power_of_two(core_with(max(M.shape) * eps**power), -M.exponent)
+            middle = narrow(middle, M.outer, "the core")
             certificate = _certify(M, C, middle, R, theorem, witness)
             if best is None or certificate.value < best.certificate.value:
                 best = CUR(rows=row_index, columns=column_index, core=middle, C=C, R=R, certificate=certificate)
             # what a core of this size loses to rounding in the dtype of M is far below the error: no reason to cut more
-            if _rounding(C, middle, R, float(xp.finfo(M.dtype).eps)) <= 1e-3 * certificate.value:
+            if _rounding(C, middle, R, eps) <= 1e-3 * certificate.value:
                 break
         assert best is not None
         return best
 
-    def _core(self, M: Array, C: Array, rows: Array, cut: float) -> Array:
-        xp = namespace(M=M)
-        R = xp.take(M, rows, axis=0)
-        if self.core == "optimal":
-            return adjoint(least_squares(adjoint(R), adjoint(least_squares(C, M, cut)), cut))
-        intersection = xp.take(C, rows, axis=0)
-        identity = xp.eye(intersection.shape[0], dtype=M.dtype, device=rows.device)
-        return least_squares(intersection, identity, cut)
+    def _scaled(self, part: Array) -> Array:
+        return times_power_of_two(widen(part), -self.M.exponent)
+
+    def _optimal_core(self, C: Array, R: Array) -> Callable[[float], Array]:
+        """Return the function from a cut to ``pinv(C) @ M @ pinv(R)`` (scaled), by one product with M."""
+        qr = self.M.xp.linalg.qr
+        (Q_left, left), (Q_right, right) = (qr(part) for part in (self._scaled(C), adjoint(self._scaled(R))))
+        coordinates = adjoint(self.M.adjoint_times(Q_left)) @ Q_right
+
+        def core(cut: float) -> Array:
+            return adjoint(least_squares(right, adjoint(least_squares(left, coordinates, cut)), cut))
+
+        return core
+
+    def _inverse(self, C: Array, rows: Array) -> Callable[[float], Array]:
+        """Return the function from a cut to the pseudo-inverse of the intersection (scaled)."""
+        xp = self.M.xp
+        intersection = xp.take(self._scaled(C), rows, axis=0)
+        identity = xp.eye(intersection.shape[0], dtype=intersection.dtype, device=rows.device)
+        return lambda cut: least_squares(intersection, identity, cut)
 
 
 def _proof(
-    M: Array, rows: int, columns: int, reduced: Reduction, rng: np.random.Generator
+    M: Operator, rows: int, columns: int, reduced: Reduction, rng: np.random.Generator
 ) -> tuple[str, Mapping[str, Any]]:
     if min(M.shape) <= FEW:
         return "column_subset", {"nodes": FEW}
-    oriented = M if columns <= rows else namespace(M=M).matrix_transpose(M)
-    return proof(working(oriented), reduced, min(rows, columns), rng)
+    return proof(M if columns <= rows else M.adjoint(), reduced, min(rows, columns), rng)
 
 
 def _two_factors(C: Array, core: Array, R: Array) -> tuple[Array, Array]:
@@ -282,31 +292,27 @@ def _two_factors(C: Array, core: Array, R: Array) -> tuple[Array, Array]:
     return (C, core @ R) if C.shape[1] <= R.shape[0] else (C @ core, R)
 
 
-def _certify(M: Array, C: Array, core: Array, R: Array, theorem: str, witness: Mapping[str, Any]) -> Certificate:
+def _certify(M: Operator, C: Array, core: Array, R: Array, theorem: str, witness: Mapping[str, Any]) -> Certificate:
     """Measure the loss of the product of three, and bound every choice of as many rows and columns from below."""
-    transpose = namespace(M=M).matrix_transpose
-    by_columns = C.shape[1] <= R.shape[0]
     left, right = _two_factors(C, core, R)
-    if not by_columns:  # the factor that carries the scale of M comes first
-        M, left, right = transpose(M), transpose(right), transpose(left)
+    if C.shape[1] > R.shape[0]:  # the factor that carries the scale of M comes first
+        M, left, right = M.adjoint(), adjoint(right), adjoint(left)
     of_any = certify(M, left, right, "eckart_young" if theorem == "column_subset" else theorem, witness)
-    unit = working(M).eps / 2
-    value = of_any.value + _rounding(C, core, R, unit)
+    value = of_any.value + _rounding(C, core, R, M.eps / 2)
     bound = of_any.lower_bound
     if theorem == "column_subset":
         counts = (left.shape[1], max(core.shape))
-        for side, count in zip((M, transpose(M)), counts, strict=True):
+        for side, count in zip((M, M.adjoint()), counts, strict=True):
             bound = max(bound, _side_bound(side, count, int(witness["nodes"])))
     kept = {"nodes": int(witness["nodes"])} if theorem == "column_subset" else of_any.witness
     return dataclasses.replace(of_any, value=value, lower_bound=bound, theorem=theorem, witness=kept)
 
 
-def _side_bound(M: Array, count: int, nodes: int) -> float:
+def _side_bound(M: Operator, count: int, nodes: int) -> float:
     """Bound the error of the best choice of `count` columns: no rows and no core can do better than its projection."""
     if M.shape[1] > FEW:
         return 0.0
-    exponent = working(M).exponent
-    return scale_back(column_subset.search(M, count, exponent=exponent, nodes=nodes).bound, exponent, toward=0.0)
+    return scale_back(search_tree(M, count, nodes).bound, M.exponent, toward=0.0)
 
 
 def _rounding(C: Array, core: Array, R: Array, unit: float) -> float:

@@ -67,7 +67,7 @@ def _lower_bound(M: Operator, rank: int, theorem: str, witness: Mapping[str, Any
     if theorem == "eckart_young":
         small = M if M.shape[1] <= M.shape[0] else M.adjoint()
         dense = small if isinstance(small, Dense) else Dense.of(small.compressed(), small)
-        return Bound(eckart_young.tail_bound(dense.working, rank), witness=witness)
+        return Bound(eckart_young.tail_bound(dense.working, rank, shape=small.shape), witness=witness)
     if theorem == "ritz_block":
         derive = ritz_block.tail_bound if "shift" in witness else ritz_block.claim
         return derive(M, widen(witness["basis"]), rank, witness)

@@ -8,11 +8,13 @@ from typing import Any, ClassVar, Literal, TypeAlias
 import numpy as np
 
 from infimum._arguments import RNGLike, axes, one_of, rank_or_tol, whole_numbers
-from infimum._arrays import Array, as_matrix, like_array, namespace, to_numpy
-from infimum._operator import Dense
+from infimum._arrays import Array, like_array, namespace, to_numpy
+from infimum._linalg import adjoint
+from infimum._operator import Operator
 from infimum.certificate import Certificate
 from infimum.errors import OptionError, ShapeError, VerificationError
 from infimum.lowrank.factored import Factored
+from infimum.lowrank.operators import for_columns
 from infimum.lowrank.select import STRATEGIES, StrategyName
 from infimum.lowrank.through_columns import Search, ThroughColumns, certify_columns
 
@@ -53,20 +55,19 @@ class Interpolative(Factored):
         """Return `skeleton` and `coefficients`, for rows the other way round."""
         return (self.skeleton, self.coefficients) if self.rows is None else (self.coefficients, self.skeleton)
 
-    def recheck(self, M: Array) -> Certificate:
+    def recheck(self, M: Any) -> Certificate:
         """Derive the certificate of an interpolative decomposition from the input and the answer alone."""
-        M = as_matrix(M, "M")
+        operator, skeleton, coefficients = for_columns(M, "M"), self.skeleton, self.coefficients
         if (self.columns is None) == (self.rows is None):
             raise VerificationError("either columns or rows must be given, and the other one None")
-        xp = namespace(M=M)
-        transpose = (lambda array: array) if self.rows is None else xp.matrix_transpose
-        M, skeleton, coefficients = transpose(M), transpose(self.skeleton), transpose(self.coefficients)
-        check_skeleton(M, self.columns if self.rows is None else self.rows, skeleton)
+        if self.columns is None:
+            operator, skeleton, coefficients = operator.adjoint(), adjoint(skeleton), adjoint(coefficients)
+        check_skeleton(operator, self.columns if self.rows is None else self.rows, skeleton)
         shapes = (tuple(skeleton.shape), tuple(coefficients.shape))
-        expected = ((M.shape[0], self.rank), (self.rank, M.shape[1]))
+        expected = ((operator.shape[0], self.rank), (self.rank, operator.shape[1]))
         if shapes != expected:
             raise ShapeError(f"skeleton and coefficients of shapes {expected} were expected, got {shapes}")
-        return certify_columns(Dense(M), skeleton, coefficients, self.certificate.theorem, self.certificate.witness)
+        return certify_columns(operator, skeleton, coefficients, self.certificate.theorem, self.certificate.witness)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the absolute coefficients: which chosen column (row) serves which column (row) of the matrix."""
@@ -84,19 +85,19 @@ class Interpolative(Factored):
         return ax
 
 
-def check_skeleton(M: Array, columns: Array, skeleton: Array) -> None:
+def check_skeleton(M: Operator, columns: Array, skeleton: Array) -> None:
     """Raise `VerificationError` unless `skeleton` is ``M[:, columns]`` for distinct columns."""
     order = to_numpy(columns)
     valid = order.ndim == 1 and np.unique(order).size == order.size and np.all((order >= 0) & (order < M.shape[1]))
     if not valid:
         raise VerificationError(f"distinct indices below {M.shape[1]} were expected, got {order.tolist()}")
-    xp = namespace(M=M, columns=columns)
-    if skeleton.shape != (M.shape[0], order.size) or not bool(xp.all(skeleton == xp.take(M, columns, axis=1))):
+    xp = namespace(M=M.outer, columns=columns, skeleton=skeleton)
+    if skeleton.shape != (M.shape[0], order.size) or not bool(xp.all(skeleton == M.take(order, axis=1))):
         raise VerificationError("skeleton must be M[:, columns], or M[rows, :]: it differs from it")
 
 
 def interpolative(
-    M: Array,
+    M: Any,
     rank: int | None = None,
     *,
     tol: float | None = None,
@@ -113,7 +114,8 @@ def interpolative(
     Parameters
     ----------
     M : array (m, n)
-        Real or complex, finite, of any library of the array API standard.
+        Real or complex, finite, of any library of the array API standard; or a SciPy sparse array or LinearOperator, or
+        the blocks of rows of a matrix larger than memory (`infimum.scale.RowBlocks`).
     rank : int, optional
         Number of columns, 1 <= rank <= min(m, n). Give `rank` or `tol`, not both.
     tol : float, optional
@@ -160,22 +162,19 @@ def interpolative(
     >>> np.allclose(result.to_dense(), M)
     True
     """
-    M = as_matrix(M, "M")
-    rank_or_tol(rank, tol, min(M.shape))
+    operator = for_columns(M, "M")
+    rank_or_tol(rank, tol, min(operator.shape))
     one_of("method", method, ("auto", "exact", *STRATEGIES))
     one_of("axis", axis, (0, 1))
     if max_coefficient is not None and not (isinstance(max_coefficient, int | float) and max_coefficient >= 1.0):
         raise OptionError(f"max_coefficient must be a number of at least 1, got {max_coefficient!r}")
-    xp = namespace(M=M)
-    oriented = M if axis == 1 else xp.matrix_transpose(M)
+    oriented = operator if axis == 1 else operator.adjoint()
     search = Search(oriented, max_coefficient, np.random.default_rng(rng))
     return _result(search.with_rank(rank, method) if rank is not None else search.with_tol(tol or 1.0, method), axis)
 
 
 def _result(answer: ThroughColumns, axis: int) -> Interpolative:
-    columns = like_array(answer.order, answer.skeleton)
-    xp = namespace(columns=columns)
+    columns, skeleton, coefficients = like_array(answer.order, answer.skeleton), answer.skeleton, answer.coefficients
     if axis == 1:
-        return Interpolative(columns, None, answer.skeleton, answer.coefficients, certificate=answer.certificate)
-    skeleton, coefficients = (xp.matrix_transpose(part) for part in (answer.skeleton, answer.coefficients))
-    return Interpolative(None, columns, skeleton, coefficients, certificate=answer.certificate)
+        return Interpolative(columns, None, skeleton, coefficients, certificate=answer.certificate)
+    return Interpolative(None, columns, adjoint(skeleton), adjoint(coefficients), certificate=answer.certificate)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import scipy.linalg
 
 from infimum._arrays import Array, like_array, to_numpy
 from infimum._linalg import adjoint, gaussian, orthonormal_basis
@@ -72,7 +71,8 @@ class BlockKrylov:
 
     def ritz(self) -> tuple[Block, np.ndarray]:
         """Return what the Ritz block bound needs, and the Ritz vectors in terms of the basis."""
-        theta, W = scipy.linalg.eigh(self.gram, check_finite=False)
+        # NumPy's, not SciPy's: that one brings a BLAS of its own, whose waiting threads would take turns with NumPy's
+        theta, W = np.linalg.eigh(self.gram)
         theta, W = np.maximum(theta[::-1], 0.0), W[:, ::-1]
         last = W[-self.width :, :]
         inner = to_numpy(adjoint(self.residual) @ self.residual)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from typing import Any
 
-import array_api_compat
 import numpy as np
 import scipy.sparse
 
@@ -29,9 +29,18 @@ def as_operator(item: Any, name: str) -> Operator:
     if isinstance(item, scipy.sparse.linalg.LinearOperator):
         # it is looked at along its smaller side
         return Products(item, name) if item.shape[0] <= item.shape[1] else Products(item.adjoint(), name).adjoint()
-    if array_api_compat.is_dask_array(item):
-        raise LibraryError(f"{name} is a Dask array: wrap it as infimum.scale.RowBlocks({name})")
     return Dense(as_matrix(item, name))
+
+
+def for_columns(item: Any, name: str) -> Operator:
+    """Return a checked input of which columns are to be chosen.
+
+    A sparse matrix of moderate size gets its zeros: in memory there are more methods, and tighter bounds.
+    """
+    operator = as_operator(item, name)
+    if isinstance(operator, Sparse) and math.prod(operator.shape) <= EXPLICIT:
+        return Dense(operator.take(np.arange(operator.shape[1]), axis=1))
+    return operator
 
 
 def size(M: Any) -> float:
@@ -57,12 +66,28 @@ class Sparse(Operator):
         csr.data = scaled.array[: csr.data.size]
         self.matrix, self.shape = csr, (int(csr.shape[0]), int(csr.shape[1]))
         self.exponent, self.eps = scaled.exponent, scaled.eps
-        self.outer = np.empty((0, 0), dtype=dtype)
+        self.given, self.outer = matrix, np.empty((0, 0), dtype=dtype)
 
     @cached_property
     def energy(self) -> float:
         """Squared Frobenius norm."""
         return float(np.sum(np.square(np.abs(self.matrix.data))))  # NumPy sums pairwise: a few unit roundoffs
+
+    def take(self, indices: np.ndarray, axis: int) -> Array:
+        """Gather rows or columns, with their zeros."""
+        rows = scipy.sparse.csr_array(self.given, dtype=self.outer.dtype)
+        return np.asarray((rows[:, indices] if axis else rows[indices, :]).toarray())
+
+    def energies(self, axis: int) -> np.ndarray:
+        """Squared lengths of columns or rows."""
+        return np.asarray(np.square(abs(self.matrix)).sum(axis=axis))
+
+    def adjoint(self) -> Operator:
+        """Return the conjugate transpose, sparse as well."""
+        other = copy.copy(self)
+        other.matrix, other.given = self.matrix.conj().T.tocsr(), self.given.conj().T
+        other.shape = (self.shape[1], self.shape[0])
+        return other
 
     def times(self, X: Array) -> Array:
         """Multiply from the left."""
@@ -79,6 +104,14 @@ class Sparse(Operator):
     def dense(self) -> Array:
         """Return the scaled matrix with its zeros."""
         return np.asarray(self.matrix.toarray())
+
+    def compressed(self) -> Array:
+        """Triangular factor of the QR decomposition of a tall matrix, formed from its rows block by block."""
+        if self.shape[0] <= self.shape[1]:
+            return self.dense()
+        step = max(self.shape[1], EXPLICIT // self.shape[1])
+        starts = range(0, self.shape[0], step)
+        return _triangle((self.matrix[start : start + step, :].toarray() for start in starts), self.shape[1])
 
     def distance(self, left: Array, right: Array) -> float:
         """Norm of the residual; beyond a few million entries from ``N - 2 Re <M, LR> + norm(LR)**2``.
@@ -141,10 +174,31 @@ class Blockwise(Operator):
 
     def compressed(self) -> Array:
         """Triangular factor of the QR decomposition, by one pass."""
-        triangle: Array = self.xp.zeros((0, self.shape[1]), dtype=self.like.dtype)
-        for _, block in self.scaled_blocks():
-            triangle = self.xp.linalg.qr(self.xp.concat([triangle, block], axis=0), mode="reduced")[1]
-        return triangle
+        return _triangle((block for _, block in self.scaled_blocks()), self.shape[1])
+
+    def take(self, indices: np.ndarray, axis: int) -> Array:
+        """Gather rows or columns, by one pass."""
+        if axis:
+            parts = [block[:, indices] for _, block in self.blocks()]
+            return np.concatenate(parts).astype(self.outer.dtype)
+        taken = np.empty((indices.size, self.shape[1]), dtype=self.outer.dtype)
+        for rows, block in self.blocks():
+            inside = (indices >= rows.start) & (indices < rows.stop)
+            taken[inside] = block[indices[inside] - rows.start]
+        return taken
+
+    def energies(self, axis: int) -> np.ndarray:
+        """Squared lengths of columns or rows, by one pass."""
+        parts = [np.linalg.norm(block, axis=axis) ** 2 for _, block in self.scaled_blocks()]
+        return np.concatenate(parts) if axis else np.sum(parts, axis=0)
+
+
+def _triangle(blocks: Iterable[np.ndarray], columns: int) -> np.ndarray:
+    """Triangular factor of the QR decomposition of a matrix that comes in blocks of rows."""
+    triangle: np.ndarray = np.zeros((0, columns))
+    for block in blocks:
+        triangle = np.asarray(np.linalg.qr(np.concatenate([triangle, block]), mode="r"))
+    return triangle
 
 
 class Products(Blockwise):

@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from infimum._arrays import Working, to_numpy
+from infimum._arrays import to_numpy
 from infimum._linalg import adjoint, gaussian, orthonormal_basis
+from infimum._operator import Adjoint, Operator
 from infimum.bounds.eckart_young import tails
 
 WHOLE = 600  # a smaller side up to this is not worth a sketch
@@ -45,26 +46,27 @@ class Reduction(NamedTuple):
         return tails(np.append(np.linalg.norm(image, axis=1), np.sqrt(rest)))[:-1]
 
 
-def reduction(M: Working, count: int, rng: np.random.Generator) -> Reduction:
+def reduction(M: Operator, count: int, rng: np.random.Generator) -> Reduction:
     """Reduce a matrix from which `count` columns are to be chosen."""
     width = max(2 * count + 10, count + 60)
-    smaller = min(M.array.shape)
-    return whole(M) if smaller <= WHOLE or 2 * width > smaller else sketched(M, width, rng)
+    smaller = min(M.shape)
+    # the adjoint of what is read row by row is wide and not in memory: it is never formed as a whole
+    if not isinstance(M, Adjoint) and (smaller <= WHOLE or 2 * width > smaller):
+        return whole(M)
+    return sketched(M, min(width, smaller), rng)
 
 
-def whole(M: Working) -> Reduction:
+def whole(M: Operator) -> Reduction:
     """Leave nothing out: the triangular factor of a tall matrix, a wide one as it is."""
-    tall = M.array.shape[0] > M.array.shape[1]
-    matrix = to_numpy(M.xp.linalg.qr(M.array).R if tall else M.array)
-    return Reduction(matrix, np.zeros(matrix.shape[1]))
+    matrix = M.compressed()
+    if matrix.shape[0] > matrix.shape[1]:
+        matrix = M.xp.linalg.qr(matrix).R
+    return Reduction(to_numpy(matrix), np.zeros(matrix.shape[1]))
 
 
-def sketched(M: Working, width: int, rng: np.random.Generator) -> Reduction:
+def sketched(M: Operator, width: int, rng: np.random.Generator) -> Reduction:
     """Keep the coordinates in a `width`-dimensional space, found from a Gaussian sketch and one power step."""
-    xp = M.xp
-    rows = adjoint(gaussian(rng, (M.array.shape[0], width), like=M.array))
-    row_space = orthonormal_basis(adjoint(rows @ M.array))
-    image = orthonormal_basis(M.array @ row_space)
-    matrix = to_numpy(adjoint(image) @ M.array)
-    energy = to_numpy(xp.linalg.vector_norm(M.array, axis=0)).real ** 2
-    return Reduction(matrix, np.maximum(energy - np.linalg.norm(matrix, axis=0) ** 2, 0.0))
+    row_space = orthonormal_basis(M.adjoint_times(gaussian(rng, (M.shape[0], width), like=M.like)))
+    image = orthonormal_basis(M.times(row_space))
+    matrix = to_numpy(adjoint(M.adjoint_times(image)))
+    return Reduction(matrix, np.maximum(M.energies(0) - np.linalg.norm(matrix, axis=0) ** 2, 0.0))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from infimum._arguments import RNGLike, one_of, rank_or_tol
-from infimum._arrays import Array, as_matrix, like_array, namespace, working
+from infimum._arrays import Array, like_array
 from infimum.lowrank import greedy, leverage, pivoting, sampling
+from infimum.lowrank.operators import for_columns
 from infimum.lowrank.reduction import Reduction, reduction
 
 Strategy: TypeAlias = Callable[[Reduction, int, np.random.Generator], np.ndarray]
@@ -77,7 +78,7 @@ def strategy_named(name: str) -> Strategy:
 
 
 def select_columns(
-    M: Array, count: int, strategy: StrategyName = "auto", *, axis: Literal[0, 1] = 1, rng: RNGLike = None
+    M: Any, count: int, strategy: StrategyName = "auto", *, axis: Literal[0, 1] = 1, rng: RNGLike = None
 ) -> Array:
     """Choose columns (or rows) that stand for all, by any strategy of the literature.
 
@@ -86,7 +87,8 @@ def select_columns(
     Parameters
     ----------
     M : array (m, n)
-        Real or complex, finite, of any library of the array API standard.
+        Real or complex, finite, of any library of the array API standard; or a SciPy sparse array or LinearOperator, or
+        the blocks of rows of a matrix larger than memory (`infimum.scale.RowBlocks`).
     count : int
         How many, 1 <= count <= min(m, n).
     strategy : str
@@ -152,11 +154,11 @@ def select_columns(
     >>> infimum.lowrank.select_columns(M, 2, "pivoted_qr").tolist()
     [2, 1]
     """
-    M = as_matrix(M, "M")
-    rank_or_tol(count, None, min(M.shape))
+    operator = for_columns(M, "M")
+    rank_or_tol(count, None, min(operator.shape))
     one_of("axis", axis, (0, 1))
     if axis == 0:
-        M = namespace(M=M).matrix_transpose(M)
+        operator = operator.adjoint()
     generator = np.random.default_rng(rng)
-    chosen = strategy_named(strategy)(reduction(working(M), count, generator), count, generator)
-    return like_array(chosen.astype(np.int64), M)
+    chosen = strategy_named(strategy)(reduction(operator, count, generator), count, generator)
+    return like_array(chosen.astype(np.int64), operator.outer)

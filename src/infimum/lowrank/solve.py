@@ -11,6 +11,7 @@ import numpy as np
 from infimum._arguments import axes, whole_numbers
 from infimum._arrays import (
     Array,
+    as_array,
     as_matrix,
     namespace,
     narrow,
@@ -33,8 +34,8 @@ class Solution(Result):
 
     Attributes
     ----------
-    matrix : array (n, k)
-        X.
+    matrix : array (n, k) or (n,)
+        X, a vector where B is one.
     ridge : float
         Weight of ``norm(X)**2`` in the loss.
     certificate : Certificate
@@ -48,16 +49,17 @@ class Solution(Result):
 
     def recheck(self, A: Array, B: Array) -> Certificate:
         """Derive the certificate of a least-squares solution from the inputs, the answer and the dual."""
+        expected = tuple(as_array(B, "B").shape[1:])
         A, B = _checked(A, B)
-        if tuple(self.matrix.shape) != (A.shape[1], B.shape[1]):
-            expected = (A.shape[1], B.shape[1])
-            raise ShapeError(f"a matrix of shape {expected} was expected, got {tuple(self.matrix.shape)}")
-        return _certify(A, B, self.matrix, self.ridge, self.certificate.witness["dual"])
+        expected = (A.shape[1], *expected)
+        if tuple(self.matrix.shape) != expected:
+            raise ShapeError(f"a solution of shape {expected} was expected, got {tuple(self.matrix.shape)}")
+        return _certify(A, B, _columns(self.matrix), self.ridge, self.certificate.witness["dual"])
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the length of each column of the solution."""
         ax = axes(ax)
-        lengths = np.linalg.norm(to_numpy(self.matrix).astype(np.complex128), axis=0)
+        lengths = np.linalg.norm(to_numpy(_columns(self.matrix)).astype(np.complex128), axis=0)
         ax.bar(np.arange(lengths.size), lengths)
         certificate = self.certificate
         ax.set(
@@ -80,8 +82,8 @@ def solve(A: Array, B: Array, *, ridge: float = 0.0, rtol: float | None = None) 
     ----------
     A : array (m, n)
         Real or complex, finite, of any library of the array API standard.
-    B : array (m, k)
-        Right-hand sides, of the same library.
+    B : array (m, k) or (m,)
+        Right-hand sides, or one as a vector, of the same library.
     ridge : float
         Weight of ``norm(X)**2``, 0 or more.
     rtol : float, optional
@@ -91,7 +93,7 @@ def solve(A: Array, B: Array, *, ridge: float = 0.0, rtol: float | None = None) 
     Returns
     -------
     Solution
-        `matrix` (n, k): library, dtype and device of `B`; `certificate`.
+        `matrix` (n, k), or (n,) for a vector: library, dtype and device of `B`; `certificate`.
 
     Raises
     ------
@@ -109,10 +111,11 @@ def solve(A: Array, B: Array, *, ridge: float = 0.0, rtol: float | None = None) 
     Examples
     --------
     >>> import numpy as np, infimum
-    >>> result = infimum.lowrank.solve(np.array([[1.0], [1.0]]), np.array([[1.0], [3.0]]))
+    >>> result = infimum.lowrank.solve(np.array([[1.0], [1.0]]), np.array([1.0, 3.0]))
     >>> result.matrix.round(12).tolist(), round(result.certificate.lower_bound, 6)
-    ([[2.0]], 1.414214)
+    ([2.0], 1.414214)
     """
+    vector = as_array(B, "B").ndim == 1
     A, B = _checked(A, B)
     if rtol is None:
         rtol = max(A.shape) * float(namespace(A=A).finfo(A.dtype).eps)
@@ -136,11 +139,17 @@ def solve(A: Array, B: Array, *, ridge: float = 0.0, rtol: float | None = None) 
     dual = image - U @ coordinates
     dual = dual - U @ (adjoint(U) @ dual) + U @ (kept[:, None] * coordinates)
     matrix = narrow(_like(times_power_of_two(X, right.exponent - left.exponent), B), B, "the solution")
-    return Solution(matrix=matrix, ridge=float(ridge), certificate=_certify(A, B, matrix, float(ridge), dual))
+    certificate = _certify(A, B, matrix, float(ridge), dual)
+    return Solution(matrix=matrix[:, 0] if vector else matrix, ridge=float(ridge), certificate=certificate)
+
+
+def _columns(B: Array) -> Array:
+    """Return a vector as a matrix of one column."""
+    return B[:, None] if B.ndim == 1 else B
 
 
 def _checked(A: Array, B: Array) -> tuple[Array, Array]:
-    A, B = as_matrix(A, "A"), as_matrix(B, "B")
+    A, B = as_matrix(A, "A"), as_matrix(_columns(as_array(B, "B")), "B")
     xp = namespace(A=A, B=B)
     if A.shape[0] != B.shape[0]:
         raise ShapeError(f"A and B must have equally many rows, got {A.shape[0]} and {B.shape[0]}")

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from infimum.bounds.gram import Gram
+from infimum.errors import OptionError
 from infimum.lowrank.sampling import draw, largest
+
+SUBSETS = 10_000_000  # of terms, all of which "tuple" compares
 
 
 def by_norm(G: Gram, kept: int, rng: np.random.Generator) -> np.ndarray:
@@ -18,23 +23,39 @@ def by_sampling(G: Gram, kept: int, rng: np.random.Generator) -> np.ndarray:
     return draw(G.norms, kept, rng)
 
 
-def by_tuple(G: Gram, kept: int, rng: np.random.Generator) -> np.ndarray:
-    """Drop the pair with the shortest sum, again and again (post 10427); a single last one by its norm."""
-    size = len(G.norms)
-    first, second = np.triu_indices(size, 1)
-    squares = np.diagonal(G.matrix).real
-    sums = squares[first] + squares[second] + 2.0 * G.matrix.real[first, second]
-    left = np.ones(size, dtype=bool)
-    excess = size - kept
-    for pair in np.argsort(sums, kind="stable"):
-        if excess < 2:
-            break
-        i, j = first[pair], second[pair]
-        if left[i] and left[j]:
-            left[i] = left[j] = False
-            excess -= 2
-    remaining = np.flatnonzero(left)
-    return np.asarray(remaining[largest(G.norms[remaining], kept)])
+def by_tuple(G: Gram, kept: int, size: int) -> np.ndarray:
+    """Drop the `size` terms with the shortest sum, again and again (post 10427); what is left over likewise."""
+    subsets = math.comb(len(G.norms), size)
+    if subsets > SUBSETS:
+        raise OptionError(
+            f"{len(G.norms)} terms have {subsets:.2g} subsets of {size}, at most {SUBSETS:.0g} are compared: take a "
+            "smaller tuple_size, or method='greedy', which drops one at a time by what all lose"
+        )
+    left = np.ones(len(G.norms), dtype=bool)
+    while excess := int(np.sum(left)) - kept:
+        size = min(size, excess)
+        terms = np.flatnonzero(left)
+        candidates, squares = _sums(G.matrix.real[np.ix_(terms, terms)], size)
+        for subset in terms[candidates[np.argsort(squares, kind="stable")]]:
+            if excess < size:
+                break
+            if np.all(left[subset]):
+                left[subset] = False
+                excess -= size
+    return np.flatnonzero(left)
+
+
+def _sums(matrix: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return all subsets of `size` terms, one a row, ascending, and the squared norms of their sums."""
+    count, squares = len(matrix), np.diagonal(matrix)
+    subsets, sums = np.arange(count)[:, None], squares
+    for _ in range(size - 1):
+        later = count - 1 - subsets[:, -1]  # terms that come after the last one
+        grown = np.repeat(subsets, later, axis=0)
+        last = np.arange(len(grown)) - np.repeat(np.cumsum(later) - later, later) + grown[:, -1] + 1
+        sums = np.repeat(sums, later) + squares[last] + 2.0 * np.sum(matrix[grown, last[:, None]], axis=1)
+        subsets = np.column_stack([grown, last])
+    return subsets, sums
 
 
 def by_greedy(G: Gram, kept: int, rng: np.random.Generator) -> np.ndarray:
@@ -72,7 +93,6 @@ def by_swap(G: Gram, kept: int, rng: np.random.Generator) -> np.ndarray:
 STRATEGIES = {
     "norm": by_norm,
     "sampling": by_sampling,
-    "tuple": by_tuple,
     "greedy": by_greedy,
     "swap": by_swap,
 }

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from infimum._arrays import Array, Working, like_array, narrow, scale_back
-from infimum._linalg import least_squares
-from infimum._operator import Dense
+from infimum._arrays import Array, like_array, narrow, scale_back, times_power_of_two, widen
+from infimum._linalg import adjoint, least_squares
+from infimum._operator import Dense, Operator
 from infimum.bounds import column_subset
 from infimum.certificate import Certificate
 from infimum.errors import ToleranceError
@@ -41,7 +41,7 @@ class ThroughColumns:
 class Search:
     """The choice of columns of one matrix."""
 
-    M: Array
+    M: Operator
     max_coefficient: float | None
     rng: np.random.Generator
 
@@ -49,24 +49,22 @@ class Search:
         """Choose so many columns by a method."""
         if method == "exact":
             return self._exact(rank)
-        operator = Dense(self.M)
-        reduced = reduction(operator.working, rank, self.rng)
-        return self._answer(operator, reduced, strategy_named(method)(reduced, rank, self.rng))
+        reduced = reduction(self.M, rank, self.rng)
+        return self._answer(reduced, strategy_named(method)(reduced, rank, self.rng))
 
     def with_tol(self, tol: float, method: str) -> ThroughColumns:
         """Choose as few columns as meet a tolerance, along the order of the method."""
-        operator = Dense(self.M)
-        goal = tol * scale_back(math.sqrt(operator.energy), operator.exponent, toward=0.0)
-        for last in self._growing(operator, tol, method):
+        goal = tol * scale_back(math.sqrt(self.M.energy), self.M.exponent, toward=0.0)
+        for last in self._growing(tol, method):
             if last.certificate.value <= goal:
                 return last
         raise ToleranceError(
             f"no {min(self.M.shape)} columns have a certified error of at most {goal:.3g} (tol = {tol}) in "
-            f"{self.M.dtype}; the last choice has {last.certificate.value:.3g}: raise tol or convert the input to a "
-            "wider type"
+            f"{self.M.outer.dtype}; the last choice has {last.certificate.value:.3g}: raise tol or convert the input "
+            "to a wider type"
         )
 
-    def _growing(self, operator: Dense, tol: float, method: str) -> Iterator[ThroughColumns]:
+    def _growing(self, tol: float, method: str) -> Iterator[ThroughColumns]:
         """Yield longer and longer choices, from the one on that meets `tol` by its estimate."""
         limit = min(self.M.shape)
         if method == "exact":
@@ -74,48 +72,47 @@ class Search:
             return
         strategy, tried, count = strategy_named(method), 0, min(16, limit)
         while tried < limit:
-            reduced = reduction(operator.working, count, self.rng)
+            reduced = reduction(self.M, count, self.rng)
             order = strategy(reduced, count, self.rng)
             errors = reduced.errors(order)
             meets = np.flatnonzero(errors <= tol * errors[0])
             hopeless = not meets.size and count < limit
             for candidate in range(max(1, tried + 1, int(meets[0]) if meets.size else count), count + 1):
                 if not hopeless:
-                    yield self._answer(operator, reduced, order[:candidate])
+                    yield self._answer(reduced, order[:candidate])
                 tried = candidate
             count = min(2 * count, limit)
 
-    def _answer(self, operator: Dense, reduced: Reduction, order: np.ndarray) -> ThroughColumns:
+    def _answer(self, reduced: Reduction, order: np.ndarray) -> ThroughColumns:
         """Find the coefficients for the chosen columns, round them, and certify what is returned."""
-        M, array, xp = self.M, operator.array, operator.xp
-        eps = float(xp.finfo(M.dtype).eps)
-        if self.max_coefficient is None:
-            columns = like_array(order.astype(np.int64), M)
-            Z = least_squares(xp.take(array, columns, axis=1), array, max(M.shape) * eps)
-        else:
+        M, xp = self.M, self.M.xp
+        eps = float(xp.finfo(M.outer.dtype).eps)
+        if self.max_coefficient is not None:
             order = bounded(reduced, order, self.max_coefficient)
-            columns = like_array(order.astype(np.int64), M)
-            Z = like_array(_clipped(coefficients(reduced, order), self.max_coefficient * (1.0 - 2.0 * eps)), M)
+        columns, skeleton = like_array(order.astype(np.int64), M.outer), M.take(order, axis=1)
+        if self.max_coefficient is None:
+            Q, R = xp.linalg.qr(times_power_of_two(widen(skeleton), -M.exponent), mode="reduced")
+            Z = least_squares(R, adjoint(M.adjoint_times(Q)), max(M.shape) * eps)
+        else:
+            Z = like_array(_clipped(coefficients(reduced, order), self.max_coefficient * (1.0 - 2.0 * eps)), M.outer)
         # A chosen column is itself, exactly; least squares would return the identity only up to rounding.
         chosen = columns[:, None] == xp.arange(M.shape[1], dtype=xp.int64, device=columns.device)[None, :]
-        Z = narrow(xp.where(xp.any(chosen, axis=0)[None, :], xp.astype(chosen, Z.dtype), Z), M, "a coefficient")
-        skeleton = xp.take(M, columns, axis=1)
-        theorem, witness = proof(operator.working, reduced, order.size, self.rng)
-        return ThroughColumns(order, skeleton, Z, certify_columns(operator, skeleton, Z, theorem, witness))
+        Z = narrow(xp.where(xp.any(chosen, axis=0)[None, :], xp.astype(chosen, Z.dtype), Z), M.outer, "a coefficient")
+        theorem, witness = proof(M, reduced, order.size, self.rng)
+        return ThroughColumns(order, skeleton, Z, certify_columns(M, skeleton, Z, theorem, witness))
 
     def _exact(self, rank: int) -> ThroughColumns:
         """Search the tree of all choices from a good one on, and prove by it what was found."""
         M = self.M
-        operator = Dense(M)
-        reduced = reduction(operator.working, rank, self.rng)
-        best = self._answer(operator, reduced, strategy_named("auto")(reduced, rank, self.rng))
-        reached = math.ldexp(best.certificate.value, -operator.exponent)
-        found = column_subset.search(M, rank, exponent=operator.exponent, nodes=NODES, at_most=reached).columns
+        reduced = reduction(M, rank, self.rng)
+        best = self._answer(reduced, strategy_named("auto")(reduced, rank, self.rng))
+        reached = math.ldexp(best.certificate.value, -M.exponent)
+        found = search_tree(M, rank, NODES, reached).columns
         if found is not None:
             errors = [float(reduced.errors(np.asarray(order))[-1]) for order in (best.order, found)]
-            if errors[1] < errors[0] - 1e-14 * math.sqrt(operator.energy):  # more than rounding is gained
-                best = self._answer(operator, reduced, np.asarray(found))
-        certificate = certify_columns(operator, best.skeleton, best.coefficients, "column_subset", {"nodes": NODES})
+            if errors[1] < errors[0] - 1e-14 * math.sqrt(M.energy):  # more than rounding is gained
+                best = self._answer(reduced, np.asarray(found))
+        certificate = certify_columns(M, best.skeleton, best.coefficients, "column_subset", {"nodes": NODES})
         return dataclasses.replace(best, certificate=certificate)
 
 
@@ -125,28 +122,29 @@ def _clipped(Z: np.ndarray, largest: float) -> np.ndarray:
     return np.asarray(Z * np.where(size > largest, largest / np.maximum(size, 1.0), 1.0))
 
 
-def proof(M: Working, reduced: Reduction, rank: int, rng: np.random.Generator) -> tuple[str, Mapping[str, Any]]:
+def proof(M: Operator, reduced: Reduction, rank: int, rng: np.random.Generator) -> tuple[str, Mapping[str, Any]]:
     """Choose the theorem for the lower bound by what it costs, and make its witness."""
-    if M.array.shape[1] <= FEW:
-        return "column_subset", {"nodes": M.array.shape[1]}
-    if min(M.array.shape) <= SPECTRUM or reduced.matrix.shape[0] <= rank or not np.any(reduced.outside):
+    if M.shape[1] <= FEW:
+        return "column_subset", {"nodes": M.shape[1]}
+    if min(M.shape) <= SPECTRUM or reduced.matrix.shape[0] <= rank or not np.any(reduced.outside):
         return "eckart_young", {}
-    basis = like_array(np.ascontiguousarray(reduced.matrix.conj().T), M.array)
+    basis = like_array(np.ascontiguousarray(reduced.matrix.conj().T), M.like)
     return "ritz_block", {"basis": basis, "seed": int(rng.integers(2**63)), "delta": DELTA}
 
 
-def certify_columns(M: Dense, skeleton: Array, Z: Array, theorem: str, witness: Mapping[str, Any]) -> Certificate:
+def search_tree(M: Operator, count: int, nodes: int, at_most: float = math.inf) -> column_subset.Proof:
+    """Bound the error of every choice of `count` columns, in units of ``2**M.exponent``."""
+    if isinstance(M, Dense):  # each column keeps its digits at whatever scale
+        return column_subset.search(M.outer, count, exponent=M.exponent, nodes=nodes, at_most=at_most)
+    return column_subset.search(M.compressed(), count, exponent=0, nodes=nodes, at_most=at_most, rows=M.shape[0])
+
+
+def certify_columns(M: Operator, skeleton: Array, Z: Array, theorem: str, witness: Mapping[str, Any]) -> Certificate:
     """Measure the error of columns with their coefficients and bound that of every other choice from below."""
     if theorem != "column_subset":
         return certify(M, skeleton, Z, theorem, witness)
     any_matrix = certify(M, skeleton, Z, "eckart_young", {})
-    exponent = M.exponent
-    tree = column_subset.search(
-        M.outer,
-        int(skeleton.shape[1]),
-        exponent=exponent,
-        nodes=int(witness["nodes"]),
-        at_most=math.ldexp(any_matrix.value, -exponent),
-    )
-    bound = max(any_matrix.lower_bound, scale_back(tree.bound, exponent, toward=0.0))
+    reached = math.ldexp(any_matrix.value, -M.exponent)
+    tree = search_tree(M, int(skeleton.shape[1]), int(witness["nodes"]), reached)
+    bound = max(any_matrix.lower_bound, scale_back(tree.bound, M.exponent, toward=0.0))
     return dataclasses.replace(any_matrix, lower_bound=bound, theorem=theorem, witness={"nodes": int(witness["nodes"])})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Self
+from collections.abc import Mapping
+from typing import Any, Self
 
 import torch
 from torch.nn import functional
@@ -132,3 +133,31 @@ class PivotLinear(torch.nn.Module):
             f"in_features={self.in_features}, out_features={self.out_features}, rank={self.rank}, "
             f"bias={self.bias is not None}"
         )
+
+
+def replace_layers(model: torch.nn.Module, layers: Mapping[str, Mapping[str, Any]]) -> None:
+    """Replace, in place, linear layers by smaller ones whose weights are still to be filled in.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Its layers may be torch.nn.Linear or transformers' Conv1D.
+    layers : mapping
+        By name of the layer: ``{"form": "pivot", "rank": 12, "shape": [48, 64]}``, the shape being that of the new
+        layer (outputs, inputs), and the form "pivot", "factors" or "channels", which is an ordinary one.
+    """
+    for name, chosen in layers.items():
+        parent, _, child = name.rpartition(".")
+        owner: Any = model.get_submodule(parent)
+        old, (m, n) = getattr(owner, child), chosen["shape"]
+        options = {"dtype": old.weight.dtype, "device": old.weight.device}
+        new: Any
+        if chosen["form"] == "channels":
+            new = torch.nn.Linear(n, m, False, **options)
+        else:
+            kind: Any = {"pivot": PivotLinear, "factors": LowRankLinear}[chosen["form"]]
+            new = kind(n, m, chosen["rank"], False, **options)
+            # Stock loaders fill an absent weight with random numbers and only warn; at one without elements they stop.
+            new.register_buffer("weight", old.weight.new_empty(0))
+        new.bias = old.bias if old.bias is None or len(old.bias) == m else torch.nn.Parameter(old.bias[:m].clone())
+        setattr(owner, child, new)

@@ -42,6 +42,8 @@ class Problem:
         ``tiny(rng)`` draws a `Case` small enough for ``optimum(result, *inputs)``, the least loss by brute force.
     arrays : bool
         True when the inputs are arrays of floating-point numbers, so that the array part of the contract applies.
+    sparse : bool
+        True when SciPy sparse arrays are taken as they are; the command line gives the zeros to the others.
     comparison : callable, optional
         ``comparison(result, *inputs)``: a table for the report (``title``, ``text``, ``columns``, ``rows`` of text)
         that sets the answer beside others on the same input.
@@ -61,6 +63,7 @@ class Problem:
     tiny: Callable[[np.random.Generator], Case]
     optimum: Callable[..., float]
     arrays: bool = True
+    sparse: bool = False
     comparison: Callable[..., Mapping[str, Any]] | None = None
     short: str = ""
 

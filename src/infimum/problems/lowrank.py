@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from infimum import lowrank, sample_data
-from infimum._arrays import Array, scale_back, to_numpy
+from infimum._arrays import Array, as_array, as_matrix, scale_back, to_numpy
+from infimum._entries import KernelMatrix
 from infimum._linalg import norm
 from infimum.bounds import product
 from infimum.lowrank import brute_force
@@ -27,8 +30,18 @@ def _named_words(rows: Array) -> str:
     return ", ".join(words[i] for i in to_numpy(rows)[:5]) + ", ..."
 
 
+def _length(B: Array) -> float:
+    B = as_array(B, "B")
+    return norm(B if B.ndim > 1 else B[:, None])
+
+
+def _trace(K: Any) -> float:
+    diagonal = K.diagonal() if isinstance(K, KernelMatrix) else np.diagonal(to_numpy(as_matrix(K, "K")))
+    return float(np.sum(np.abs(diagonal)))
+
+
 def _sum_of_terms(X: Array, Y: Array) -> float:
-    parts = product.terms(X, Y)
+    parts = product.terms(as_matrix(X, "X"), as_matrix(Y, "Y"))
     return scale_back(float(parts.norms.sum()), parts.exponent, toward=0.0)
 
 
@@ -53,6 +66,7 @@ PROBLEMS: tuple[Problem, ...] = (
         solve=lowrank.svd,
         result=lowrank.SVD,
         inputs=("M",),
+        sparse=True,
         scale=size,
         example=lambda: Case((_topics(),), {"rank": 20}),
         example_text="term-document matrix of the Python documentation",
@@ -66,7 +80,7 @@ PROBLEMS: tuple[Problem, ...] = (
         solve=lowrank.pinv,
         result=lowrank.PseudoInverse,
         inputs=("A",),
-        scale=lambda A: float(A.shape[0]) ** 0.5,
+        scale=lambda A: float(as_matrix(A, "A").shape[0]) ** 0.5,
         example=lambda: Case((_topics(),)),
         example_text="term-document matrix of the Python documentation",
         answer_text=lambda result: f"rank {result.rank}, rank decision {'doubtful' if result.ambiguous else 'clear'}",
@@ -79,7 +93,8 @@ PROBLEMS: tuple[Problem, ...] = (
         solve=lowrank.interpolative,
         result=lowrank.Interpolative,
         inputs=("M",),
-        scale=norm,
+        sparse=True,
+        scale=size,
         example=lambda: Case((_topics(),), {"rank": 20}),
         example_text="term-document matrix of the Python documentation",
         answer_text=lambda result: _named_topics(result.columns),
@@ -92,7 +107,7 @@ PROBLEMS: tuple[Problem, ...] = (
         solve=lowrank.nystrom,
         result=lowrank.Nystrom,
         inputs=("K",),
-        scale=lambda K: float(np.sum(np.abs(np.diagonal(to_numpy(K))))),
+        scale=_trace,
         example=lambda: Case((_topic_kernel(),), {"rank": 20}),
         example_text="similarities of the topics of the Python documentation",
         answer_text=lambda result: _named_topics(result.landmarks),
@@ -105,7 +120,7 @@ PROBLEMS: tuple[Problem, ...] = (
         solve=lowrank.solve,
         result=lowrank.Solution,
         inputs=("A", "B"),
-        scale=lambda A, B: norm(B),
+        scale=lambda A, B: _length(B),
         example=lambda: Case((_topics()[:, ::2], _topics()[:, 1::2])),
         example_text="topics of the Python documentation: every other one from the rest",
         answer_text=lambda result: f"{result.matrix.shape[1]} combinations of {result.matrix.shape[0]} columns",
@@ -131,7 +146,8 @@ PROBLEMS: tuple[Problem, ...] = (
         solve=lowrank.cur,
         result=lowrank.CUR,
         inputs=("M",),
-        scale=norm,
+        sparse=True,
+        scale=size,
         example=lambda: Case((_topics(),), {"rank": 20}),
         example_text="term-document matrix of the Python documentation",
         answer_text=lambda result: f"{_named_topics(result.columns)}; words {_named_words(result.rows)}",

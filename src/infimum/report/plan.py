@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from infimum.compress import LayerPlan, Plan, Score
 
 
+DENOMINATORS = {"linear": "the linear weights", "all": "all weights", "bytes": "all bytes"}
+
+
 @dataclass(frozen=True)
 class Comparison:
     """One row of the comparison on held-out text: a way to compress, what it removed, how good the model still is."""
@@ -26,13 +29,17 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Group:
-    """Layers of the same kind (their names differ only in numbers), added up."""
+    """Layers of the same kind (their names differ only in numbers), added up.
+
+    `channels` and `ranks` are the least and the most of those kept, empty where none is given up.
+    """
 
     name: str
     layers: int
     dense: int
     shape: tuple[int, int]
-    ranks: tuple[int, int]
+    channels: tuple[int, ...]
+    ranks: tuple[int, ...]
     removed: float
     error: float
     lower_bound: float
@@ -53,13 +60,15 @@ def kind_of(name: str) -> str:
 
 
 def _group(name: str, shape: tuple[int, int], rows: Sequence[LayerPlan]) -> Group:
-    ranks = [row.rank for row in rows if row.form != "dense"] or [min(shape)]
+    channels = [_channels(row) for row in rows]
+    ranks = [row.rank for row in rows if row.rank < min(row.kept)]
     return Group(
         name=name,
         layers=len(rows),
         dense=sum(row.form == "dense" for row in rows),
         shape=shape,
-        ranks=(min(ranks), max(ranks)),
+        channels=tuple(sorted({min(channels), max(channels)})) if any(row.kept != row.shape for row in rows) else (),
+        ranks=tuple(sorted({min(ranks), max(ranks)})) if ranks else (),
         removed=1.0 - sum(row.cost for row in rows) / sum(row.dense_cost for row in rows),
         error=sum(row.error for row in rows),
         lower_bound=sum(row.lower_bound for row in rows),
@@ -67,12 +76,21 @@ def _group(name: str, shape: tuple[int, int], rows: Sequence[LayerPlan]) -> Grou
     )
 
 
+def _channels(row: LayerPlan) -> int:
+    """Return how many channels are kept: of the side that is narrowed, or the larger one."""
+    return next((k for k, whole in zip(row.kept, row.shape, strict=True) if k != whole), max(row.shape))
+
+
 def sizes(plan: Plan) -> dict[str, dict[str, int]]:
-    """Count the stored numbers before and after, on both denominators: the linear layers, and the whole model."""
+    """Count before and after, on every denominator: numbers of the linear layers, and of the model, and bytes."""
+    from infimum.compress.budget import bytes_of
+    from infimum.compress.storage import tensors_of
+
     everything = sum(plan.checkpoint.sizes.values())
     return {
         "linear": {"before": plan.linear_size, "after": plan.linear_size - plan.removed},
         "all": {"before": everything, "after": everything - plan.removed},
+        "bytes": {"before": bytes_of(plan.checkpoint), "after": sum(tensor.bytes for tensor in tensors_of(plan))},
     }
 
 
@@ -101,6 +119,7 @@ def content(
         "folder": str(out) if out else "",
         "settings": asdict(plan.settings),
         "numbers": sizes(plan),
+        "denominator": {"name": DENOMINATORS[plan.settings.of], "numbers": plan.denominator},
         "bytes": bytes_on_disk(plan, out) if out else None,
         "budget": plan.budget,
         "multiplier": plan.multiplier,
@@ -145,13 +164,12 @@ def draw_curve(axes: Any, content: dict[str, Any]) -> None:
     x = [100 * point[0] for point in points]
     axes.plot(x, [point[1] for point in points], "-", label="error of the best plan found")
     axes.plot(x, [point[2] for point in points], "--", label="lower bound for every plan")
-    total = content["numbers"][content["settings"]["of"]]["before"]
-    slope = content["multiplier"] * total / 100
+    slope = content["multiplier"] * content["denominator"]["numbers"] / 100
     reach = (0.6 * removed * 100, 1.4 * removed * 100)
     axes.plot(reach, [value + slope * (end - 100 * removed) for end in reach], ":", label="slope λ* at the budget")
     axes.plot([100 * removed], [value], "o", label="this plan")
     axes.set(
-        xlabel=f"removed, per cent of the {'linear' if content['settings']['of'] == 'linear' else 'model’s'} weights",
+        xlabel=f"removed, per cent of {content['denominator']['name']}",
         ylabel="total error",
         xlim=(0, 100 * limit),
         ylim=(0, 1.05 * max(point[1] for point in points if point[0] <= limit)),

@@ -19,9 +19,10 @@ BLOCK_BYTES = 2**26  # of one block in double precision
 
 
 class RowBlocks(Blockwise):
-    """A tall matrix that is read in blocks of rows, to be given to `infimum.lowrank.svd` and `infimum.verify`.
+    """A tall matrix that is read in blocks of rows, for `svd`, `interpolative` and `cur` of `infimum.lowrank`.
 
-    Every pass reads each block once; the solver is the same as in memory, and so is the certificate.
+    Every pass reads each block once; the solver is the same as in memory, and so is the certificate. `infimum.verify`
+    takes it, too.
 
     Parameters
     ----------

@@ -1,0 +1,152 @@
+"""The forms in which a layer is stored."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self, TypeAlias
+
+import numpy as np
+import scipy.linalg
+import torch
+
+from infimum.compress.factor import Decomposition, Form
+from infimum.compress.files import Stored
+from infimum.compress.scratch import Shelf
+
+
+class _Tensors:
+    """Fields that are stored under their names beside the name of the layer.
+
+    `bias` is that of a layer that lost outputs; None: there is none, or it is as it was.
+    """
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return the stored tensors by their names."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+    @property
+    def numbers(self) -> int:
+        """Weights that are stored; a permutation and a bias do not count."""
+        return sum(value.numel() for name, value in self.tensors().items() if name not in ("order", "bias"))
+
+    def rounded(self, dtype: torch.dtype) -> Self:
+        """Round to the dtype in which the layer is stored."""
+        floats = {name: value.to(dtype) for name, value in self.tensors().items() if value.is_floating_point()}
+        rounded: Self = dataclasses.replace(self, **floats)  # type: ignore[type-var]
+        return rounded
+
+
+@dataclass(frozen=True)
+class PivotForm(_Tensors):
+    """``W'[pivots] = rows`` and ``W'[others] = coefficients @ rows``: r(m + n - r) numbers and a permutation.
+
+    `order[i]` is the place of output i in the concatenation (pivots, others). The names are those of
+    `infimum.nn.PivotLinear`.
+    """
+
+    name: ClassVar[Literal["pivot"]] = "pivot"
+    parts: ClassVar = ("rows", "coefficients", "order")
+
+    rows: torch.Tensor
+    coefficients: torch.Tensor
+    order: torch.Tensor
+    bias: torch.Tensor | None = None
+
+    def factors(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the left and right factor in float64: the identity and `coefficients` in output order, and `rows`."""
+        left = np.concatenate([np.eye(self.rows.shape[0]), self.coefficients.double().numpy()])
+        return left[self.order.numpy()], self.rows.double().numpy()
+
+
+@dataclass(frozen=True)
+class FactorForm(_Tensors):
+    """``W' = left @ right``: r(m + n) numbers. The names are those of `infimum.nn.LowRankLinear`."""
+
+    name: ClassVar[Literal["factors"]] = "factors"
+    parts: ClassVar = ("left", "right")
+
+    left: torch.Tensor
+    right: torch.Tensor
+    bias: torch.Tensor | None = None
+
+    def factors(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return both factors in float64."""
+        return self.left.double().numpy(), self.right.double().numpy()
+
+
+@dataclass(frozen=True)
+class NarrowForm(_Tensors):
+    """A matrix of full rank that lost rows or columns, (outputs, inputs): the weight of a torch.nn.Linear."""
+
+    name: ClassVar[Literal["channels"]] = "channels"
+    parts: ClassVar = ("weight",)
+
+    weight: torch.Tensor
+    bias: torch.Tensor | None = None
+
+    def factors(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the matrix and the identity in float64."""
+        return self.weight.double().numpy(), np.eye(self.weight.shape[1])
+
+
+@dataclass(frozen=True)
+class PlainForm(_Tensors):
+    """The product, multiplied out and rounded, in the shape and the orientation of the original's weight."""
+
+    name: ClassVar[Literal["plain"]] = "plain"
+    parts: ClassVar = ("weight",)
+
+    weight: torch.Tensor
+
+
+LowerForm: TypeAlias = PivotForm | FactorForm | NarrowForm
+StoredForm: TypeAlias = LowerForm | PlainForm
+FORMS: dict[str, Any] = {form.name: form for form in (PivotForm, FactorForm, NarrowForm, PlainForm)}
+
+
+class FormShelf(Mapping[str, StoredForm]):
+    """The forms of replaced layers by their names, kept on disk."""
+
+    def __init__(self) -> None:
+        self._shelf = Shelf()
+        self._kinds: dict[str, type[StoredForm]] = {}
+
+    def __setitem__(self, name: str, form: StoredForm) -> None:
+        self._shelf.put(name, form.tensors())
+        self._kinds[name] = type(form)
+
+    def __getitem__(self, name: str) -> StoredForm:
+        return self._kinds[name](**self._shelf.get(name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kinds)
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+    def stored(self, name: str) -> list[Stored]:
+        """Describe the tensors of a layer without reading them."""
+        return self._shelf.stored(name)
+
+
+def to_form(decomposition: Decomposition, rank: int, form: Form) -> PivotForm | FactorForm:
+    """Return the best matrix of a rank in the form in which it is stored (float64, not yet rounded)."""
+    left, right = decomposition.left[:, :rank], decomposition.right[:rank]
+    if form == "factors":
+        balance = np.sqrt(np.linalg.norm(right, axis=1) / np.maximum(np.linalg.norm(left, axis=0), 1e-300))
+        balance = np.where(balance > 0.0, balance, 1.0)
+        return FactorForm(torch.from_numpy(left * balance), torch.from_numpy(right / balance[:, None]))
+    # pivoted QR of the transposed left factor: rows that span it well, so that the coefficients stay small
+    _, triangle, pivots = scipy.linalg.qr(left.T, mode="economic", pivoting=True, check_finite=False)
+    diagonal = np.abs(np.diag(triangle))
+    full = int(np.count_nonzero(diagonal > np.finfo(float).eps * diagonal[0]))
+    coefficients = np.zeros((left.shape[0] - rank, rank))
+    coefficients[:, :full] = scipy.linalg.solve_triangular(
+        triangle[:full, :full], triangle[:full, rank:], check_finite=False
+    ).T
+    order = np.empty(left.shape[0], dtype=np.int32)
+    order[pivots] = np.arange(left.shape[0])
+    rows = left[pivots[:rank]] @ right
+    return PivotForm(torch.from_numpy(rows), torch.from_numpy(coefficients), torch.from_numpy(order))
