@@ -28,12 +28,16 @@ def write(model: transformers.PreTrainedModel, folder: Path, **options: object) 
             if parameter.dim() == 2:
                 parameter.mul_(8.0)
     model.save_pretrained(folder, **options)
+    write_tokenizer(folder)
+    return folder
+
+
+def write_tokenizer(folder: Path) -> None:
     tokenizer = Tokenizer(models.WordLevel({"[PAD]": 0, "[UNK]": 1} | {w: i + 2 for i, w in enumerate(WORDS)}, "[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     transformers.PreTrainedTokenizerFast(
         tokenizer_object=tokenizer, pad_token="[PAD]", unk_token="[UNK]"
     ).save_pretrained(folder)
-    return folder
 
 
 def tiny_bert() -> transformers.PreTrainedModel:

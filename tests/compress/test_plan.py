@@ -16,7 +16,7 @@ transformers = pytest.importorskip("transformers")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from infimum import compress  # noqa: E402
-from infimum.compress import storage  # noqa: E402
+from infimum.compress import files, storage  # noqa: E402
 from infimum.errors import (  # noqa: E402
     BudgetError,
     CalibrationError,
@@ -223,7 +223,7 @@ def test_sharded_checkpoints_in_and_out(text: list[str], tmp_path: Path, monkeyp
     folder = write(tiny_bert(), tmp_path / "model", max_shard_size="20KB")
     assert len(list(folder.glob("model-*.safetensors"))) > 1
     plan = compress.plan(folder, remove=0.3, calib=text)
-    monkeypatch.setattr(storage, "SHARD_BYTES", 20_000)
+    monkeypatch.setattr(files, "SHARD_BYTES", 20_000)
     out = plan.save(tmp_path / "out")
     assert len(list(out.glob("model-*.safetensors"))) > 1
     assert (out / "model.safetensors.index.json").is_file()
@@ -261,7 +261,7 @@ def test_an_existing_output_is_not_touched(planned: compress.Plan, tmp_path: Pat
 @pytest.mark.parametrize(
     "failure", [OSError(28, "No space left on device"), KeyboardInterrupt()], ids=["disk", "ctrl-c"]
 )
-@pytest.mark.parametrize("at", ["save_file", "_copy_companions", "describe"])
+@pytest.mark.parametrize("at", ["save_file", "write_tensors", "_copy_companions", "describe"])
 def test_an_interrupted_save_leaves_nothing(
     planned: compress.Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, failure: BaseException, at: str
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from transformers import logging as transformers_logging
 from transformers.pytorch_utils import Conv1D
 
 from infimum.compress.experts import unfuse
-from infimum.compress.files import file_hash, locate
+from infimum.compress.files import Stored, file_hash, locate
 from infimum.errors import CheckpointError
 
 DESCRIPTION = "infimum.json"  # what our own output has beside them
@@ -159,6 +159,11 @@ class Checkpoint:
         """Yield every tensor, one at a time, in the order of the files."""
         for name in self.files:
             yield name, self.read(name)
+
+    def stored(self) -> Iterator[Stored]:
+        """Yield a description of every tensor, in the order of the files."""
+        for name, (kind, shape) in self._headers.items():
+            yield Stored(name, kind, tuple(shape), partial(self.read, name))
 
     def load(self) -> PreTrainedModel:
         """Load the whole model in float32, for calibration and comparison; refuse NaN and infinity."""

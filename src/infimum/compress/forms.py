@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
@@ -11,6 +12,8 @@ import scipy.linalg
 import torch
 
 from infimum.compress.factor import Decomposition, Form
+from infimum.compress.files import Stored
+from infimum.compress.scratch import Shelf
 
 
 class _Tensors:
@@ -101,6 +104,31 @@ class PlainForm(_Tensors):
 LowerForm: TypeAlias = PivotForm | FactorForm | NarrowForm
 StoredForm: TypeAlias = LowerForm | PlainForm
 FORMS: dict[str, Any] = {form.name: form for form in (PivotForm, FactorForm, NarrowForm, PlainForm)}
+
+
+class FormShelf(Mapping[str, StoredForm]):
+    """The forms of replaced layers by their names, kept on disk."""
+
+    def __init__(self) -> None:
+        self._shelf = Shelf()
+        self._kinds: dict[str, type[StoredForm]] = {}
+
+    def __setitem__(self, name: str, form: StoredForm) -> None:
+        self._shelf.put(name, form.tensors())
+        self._kinds[name] = type(form)
+
+    def __getitem__(self, name: str) -> StoredForm:
+        return self._kinds[name](**self._shelf.get(name))
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._kinds)
+
+    def __len__(self) -> int:
+        return len(self._kinds)
+
+    def stored(self, name: str) -> list[Stored]:
+        """Describe the tensors of a layer without reading them."""
+        return self._shelf.stored(name)
 
 
 def to_form(decomposition: Decomposition, rank: int, form: Form) -> PivotForm | FactorForm:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import resource
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,7 +18,7 @@ from infimum.compress.allocation import STEP, Frontier, allocate, frontier, last
 from infimum.compress.calibration import calibrate, goal_of
 from infimum.compress.checkpoint import LAYERS, Checkpoint, open_checkpoint
 from infimum.compress.factor import Objective, one_thread
-from infimum.compress.forms import StoredForm
+from infimum.compress.forms import FormShelf
 from infimum.compress.layers import UNREACHED, AllocationRule, Forms, LayerPlan, Of, Settings, dense_row
 from infimum.compress.moments import Moments, Progress
 from infimum.compress.parts import build, lowered, measure, parts_of
@@ -53,7 +52,7 @@ class Plan:
     multiplier : float
         The Lagrange multiplier that proves the bound: error per stored number.
     forms : mapping
-        Stored numbers of every replaced layer, in the checkpoint's dtype.
+        Stored numbers of every replaced layer, in the checkpoint's dtype, read from disk when they are asked for.
     notes : tuple of str
         What the user should know.
     peak_memory : int
@@ -67,7 +66,7 @@ class Plan:
     certificate: Certificate
     budget: int
     multiplier: float
-    forms: Mapping[str, StoredForm]
+    forms: FormShelf
     offers: tuple[Offer, ...]
     notes: tuple[str, ...]
     peak_memory: int
@@ -286,7 +285,7 @@ def _solve(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None) 
     groups, units, frontiers = zip(*offers, strict=True)
     best = allocate(units, frontiers, budget)
     choices = best.choices if task.settings.allocation == "global" else uniform(units, frontiers, budget)
-    forms: dict[str, StoredForm] = {}
+    forms = FormShelf()
     rows: dict[str, LayerPlan] = {}
     bounds = []
     for index, (group, unit, choice) in enumerate(zip(groups, units, choices, strict=True)):

@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from safetensors.torch import load_file, save_file
+
+from infimum.compress.files import Stored
 
 PREFIX = "infimum-scratch-"
 
@@ -62,6 +65,13 @@ class Shelf:
     def get(self, name: Any) -> dict[str, torch.Tensor]:
         """Read the tensors of a name."""
         return load_file(self._files[name])
+
+    def stored(self, name: Any) -> list[Stored]:
+        """Describe the tensors of a name without reading them."""
+        path = self._files[name]
+        with safe_open(path, "pt") as handle:
+            parts = list(handle.keys())
+        return [Stored.within(path, part) for part in parts]
 
     def pop(self, name: Any) -> dict[str, torch.Tensor]:
         """Read the tensors of a name for the last time."""

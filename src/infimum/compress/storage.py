@@ -7,27 +7,26 @@ import json
 import os
 import platform
 import shutil
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from transformers import PreTrainedModel
 
 from infimum.compress.checkpoint import DESCRIPTION, LAYERS, Names, empty_model, open_checkpoint, read_config
-from infimum.compress.files import INDEX, WEIGHTS, file_hash
+from infimum.compress.files import INDEX, Stored, TensorFiles, file_hash, write_tensors
 from infimum.compress.forms import FORMS, StoredForm
 from infimum.compress.plan import Plan
 from infimum.compress.remote_code import describe_layers
+from infimum.compress.scratch import claim
 from infimum.errors import CheckpointError
 from infimum.nn.linear import replace_layers
 
 TEXT, CHANNELS = "calibration.safetensors", "channels.safetensors"
 SCHEMA = 1
-SHARD_BYTES = 5 * 10**9
 WEIGHT_SUFFIXES = {".safetensors", ".bin", ".gguf", ".h5", ".msgpack", ".onnx", ".pt", ".pth"}
 
 
@@ -42,12 +41,12 @@ def save(plan: Plan, out: Path) -> Path:
     if out.exists():
         raise CheckpointError(f"{out} exists already; give a new folder or remove that one first")
     out.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    partial, lock = claim(out.parent, f".{out.name}.infimum-partial-")
     try:
         _copy_companions(plan.checkpoint.path, partial)
         if plan.replaced:
             describe_layers(partial, plan.checkpoint, plan.replaced)
-        _write_shards(_tensors(plan), partial)
+        write_tensors(_tensors(plan), partial)
         tokens = plan.moments.tokens
         save_file({"ids": torch.from_numpy(tokens.ids), "mask": torch.from_numpy(tokens.mask)}, partial / TEXT)
         if plan.orders:
@@ -62,6 +61,8 @@ def save(plan: Plan, out: Path) -> Path:
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
         raise
+    finally:
+        os.close(lock)
     return out
 
 
@@ -112,15 +113,7 @@ def read_description(out: Path) -> dict[str, Any]:
     return description
 
 
-def read_tensors(out: Path) -> dict[str, torch.Tensor]:
-    """Read all weights of a compressed checkpoint."""
-    tensors: dict[str, torch.Tensor] = {}
-    for path in sorted(out.glob("model*.safetensors")):
-        tensors |= load_file(path)
-    return tensors
-
-
-def stored_form(row: dict[str, Any], tensors: dict[str, torch.Tensor]) -> StoredForm:
+def stored_form(row: dict[str, Any], tensors: Mapping[str, torch.Tensor]) -> StoredForm:
     """Return the stored form of one replaced layer."""
     stem, form = row["tensor"].removesuffix("weight"), FORMS[row["form"]]
     try:
@@ -149,7 +142,7 @@ def load(out: str | Path) -> PreTrainedModel:
     layers = getattr(config, LAYERS, None)
     if layers is None and not (out / DESCRIPTION).is_file():
         raise CheckpointError(f"{out} was not written by infimum.compress; load it with transformers, or compress it")
-    model, tensors = empty_model(config), read_tensors(out)
+    model, tensors = empty_model(config), TensorFiles(out)
     replace_layers(model, layers or {})
     names = Names.between(model, tensors)
     state = {name: tensors[names.in_files(name)] for name in model.state_dict() if names.in_files(name) in tensors}
@@ -174,43 +167,18 @@ def load_any(folder: str | Path) -> PreTrainedModel:
     return model
 
 
-def _tensors(plan: Plan) -> Iterator[tuple[str, torch.Tensor]]:
+def _tensors(plan: Plan) -> Iterator[Stored]:
     stems = {row.tensor.removesuffix("weight"): row.name for row in plan.table if row.form != "dense"}
-    for name, tensor in plan.checkpoint.blocks():
-        stem, _, part = name.rpartition(".")
-        parts = plan.forms[stems[f"{stem}."]].tensors() if f"{stem}." in stems else {}
+    for tensor in plan.checkpoint.stored():
+        stem, _, part = tensor.name.rpartition(".")
+        parts = {p.name: p for p in plan.forms.stored(stems[f"{stem}."])} if f"{stem}." in stems else {}
         if part != "weight" and part not in parts:
-            yield name, tensor
+            yield tensor
         elif part == "weight":
             # Stock loaders fill an absent weight with random numbers and only warn; at one of another shape they stop.
-            for kind, value in ({"weight": tensor.new_empty(0)} | parts if parts else {"weight": tensor}).items():
-                yield f"{stem}.{kind}", value.contiguous()
-
-
-def _write_shards(tensors: Iterator[tuple[str, torch.Tensor]], folder: Path) -> None:
-    """Write shards of at most `SHARD_BYTES`, one in memory at a time."""
-    shards: list[list[str]] = []
-    pending: dict[str, torch.Tensor] = {}
-
-    def flush() -> None:
-        save_file(pending, folder / f"part-{len(shards)}", metadata={"format": "pt"})
-        shards.append(list(pending))
-        pending.clear()
-
-    for name, tensor in tensors:
-        if pending and sum(t.nbytes for t in pending.values()) + tensor.nbytes > SHARD_BYTES:
-            flush()
-        pending[name] = tensor
-    flush()
-    if len(shards) == 1:
-        os.rename(folder / "part-0", folder / WEIGHTS)
-        return
-    weight_map: dict[str, str] = {}
-    for index, names in enumerate(shards):
-        shard = f"model-{index + 1:05d}-of-{len(shards):05d}.safetensors"
-        os.rename(folder / f"part-{index}", folder / shard)
-        weight_map |= dict.fromkeys(names, shard)
-    (folder / INDEX).write_text(json.dumps({"metadata": {}, "weight_map": weight_map}, indent=1), encoding="utf-8")
+            mark = tensor._replace(shape=(0,), read=lambda: torch.empty(0))
+            for kind, value in ({"weight": mark} | parts if parts else {"weight": tensor}).items():
+                yield value._replace(name=f"{stem}.{kind}")
 
 
 def _copy_companions(source: Path, target: Path) -> None:

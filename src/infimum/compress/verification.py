@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,13 @@ from infimum.compress.allocation import Choice
 from infimum.compress.checkpoint import DESCRIPTION, Checkpoint, Layer, open_checkpoint
 from infimum.compress.collection import collect
 from infimum.compress.factor import one_thread
-from infimum.compress.files import file_hash
+from infimum.compress.files import TensorFiles, file_hash
 from infimum.compress.forms import PlainForm, StoredForm
 from infimum.compress.layers import UNREACHED, LayerPlan, Settings, dense_row
 from infimum.compress.moments import Moments, Progress
 from infimum.compress.parts import Part, lowered, measure, parts_of
 from infimum.compress.plan import budget_of
-from infimum.compress.storage import CHANNELS, TEXT, read_description, read_tensors, stored_form
+from infimum.compress.storage import CHANNELS, TEXT, read_description, stored_form
 from infimum.compress.text import Tokens
 from infimum.compress.units import Group, Task, partition, unit_of
 from infimum.errors import CheckpointError, ShapeError, VerificationError
@@ -64,7 +64,7 @@ def verify(out: str | Path, original: str | Path | None = None, *, on_progress: 
     checkpoint = open_checkpoint(original or description["original"]["path"])
     if checkpoint.sha256 != description["original"]["sha256"]:
         raise VerificationError(f"{checkpoint.path} is not the checkpoint that was compressed: its hashes differ")
-    tensors = read_tensors(out)
+    tensors = TensorFiles(out)
     try:
         _check_untouched(checkpoint, description, tensors)
         moments = _moments(out, checkpoint, description["calibration"], on_progress)
@@ -83,7 +83,7 @@ def _check_hashes(out: Path, files: dict[str, str]) -> None:
             raise VerificationError(f"{name} was changed after it was written: its hash differs")
 
 
-def _check_untouched(checkpoint: Checkpoint, description: dict[str, Any], tensors: dict[str, torch.Tensor]) -> None:
+def _check_untouched(checkpoint: Checkpoint, description: dict[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
     replaced = {row["tensor"] for row in description["layers"] if row["form"] != "dense"}
     narrower = {row["name"] for row in description["layers"] if row["kept"][0] != row["shape"][0]}
     replaced |= {layer.bias for layer in checkpoint.layers if layer.name in narrower}
@@ -104,7 +104,7 @@ def _moments(out: Path, checkpoint: Checkpoint, calibration: dict[str, Any], on_
 def _check_claims(
     task: Task,
     description: dict[str, Any],
-    tensors: dict[str, torch.Tensor],
+    tensors: Mapping[str, torch.Tensor],
     orders: dict[str, torch.Tensor],
     on_progress: Progress | None,
 ) -> Certificate:
@@ -144,7 +144,7 @@ def _group(layers: tuple[Layer, ...], orders: dict[str, torch.Tensor]) -> Group:
 
 
 def _derive(
-    task: Task, group: Group, claimed: Sequence[dict[str, Any]], tensors: dict[str, torch.Tensor]
+    task: Task, group: Group, claimed: Sequence[dict[str, Any]], tensors: Mapping[str, torch.Tensor]
 ) -> tuple[Unit, list[LayerPlan]]:
     """Derive what a group can become, and its rows of the table; of the claims only width, form and rank are read."""
     unit = unit_of(task, group)
@@ -172,7 +172,7 @@ def _derive(
     return lowered(unit, distances), rows
 
 
-def _check_stored(task: Task, part: Part, stored: StoredForm | None, tensors: dict[str, torch.Tensor]) -> None:
+def _check_stored(task: Task, part: Part, stored: StoredForm | None, tensors: Mapping[str, torch.Tensor]) -> None:
     """Compare the stored tensors of a layer, shape and number, with what it should have become, and its bias."""
     name, bias = part.layer.name, task.checkpoint.bias(part.layer)
     if isinstance(stored, PlainForm):

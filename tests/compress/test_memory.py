@@ -1,0 +1,228 @@
+"""Checkpoints larger than memory, and runs that are killed."""
+
+from __future__ import annotations
+
+import gc
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+from safetensors.torch import load_file, save_file  # noqa: E402
+
+from infimum import compress  # noqa: E402
+from infimum.compress import files, scratch  # noqa: E402
+from infimum.compress.files import Stored, write_file, write_tensors  # noqa: E402
+from infimum.compress.forms import FactorForm, FormShelf  # noqa: E402
+from tests.compress.conftest import write_tokenizer  # noqa: E402
+
+LIMIT = 3 * 10**9
+
+
+def make_checkpoint(folder: Path, blocks: int, hidden: int, intermediate: int) -> Path:
+    """Write a Llama of random float32 weights, one tensor in memory at a time."""
+    config = transformers.LlamaConfig(
+        vocab_size=64,
+        hidden_size=hidden,
+        intermediate_size=intermediate,
+        num_hidden_layers=blocks,
+        num_attention_heads=8,
+        num_key_value_heads=4,
+        max_position_embeddings=256,
+    )
+    folder.mkdir()
+    config.architectures = ["LlamaForCausalLM"]
+    config.save_pretrained(folder)
+    with torch.device("meta"):
+        shapes = {k: tuple(t.shape) for k, t in transformers.LlamaForCausalLM(config).state_dict().items()}
+
+    def random(seed: int, shape: tuple[int, ...]) -> torch.Tensor:
+        if len(shape) == 1:
+            return torch.ones(shape)
+        return torch.randn(shape, generator=torch.Generator().manual_seed(seed)) * (2.0 / shape[1]) ** 0.5
+
+    read = {name: partial(random, seed, shape) for seed, (name, shape) in enumerate(shapes.items())}
+    write_tensors((Stored(name, "F32", shape, read[name]) for name, shape in shapes.items()), folder)
+    write_tokenizer(folder)
+    np.save(folder.parent / "ids.npy", np.random.default_rng(0).integers(2, 62, (2, 192)))
+    return folder
+
+
+LIMITED = """
+import resource, sys
+limit = int(sys.argv[4])
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+from infimum import compress
+plan = compress.plan(sys.argv[1], remove=0.2, calib=sys.argv[2])
+plan.save(sys.argv[3])
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
+"""
+
+
+def compress_within(limit: int, folder: Path, out: Path) -> int:
+    """Compress in a process that cannot have more address space than `limit`, and return its peak resident size.
+
+    RLIMIT_AS counts everything that the process maps: the interpreter, the libraries, files and memory.
+    """
+    (folder.parent / "scratch").mkdir(exist_ok=True)
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, folder, folder.parent / "ids.npy", out, str(limit)],
+        env=os.environ | {"TMPDIR": str(folder.parent / "scratch"), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert list((folder.parent / "scratch").iterdir()) == []
+    return int(done.stdout)
+
+
+@pytest.mark.slow
+def test_six_gigabytes_within_three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "SHARD_BYTES", 4 * 10**8)
+    folder = make_checkpoint(tmp_path / "model", blocks=660, hidden=512, intermediate=1024)
+    assert sum(path.stat().st_size for path in folder.glob("model-*.safetensors")) >= 6 * 10**9
+    assert len(list(folder.glob("model-*.safetensors"))) > 10
+    peak = compress_within(LIMIT, folder, tmp_path / "out")
+    print(f"peak resident size {peak / 1e9:.2f} GB")
+    assert peak < LIMIT
+    checkpoint = compress.open_checkpoint(folder)
+    written = files.TensorFiles(tmp_path / "out")
+    numbers = sum(written[name].numel() for name in written if not name.endswith("order"))
+    linear = sum(layer.size for layer in checkpoint.layers)
+    assert numbers <= sum(checkpoint.sizes.values()) - 0.2 * linear
+
+
+# --- killed --------------------------------------------------------------------------------------------------------
+
+KILLED = """
+import os, random, signal, sys, time
+from pathlib import Path
+from infimum import compress
+
+model, ids, work = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+out = work / "out"
+
+def run(until=None):
+    start = time.monotonic()
+    if (pid := os.fork()) == 0:
+        plan = compress.plan(model, remove=0.2, calib=ids)
+        (work / "saving").touch()
+        plan.save(out)
+        os._exit(0)
+    if until is not None:
+        while not (until[0] == "run" or (work / "saving").exists()):
+            time.sleep(0.001)
+        time.sleep(until[1])
+        os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
+    saving = (work / "saving").stat().st_mtime if (work / "saving").exists() else None
+    (work / "saving").unlink(missing_ok=True)
+    return time.monotonic() - start, saving and time.time() - saving
+
+def check():
+    if (pid := os.fork()) == 0:
+        compress.verify(out)
+        os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0, "the output does not verify"
+
+def clear():
+    for path in sorted(out.rglob("*"), reverse=True):
+        path.unlink()
+    out.rmdir()
+
+whole, saving = run()
+check()
+clear()
+moments = random.Random(0)
+complete = left = 0
+for index in range(20):
+    run(("run", moments.uniform(0, whole)) if index % 2 else ("saving", moments.uniform(0, saving)))
+    left += bool(list(work.glob(".out.infimum-partial-*")))
+    if out.exists():
+        complete += 1
+        check()
+        clear()
+run()
+check()
+print(complete, left)
+"""
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments(tmp_path: Path) -> None:
+    """What is left is nothing, or a complete output; and what lies about is removed by the next run."""
+    folder = make_checkpoint(tmp_path / "model", blocks=4, hidden=128, intermediate=256)
+    (tmp_path / "work").mkdir()
+    (tmp_path / "scratch").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED, folder, tmp_path / "ids.npy", tmp_path / "work"],
+        env=os.environ | {"TMPDIR": str(tmp_path / "scratch"), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    complete, left = map(int, done.stdout.split())
+    print(f"{20 - complete} of 20 killed before the end, {left} while they wrote")
+    assert 20 - complete >= 10
+    assert left >= 1
+    assert [path.name for path in (tmp_path / "work").iterdir()] == ["out"]
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_abandoned_folders_are_removed_and_those_in_use_are_not(tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    used, lock = scratch.claim(tmp_path, "mine-")
+    (used / "file").touch()
+    mine, own = scratch.claim(tmp_path, "mine-")
+    assert {path.name for path in tmp_path.iterdir()} == {used.name, mine.name, "other"}
+    os.close(lock)  # as the end of its process does
+    again, third = scratch.claim(tmp_path, "mine-")
+    assert {path.name for path in tmp_path.iterdir()} == {mine.name, again.name, "other"}
+    os.close(own)
+    os.close(third)
+
+
+def test_shelves_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scratch.tempfile, "gettempdir", lambda: str(tmp_path))
+    forms = FormShelf()
+    form = FactorForm(torch.randn(5, 2).to(torch.bfloat16), torch.randn(2, 3).to(torch.bfloat16))
+    forms["layer"] = form
+    assert torch.equal(forms["layer"].left, form.left)
+    assert [(part.name, part.kind, part.shape) for part in forms.stored("layer")] == [
+        ("left", "BF16", (5, 2)),
+        ("right", "BF16", (2, 3)),
+    ]
+    assert len(list(tmp_path.iterdir())) == 1
+    del forms
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []
+
+
+# --- files ---------------------------------------------------------------------------------------------------------
+
+
+def test_files_are_those_of_safetensors(tmp_path: Path) -> None:
+    tensors = {
+        "b": torch.randn(3, 5).to(torch.bfloat16),
+        "order": torch.arange(7, dtype=torch.int32),
+        "a": torch.randn(3),
+        "double": torch.randn(2, 2, dtype=torch.float64),
+        "scalar": torch.tensor(2.5),
+        "nothing": torch.empty(0),
+        "flags": torch.tensor([True, False, True]),
+    }
+    save_file(tensors, tmp_path / "theirs", metadata={"format": "pt"})
+    write_file(tmp_path / "ours", [Stored.within(tmp_path / "theirs", name) for name in tensors])
+    found = load_file(tmp_path / "ours")
+    assert {k: (t.dtype, t.shape) for k, t in found.items()} == {k: (t.dtype, t.shape) for k, t in tensors.items()}
+    assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
+    assert (tmp_path / "ours").stat().st_size == (tmp_path / "theirs").stat().st_size
