@@ -73,6 +73,9 @@ def by_osinsky(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray
     E = np.asfortranarray(s[count:, None] * Vh[count:])
     missing = np.linalg.norm(E, axis=0) ** 2 + M.outside
     taken = np.zeros(missing.size, dtype=bool)
+    rounding = (
+        np.finfo(float).eps * s[0]
+    ) ** 2  # of columns that lose no more than this the one of most leverage is taken
     chosen: list[int] = []
     for _ in range(count):
         leverage = np.linalg.norm(V, axis=0) ** 2
@@ -80,7 +83,7 @@ def by_osinsky(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray
         if not np.any(useful):  # fewer than `count` independent columns
             rest = largest(np.where(taken, -1.0, energy(M)), count - len(chosen))
             return np.append(np.asarray(chosen, dtype=np.int64), rest)
-        j = int(np.argmin(np.where(useful, missing / np.where(useful, leverage, 1.0), np.inf)))
+        j = int(np.argmin(np.where(useful, (missing + rounding) / np.where(useful, leverage, 1.0), np.inf)))
         taken[j] = True
         chosen.append(j)
         length = np.sqrt(leverage[j])
