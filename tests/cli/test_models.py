@@ -80,6 +80,26 @@ def test_compress_to_a_target(run, model, texts, short, tmp_path):
     assert json.loads((tmp_path / "out" / "infimum.json").read_text())["certificate"]["value"] <= 0.001
 
 
+def test_compress_to_a_size(run, model, short, tmp_path):
+    out, report = tmp_path / "out", tmp_path / "r.html"
+    arguments = ["compress", model, *short, "--no-compare", "-o", out]
+    outcome = run(*arguments, "--size", "48kB", "--report", report)
+    assert outcome.status == 0, outcome.err
+    assert "cosine" not in outcome.out
+    stored = sum(tensor.nbytes for tensor in load_file(out / "model.safetensors").values())
+    assert 0.95 * 48_000 < stored <= 48_000
+    content = json.loads((tmp_path / "r.json").read_text())
+    assert content["numbers"]["bytes"]["after"] == stored
+    assert "of all bytes removed" in report.read_text()
+    shutil.rmtree(out)
+    for bad, message in (("20", "200MB was expected"), ("0B", "below 1"), ("1B", "remove less")):
+        outcome = run(*arguments, "--size", bad)
+        assert outcome.status == 1
+        assert message in outcome.err
+    outcome = run(*arguments, "--size", "1MB", "--target-objective", "1")
+    assert "not both" in outcome.err
+
+
 def test_verify_finds_a_moved_original(run, model, texts, short, tmp_path):
     moved = shutil.copytree(model, tmp_path / "moved")
     arguments = ["compress", moved, *short, "--held-out", texts / "held.txt", "-o", tmp_path / "out", "--quiet"]

@@ -95,13 +95,13 @@ def test_a_frontier_is_the_hull_of_all_choices() -> None:
     rng = np.random.default_rng(3)
     for _ in range(100):
         (unit, *_) = random_units(rng)
-        vertices = frontier(unit)
-        for vertex in vertices:
-            assert vertex.cost == cost([unit], (vertex.choice,))
-            assert vertex.error == pytest.approx(value([unit], [vertex.choice]), abs=1e-15)
+        hull = frontier(unit)
+        for vertex, (price, error) in enumerate(zip(hull.costs, hull.errors, strict=True)):
+            assert price == cost([unit], (hull.choice(vertex),))
+            assert error == pytest.approx(value([unit], [hull.choice(vertex)]), abs=1e-15)
         for multiplier in (*rng.exponential(size=4), 1e-9, 1e9):
             least = min(cost([unit], (c,)) * multiplier + value([unit], [c]) for c in choices_of(unit))
-            assert min(v.cost * multiplier + v.error for v in vertices) == pytest.approx(least, rel=1e-12)
+            assert np.min(hull.costs * multiplier + hull.errors) == pytest.approx(least, rel=1e-12)
 
 
 def fine_curve(rng: np.random.Generator, size: int, energy: float = 1.0) -> Curve:

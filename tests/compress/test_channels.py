@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -71,6 +72,35 @@ def test_no_form_beats_the_bound_of_the_mixture(bert: Path, moments: compress.Mo
     assert all(bounds["auto"] <= plan.certificate.value for plan in plans.values())
     values = {form: plans[form, "global"].certificate.value for form in bounds}
     assert values["auto"] <= 1.001 * min(values["pivot"], values["channels"])
+
+
+@pytest.mark.parametrize("name", ["bert", "llama"])
+def test_equally_narrow_models_load_in_stock_transformers(
+    name: str, request: pytest.FixtureRequest, text: list[str], tmp_path: Path
+) -> None:
+    folder = request.getfixturevalue(name)
+    plan = compress.plan(folder, remove=0.2, calib=text, form="channels", allocation="uniform")
+    out = plan.save(tmp_path / "out")
+    config = json.loads((out / "config.json").read_text())
+    assert config["intermediate_size"] == next(row.kept[1] for row in plan.table if row.kept[1] != row.shape[1]) < 40
+    assert not {"auto_map", "infimum_layers"} & set(config)
+    kind = transformers.AutoModelForCausalLM if name == "llama" else transformers.AutoModel
+    models = (kind.from_pretrained(out).eval(), compress.load(out), plan.apply(plan.checkpoint.load()))
+    ids = torch.arange(2, 26).reshape(2, 12)
+    with torch.no_grad():
+        stock, loaded, in_memory = (model(input_ids=ids)[0] for model in models)
+    torch.testing.assert_close(stock, loaded, rtol=0, atol=0)
+    torch.testing.assert_close(stock, in_memory, rtol=0, atol=0)
+    compress.verify(out)
+
+
+def test_unequally_narrow_models_need_our_loader(llama: Path, text: list[str], tmp_path: Path) -> None:
+    plan = compress.plan(llama, remove=0.2, calib=text, form="channels")
+    assert len({row.kept[1] for row in plan.table if row.kept[1] != row.shape[1]}) == 2
+    out = plan.save(tmp_path / "out")
+    assert json.loads((out / "config.json").read_text())["intermediate_size"] == 40
+    with pytest.raises(RuntimeError, match="mismatched"):
+        transformers.AutoModelForCausalLM.from_pretrained(out)
 
 
 # --- verification refuses what was changed -------------------------------------------------------------------------

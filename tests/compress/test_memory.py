@@ -60,7 +60,7 @@ import resource, sys
 limit = int(sys.argv[4])
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 from infimum import compress
-plan = compress.plan(sys.argv[1], remove=0.2, calib=sys.argv[2])
+plan = compress.plan(sys.argv[1], remove=0.2, calib=sys.argv[2], form="pivot")
 plan.save(sys.argv[3])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """

@@ -52,6 +52,7 @@ OPTIONS = [
     {"objective": "plain"},
     {"allocation": "uniform"},
     {"of": "all", "remove": 0.1},
+    {"of": "bytes", "remove": 0.15},
     {"remove": 0.6},
     {"remove": 0.0},
     {"damping": 1e-6},
@@ -70,8 +71,7 @@ def test_every_plan_is_certified_saved_and_verified(
     assert certificate.value == pytest.approx(sum(row.error for row in plan.table))
     assert sum(row.share for row in plan.table) == pytest.approx(1.0 if certificate.value else 0.0)
     assert all(0.0 <= row.lower_bound <= row.error and row.gap >= 0.0 for row in plan.table)
-    whole = plan.linear_size if plan.settings.of == "linear" else sum(plan.checkpoint.sizes.values())
-    assert plan.removed >= round(plan.settings.remove * whole)
+    assert plan.removed >= round(plan.settings.remove * plan.denominator)
     saved = plan.save(tmp_path / "out")
     stored = sum(
         tensor.numel() for name, tensor in load_file(saved / "model.safetensors").items() if "order" not in name
@@ -427,7 +427,7 @@ def test_an_infeasible_budget(bert: Path, moments: compress.Moments, allocation:
 
 
 @pytest.mark.parametrize(
-    "options", [{"objective": "best"}, {"form": "cur"}, {"allocation": "x"}, {"of": "bytes"}, {"damping": 0.0}], ids=str
+    "options", [{"objective": "best"}, {"form": "cur"}, {"allocation": "x"}, {"of": "files"}, {"damping": 0.0}], ids=str
 )
 def test_unknown_options(bert: Path, options: dict[str, Any]) -> None:
     with pytest.raises(OptionError, match=next(iter(options))):
@@ -437,3 +437,26 @@ def test_unknown_options(bert: Path, options: dict[str, Any]) -> None:
 def test_moments_of_another_model(llama: Path, moments: compress.Moments) -> None:
     with pytest.raises(CalibrationError, match="calibrate this checkpoint"):
         compress.plan(llama, moments=moments)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("form", ["auto", "pivot", "factors"])
+def test_a_budget_of_bytes_holds_for_the_bytes(form: str, dtype: torch.dtype, text: list[str], tmp_path: Path) -> None:
+    folder = write(tiny_llama().to(dtype), tmp_path / "model")
+    out = compress.plan(folder, remove=0.15, of="bytes", calib=text, form=form).save(tmp_path / "out")
+    before, after = (
+        sum(tensor.nbytes for tensor in load_file(path / "model.safetensors").values()) for path in (folder, out)
+    )
+    assert 0.75 * before < after <= 0.85 * before
+    compress.verify(out)
+
+
+def test_a_budget_of_bytes_needs_one_dtype(text: list[str], tmp_path: Path) -> None:
+    folder = write(tiny_bert(), tmp_path / "model")
+    tensors = load_file(folder / "model.safetensors")
+    name = "encoder.layer.0.output.dense.weight"
+    save_file(tensors | {name: tensors[name].half()}, folder / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(OptionError, match="one dtype, got F16, F32"):
+        compress.plan(folder, of="bytes", calib=text)
+    with pytest.raises(OptionError, match="as many bytes"):
+        compress.plan(folder, of="bytes", plain=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -15,7 +16,8 @@ from infimum.report import words
 from infimum.report.files import check_output
 
 if TYPE_CHECKING:
-    from infimum.compress import Checkpoint, Plan
+    from infimum.compress import Checkpoint, Plan, Tokens
+    from infimum.compress.moments import Progress
     from infimum.report.plan import Comparison
 
 FLAG = Parameter(negative="", show_default=False)
@@ -30,8 +32,9 @@ def compress(
     *,
     out: Annotated[Path, Parameter(name=("--out", "-o"), group=OUTPUT)],
     remove: Annotated[float, Parameter(group=CHOICES)] = 0.2,
+    size: Annotated[str | None, Parameter(group=CHOICES)] = None,
     target_objective: Annotated[float | None, Parameter(group=CHOICES)] = None,
-    of: Annotated[Literal["linear", "all"], Parameter(group=CHOICES)] = "linear",
+    of: Annotated[Literal["linear", "all", "bytes"], Parameter(group=CHOICES)] = "linear",
     calib: Annotated[str, Parameter(group=CHOICES)] = "pydoc",
     held_out: Annotated[str, Parameter(group=CHOICES)] = "pydoc",
     objective: Annotated[Literal["two-sided", "activation", "plain"], Parameter(group=CHOICES)] = "two-sided",
@@ -42,6 +45,7 @@ def compress(
     projections: Annotated[int, Parameter(group=CHOICES)] = 1,
     seed: Annotated[int, Parameter(group=CHOICES)] = 0,
     plain: Annotated[bool, FLAG, Parameter(group=OUTPUT)] = False,
+    compare: Annotated[bool, Parameter(negative="--no-compare", show_default=False, group=OUTPUT)] = True,
     report: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     force: Annotated[bool, FLAG, Parameter(group=OUTPUT)] = False,
     quiet: Annotated[bool, FLAG, Parameter(group=OUTPUT)] = False,
@@ -59,11 +63,13 @@ def compress(
         Folder to write; it must not exist.
     remove
         Fraction of the numbers to remove: 0.2 removes 20 per cent and keeps 80.
+    size
+        Instead of a fraction: the bytes that all tensors may take, such as 200MB.
     target_objective
         Instead of a fraction: remove as much as possible with a total error of at most this (of a language model: a
         modelled increase of the loss, in nats per token).
     of
-        What the fraction counts: the weights of the linear layers, or all of the model.
+        What the fraction counts: the weights of the linear layers, all of the model, or the bytes of all its tensors.
     calib
         Calibration text: pydoc (the Python documentation), a .txt file with blank lines between paragraphs, a .jsonl
         file with a "text" field, or a .npy file of token ids.
@@ -88,6 +94,9 @@ def compress(
     plain
         Write full-shape weights, the factors multiplied out, which stock transformers loads as any checkpoint: for
         tools that know no other form. The files are as large as the original's.
+    compare
+        Measure the original and the compressed model on the held-out text, for which both are loaded whole. All else
+        takes memory for one block of the model, the embeddings and the output head.
     report
         Write a report, one self-contained .html file, and its content as .json beside it.
     force
@@ -97,19 +106,21 @@ def compress(
     """
     if out.exists():
         raise OptionError(f"{out} exists; choose a new folder, or remove that one first")
+    if size is not None and target_objective is not None:
+        raise OptionError("give --size or --target-objective, not both")
     if report is not None:
         check_output(report, suffixes=(".html", ".htm"), overwrite=force)
         check_output(report.with_suffix(".json"), overwrite=force)
     with screen.progress("reading the model", quiet=quiet) as on_progress:
         from infimum import compress as room
+        from infimum.compress.budget import bytes_of
         from infimum.report import write
-        from infimum.report.plan import Comparison
 
         checkpoint = room.open_checkpoint(model)
         # before the work: the text may be missing
-        unseen = room.tokens_for(checkpoint, held_out, max_tokens=max_tokens, held_out=True)
-        if checkpoint.is_language_model:
-            unseen = unseen.sample(HELD_OUT, seed=0)
+        unseen = _unseen(checkpoint, held_out, max_tokens) if compare else None
+        if size is not None:
+            remove, of = max(0.0, 1.0 - parse_size(size) / bytes_of(checkpoint)), "bytes"
         start = time.perf_counter()
         moments = room.calibrate(
             checkpoint,
@@ -135,17 +146,13 @@ def compress(
             plan = plan.with_target(target_objective, on_progress=on_progress)
         seconds = time.perf_counter() - start
         plan.save(out)
-        on_progress("comparing", 0, 2)
-        original = checkpoint.load()
-        score = room.scorer(original, unseen)
-        dense = Comparison("dense", 0.0, score(original))
-        on_progress("comparing", 1, 2)
-        comparisons = [dense, Comparison("compressed", share_removed(plan), score(room.load(out)), chosen=True)]
+        comparisons = [] if unseen is None else _compare(plan, out, unseen, on_progress)
         if report is not None:
-            details = {"out": out, "comparisons": comparisons, "held_out": unseen.source, "seconds": seconds}
+            source = "" if unseen is None else unseen.source
+            details = {"out": out, "comparisons": comparisons, "held_out": source, "seconds": seconds}
             write(plan, report, overwrite=force, **details)
     if not quiet:
-        show_plan(plan, comparisons, unseen.source)
+        show_plan(plan, comparisons, "" if unseen is None else unseen.source)
         if target_objective is not None:
             most = plan.most_removable(target_objective)
             screen.console().print(
@@ -156,13 +163,42 @@ def compress(
     return 0
 
 
+def parse_size(text: str) -> float:
+    """Read a number of bytes, such as 200MB."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) *(B|kB|MB|GB)", text.strip())
+    if match is None:
+        raise OptionError(f"a size such as 200MB was expected (B, kB, MB or GB), got {text}")
+    return float(match[1]) * 1000.0 ** ("B", "kB", "MB", "GB").index(match[2])
+
+
+def _unseen(checkpoint: Checkpoint, text: str, max_tokens: int | None) -> Tokens:
+    """Tokens on which the models are compared."""
+    from infimum.compress import tokens_for
+
+    unseen = tokens_for(checkpoint, text, max_tokens=max_tokens, held_out=True)
+    return unseen.sample(HELD_OUT, seed=0) if checkpoint.is_language_model else unseen
+
+
+def _compare(plan: Plan, out: Path, unseen: Tokens, on_progress: Progress) -> list[Comparison]:
+    """Score the original and the compressed model."""
+    from infimum.compress import load, scorer
+    from infimum.report.plan import Comparison
+
+    on_progress("comparing", 0, 2)
+    original = plan.checkpoint.load()
+    score = scorer(original, unseen)
+    dense = Comparison("dense", 0.0, score(original))
+    on_progress("comparing", 1, 2)
+    return [dense, Comparison("compressed", share_removed(plan), score(load(out)), chosen=True)]
+
+
 def share_removed(plan: Plan) -> float:
     """Fraction of the linear weights that is no longer stored."""
     return plan.removed / plan.linear_size
 
 
 def show_plan(plan: Plan, comparisons: list[Comparison], held_out: str) -> None:
-    """Print the table of layer kinds, the certificate, and the comparison."""
+    """Print the table of layer kinds, the certificate, and the comparison, if there is one."""
     from infimum.report.plan import groups, sizes
 
     console = screen.console()
@@ -182,7 +218,7 @@ def show_plan(plan: Plan, comparisons: list[Comparison], held_out: str) -> None:
         "gap": f"{certificate.gap / certificate.value:.2g} of the error" if certificate.value else "0",
     }
     for name, count in sizes(plan).items():
-        label = {"linear": "linear weights", "all": "all weights"}[name]
+        label = {"linear": "linear weights", "all": "all weights", "bytes": "bytes"}[name]
         rows[label] = f"{count['before']:,} to {count['after']:,} ({1 - count['after'] / count['before']:.1%} removed)"
     rows["calibration"] = (
         f"{plan.moments.tokens.source}, {plan.moments.tokens.count:,} tokens, seed {plan.moments.seed}"
@@ -192,8 +228,9 @@ def show_plan(plan: Plan, comparisons: list[Comparison], held_out: str) -> None:
     console.print(screen.facts(rows))
     for note in plan.notes:
         console.print(f"note: {note}")
-    console.print()
-    show_comparisons(comparisons, held_out)
+    if comparisons:
+        console.print()
+        show_comparisons(comparisons, held_out)
 
 
 def show_comparisons(comparisons: list[Comparison], held_out: str) -> None:

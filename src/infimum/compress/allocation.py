@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 
@@ -28,29 +27,27 @@ class Allocation(NamedTuple):
     multiplier: float
 
 
-class Vertex(NamedTuple):
-    """A vertex of the lower convex hull of a unit's choices in the plane of cost and error."""
+class Frontier(NamedTuple):
+    """Lower convex hull of a unit's choices in the plane of cost and error, cheapest first: a row per vertex."""
 
-    cost: float
-    error: float
-    choice: Choice
+    costs: np.ndarray
+    errors: np.ndarray
+    alternatives: np.ndarray
+    points: np.ndarray
 
-
-Frontier: TypeAlias = tuple[Vertex, ...]
+    def choice(self, vertex: int) -> Choice:
+        """Return the choice of a vertex."""
+        return Choice(int(self.alternatives[vertex]), tuple(self.points[vertex].tolist()))
 
 
 def frontier(unit: Unit) -> Frontier:
-    """Lower convex hull of all choices of a unit, cheapest first."""
+    """Lower convex hull of all choices of a unit."""
     parts = [_merged(curves) for curves in unit]
-    costs, errors = (np.concatenate([part[k] for part in parts]) for k in (0, 1))
-    starts = np.cumsum([0, *(len(part[0]) for part in parts)])
+    costs, errors, points = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    alternatives = np.repeat(np.arange(len(parts)), [len(part[0]) for part in parts])
     order = np.lexsort((errors, costs))
-    vertices = []
-    for k in order[_hull(costs[order], errors[order])]:
-        alternative = int(np.searchsorted(starts, k, side="right")) - 1
-        points = parts[alternative][2][k - starts[alternative]]
-        vertices.append(Vertex(float(costs[k]), float(errors[k]), Choice(alternative, tuple(points.tolist()))))
-    return tuple(vertices)
+    kept = order[_hull(costs[order], errors[order])]
+    return Frontier(costs[kept], errors[kept], alternatives[kept], points[kept])
 
 
 def allocate(units: Sequence[Unit], frontiers: Sequence[Frontier], budget: float) -> Allocation:
@@ -68,41 +65,41 @@ def allocate(units: Sequence[Unit], frontiers: Sequence[Frontier], budget: float
     ----------
     .. [1] P. Sinha, A. A. Zoltners, "The multiple-choice knapsack problem", Operations Research 27 (1979).
     """
-    spent = sum(vertices[0].cost for vertices in frontiers)
-    if spent > budget:
+    smallest = sum(float(hull.costs[0]) for hull in frontiers)
+    if smallest > budget:
         raise BudgetError(
             f"{budget:.0f} numbers were allowed for the compressible layers, but their smallest form needs "
-            f"{spent:.0f}; remove less"
+            f"{smallest:.0f}; remove less"
         )
-    edges = (
-        (_slope(a[:2], b[:2]), index, step, b.cost - a.cost)
-        for index, vertices in enumerate(frontiers)
-        for step, (a, b) in enumerate(itertools.pairwise(vertices))
-    )
-    steps, stopped, multiplier = [0] * len(units), set(), 0.0
-    for slope, index, step, price in sorted(edges, key=lambda edge: (-edge[0], edge[1], edge[2])):
-        if index in stopped:
+    unit = np.repeat(np.arange(len(frontiers)), [len(hull.costs) - 1 for hull in frontiers])
+    prices = np.concatenate([np.diff(hull.costs) for hull in frontiers])
+    slopes = np.concatenate([_slopes(hull) for hull in frontiers])
+    order = np.argsort(-slopes, kind="stable")
+    spent = np.append(smallest, smallest + np.cumsum(prices[order]))
+    fitting = int(np.searchsorted(spent, budget, side="right")) - 1
+    steps = np.bincount(unit[order[:fitting]], minlength=len(units))
+    multiplier = float(slopes[order[fitting]]) if fitting < len(order) else 0.0
+    slack, stopped = budget - float(spent[fitting]), set()
+    for edge in order[fitting:].tolist():
+        if unit[edge] in stopped:
             continue
-        if spent + price > budget:
-            multiplier = multiplier or slope
-            stopped.add(index)
+        if prices[edge] > slack:
+            stopped.add(unit[edge])
             continue
-        steps[index], spent = step + 1, spent + price
-    choices = [vertices[step].choice for vertices, step in zip(frontiers, steps, strict=True)]
-    return Allocation(_fill(units, choices, budget - spent), multiplier)
+        steps[unit[edge]] += 1
+        slack -= float(prices[edge])
+    choices = [hull.choice(int(step)) for hull, step in zip(frontiers, steps, strict=True)]
+    return Allocation(_fill(units, choices, slack), multiplier)
 
 
 def uniform(units: Sequence[Unit], frontiers: Sequence[Frontier], budget: float) -> tuple[Choice, ...]:
     """Give every unit that has a choice the same fraction of its largest cost: the usual method, for comparison."""
-    largest = [vertices[-1].cost for vertices in frontiers]
-    fixed = sum(cost for cost, vertices in zip(largest, frontiers, strict=True) if len(vertices) == 1)
-    fraction = (budget - fixed) / max(sum(largest) - fixed, 1.0)
-    shares = [
-        cost if len(vertices) == 1 else fraction * cost for cost, vertices in zip(largest, frontiers, strict=True)
-    ]
+    largest = np.array([hull.costs[-1] for hull in frontiers])
+    fixed = np.array([len(hull.costs) == 1 for hull in frontiers])
+    fraction = (budget - float(largest[fixed].sum())) / max(float(largest[~fixed].sum()), 1.0)
     try:
-        each = zip(units, frontiers, shares, strict=True)
-        return tuple(allocate([unit], [vertices], share).choices[0] for unit, vertices, share in each)
+        each = zip(units, frontiers, np.where(fixed, largest, fraction * largest).tolist(), strict=True)
+        return tuple(allocate([unit], [hull], share).choices[0] for unit, hull, share in each)
     except BudgetError as error:
         raise BudgetError(
             f"a fraction of {fraction:.3f} is less than the smallest form of a layer; remove less"
@@ -151,6 +148,11 @@ def _merged(curves: Sequence[Curve]) -> tuple[np.ndarray, np.ndarray, np.ndarray
         points[:, layer] = np.maximum.accumulate(np.append(hull[0], moves))
     costs, errors = (sum(np.asarray(curve[k])[points[:, layer]] for layer, curve in enumerate(curves)) for k in (0, 1))
     return np.asarray(costs), np.asarray(errors), points
+
+
+def _slopes(hull: Frontier) -> np.ndarray:
+    """Error saved per number stored along a hull; rounding must not change the order of its edges."""
+    return np.minimum.accumulate(-np.diff(hull.errors) / np.diff(hull.costs))
 
 
 def _hull(costs: np.ndarray, errors: np.ndarray) -> list[int]:

@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import torch
+from torch.overrides import TorchFunctionMode
+from transformers import PreTrainedModel
 
 from infimum.compress.checkpoint import Checkpoint, empty_model
 
@@ -39,8 +41,7 @@ class BlockwiseModel:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
-        with _parameters_on_meta():
-            self.model = empty_model(checkpoint.config, dtype=torch.float32)
+        self.model = _structure(checkpoint.config)
         self.model.eval().requires_grad_(False)  # type: ignore[no-untyped-call]
         self.model.config.use_cache = False
         self.blocks = find_blocks(self.model, [layer.name for layer in checkpoint.layers])
@@ -48,6 +49,8 @@ class BlockwiseModel:
         inside = tuple(f"{name}." for name in self.blocks)
         self._fill(self.model, (name for name in self.model.state_dict() if not name.startswith(inside)))
         self.model.tie_weights()
+        for index in range(len(self.blocks)):
+            self._empty(self._block(index))
 
     def try_blocks(self, run: Run) -> None:
         """See on one batch whether the blocks are called as a chain, and give them up if not."""
@@ -111,18 +114,22 @@ class BlockwiseModel:
     def loaded(self, index: int) -> Iterator[torch.nn.Module]:
         """Keep the weights of a block in memory."""
         block = self._block(index)
-        empty = block.state_dict()
-        self._fill(block, empty, f"{self.blocks[index]}.")
+        self._fill(block, block.state_dict(), f"{self.blocks[index]}.")
         try:
             yield block
         finally:
-            block.load_state_dict(empty, assign=True)
+            self._empty(block)
 
     def _block(self, index: int) -> torch.nn.Module:
         return self.model.get_submodule(self.blocks[index])
 
     def _output(self, hidden: torch.Tensor) -> Any:
         return hidden if self._others is None else (hidden, *self._others)
+
+    @staticmethod
+    def _empty(block: torch.nn.Module) -> None:
+        nothing = {name: parameter.to("meta") for name, parameter in block.named_parameters()}
+        block.load_state_dict(nothing, strict=False, assign=True)
 
     def _fill(self, module: torch.nn.Module, names: Iterable[str], prefix: str = "") -> None:
         """Read parameters and buffers of a module, which the model calls by this prefix, from the files."""
@@ -168,18 +175,17 @@ def _same(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-@contextmanager
-def _parameters_on_meta() -> Iterator[None]:
-    """Build modules whose parameters take no memory; buffers, which are computed and in no file, are as ever."""
-    register = torch.nn.Module.register_parameter
+class _EmptyOnMeta(TorchFunctionMode):
+    """Where tensors that are yet to be filled take no memory: all large parameters, and hardly any buffer."""
 
-    def on_meta(module: torch.nn.Module, name: str, parameter: torch.nn.Parameter | None) -> None:
-        register(module, name, parameter)
-        if parameter is not None:
-            module._parameters[name] = torch.nn.Parameter(parameter.to("meta"), requires_grad=False)
+    def __torch_function__(self, func: Any, _types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        return func(*args, **(kwargs or {}) | ({"device": "meta"} if func is torch.empty else {}))
 
-    torch.nn.Module.register_parameter = on_meta  # type: ignore[method-assign, assignment]
-    try:
-        yield
-    finally:
-        torch.nn.Module.register_parameter = register  # type: ignore[method-assign]
+
+def _structure(config: Any) -> PreTrainedModel:
+    """Build a model without the weights that are in its files, but with what is computed and in none."""
+    with _EmptyOnMeta():
+        model = empty_model(config, dtype=torch.float32)
+    if any(buffer.is_meta for buffer in model.buffers()):
+        model = empty_model(config, dtype=torch.float32)
+    return model

@@ -10,7 +10,7 @@ from infimum.compress.checkpoint import Layer
 from infimum.compress.factor import Form, Objective
 from infimum.errors import BudgetError, OptionError
 
-Of: TypeAlias = Literal["linear", "all"]
+Of: TypeAlias = Literal["linear", "all", "bytes"]
 AllocationRule: TypeAlias = Literal["global", "uniform"]
 Forms: TypeAlias = Literal["auto", "pivot", "factors", "channels"]
 UNREACHED = "the output does not depend on it for this text, or too few tokens reach it: kept dense"
@@ -31,7 +31,9 @@ class Settings:
     def __post_init__(self) -> None:
         if not 0.0 <= self.remove < 1.0:
             raise BudgetError(f"remove must be a fraction of at least 0 and below 1, got {self.remove}")
-        one_of("of", self.of, ("linear", "all"))
+        one_of("of", self.of, ("linear", "all", "bytes"))
+        if self.plain and self.of == "bytes":
+            raise OptionError("plain output has as many bytes as the original; give of='linear' or of='all'")
         one_of("objective", self.objective, ("two-sided", "activation", "plain"))
         one_of("allocation", self.allocation, ("global", "uniform"))
         one_of("form", self.form, ("auto", "pivot", "factors", "channels"))

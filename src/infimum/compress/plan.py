@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 from infimum.bounds.allocation_dual import Unit, dual_value
 from infimum.certificate import Certificate
 from infimum.compress.allocation import STEP, Frontier, allocate, frontier, last, uniform, value
+from infimum.compress.budget import budget_of, numbers_of
 from infimum.compress.calibration import calibrate, goal_of
 from infimum.compress.checkpoint import LAYERS, Checkpoint, open_checkpoint
 from infimum.compress.factor import Objective, one_thread
@@ -77,6 +78,11 @@ class Plan:
         return sum(row.dense_cost for row in self.table)
 
     @property
+    def denominator(self) -> float:
+        """What the settings' `remove` is a fraction of, in numbers of the linear layers."""
+        return numbers_of(self.checkpoint, self.settings.of)
+
+    @property
     def removed(self) -> int:
         """Numbers that are no longer stored."""
         return sum(row.dense_cost - row.cost for row in self.table)
@@ -116,12 +122,12 @@ class Plan:
 
     def _most(self) -> float:
         """Return the largest fraction that can be removed: every layer at its smallest."""
-        smallest = sum(offer.frontier[0].cost for offer in self.offers)
-        return self.settings.remove + (self.budget - smallest) / _numbers(self.checkpoint, self.settings.of)
+        smallest = sum(float(offer.frontier.costs[0]) for offer in self.offers)
+        return self.settings.remove + (self.budget - smallest) / self.denominator
 
     def _at(self, remove: float) -> tuple[float, float]:
         """Error of the best plan found at a budget (before rounding), and the lower bound for all."""
-        budget = self.budget + (self.settings.remove - remove) * _numbers(self.checkpoint, self.settings.of)
+        budget = self.budget + (self.settings.remove - remove) * self.denominator
         _, units, frontiers = zip(*self.offers, strict=True)
         best = allocate(units, frontiers, budget)
         return value(units, best.choices), dual_value(units, budget, best.multiplier)
@@ -195,8 +201,9 @@ def plan(
         Folder of a transformers checkpoint in safetensors format.
     remove : float
         Fraction of the numbers to remove, 0 <= remove < 1.
-    of : {"linear", "all"}
-        Denominator of `remove`: the weights of the linear layers, or of the whole model.
+    of : {"linear", "all", "bytes"}
+        Denominator of `remove`: the weights of the linear layers, those of the whole model, or the bytes of all
+        tensors, among which the permutations of pivot forms count.
     calib : "pydoc", path, list of str or array of int
         Calibration text; see `calibrate`.
     objective : {"two-sided", "activation", "plain"}
@@ -266,17 +273,6 @@ def _check_moments(checkpoint: Checkpoint, moments: Moments) -> None:
             f"moments of the linear layers of {checkpoint.path.name} were expected, got those of "
             f"{len(got)} layers that are not its own; calibrate this checkpoint"
         )
-
-
-def _numbers(checkpoint: Checkpoint, of: Of) -> int:
-    return sum(layer.size for layer in checkpoint.layers) if of == "linear" else sum(checkpoint.sizes.values())
-
-
-def budget_of(task: Task) -> int:
-    """Numbers that the layers which the output depends on may store."""
-    checkpoint, moments, settings = task
-    reached = sum(layer.size for layer in checkpoint.layers if layer.name in moments.layers)
-    return reached - round(settings.remove * _numbers(checkpoint, settings.of))
 
 
 def _solve(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None) -> Plan:

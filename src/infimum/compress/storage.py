@@ -22,6 +22,7 @@ from infimum.compress.forms import FORMS, StoredForm
 from infimum.compress.plan import Plan
 from infimum.compress.remote_code import describe_layers
 from infimum.compress.scratch import claim
+from infimum.compress.stock import change_config, narrower_config
 from infimum.errors import CheckpointError
 from infimum.nn.linear import replace_layers
 
@@ -44,9 +45,11 @@ def save(plan: Plan, out: Path) -> Path:
     partial, lock = claim(out.parent, f".{out.name}.infimum-partial-")
     try:
         _copy_companions(plan.checkpoint.path, partial)
-        if plan.replaced:
+        if change := narrower_config(plan.checkpoint, plan.table):
+            change_config(partial, change)
+        elif plan.replaced:
             describe_layers(partial, plan.checkpoint, plan.replaced)
-        write_tensors(_tensors(plan), partial)
+        write_tensors(tensors_of(plan), partial)
         tokens = plan.moments.tokens
         save_file({"ids": torch.from_numpy(tokens.ids), "mask": torch.from_numpy(tokens.mask)}, partial / TEXT)
         if plan.orders:
@@ -167,7 +170,8 @@ def load_any(folder: str | Path) -> PreTrainedModel:
     return model
 
 
-def _tensors(plan: Plan) -> Iterator[Stored]:
+def tensors_of(plan: Plan) -> Iterator[Stored]:
+    """Yield what the output consists of, in the order of the original's files."""
     stems = {row.tensor.removesuffix("weight"): row.name for row in plan.table if row.form != "dense"}
     for tensor in plan.checkpoint.stored():
         stem, _, part = tensor.name.rpartition(".")

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from infimum.bounds.allocation_dual import Unit, dual_value
 from infimum.certificate import Certificate
 from infimum.compress.allocation import Choice
+from infimum.compress.budget import budget_of
 from infimum.compress.checkpoint import DESCRIPTION, Checkpoint, Layer, open_checkpoint
 from infimum.compress.collection import collect
 from infimum.compress.factor import one_thread
@@ -22,7 +23,6 @@ from infimum.compress.forms import PlainForm, StoredForm
 from infimum.compress.layers import UNREACHED, LayerPlan, Settings, dense_row
 from infimum.compress.moments import Moments, Progress
 from infimum.compress.parts import Part, lowered, measure, parts_of
-from infimum.compress.plan import budget_of
 from infimum.compress.storage import CHANNELS, TEXT, read_description, stored_form
 from infimum.compress.text import Tokens
 from infimum.compress.units import Group, Task, partition, unit_of

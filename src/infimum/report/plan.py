@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from infimum.compress import LayerPlan, Plan, Score
 
 
+DENOMINATORS = {"linear": "the linear weights", "all": "all weights", "bytes": "all bytes"}
+
+
 @dataclass(frozen=True)
 class Comparison:
     """One row of the comparison on held-out text: a way to compress, what it removed, how good the model still is."""
@@ -79,11 +82,15 @@ def _channels(row: LayerPlan) -> int:
 
 
 def sizes(plan: Plan) -> dict[str, dict[str, int]]:
-    """Count the stored numbers before and after, on both denominators: the linear layers, and the whole model."""
+    """Count before and after, on every denominator: numbers of the linear layers, and of the model, and bytes."""
+    from infimum.compress.budget import bytes_of
+    from infimum.compress.storage import tensors_of
+
     everything = sum(plan.checkpoint.sizes.values())
     return {
         "linear": {"before": plan.linear_size, "after": plan.linear_size - plan.removed},
         "all": {"before": everything, "after": everything - plan.removed},
+        "bytes": {"before": bytes_of(plan.checkpoint), "after": sum(tensor.bytes for tensor in tensors_of(plan))},
     }
 
 
@@ -112,6 +119,7 @@ def content(
         "folder": str(out) if out else "",
         "settings": asdict(plan.settings),
         "numbers": sizes(plan),
+        "denominator": {"name": DENOMINATORS[plan.settings.of], "numbers": plan.denominator},
         "bytes": bytes_on_disk(plan, out) if out else None,
         "budget": plan.budget,
         "multiplier": plan.multiplier,
@@ -156,13 +164,12 @@ def draw_curve(axes: Any, content: dict[str, Any]) -> None:
     x = [100 * point[0] for point in points]
     axes.plot(x, [point[1] for point in points], "-", label="error of the best plan found")
     axes.plot(x, [point[2] for point in points], "--", label="lower bound for every plan")
-    total = content["numbers"][content["settings"]["of"]]["before"]
-    slope = content["multiplier"] * total / 100
+    slope = content["multiplier"] * content["denominator"]["numbers"] / 100
     reach = (0.6 * removed * 100, 1.4 * removed * 100)
     axes.plot(reach, [value + slope * (end - 100 * removed) for end in reach], ":", label="slope λ* at the budget")
     axes.plot([100 * removed], [value], "o", label="this plan")
     axes.set(
-        xlabel=f"removed, per cent of the {'linear' if content['settings']['of'] == 'linear' else 'model’s'} weights",
+        xlabel=f"removed, per cent of {content['denominator']['name']}",
         ylabel="total error",
         xlim=(0, 100 * limit),
         ylim=(0, 1.05 * max(point[1] for point in points if point[0] <= limit)),
