@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
-import os
 import pkgutil
 import sys
-from pathlib import Path
 
 import benchmarks
-from benchmarks import harness, machine, tables
-
-RESULTS = Path(__file__).parent / "results"
+from benchmarks import harness, machine, records, tables
 
 
 def names() -> list[str]:
@@ -36,7 +31,7 @@ def main() -> int:
     for name in arguments.names or known:
         document = measure(name, arguments.threads)
         if not arguments.dry_run:
-            store(document)
+            records.write(records.RESULTS / f"{name}.json", document)
     return 0
 
 
@@ -49,15 +44,6 @@ def measure(name: str, threads: int) -> dict[str, object]:
         rows += harness.run(comparison, threads)
         print(tables.plain(rows[-len(comparison.contenders) :]), flush=True)
     return {"name": name, "machine": setting, "rows": rows}
-
-
-def store(document: dict[str, object]) -> None:
-    """Write the results of one module; an interrupted run leaves the old ones."""
-    RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{document['name']}.json"
-    draft = path.with_suffix(".tmp")
-    draft.write_text(json.dumps(document, indent=1, allow_nan=False) + "\n", encoding="utf-8")
-    os.replace(draft, path)
 
 
 if __name__ == "__main__":

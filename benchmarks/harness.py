@@ -138,10 +138,10 @@ def _row(comparison: Comparison, name: str, records: Mapping[str, _Record]) -> d
     return {
         **row,
         "rounds": len(record.seconds),
-        "seconds": _spread(record.seconds),
-        "time_ratio": _spread([theirs / ours for theirs, ours in pairs]),
-        "quality_ratio": _spread([_ratio(loss, comparison.floor) for loss in record.losses]),
-        "certificate_seconds": _spread(record.certificate_seconds),
+        "seconds": spread(record.seconds),
+        "time_ratio": spread([theirs / ours for theirs, ours in pairs]),
+        "quality_ratio": spread([_ratio(loss, comparison.floor) for loss in record.losses]),
+        "certificate_seconds": spread(record.certificate_seconds),
     }
 
 
@@ -149,7 +149,7 @@ def _ratio(loss: float, floor: float) -> float | None:
     return loss / floor if floor > 0.0 else (1.0 if loss == 0.0 else None)
 
 
-def _spread(values: list[Any]) -> dict[str, float] | None:
+def spread(values: list[Any]) -> dict[str, float] | None:
     """Return minimum, quartiles and maximum; None where nothing was measured or the floor is 0."""
     if not values or None in values:
         return None

@@ -7,7 +7,7 @@ import pkgutil
 from pathlib import Path
 
 import infimum
-from benchmarks import tables
+from benchmarks import model_tables, records, tables
 from infimum.problems import PROBLEMS
 
 TOP = ("infimum.Certificate", "infimum.verify", "infimum.from_json", "infimum.result.Result")  # of api/index.rst
@@ -78,7 +78,8 @@ def write(app, config):
     remove_stale(Path(app.srcdir) / "api" / "generated", keep=config.autosummary_filename_map)
     parts = {
         "_generated/problems.md": problem_table(),
-        "_generated/benchmarks.md": tables.markdown(Path(app.srcdir).parent / "benchmarks" / "results"),
+        "_generated/benchmarks.md": tables.markdown(records.RESULTS),
+        **{f"_generated/{name}.md": page for name, page in model_tables.pages(records.MODELS).items()},
         **{f"api/modules/{module.__name__}.rst": api_page(module) for module in modules()},
     }
     for name, text in parts.items():

@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import __main__ as command
-from benchmarks import harness, tables
+from benchmarks import harness, machine, records, tables
 from benchmarks.harness import Comparison
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
@@ -57,9 +56,9 @@ def test_a_floor_of_zero_gives_no_ratio():
     assert "floor is 0" in tables.plain([row])
 
 
-def test_results_are_written_and_shown(rows, tmp_path, monkeypatch):
-    monkeypatch.setattr(command, "RESULTS", tmp_path / "results")
-    command.store({"name": "toy", "machine": command.machine.describe(threads=1), "rows": rows})
+def test_results_are_written_and_shown(rows, tmp_path):
+    document = {"name": "toy", "machine": machine.describe(threads=1), "rows": rows}
+    records.write(tmp_path / "results" / "toy.json", document)
     page = tables.markdown(tmp_path / "results")
     assert "## toy" in page
     assert "**square: two | three, any**" in page

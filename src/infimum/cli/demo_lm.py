@@ -13,7 +13,8 @@ from infimum.cli.demo import clear
 
 if TYPE_CHECKING:
     from infimum.cli.screen import OnProgress
-    from infimum.compress import Checkpoint, Moments, Plan
+    from infimum.compress import Checkpoint, Moments, Plan, Tokens
+    from infimum.compress.text import Text
     from infimum.report.plan import Comparison
 
 FRACTIONS = (0.1, 0.2, 0.3)
@@ -82,6 +83,17 @@ def plan_all(checkpoint: Checkpoint, moments: Moments, on_progress: OnProgress) 
     return [first, *(first.with_budget(fraction, on_progress=on_progress) for fraction in FRACTIONS[1:])]
 
 
+def held_out(checkpoint: Checkpoint, unseen: list[str]) -> dict[str, Tokens]:
+    """Return the tokens on which models are measured, of both domains."""
+    from infimum import compress as room
+
+    texts: dict[str, Text] = {"Wikipedia": unseen, "Python documentation": "pydoc"}
+    return {
+        name: room.tokens_for(checkpoint, text, held_out=True).sample(HELD_OUT[name], seed=0)
+        for name, text in texts.items()
+    }
+
+
 def compare(
     checkpoint: Checkpoint, plans: list[Plan], unseen: list[str], on_progress: OnProgress
 ) -> dict[str, list[Comparison]]:
@@ -90,12 +102,8 @@ def compare(
     from infimum.cli.compress import share_removed
     from infimum.report.plan import Comparison
 
-    texts = {"Wikipedia": unseen, "Python documentation": "pydoc"}
-    tokens = {
-        name: room.tokens_for(checkpoint, text, held_out=True).sample(HELD_OUT[name], seed=0)
-        for name, text in texts.items()
-    }
-    rows: dict[str, list[Comparison]] = {name: [] for name in texts}
+    tokens = held_out(checkpoint, unseen)
+    rows: dict[str, list[Comparison]] = {name: [] for name in tokens}
     for index, plan in enumerate((None, *plans)):
         on_progress("comparing", index, len(plans) + 1)
         model = checkpoint.load()

@@ -1,0 +1,106 @@
+"""Markdown tables of the stored figures of models, for the terminal and for the documentation."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+Document = Mapping[str, Any]
+
+
+def perplexities(document: Document) -> str:
+    """Return the table of perplexities, and that of our certificates."""
+    rows = document["rows"]
+    fractions = sorted({row["remove"] for row in rows if row["remove"]})
+    methods = list(dict.fromkeys(row["method"] for row in rows))
+    texts = list(document["held_out"])
+    dense = next(row for row in rows if row["method"] == "dense")
+    lines = _table(["perplexity on " + " / ".join(texts), *(f"{fraction:.0%}" for fraction in fractions)])
+    lines.append(_line(["dense", *[_both([dense], texts)] * len(fractions)]))
+    for method in methods:
+        if method != "dense":
+            found = [[r for r in rows if (r["method"], r["remove"]) == (method, f)] for f in fractions]
+            lines.append(_line([method, *(_both(of, texts) if of else "" for of in found)]))
+    certified = sorted((row for row in rows if "error" in row and row["method"] == "infimum"), key=_budget)
+    lines += ["", *_table(["removed", "seed", "perplexity", "modelled increase", "lower bound", "gap / increase"])]
+    for row in certified:
+        gap = (row["error"] - row["lower_bound"]) / row["error"]
+        figures = (f"{row['error']:.5f}", f"{row['lower_bound']:.5f}", f"{gap:.1e}")
+        removed = f"{row['removed'] / document['linear_weights']:.1%}"
+        lines.append(_line([removed, str(row["seed"]), _both([row], texts), *figures]))
+    return _page(document, lines)
+
+
+def _budget(row: Mapping[str, Any]) -> tuple[float, int]:
+    return row["remove"], row["seed"]
+
+
+def _both(rows: Sequence[Mapping[str, Any]], texts: Iterable[str]) -> str:
+    """Return the figures on all texts; of several seeds the least and the greatest."""
+    return " / ".join(_range([row["perplexity"][text] for row in rows]) for text in texts)
+
+
+def _range(values: Sequence[float]) -> str:
+    low, high = (f"{value:.3g}" for value in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
+
+
+def similarities(document: Document) -> str:
+    """Return the table of cosine similarities of an encoder's embeddings."""
+    rows = document["rows"]
+    fractions = sorted({row["remove"] for row in rows})
+    lines = _table(["mean / least cosine", *(f"{fraction:.0%}" for fraction in fractions)])
+    for method in dict.fromkeys(row["method"] for row in rows):
+        found = {row["remove"]: row for row in rows if row["method"] == method}
+        figures = [f"{found[f]['mean_cosine']:.4f} / {found[f]['least_cosine']:.3f}" for f in fractions]
+        lines.append(_line([method, *figures]))
+    return _page(document, lines)
+
+
+def speeds(document: Document) -> str:
+    """Return the table of times and memory."""
+    lines = _table(["form", "removed", "weights", "512 tokens", "times faster", "one token", "times faster"])
+    for row in document["rows"]:
+        times = [cell for task in ("passage", "token") for cell in _times(row[task])]
+        lines.append(_line([row["form"], f"{row['remove']:.0%}", f"{row['bytes'] / 1e6:.0f} MB", *times]))
+    return _page(document, lines)
+
+
+def _times(task: Mapping[str, Any]) -> tuple[str, str]:
+    seconds, ratio = task["seconds"], task["speedup"]
+    return (
+        f"{1e3 * seconds['median']:.3g} ms",
+        f"{ratio['median']:.2f} ({ratio['q1']:.2f} to {ratio['q3']:.2f})",
+    )
+
+
+TABLES: dict[str, Callable[[Document], str]] = {
+    "compress": similarities,
+    "language_models": perplexities,
+    "model_speed": speeds,
+}
+
+
+def pages(folder: Path) -> dict[str, str]:
+    """Return the Markdown of every stored document, by its name."""
+    documents = (json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json")))
+    return {document["name"]: TABLES[document["name"]](document) for document in documents}
+
+
+def _page(document: Document, lines: Iterable[str]) -> str:
+    machine = document["machine"]
+    versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
+    setting = (
+        f"{document['model']}; {machine['date']}; {machine['processor']}, {machine['threads']} thread(s); {versions}."
+    )
+    return "\n".join([*lines, "", setting, ""])
+
+
+def _table(header: Sequence[str]) -> list[str]:
+    return [_line(header), "|---|" + "--:|" * (len(header) - 1)]
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
