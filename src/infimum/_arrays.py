@@ -122,14 +122,17 @@ def real_part(array: Array) -> Array:
 
 
 def widen(array: Array) -> Array:
-    """Convert to the widest floating type that the array's device has: float64 or complex128 nearly everywhere."""
+    """Convert to the widest floating type that the array's device has: float64 or complex128 nearly everywhere.
+
+    An array that has that type already is returned as it is.
+    """
     xp = namespace(array=array)
     complex_ = is_complex(array)
     wide, narrow = (xp.complex128, xp.complex64) if complex_ else (xp.float64, xp.float32)
     try:
-        return xp.astype(array, wide)
+        return xp.astype(array, wide, copy=False)
     except (TypeError, RuntimeError):  # Apple's MPS has no float64
-        return xp.astype(array, narrow)
+        return xp.astype(array, narrow, copy=False)
 
 
 def _real_parts(array: Array) -> list[Array]:

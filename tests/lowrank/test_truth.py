@@ -9,6 +9,8 @@ import pytest
 import infimum
 from infimum import lowrank
 from infimum._arrays import times_power_of_two
+from infimum._operator import Dense
+from infimum.bounds.ritz_block import spectral_norm_bound
 from tests.lowrank import exact
 from tests.lowrank.hostile import matrices
 
@@ -104,6 +106,15 @@ def test_confidence_of_probable_bounds():
         assert certificate.confidence == 1 - 1e-6
         assert certificate.lower_bound <= true <= certificate.value
         assert certificate.ratio < 1.05
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+def test_spectral_norm_fails_with_probability_delta(dtype):
+    """Where one direction holds everything the bound is the norm times a quantile: it fails as often as delta says."""
+    M = Dense(np.diag([1.0, 0.0, 0.0]).astype(dtype))
+    nothing, delta, draws = np.zeros((3, 0), dtype=dtype), 0.1, 2000
+    failures = sum(spectral_norm_bound(M, nothing, seed=seed, delta=delta) < M.energy for seed in range(draws))
+    assert abs(failures - delta * draws) < 4.0 * math.sqrt(draws * delta * (1.0 - delta))
 
 
 @pytest.mark.slow

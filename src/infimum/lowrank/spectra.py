@@ -153,10 +153,10 @@ def resolved(spectrum: Spectrum, goal: Goal) -> bool:
 def krylov(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> Spectrum | None:
     """Grow a block Krylov space until the gap is proved; None when it would fill more than `limit` dimensions."""
     seed = int(rng.integers(2**63))
-    rank = goal.rank or 50
-    space = BlockKrylov(M, min(max(10, min(rank // 3, 10 + rank // 7)), M.shape[1]), rng)
+    # narrower blocks find more in fewer dimensions, but a pass over a large matrix takes them little less time
+    space = BlockKrylov(M, min(20 + (goal.rank or 50) // 10, M.shape[1]), rng)
     witness: dict[str, Any] = {"seed": seed, "delta": goal.delta}
-    mu = None
+    mu, left = None, M.energy
     while True:
         block, W = space.ritz()
         captured = np.concatenate([[0.0], np.cumsum(block.theta)])
@@ -166,13 +166,17 @@ def krylov(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> Spe
             error = float(errors[reached])
             floor = error / (1.0 + goal.gap)
             near = _lost(block, reached) <= 2.0 * goal.gap * error**2
-            proved = near and ritz_block.bound(M, block, reached, mu) >= floor
-            # one draw for all sizes: it is made when what lies outside seems small enough, and stays true after
-            planned = mu is None and near and not proved
-            if planned and ritz_block.bound(M, block, reached, 1.5 * _guess(block)) >= floor:
+            proved = near and ritz_block.bound(M, block, reached, mu)[0] >= floor
+            # one draw for all sizes: it is made when what lies outside seems small enough, and stays true after;
+            # not where growing by as many passes as it takes leaves so little that a bound needs no draw
+            before, left = left, float(errors[-1]) ** 2
+            steps = ritz_block.POWER
+            fading = left ** (steps + 1) < block.theta[reached - 1] * before**steps
+            planned = mu is None and near and not proved and not fading
+            if planned and ritz_block.bound(M, block, reached, 1.5 * _guess(block))[0] >= floor:
                 mu = ritz_block.spectral_norm_bound(M, space.basis, seed=seed, delta=goal.delta)
                 witness["probed"] = space.size
-                proved = ritz_block.bound(M, block, reached, mu) >= floor
+                proved = ritz_block.bound(M, block, reached, mu)[0] >= floor
             if proved or _exhausted(M, block, reached, error**2 * goal.gap):
                 break
         if not space.grow():
