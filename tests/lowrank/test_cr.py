@@ -195,6 +195,24 @@ def test_terms_of_very_different_scales():
     assert scaled.certificate.lower_bound == pytest.approx(plain.certificate.lower_bound, rel=1e-3)
 
 
+def test_the_diagonal_is_searched_for_where_two_terms_are_nearly_the_same():
+    rng = np.random.default_rng(5)
+    X, Y = rng.standard_normal((6, 10)), rng.standard_normal((10, 7))
+    X[:, 1], Y[1] = X[:, 0], Y[0] + 1e-6 * rng.standard_normal(7)
+    result = lowrank.cr(X, Y, 5)
+    parts = product.terms(X, Y)
+    optimum = min(product.residual_norm(parts, np.array(kept), None) for kept in itertools.combinations(range(10), 5))
+    optimum *= 2.0**parts.exponent
+    assert 0.95 * optimum < result.certificate.lower_bound <= optimum
+    # no multiple of diag(G) can say anything: it is singular but for rounding
+    G = gram.gram(parts)
+    smallest = float(np.linalg.eigvalsh(G.unit)[0])
+    assert smallest < 1e-9
+    witness = {"diagonal": np.full(10, smallest), "point": result.certificate.witness["point"]}
+    forged = dataclasses.replace(result.certificate, witness=witness)
+    assert dataclasses.replace(result, certificate=forged).recheck(X, Y).lower_bound < result.certificate.lower_bound
+
+
 def test_forged_witnesses_prove_nothing():
     rng = np.random.default_rng(9)
     X, Y = rng.standard_normal((6, 9)), rng.standard_normal((9, 6))

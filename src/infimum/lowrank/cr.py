@@ -27,6 +27,7 @@ from infimum.certificate import Certificate
 from infimum.errors import DTypeError, OptionError, ShapeError, VerificationError
 from infimum.lowrank import terms as rules
 from infimum.lowrank.factored import Factored
+from infimum.lowrank.term_bound import witness as good_witness
 
 NODES = 20_000  # partial choices that the exact method bounds before it gives up
 
@@ -192,7 +193,7 @@ def cr(
         kept = rules.by_tuple(G, rank, tuple_size)
     else:
         kept = rules.STRATEGIES["swap" if method in ("auto", "exact") else method](G, rank, generator)
-    witness: dict[str, Any] = dict(rules.witness(G, rank)) if weights == "none" else {}
+    witness: dict[str, Any] = dict(good_witness(G, rank)) if weights == "none" else {}
     if method == "exact":
         kept, witness = _improved(parts, G, kept, witness["diagonal"])
     kept = np.sort(kept)

@@ -69,33 +69,43 @@ def by_osinsky(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray
     ``norm(v_j)**2``, the squared error over what is left of k: the product of all steps is k + 1 at most.
     """
     s, Vh = scipy.linalg.svd(M.matrix, full_matrices=False, check_finite=False)[1:]
-    V = np.asfortranarray(Vh[:count])
-    E = np.asfortranarray(s[count:, None] * Vh[count:])
-    missing = np.linalg.norm(E, axis=0) ** 2 + M.outside
+    V, E = np.asfortranarray(Vh[:count]), np.asfortranarray(s[count:, None] * Vh[count:])
+    leverage, missing = np.linalg.norm(V, axis=0) ** 2, np.linalg.norm(E, axis=0) ** 2 + M.outside
+    # what the steps subtract from V and E is kept as factors: columns are formed when they are looked at
+    Q = np.zeros((count, count), dtype=V.dtype, order="F")
+    U, W = np.zeros((E.shape[0], count), dtype=E.dtype, order="F"), np.zeros((count, E.shape[1]), dtype=E.dtype)
     taken = np.zeros(missing.size, dtype=bool)
     rounding = (
         np.finfo(float).eps * s[0]
     ) ** 2  # of columns that lose no more than this the one of most leverage is taken
     chosen: list[int] = []
-    for _ in range(count):
-        leverage = np.linalg.norm(V, axis=0) ** 2
-        useful = ~taken & (leverage > np.finfo(float).eps * count)
+    for step in range(count):
+        useful = ~taken & (leverage > 64.0 * np.finfo(float).eps * count)  # more than rounding has left
         if not np.any(useful):  # fewer than `count` independent columns
             rest = largest(np.where(taken, -1.0, energy(M)), count - len(chosen))
             return np.append(np.asarray(chosen, dtype=np.int64), rest)
         j = int(np.argmin(np.where(useful, (missing + rounding) / np.where(useful, leverage, 1.0), np.inf)))
         taken[j] = True
         chosen.append(j)
-        length = np.sqrt(leverage[j])
-        weight = V[:, j].conj() @ V / length**2  # M[:, i] takes weight[i] times column j
-        overlap = E[:, j].conj() @ E
+        direction = _outside(V[:, j], Q[:, :step])
+        length = float(np.linalg.norm(direction))
+        Q[:, step] = direction / length
+        products = Q[:, step].conj() @ V
+        weight = products / length  # M[:, i] takes weight[i] times column j
+        column = E[:, j] - U[:, :step] @ W[:step, j]
+        overlap = column.conj() @ E - (column.conj() @ U[:, :step]) @ W[:step]
         overlap[j] += M.outside[j]
         # norm(e_i - weight_i e_j)**2
         missing = missing - 2.0 * np.real(weight.conj() * overlap) + np.abs(weight) ** 2 * missing[j]
-        missing = np.maximum(missing, 0.0)
-        E = subtract_outer(E, E[:, j].copy(), weight)
-        V = _without(V, j)
+        missing, leverage = np.maximum(missing, 0.0), leverage - np.abs(products) ** 2
+        U[:, step], W[step] = column, weight
     return np.asarray(chosen)
+
+
+def _outside(column: np.ndarray, Q: np.ndarray) -> np.ndarray:
+    for _ in range(2):  # the second pass removes what rounding left of the first
+        column = column - Q @ (Q.conj().T @ column)
+    return column
 
 
 def right_vectors(M: Reduction, count: int) -> np.ndarray:

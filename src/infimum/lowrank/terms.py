@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import scipy.linalg
 
-from infimum.bounds.gram import Gram, Relaxation
+from infimum.bounds.gram import Gram
 from infimum.errors import OptionError
 from infimum.lowrank.sampling import draw, largest
 
-ITERATIONS = 300  # of the search for a tangent point
 SUBSETS = 10_000_000  # of terms, all of which "tuple" compares
 
 
@@ -98,49 +96,3 @@ STRATEGIES = {
     "greedy": by_greedy,
     "swap": by_swap,
 }
-
-
-def witness(G: Gram, kept: int) -> dict[str, np.ndarray]:
-    """Make the diagonal and the point of a good lower bound: the largest multiple of diag(G), the minimum of f."""
-    smallest = scipy.linalg.eigvalsh(G.unit, subset_by_index=[0, 0], check_finite=False)[0]
-    diagonal = np.full(len(G.norms), min(max(float(smallest), 0.0), 1.0))
-    relaxation = Relaxation(G, diagonal)
-    point = _minimum(relaxation, len(diagonal) - kept)
-    return {"diagonal": diagonal, "point": point}
-
-
-def _minimum(relaxation: Relaxation, dropped: int) -> np.ndarray:
-    """Minimise f over ``0 <= g <= 1, sum g = dropped`` by accelerated projected gradients; keep the best tangent."""
-    size = len(relaxation.d)
-    lipschitz = 2.0 * float(np.max(np.sum(np.abs(relaxation.H), axis=1))) or 1.0
-    vector = np.ones(size)
-    for _ in range(30):  # the power method needs no precision: too long a step is noticed below
-        image = relaxation.H @ vector
-        vector = image / (np.linalg.norm(image) or 1.0)
-    lipschitz = min(lipschitz, 2.2 * float(np.linalg.norm(relaxation.H @ vector)) or lipschitz)
-    point = ahead = _project(np.full(size, dropped / size), dropped)
-    best, where, momentum = -1.0, point, 1.0
-    for step in range(ITERATIONS):
-        after = _project(ahead - relaxation.tangent(ahead) / lipschitz, dropped)
-        faster = (1.0 + np.sqrt(1.0 + 4.0 * momentum**2)) / 2.0
-        if (ahead - after) @ (after - point) > 0.0:  # overshot: start the momentum anew
-            faster = 1.0
-        ahead, point, momentum = after + (momentum - 1.0) / faster * (after - point), after, faster
-        if step % 10 == 9:
-            bound = relaxation.bound(point, dropped)
-            if bound <= best * (1.0 + 1e-6):
-                break
-            best, where = bound, point
-    return where
-
-
-def _project(point: np.ndarray, total: int) -> np.ndarray:
-    """Project onto ``0 <= g <= 1, sum g = total``: the shift is found by bisection."""
-    low, high = float(np.min(point)) - 1.0, float(np.max(point))
-    for _ in range(60):
-        middle = (low + high) / 2.0
-        if np.sum(np.clip(point - middle, 0.0, 1.0)) > total:
-            low = middle
-        else:
-            high = middle
-    return np.clip(point - high, 0.0, 1.0)
