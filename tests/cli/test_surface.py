@@ -19,6 +19,7 @@ SURFACE = {
         "--remove",
         "--target-objective",
         "--size",
+        "--adapter",
         "--compare",
         "--no-compare",
         "--of",

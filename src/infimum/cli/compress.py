@@ -45,6 +45,7 @@ def compress(
     projections: Annotated[int, Parameter(group=CHOICES)] = 1,
     seed: Annotated[int, Parameter(group=CHOICES)] = 0,
     plain: Annotated[bool, FLAG, Parameter(group=OUTPUT)] = False,
+    adapter: Annotated[int | None, Parameter(group=OUTPUT)] = None,
     compare: Annotated[bool, Parameter(negative="--no-compare", show_default=False, group=OUTPUT)] = True,
     report: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     force: Annotated[bool, FLAG, Parameter(group=OUTPUT)] = False,
@@ -94,6 +95,9 @@ def compress(
     plain
         Write full-shape weights, the factors multiplied out, which stock transformers loads as any checkpoint: for
         tools that know no other form. The files are as large as the original's.
+    adapter
+        With --plain: write also OUT/adapter, the best matrices of this rank for what is lost, as a LoRA adapter for
+        peft.
     compare
         Measure the original and the compressed model on the held-out text, for which both are loaded whole. All else
         takes memory for one block of the model, the embeddings and the output head.
@@ -108,6 +112,8 @@ def compress(
         raise OptionError(f"{out} exists; choose a new folder, or remove that one first")
     if size is not None and target_objective is not None:
         raise OptionError("give --size or --target-objective, not both")
+    if adapter is not None and not plain:
+        raise OptionError("--adapter needs --plain: peft attaches it to the layers of stock transformers")
     if report is not None:
         check_output(report, suffixes=(".html", ".htm"), overwrite=force)
         check_output(report.with_suffix(".json"), overwrite=force)
@@ -145,7 +151,7 @@ def compress(
         if target_objective is not None:
             plan = plan.with_target(target_objective, on_progress=on_progress)
         seconds = time.perf_counter() - start
-        plan.save(out)
+        plan.save(out, adapter=adapter)
         comparisons = [] if unseen is None else _compare(plan, out, unseen, on_progress)
         if report is not None:
             source = "" if unseen is None else unseen.source

@@ -163,11 +163,15 @@ class Plan:
         """Channels from the last to be given up to the first, by the name of the layer that reads them."""
         return {group.layers[-1].name: group.order for group, _, _ in self.offers if group.order is not None}
 
-    def save(self, out: str | Path) -> Path:
-        """Write the compressed checkpoint to a new folder `out` (see `infimum.compress.load`)."""
+    def save(self, out: str | Path, *, adapter: int | None = None) -> Path:
+        """Write the compressed checkpoint to a new folder `out` (see `infimum.compress.load`).
+
+        With `adapter`, of a plain plan, also ``out/adapter``: what was lost, as far as matrices of this rank restore
+        it, as a LoRA adapter for peft (see `infimum.compress.adapter.write_adapter`).
+        """
         from infimum.compress.storage import save
 
-        return save(self, Path(out))
+        return save(self, Path(out), adapter)
 
 
 DAMPING = {"embedding": 0.01, "loss": 0.03}  # the best of those tried

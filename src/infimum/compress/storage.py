@@ -16,6 +16,7 @@ import torch
 from safetensors.torch import save_file
 from transformers import PreTrainedModel
 
+from infimum.compress.adapter import check_adapter, write_adapter
 from infimum.compress.checkpoint import DESCRIPTION, LAYERS, Names, empty_model, open_checkpoint, read_config
 from infimum.compress.files import INDEX, Stored, TensorFiles, file_hash, write_tensors
 from infimum.compress.forms import FORMS, StoredForm
@@ -31,16 +32,20 @@ SCHEMA = 1
 WEIGHT_SUFFIXES = {".safetensors", ".bin", ".gguf", ".h5", ".msgpack", ".onnx", ".pt", ".pth"}
 
 
-def save(plan: Plan, out: Path) -> Path:
+def save(plan: Plan, out: Path, adapter: int | None = None) -> Path:
     """Write weights, tokenizer, configuration and `infimum.json` to a new folder, whole or not at all.
 
     Raises
     ------
     CheckpointError
         `out` exists already.
+    OptionError
+        `adapter`: the plan is not plain, or its layers have no such rank.
     """
     if out.exists():
         raise CheckpointError(f"{out} exists already; give a new folder or remove that one first")
+    if adapter is not None:
+        check_adapter(plan, adapter)
     out.parent.mkdir(parents=True, exist_ok=True)
     partial, lock = claim(out.parent, f".{out.name}.infimum-partial-")
     try:
@@ -50,6 +55,8 @@ def save(plan: Plan, out: Path) -> Path:
         elif plan.replaced:
             describe_layers(partial, plan.checkpoint, plan.replaced)
         write_tensors(tensors_of(plan), partial)
+        if adapter is not None:
+            write_adapter(plan, adapter, partial / "adapter", out)
         tokens = plan.moments.tokens
         save_file({"ids": torch.from_numpy(tokens.ids), "mask": torch.from_numpy(tokens.mask)}, partial / TEXT)
         if plan.orders:
@@ -57,7 +64,7 @@ def save(plan: Plan, out: Path) -> Path:
         written = sorted(path for path in partial.rglob("*") if path.is_file())
         hashes = {path.relative_to(partial).as_posix(): file_hash(path) for path in written}
         (partial / DESCRIPTION).write_text(json.dumps(describe(plan, hashes), indent=1) + "\n", encoding="utf-8")
-        for path in partial.glob("*.safetensors"):
+        for path in partial.rglob("*.safetensors"):
             path.chmod(0o644)  # the writer makes them private, and folders made for a temporary purpose are too
         partial.chmod(0o755)
         os.rename(partial, out)
