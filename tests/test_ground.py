@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 import infimum
@@ -76,6 +76,7 @@ class TestCertificate:
 
 
 @given(st.floats(min_value=0, allow_infinity=False, exclude_min=True), st.integers(-2200, 2000))
+@example(sys.float_info.max, -2046)
 def test_scaling_back_rounds_outwards(value, exponent):
     try:
         up = _arrays.scale_back(value, exponent, toward=math.inf)

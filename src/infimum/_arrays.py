@@ -171,7 +171,8 @@ def scale_back(value: float, exponent: int, toward: float) -> float:
         raise RangeError(
             f"the norm is about {value:.3g} * 2**{exponent}, beyond the range of float64; scale the input down first"
         ) from None
-    return math.nextafter(scaled, toward) if math.ldexp(scaled, -exponent) != value else scaled
+    kept = math.frexp(scaled)[0] == math.frexp(value)[0]  # all digits
+    return scaled if kept else math.nextafter(scaled, toward)
 
 
 def narrow(array: Array, like: Array, name: str) -> Array:

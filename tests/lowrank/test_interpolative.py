@@ -16,6 +16,12 @@ def decaying():
     return with_spectrum(np.random.default_rng(0), 90, 70, 0.8 ** np.arange(70))
 
 
+def test_osinsky_takes_the_largest_of_columns_that_lose_nothing():
+    """Every column spans this row; a tiny one would need coefficients that no 16-bit number can hold."""
+    M = np.array([[1e-7, 1e-3, 1.0, 0.5]], dtype=np.float16)
+    assert lowrank.interpolative(M, 1, method="osinsky").columns.tolist() == [2]
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_chosen_columns_are_reproduced_exactly(decaying, method):
     result = lowrank.interpolative(decaying, 12, method=method, rng=0)

@@ -81,11 +81,12 @@ def test_dtypes(form, dtype):
     assert np.array_equal(columns.skeleton, M[:, columns.columns])
 
 
+@pytest.mark.parametrize("count", [72, pytest.param(2500, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("form", "filled"), [("csr", False), ("coo", True), ("operator", False)])
-def test_no_certificate_is_false(monkeypatch, form, filled):
+def test_no_certificate_is_false(monkeypatch, form, filled, count):
     monkeypatch.setattr(operators, "EXPLICIT", 1000 * filled)
     rng = np.random.default_rng(1)
-    for label, M in matrices(72, seed=21):
+    for label, M in matrices(count, seed=21):
         if M.dtype == np.float16:  # SciPy has no sparse matrices of them
             continue
         rank = int(rng.integers(1, min(M.shape) + 1))

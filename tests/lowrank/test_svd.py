@@ -54,6 +54,19 @@ def test_krylov_certifies_surely_where_little_is_left_outside():
     assert certificate.ratio <= 1.001
 
 
+@pytest.mark.parametrize("method", ["krylov", "randomized"])
+@pytest.mark.parametrize(("decay", "gap"), [(0.9, 1e-3), (0.8, 1e-2), (0.75, 0.1)])
+def test_small_tails_are_proved_without_differences_of_energies(method, decay, gap):
+    """Tails of 3e-4 to 1e-8 of the norm: below 1e-6 nothing is left of them in what the energies differ by."""
+    s = decay ** np.arange(300.0)
+    M = with_spectrum(np.random.default_rng(12), 400, 300, s)
+    certificate = lowrank.svd(M, 60, method=method, gap_target=1e-4, rng=0).certificate
+    tail = float(np.linalg.norm(s[60:]))
+    assert certificate.theorem == "ritz_block"
+    assert certificate.lower_bound <= tail * (1 + 1e-9) <= certificate.value * (1 + 2e-9)
+    assert certificate.lower_bound >= tail / (1 + gap)
+
+
 def test_auto_leaves_a_hopeless_krylov_space():
     M = np.random.default_rng(8).standard_normal((700, 520))
     result = lowrank.svd(M, 5, rng=0)

@@ -9,6 +9,7 @@ from infimum import errors, lowrank
 from infimum.scale import RowBlocks
 from tests.lowrank.exact import at_least, at_most, squared_loss, squared_tails
 from tests.lowrank.hostile import matrices, with_spectrum
+from tests.lowrank.test_operators import no_column_certificate_is_false
 
 
 @pytest.fixture(scope="module")
@@ -88,9 +89,10 @@ def test_dtypes(matrix, dtype):
     infimum.verify(result, M)
 
 
-def test_no_certificate_is_false():
+@pytest.mark.parametrize("count", [72, pytest.param(2500, marks=pytest.mark.slow)])
+def test_no_certificate_is_false(count):
     rng = np.random.default_rng(1)
-    for label, M in matrices(72, seed=22):
+    for label, M in matrices(count, seed=22):
         M = M if M.shape[0] >= M.shape[1] else M.T
         rank = int(rng.integers(1, M.shape[1] + 1))
         result = lowrank.svd(RowBlocks(M, rows=2), rank, method=["auto", "krylov"][rank % 2], rng=2)
@@ -98,6 +100,7 @@ def test_no_certificate_is_false():
         loss = squared_loss(M, (result.U.astype(wide), np.diag(result.s).astype(wide), result.Vh.astype(wide)))
         assert at_most(result.certificate.lower_bound, squared_tails(M)[rank]), (label, rank)
         assert at_least(result.certificate.value, loss), (label, rank)
+        no_column_certificate_is_false(RowBlocks(M, rows=2), label, M.astype(wide), rank)
 
 
 def test_dask_arrays_are_told_the_way(matrix):

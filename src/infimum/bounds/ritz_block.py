@@ -19,9 +19,10 @@ import scipy.special
 from infimum._arrays import Array, to_numpy
 from infimum._linalg import adjoint, frobenius, gaussian, orthonormal_basis
 from infimum._operator import Operator
-from infimum.bounds.eckart_young import energy_allowance
+from infimum.bounds.eckart_young import energy_allowance, rounding_allowance, tails
 
 WEIGHT = 0.01  # w in the splits of `largest_sum`
+FAINT = 1e5  # a squared tail below so many allowances is worth a look that squares nothing
 ROOM = 1.25  # allowance of a claim, relative to that of its check
 PROBES, POWER = 32, 3  # random vectors and power steps of `spectral_norm_bound`: mu is then 1.2 to 1.4 times too large
 
@@ -46,11 +47,14 @@ class Block:
         ``R* R``, in the Ritz basis.
     defect : float
         Bound on the norm of what rounding, or dropping directions, has left out of R.
+    image : array (m, l)
+        ``M @ V``, V any orthonormal basis of the block.
     """
 
     theta: np.ndarray
     residual_gram: np.ndarray
     defect: float
+    image: Array
 
 
 class Choice(NamedTuple):
@@ -81,7 +85,9 @@ def tail_bound(M: Operator, basis: Array, rank: int, witness: Mapping[str, Any])
         outside = Q[:, : int(witness["probed"])]
         mu = spectral_norm_bound(M, outside, seed=int(witness["seed"]), delta=float(witness["delta"]))
     choice = Choice(float(witness["shift"]), int(witness["converged"]))
-    return Bound(bound(M, measure(M, Q), rank, mu, choice)[0], "seed" in witness, witness)
+    block = measure(M, Q)
+    value = max(bound(M, block, rank, mu, choice)[0], interlacing_bound(M, block, rank))
+    return Bound(value, "seed" in witness, witness)
 
 
 def claim(M: Operator, basis: Array, rank: int, witness: Mapping[str, Any]) -> Bound:
@@ -101,7 +107,21 @@ def measure(M: Operator, Q: Array) -> Block:
     theta, W = np.maximum(theta[::-1], 0.0), W[:, ::-1]
     residual = product - Q @ (adjoint(Q) @ product)
     gram = W.conj().T @ to_numpy(adjoint(residual) @ residual) @ W
-    return Block(theta, gram, energy_allowance(M.shape, M.eps, theta.size, M.energy))
+    return Block(theta, gram, energy_allowance(M.shape, M.eps, theta.size, M.energy), image)
+
+
+def interlacing_bound(M: Operator, block: Block, rank: int, room: float = 1.0) -> float:
+    """Lower bound from the singular values of ``M @ V`` alone, which are at most those of M.
+
+    No difference of energies takes part, so it reaches far below ``1e-6 * norm(M)``, where `bound` ends; but it needs a
+    spectrum that decays inside the block.
+    """
+    values = to_numpy(M.xp.linalg.svdvals(M.xp.linalg.qr(block.image, mode="reduced")[1]))
+    # entry by entry the product is off by max(m, n) unit roundoffs of abs(M) @ abs(V), whose norm is at most that of M
+    # times sqrt(l); the basis is off from orthonormal by no more than that
+    product = max(M.shape) * math.sqrt(values.size) * M.eps * math.sqrt(M.energy)
+    solver = rounding_allowance(M.shape, M.eps, float(np.linalg.norm(values)))
+    return max(float(tails(values)[min(rank, values.size)]) - room * (product + solver), 0.0)
 
 
 def bound(
@@ -181,6 +201,8 @@ def best_bound(M: Operator, block: Block, rank: int, mu: float | None, witness: 
         candidates.append(Bound(value, size is not None, parts))
     sure, likely = candidates[0], candidates[-1]
     allowance = energy_allowance(M.shape, M.eps, rank, M.energy)
+    if max(sure.value, likely.value) ** 2 < FAINT * allowance:
+        sure = sure._replace(value=max(sure.value, interlacing_bound(M, block, rank, room=ROOM)))
     return likely if likely.value**2 > sure.value**2 + allowance else sure
 
 

@@ -39,7 +39,7 @@ def compress(
     held_out: Annotated[str, Parameter(group=CHOICES)] = "pydoc",
     objective: Annotated[Literal["two-sided", "activation", "plain"], Parameter(group=CHOICES)] = "two-sided",
     allocation: Annotated[Literal["global", "uniform"], Parameter(group=CHOICES)] = "global",
-    form: Annotated[Literal["auto", "pivot", "factors", "channels"], Parameter(group=CHOICES)] = "auto",
+    form: Annotated[Literal["auto", "mixed", "pivot", "factors", "channels"], Parameter(group=CHOICES)] = "auto",
     tokens: Annotated[int | None, Parameter(group=CHOICES)] = None,
     max_tokens: Annotated[int | None, Parameter(group=CHOICES)] = None,
     projections: Annotated[int, Parameter(group=CHOICES)] = 1,
@@ -82,7 +82,8 @@ def compress(
         global: ranks that make the summed error least; uniform: the same fraction for every layer.
     form
         pivot stores r(m + n - r) numbers for a layer of rank r, factors r(m + n); channels keeps full rank and removes
-        channels of the MLPs, which is what makes a model faster; auto mixes channels and pivot, and loses least.
+        channels of the MLPs, which is what makes a model faster; mixed is channels and pivot in one budget; auto is
+        mixed for a language model and pivot for an encoder, the best that was measured.
     tokens
         Size of the calibration: rows of the text are drawn until they hold so many tokens. By default 32768 for a
         language model, all for an encoder. More is better, and slower in proportion.

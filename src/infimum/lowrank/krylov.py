@@ -78,4 +78,4 @@ class BlockKrylov:
         inner = to_numpy(adjoint(self.residual) @ self.residual)
         rounding = energy_allowance(self.M.shape, self.M.eps, theta.size, self.M.energy)
         defect = rounding + math.sqrt(self.dropped)
-        return Block(theta, last.conj().T @ inner @ last, defect), W
+        return Block(theta, last.conj().T @ inner @ last, defect, self.image), W

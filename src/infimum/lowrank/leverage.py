@@ -75,13 +75,15 @@ def by_osinsky(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray
     Q = np.zeros((count, count), dtype=V.dtype, order="F")
     U, W = np.zeros((E.shape[0], count), dtype=E.dtype, order="F"), np.zeros((count, E.shape[1]), dtype=E.dtype)
     taken = np.zeros(missing.size, dtype=bool)
+    rounding = (np.finfo(float).eps * s[0]) ** 2  # of columns that lose less, the one of most leverage is taken
     chosen: list[int] = []
     for step in range(count):
         useful = ~taken & (leverage > 64.0 * np.finfo(float).eps * count)  # more than rounding has left
         if not np.any(useful):  # fewer than `count` independent columns
             rest = largest(np.where(taken, -1.0, energy(M)), count - len(chosen))
             return np.append(np.asarray(chosen, dtype=np.int64), rest)
-        j = int(np.argmin(np.where(useful, missing / np.where(useful, leverage, 1.0), np.inf)))
+        ratio = np.where(useful, (missing + rounding) / np.where(useful, leverage, 1.0), np.inf)
+        j = int(np.argmax(ratio <= (1.0 + 1e-6) * np.min(ratio)))  # the first of those that rounding tells apart
         taken[j] = True
         chosen.append(j)
         direction = _outside(V[:, j], Q[:, :step])
