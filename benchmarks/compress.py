@@ -27,7 +27,7 @@ METHODS: dict[str, dict[str, Any]] = {
     "two-sided, pivots, uniform": {"form": "pivot", "allocation": "uniform"},
     "two-sided, pivots, global": {"form": "pivot"},
     "two-sided, channels, global": {"form": "channels"},
-    "infimum: two-sided, channels and pivots, global": {},
+    "infimum: two-sided, channels and pivots, global": {"form": "mixed"},
 }
 
 

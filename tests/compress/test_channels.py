@@ -61,17 +61,17 @@ def test_producers_keep_their_rows(llama: Path, text: list[str]) -> None:
 
 
 def test_no_form_beats_the_bound_of_the_mixture(bert: Path, moments: compress.Moments) -> None:
-    options = itertools.product(("auto", "pivot", "channels"), ("global", "uniform"))
+    options = itertools.product(("mixed", "pivot", "channels"), ("global", "uniform"))
     plans = {
         (form, rule): compress.plan(bert, remove=0.15, moments=moments, form=form, allocation=rule)
         for form, rule in options
     }
-    bounds = {form: plans[form, "global"].certificate.lower_bound for form in ("auto", "pivot", "channels")}
-    assert bounds["auto"] <= min(bounds["pivot"], bounds["channels"])
+    bounds = {form: plans[form, "global"].certificate.lower_bound for form in ("mixed", "pivot", "channels")}
+    assert bounds["mixed"] <= min(bounds["pivot"], bounds["channels"])
     assert all(bounds[form] <= plan.certificate.value for (form, _), plan in plans.items())
-    assert all(bounds["auto"] <= plan.certificate.value for plan in plans.values())
+    assert all(bounds["mixed"] <= plan.certificate.value for plan in plans.values())
     values = {form: plans[form, "global"].certificate.value for form in bounds}
-    assert values["auto"] <= 1.001 * min(values["pivot"], values["channels"])
+    assert values["mixed"] <= 1.001 * min(values["pivot"], values["channels"])
 
 
 @pytest.mark.parametrize("name", ["bert", "llama"])

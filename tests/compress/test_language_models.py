@@ -64,7 +64,7 @@ def long_text() -> list[str]:
     return sentences(60, seed=1)
 
 
-@pytest.mark.parametrize("form", ["auto", "pivot", "channels"])
+@pytest.mark.parametrize("form", ["mixed", "pivot", "channels"])
 @pytest.mark.parametrize("name", MODELS)
 def test_compressed_saved_loaded_and_verified(
     name: str, form: str, folders: dict[str, Path], long_text: list[str], tmp_path: Path

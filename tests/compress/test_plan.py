@@ -84,7 +84,7 @@ def test_every_plan_is_certified_saved_and_verified(
 
 
 @pytest.mark.parametrize("model", ["bert", "llama"])
-@pytest.mark.parametrize("form", ["auto", "pivot", "factors", "channels"])
+@pytest.mark.parametrize("form", ["mixed", "pivot", "factors", "channels"])
 def test_load_reproduces_the_model_in_memory(
     model: str, form: str, request: pytest.FixtureRequest, text: list[str], tmp_path: Path
 ) -> None:
@@ -440,7 +440,7 @@ def test_moments_of_another_model(llama: Path, moments: compress.Moments) -> Non
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("form", ["auto", "pivot", "factors"])
+@pytest.mark.parametrize("form", ["mixed", "pivot", "factors"])
 def test_a_budget_of_bytes_holds_for_the_bytes(form: str, dtype: torch.dtype, text: list[str], tmp_path: Path) -> None:
     folder = write(tiny_llama().to(dtype), tmp_path / "model")
     out = compress.plan(folder, remove=0.15, of="bytes", calib=text, form=form).save(tmp_path / "out")

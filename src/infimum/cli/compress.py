@@ -1,4 +1,4 @@
-"""``infimum compress`` and ``infimum inspect``: a real checkpoint, made smaller under one certified budget."""
+"""``infimum compress``: a real checkpoint, made smaller under one certified budget."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def compress(
     held_out: Annotated[str, Parameter(group=CHOICES)] = "pydoc",
     objective: Annotated[Literal["two-sided", "activation", "plain"], Parameter(group=CHOICES)] = "two-sided",
     allocation: Annotated[Literal["global", "uniform"], Parameter(group=CHOICES)] = "global",
-    form: Annotated[Literal["auto", "pivot", "factors", "channels"], Parameter(group=CHOICES)] = "auto",
+    form: Annotated[Literal["auto", "mixed", "pivot", "factors", "channels"], Parameter(group=CHOICES)] = "auto",
     tokens: Annotated[int | None, Parameter(group=CHOICES)] = None,
     max_tokens: Annotated[int | None, Parameter(group=CHOICES)] = None,
     projections: Annotated[int, Parameter(group=CHOICES)] = 1,
@@ -82,7 +82,8 @@ def compress(
         global: ranks that make the summed error least; uniform: the same fraction for every layer.
     form
         pivot stores r(m + n - r) numbers for a layer of rank r, factors r(m + n); channels keeps full rank and removes
-        channels of the MLPs, which is what makes a model faster; auto mixes channels and pivot, and loses least.
+        channels of the MLPs, which is what makes a model faster; mixed is channels and pivot in one budget; auto is
+        mixed for a language model and pivot for an encoder, the best that was measured.
     tokens
         Size of the calibration: rows of the text are drawn until they hold so many tokens. By default 32768 for a
         language model, all for an encoder. More is better, and slower in proportion.
@@ -251,97 +252,3 @@ def show_comparisons(comparisons: list[Comparison], held_out: str) -> None:
         table.add_row(row.name, f"{row.removed:.1%}", *row.score.figures.values(), style="bold" if row.chosen else "")
     console.print(table)
     console.print(f"held-out text: {held_out}, {first.extent}", style="dim")
-
-
-def inspect(
-    model: Annotated[Path, Parameter(name="MODEL_DIR")],
-    /,
-    *,
-    calib: str = "pydoc",
-    tokens: int | None = None,
-    tensors: Annotated[bool, FLAG] = False,
-    curve: Annotated[bool, Parameter(show_default=False)] = True,
-    quiet: Annotated[bool, FLAG] = False,
-) -> int:
-    """Show what a checkpoint holds, which layers can be compressed, and what each budget would cost. Writes nothing.
-
-    Parameters
-    ----------
-    model
-        Folder of a transformers checkpoint.
-    calib
-        Calibration text: pydoc, a .txt, .jsonl or .npy file; see infimum compress.
-    tokens
-        Size of the calibration.
-    tensors
-        List every tensor, not only kinds of tensors.
-    curve
-        The table of budget and least error; it needs a calibration run.
-    quiet
-        No progress.
-    """
-    with screen.progress("reading the model", quiet=quiet) as on_progress:
-        from infimum import compress as room
-
-        checkpoint = room.open_checkpoint(model)
-        plan = room.plan(checkpoint, remove=0.0, calib=calib, tokens=tokens, on_progress=on_progress) if curve else None
-    show_tensors(checkpoint, every=tensors)
-    if plan is not None:
-        screen.console().print()
-        show_curve(plan)
-    return 0
-
-
-def show_tensors(checkpoint: Checkpoint, *, every: bool) -> None:
-    """Print the tensors, or the kinds of tensors, and whether each is a layer that can be compressed."""
-    from infimum.report.plan import kind_of
-
-    console = screen.console()
-    compressible = {layer.tensor for layer in checkpoint.layers}
-    kinds: dict[str, list[str]] = {}
-    for name in checkpoint.sizes:
-        kinds.setdefault(name if every else kind_of(name), []).append(name)
-    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("tensor" if every else "tensors", overflow="fold")
-    for name in ("number", "weights", "compressible"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for kind, names in kinds.items():
-        linear = sum(name in compressible for name in names)
-        mark = "yes" if linear == len(names) else f"{linear} of {len(names)}" if linear else "-"
-        table.add_row(kind, str(len(names)), f"{sum(checkpoint.sizes[name] for name in names):,}", mark)
-    console.print(table)
-    linear = sum(layer.size for layer in checkpoint.layers)
-    total = sum(checkpoint.sizes.values())
-    console.print(
-        f"\n{len(checkpoint.layers)} layers can be compressed: {linear:,} of {total:,} weights ({linear / total:.1%})"
-    )
-    for note in checkpoint.notes:
-        console.print(f"note: {note}")
-
-
-def show_curve(plan: Plan) -> None:
-    """Print the least total error against the fraction removed."""
-    from infimum.compress import knee
-
-    points = [point for point in plan.curve(points=40) if 0.0 < point[0] <= 0.75]
-    bend = knee(points)
-    table = Table(box=None, header_style="bold", padding=(0, 1))
-    for name in ("removed", "least error found", "lower bound"):
-        table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("")
-    highest = max(point[1] for point in points)
-    for fraction, error, bound in points:
-        table.add_row(
-            f"{fraction:.1%}",
-            f"{error:.4g}",
-            f"{bound:.4g}",
-            "█" * round(30 * error / highest) + (" ◄ knee" if fraction == bend else ""),
-        )
-    console = screen.console()
-    console.print(table)
-    console.print(f"knee: beyond {bend:.1%} one per cent more costs more than the average of this table", style="bold")
-    console.print(
-        f"fractions of the linear weights; {plan.settings.objective} objective, {plan.settings.form} form, "
-        f"calibrated on {plan.moments.tokens.source} ({plan.moments.tokens.count:,} tokens)",
-        style="dim",
-    )

@@ -12,7 +12,7 @@ from infimum.errors import BudgetError, OptionError
 
 Of: TypeAlias = Literal["linear", "all", "bytes"]
 AllocationRule: TypeAlias = Literal["global", "uniform"]
-Forms: TypeAlias = Literal["auto", "pivot", "factors", "channels"]
+Forms: TypeAlias = Literal["auto", "mixed", "pivot", "factors", "channels"]
 UNREACHED = "the output does not depend on it for this text, or too few tokens reach it: kept dense"
 
 
@@ -24,7 +24,7 @@ class Settings:
     of: Of = "linear"
     objective: Objective = "two-sided"
     allocation: AllocationRule = "global"
-    form: Forms = "auto"
+    form: Forms = "pivot"
     damping: float = 0.01
     plain: bool = False
 
@@ -36,19 +36,19 @@ class Settings:
             raise OptionError("plain output has as many bytes as the original; give of='linear' or of='all'")
         one_of("objective", self.objective, ("two-sided", "activation", "plain"))
         one_of("allocation", self.allocation, ("global", "uniform"))
-        one_of("form", self.form, ("auto", "pivot", "factors", "channels"))
+        one_of("form", self.form, ("mixed", "pivot", "factors", "channels"))
         if not 0.0 < self.damping <= 1.0:
             raise OptionError(f"damping must be above 0 and at most 1, got {self.damping}")
 
     @property
     def narrows(self) -> bool:
         """Whether channels may be removed."""
-        return self.form in ("auto", "channels")
+        return self.form in ("mixed", "channels")
 
     @property
     def low_rank(self) -> Form | None:
         """The form in which layers of lower rank are stored; None where they keep their rank."""
-        forms: dict[str, Form | None] = {"auto": "pivot", "pivot": "pivot", "factors": "factors"}
+        forms: dict[str, Form | None] = {"mixed": "pivot", "pivot": "pivot", "factors": "factors"}
         return forms.get(self.form)
 
 

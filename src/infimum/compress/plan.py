@@ -21,7 +21,7 @@ from infimum.compress.checkpoint import LAYERS, Checkpoint, open_checkpoint
 from infimum.compress.factor import Objective, one_thread
 from infimum.compress.forms import FormShelf
 from infimum.compress.layers import UNREACHED, AllocationRule, Forms, LayerPlan, Of, Settings, dense_row
-from infimum.compress.moments import Moments, Progress
+from infimum.compress.moments import Goal, Moments, Progress
 from infimum.compress.parts import build, lowered, measure, parts_of
 from infimum.compress.text import Text
 from infimum.compress.units import Group, Task, group_of, partition, unit_of
@@ -175,6 +175,7 @@ class Plan:
 
 
 DAMPING = {"embedding": 0.01, "loss": 0.03}  # the best of those tried
+FORMS: dict[Goal, Forms] = {"embedding": "pivot", "loss": "mixed"}
 
 
 def plan(
@@ -214,9 +215,10 @@ def plan(
         "activation": C is the moment of the inputs, G a scalar; "plain": neither (truncated SVD).
     allocation : {"global", "uniform"}
         "global" shares the budget so that the sum of errors is least; "uniform" gives each layer the same fraction.
-    form : {"auto", "pivot", "factors", "channels"}
+    form : {"auto", "mixed", "pivot", "factors", "channels"}
         "pivot": matrices of rank r in r(m + n - r) numbers; "factors": in r(m + n); "channels": matrices of full rank
-        without some of the channels of an MLP; "auto": channels and pivots, whichever saves more for its error.
+        without some of the channels of an MLP; "mixed": channels and pivots in one budget. "auto": "mixed" for a
+        language model, "pivot" for an encoder.
     damping : float, optional
         Added to G, relative to its mean eigenvalue: by default 0.03 for a language model, 0.01 for an encoder.
     plain : bool
@@ -247,6 +249,7 @@ def plan(
        (the Kronecker model of the second moment of a gradient).
     """
     checkpoint = model if isinstance(model, Checkpoint) else open_checkpoint(model)
+    form = FORMS[goal_of(checkpoint)] if form == "auto" else form
     damping = DAMPING[goal_of(checkpoint)] if damping is None else damping
     settings = Settings(remove, of, objective, allocation, form, damping, plain)
     if moments is None:
