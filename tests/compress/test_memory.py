@@ -236,6 +236,11 @@ def test_shelves_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.Monkey
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_copy_in_a_forked_process_removes_nothing(tmp_path: Path) -> None:
+    scratch._remove(tmp_path, os.open(tmp_path, os.O_RDONLY), os.getpid() + 1)
+    assert tmp_path.is_dir()
+
+
 # --- files ---------------------------------------------------------------------------------------------------------
 
 

@@ -26,7 +26,7 @@ LIST = re.compile(r"[-+.\de]+(,[-+.\de]+)+")  # numbers with commas between them
 
 def build() -> App:
     """Return the application, with one command for every registered problem."""
-    from infimum.cli import compress, demo, demo_lm, evaluate, memory, minimax, msign, verify
+    from infimum.cli import compress, demo, demo_lm, evaluate, inspect, memory, minimax, msign, verify
 
     app = App(
         name="infimum",
@@ -43,7 +43,7 @@ def build() -> App:
             app.command(minimax.minimax, group="Problems", help_format="plaintext")
         else:
             app.command(command_for(problem), name=problem.command, group="Problems")
-    for command in (compress.compress, compress.inspect, evaluate.evaluate):
+    for command in (compress.compress, inspect.inspect, evaluate.evaluate):
         app.command(command, group="Models", help_format="markdown")
     app.command(memory.build())
     app.command(msign.msign, group="Models")

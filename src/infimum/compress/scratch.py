@@ -54,7 +54,7 @@ class Shelf:
     def __init__(self) -> None:
         self._folder, descriptor = claim(Path(tempfile.gettempdir()), PREFIX)
         self._files: dict[Any, Path] = {}
-        weakref.finalize(self, _remove, self._folder, descriptor)
+        weakref.finalize(self, _remove, self._folder, descriptor, os.getpid())
 
     def put(self, name: Any, tensors: Mapping[str, torch.Tensor]) -> None:
         """Store tensors under a new name."""
@@ -80,6 +80,7 @@ class Shelf:
         return tensors
 
 
-def _remove(folder: Path, descriptor: int) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
+def _remove(folder: Path, descriptor: int, owner: int) -> None:
+    if os.getpid() == owner:  # a forked process has a copy of the object, not of the folder
+        shutil.rmtree(folder, ignore_errors=True)
     os.close(descriptor)
