@@ -81,9 +81,8 @@ def compress(
     allocation
         global: ranks that make the summed error least; uniform: the same fraction for every layer.
     form
-        pivot stores r(m + n - r) numbers for a layer of rank r, factors r(m + n); channels keeps full rank and removes
-        channels of the MLPs, which is what makes a model faster; mixed is channels and pivot in one budget; auto is
-        mixed for a language model and pivot for an encoder, the best that was measured.
+        pivot stores r(m + n - r) numbers for a layer of rank r, factors r(m + n); channels removes channels of MLPs,
+        which makes a model faster; mixed is channels and pivot; auto is mixed for language models, pivot for encoders.
     tokens
         Size of the calibration: rows of the text are drawn until they hold so many tokens. By default 32768 for a
         language model, all for an encoder. More is better, and slower in proportion.
