@@ -89,12 +89,14 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 def compress_within(limit: int, folder: Path, out: Path, remove: float) -> int:
     """Compress in a process that cannot have more address space than `limit`, and return its peak resident size.
 
-    RLIMIT_AS counts everything that the process maps: the interpreter, the libraries, files and memory.
+    RLIMIT_AS counts everything that the process maps: the interpreter, the libraries, files, memory, and what glibc
+    keeps of freed memory. So that it keeps little, all that is large is mapped by itself.
     """
     (folder.parent / "scratch").mkdir(exist_ok=True)
     done = subprocess.run(
         [sys.executable, "-c", LIMITED, folder, folder.parent / "ids.npy", out, str(limit), str(remove)],
-        env=os.environ | {"TMPDIR": str(folder.parent / "scratch"), "OMP_NUM_THREADS": "1"},
+        env=os.environ
+        | {"TMPDIR": str(folder.parent / "scratch"), "OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": "131072"},
         capture_output=True,
         text=True,
         check=False,
