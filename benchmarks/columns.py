@@ -31,7 +31,9 @@ def matrices() -> dict[str, tuple[np.ndarray, tuple[int, ...]]]:
         "slow": (inputs._with_spectrum(1000, 800, 1.0 / np.arange(1, 801), rng), (50,)),
     }
     weights = feed_forward()
-    return found if weights is None else {"mlp weight": (weights[1], (200,)), **found}
+    if weights is not None:
+        found = {"mlp weight": (weights[1], (200,)), **found}
+    return {"large kernel": (inputs._kernel(digits), (200,)), **found}
 
 
 def comparisons() -> Iterator[Comparison]:

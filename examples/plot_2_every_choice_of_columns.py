@@ -71,7 +71,7 @@ for name, values, style in curves:
     right.semilogx(ranks, values / floor, style, marker=".", color=line.get_color())
 right.axhline(1, ls="--", color="0.5")
 left.set(xlabel="columns", ylabel="error / norm", ylim=(8e-3, 0.4), title="Error")
-left.yaxis.set_major_formatter(PercentFormatter(1.0))
+left.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
 right.set(xlabel="columns", ylabel="error / floor", ylim=(0.95, 4), title="Error in units of the floor")
 for ax in (left, right):
     ax.set_xticks(ranks, map(str, ranks))

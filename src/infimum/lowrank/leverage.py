@@ -6,7 +6,6 @@ All look at the rows of V, n x k: row j says how column j of M takes part in the
 from __future__ import annotations
 
 import numpy as np
-import scipy.linalg
 
 from infimum._linalg import pivoted_qr, subtract_outer
 from infimum.lowrank.reduction import Reduction
@@ -25,7 +24,7 @@ def by_leverage_sampling(M: Reduction, count: int, rng: np.random.Generator) -> 
 
 def by_ridge_leverage(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray:
     """Take the largest ridge leverage ``m* (M M* + t I)^-1 m``, t the squared tail over k (Cohen et al. 2017)."""
-    s, Vh = scipy.linalg.svd(M.matrix, full_matrices=False, check_finite=False)[1:]
+    s, Vh = np.linalg.svd(M.matrix, full_matrices=False)[1:]
     ridge = (np.sum(s[count:] ** 2) + np.sum(M.outside)) / count
     if ridge == 0.0:
         return largest(_scores(M, count), count)
@@ -68,7 +67,7 @@ def by_osinsky(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray
     ``norm(e_j)**2 / norm(v_j)**2`` to the squared error. The least of these ratios is at most their mean with weights
     ``norm(v_j)**2``, the squared error over what is left of k: the product of all steps is k + 1 at most.
     """
-    s, Vh = scipy.linalg.svd(M.matrix, full_matrices=False, check_finite=False)[1:]
+    s, Vh = np.linalg.svd(M.matrix, full_matrices=False)[1:]
     V, E = np.asfortranarray(Vh[:count]), np.asfortranarray(s[count:, None] * Vh[count:])
     leverage, missing = np.linalg.norm(V, axis=0) ** 2, np.linalg.norm(E, axis=0) ** 2 + M.outside
     # what the steps subtract from V and E is kept as factors: columns are formed when they are looked at
@@ -109,7 +108,7 @@ def _outside(column: np.ndarray, Q: np.ndarray) -> np.ndarray:
 
 def right_vectors(M: Reduction, count: int) -> np.ndarray:
     """Leading right singular vectors, as the `count` rows of ``V*``."""
-    return np.asarray(scipy.linalg.svd(M.matrix, full_matrices=False, check_finite=False)[2][:count])
+    return np.asarray(np.linalg.svd(M.matrix, full_matrices=False)[2][:count])
 
 
 def _scores(M: Reduction, count: int) -> np.ndarray:
