@@ -119,8 +119,8 @@ def interpolative(
     rank : int, optional
         Number of columns, 1 <= rank <= min(m, n). Give `rank` or `tol`, not both.
     tol : float, optional
-        Choose the smallest rank, along the order in which the method takes columns, whose certified error is at most
-        ``tol * norm(M)``, 0 < tol <= 1.
+        Choose the smallest rank at which the method is found to leave a certified error of at most ``tol * norm(M)``,
+        0 < tol <= 1.
     method : str
         Any strategy of `select_columns`: "pivoted_qr", the column with the longest residual next; "greedy", the one
         that leaves the least total residual; "osinsky", "lupp", "strong_rrqr", "column_sampling", ... "auto": the best

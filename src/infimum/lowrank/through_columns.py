@@ -53,16 +53,29 @@ class Search:
         return self._answer(reduced, strategy_named(method)(reduced, rank, self.rng))
 
     def with_tol(self, tol: float, method: str) -> ThroughColumns:
-        """Choose as few columns as meet a tolerance, along the order of the method."""
+        """Choose as few columns as are found to meet a tolerance."""
         goal = tol * scale_back(math.sqrt(self.M.energy), self.M.exponent, toward=0.0)
         for last in self._growing(tol, method):
             if last.certificate.value <= goal:
-                return last
+                return last if method == "exact" else self._fewer(last, goal, method)
         raise ToleranceError(
             f"no {min(self.M.shape)} columns have a certified error of at most {goal:.3g} (tol = {tol}) in "
             f"{self.M.outer.dtype}; the last choice has {last.certificate.value:.3g}: raise tol or convert the input "
             "to a wider type"
         )
+
+    def _fewer(self, best: ThroughColumns, goal: float, method: str) -> ThroughColumns:
+        """Choose anew for smaller ranks: what is best for many columns need not begin with the best few."""
+        step = 1
+        while step < len(best.order):
+            answer = self.with_rank(len(best.order) - step, method)
+            if answer.certificate.value <= goal:
+                best, step = answer, 2 * step
+            elif step > 1:
+                step = 1
+            else:
+                break
+        return best
 
     def _growing(self, tol: float, method: str) -> Iterator[ThroughColumns]:
         """Yield longer and longer choices, from the one on that meets `tol` by its estimate."""
