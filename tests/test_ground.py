@@ -8,12 +8,14 @@ import sys
 
 import numpy as np
 import pytest
+import threadpoolctl
 import torch
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 import infimum
 from infimum import _arrays, errors
+from infimum._threads import one_thread
 from infimum.certificate import Certificate
 
 
@@ -24,6 +26,25 @@ def test_import_is_light():
         "print(sorted(heavy & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_one_thread_lasts_as_long_as_anybody_needs_it():
+    """The limit is the process's, so blocks that overlap must neither lift it early nor keep it."""
+
+    def threads():
+        return {pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"}
+
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        before, first, second = threads(), one_thread(), one_thread()
+        first.__enter__()
+        second.__enter__()
+        first.__exit__(None, None, None)
+        assert threads() == {1}
+        second.__exit__(None, None, None)
+        assert threads() == before
+        with pytest.raises(KeyError), one_thread():
+            raise KeyError
+        assert threads() == before
 
 
 def test_bare_import_loads_no_room():

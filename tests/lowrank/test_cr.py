@@ -103,6 +103,14 @@ def test_exact_is_the_optimum_with_no_gap(complex_):
         assert certificate.gap <= 1e-9 * max(certificate.value, 1e-3)
 
 
+def test_the_search_for_a_proof_ends_where_rounding_decides():
+    """In this pair of the stream the curvature of the bound is indefinite in double precision."""
+    _, X, Y = next(itertools.islice(pairs(3000, seed=31), 2959, None))
+    certificate, optimum = lowrank.cr(X, Y, 6).certificate, least_loss(X, Y, 6)
+    assert exact.at_most(certificate.lower_bound, optimum)
+    assert exact.at_least(certificate.value, optimum)
+
+
 def test_orthogonal_terms_need_no_search():
     """Then the norm rule is optimal and the bound tight."""
     X, Y = np.diag([3.0, 1.0, 2.0, 5.0]), np.eye(4)

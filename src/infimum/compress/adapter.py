@@ -8,9 +8,10 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
+from infimum._threads import one_thread
 from infimum.compress.checkpoint import Layer
 from infimum.compress.experts import Experts
-from infimum.compress.factor import decompose, one_thread
+from infimum.compress.factor import decompose
 from infimum.compress.forms import FactorForm, PlainForm, to_form
 from infimum.compress.plan import Plan
 from infimum.compress.units import Task

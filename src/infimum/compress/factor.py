@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -16,19 +14,6 @@ from infimum.compress.moments import LayerMoments
 
 Objective: TypeAlias = Literal["two-sided", "activation", "plain"]
 Form: TypeAlias = Literal["pivot", "factors"]
-
-
-def one_thread() -> AbstractContextManager[object]:
-    """Keep BLAS on one thread where `threadpoolctl` is installed.
-
-    The threads of an eigensolver wait for each other at every column. For a few hundred columns that gains little on an
-    idle machine, and on a busy one the decompositions were seen to take twenty times as long.
-    """
-    try:
-        limits: AbstractContextManager[object] = importlib.import_module("threadpoolctl").threadpool_limits(1)
-    except ImportError:
-        return nullcontext()
-    return limits
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,14 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from infimum._threads import one_thread
 from infimum.bounds.allocation_dual import Unit, dual_value
 from infimum.certificate import Certificate
 from infimum.compress.allocation import STEP, Frontier, allocate, frontier, last, uniform, value
 from infimum.compress.budget import budget_of, numbers_of
 from infimum.compress.calibration import calibrate, goal_of
 from infimum.compress.checkpoint import LAYERS, Checkpoint, open_checkpoint
-from infimum.compress.factor import Objective, one_thread
+from infimum.compress.factor import Objective
 from infimum.compress.forms import FormShelf
 from infimum.compress.layers import UNREACHED, AllocationRule, Forms, LayerPlan, Of, Settings, dense_row
 from infimum.compress.moments import Goal, Moments, Progress

@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from safetensors.torch import load_file
 
+from infimum._threads import one_thread
 from infimum.bounds.allocation_dual import Unit, dual_value
 from infimum.certificate import Certificate
 from infimum.compress.allocation import Choice
 from infimum.compress.budget import budget_of
 from infimum.compress.checkpoint import DESCRIPTION, Checkpoint, Layer, open_checkpoint
 from infimum.compress.collection import collect
-from infimum.compress.factor import one_thread
 from infimum.compress.files import TensorFiles, file_hash
 from infimum.compress.forms import PlainForm, StoredForm
 from infimum.compress.layers import UNREACHED, LayerPlan, Settings, dense_row

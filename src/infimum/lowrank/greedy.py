@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from infimum._linalg import subtract_outer
+from infimum._threads import one_thread
 from infimum.lowrank.pivoting import independent
 from infimum.lowrank.reduction import Reduction
 from infimum.lowrank.skeleton import Skeleton
@@ -50,6 +51,7 @@ class _Residual:
         self.gram_squares -= gram_squares
 
 
+@one_thread()
 def by_greedy(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray:
     """Take the column that leaves the least total residual of all columns next (Farahat et al. 2011; post 10501).
 
@@ -79,6 +81,7 @@ def by_greedy(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray:
     return np.asarray(order)
 
 
+@one_thread()
 def improved(M: Reduction, columns: np.ndarray, trials: int) -> np.ndarray:
     """Exchange single columns while that lowers the total error, those that serve least first.
 

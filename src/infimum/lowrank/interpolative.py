@@ -124,7 +124,8 @@ def interpolative(
     method : str
         Any strategy of `select_columns`: "pivoted_qr", the column with the longest residual next; "greedy", the one
         that leaves the least total residual; "osinsky", "lupp", "strong_rrqr", "column_sampling", ... "auto": the best
-        of the first three, then exchanges of single columns while they lower the error. "exact": branch and bound,
+        of the first three ("osinsky" for a matrix that is sketched), then exchanges of single columns while they lower
+        the error. "exact": branch and bound,
         for matrices with few columns (up to about 25), started from the answer of "auto".
     max_coefficient : float, optional
         At least 1: exchange columns until no coefficient is larger in absolute value, at some cost in error.

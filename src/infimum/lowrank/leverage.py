@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from infimum._linalg import pivoted_qr, subtract_outer
+from infimum._threads import one_thread
 from infimum.lowrank.reduction import Reduction
 from infimum.lowrank.sampling import draw, energy, largest
 
@@ -49,6 +50,7 @@ def by_qdeim(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray:
     return pivoted_qr(right_vectors(M, count))[0][:count]
 
 
+@one_thread()
 def by_adaptive_pivoting(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray:
     """Draw by leverage, take the drawn direction out of V, and so on (Cortinovis and Kressner, arXiv:2412.13992)."""
     V = np.asfortranarray(right_vectors(M, count))
@@ -60,6 +62,7 @@ def by_adaptive_pivoting(M: Reduction, count: int, rng: np.random.Generator) -> 
     return np.asarray(chosen)
 
 
+@one_thread()
 def by_osinsky(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray:
     """Take the column with the least residual per leverage (Osinsky, arXiv:2308.09068).
 

@@ -6,6 +6,7 @@ import numpy as np
 import scipy.linalg
 
 from infimum._linalg import pivoted_qr
+from infimum._threads import one_thread
 from infimum.lowrank.reduction import Reduction
 from infimum.lowrank.skeleton import Skeleton
 
@@ -57,6 +58,7 @@ def independent(M: Reduction, columns: np.ndarray, rtol: float) -> np.ndarray:
     return np.sort(pivots[: np.count_nonzero(diagonal > rtol * diagonal[0])])
 
 
+@one_thread()
 def _exchanged_by_volume(M: Reduction, columns: np.ndarray, growth: float, residuals: bool) -> np.ndarray:
     """Exchange i for j while ``|Z_ij|**2 (+ norm(e_j)**2 / distance_i**2)``, the squared growth, is large."""
     full = independent(M, columns, rtol=1e-12)  # dependent columns serve nobody and stay where they are

@@ -33,7 +33,11 @@ def witness(G: Gram, kept: int) -> dict[str, np.ndarray]:
         barrier = barrier or BARRIER * float(np.sum(_weights(G) ** 2 * (point - point**2)) / np.trace(inverse))
         if not barrier > 1e-30:  # the minimum is a choice itself: nothing is left to prove
             break
-        diagonal, length = _inside(unit, diagonal, _newton(_weights(G), point, inverse, barrier))
+        try:
+            step = _newton(_weights(G), point, inverse, barrier)
+        except np.linalg.LinAlgError:  # so near to the boundary that rounding decides
+            break
+        diagonal, length = _inside(unit, diagonal, step)
         barrier *= 0.5 if length > 0.2 else 1.0
         bound, point = _bound(G, diagonal, dropped)
         if bound > best:
