@@ -36,7 +36,9 @@ def test_svd(count, method):
 
 
 @pytest.mark.parametrize("count", COUNTS)
-@pytest.mark.parametrize("method", ["pivoted_qr", "greedy", "osinsky", "strong_rrqr", "lupp", "column_sampling"])
+@pytest.mark.parametrize(
+    "method", ["auto", "exact", "pivoted_qr", "greedy", "osinsky", "strong_rrqr", "lupp", "column_sampling"]
+)
 def test_interpolative(count, method):
     rng = np.random.default_rng(1)
     for label, M in matrices(count, seed=12):

@@ -106,11 +106,11 @@ def read_documents(text: Text, *, held_out: bool = False) -> tuple[list[str], st
         try:
             return [_string(item) for item in text], "strings given by the caller", False
         except TypeError as error:
-            raise CalibrationError(f"calibration text must be a list of strings: {error}") from error
+            raise CalibrationError(f"a text must be a list of strings: {error}") from error
     path = Path(text)
     if not path.is_file():
         raise CalibrationError(
-            f"calibration text must be 'pydoc', a .txt, .jsonl or .npy file or a list of strings, got {text}"
+            f"a text must be 'pydoc', a .txt, .jsonl or .npy file that exists, or a list of strings, got {text}"
         )
     try:
         content = path.read_text(encoding="utf-8")
