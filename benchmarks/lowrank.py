@@ -224,7 +224,7 @@ def nystrom(rank: int) -> Comparison:
         mapping = Nystroem(gamma=gamma, n_components=rank, random_state=seed)
         return np.asarray(mapping.fit_transform(points))
 
-    methods = ("rpcholesky", "greedy", "kmeans", "uniform")
+    methods = ("auto", "rpcholesky", "greedy", "kmeans", "uniform")
     return Comparison(
         problem="nystrom",
         input="Gaussian kernel of 1797 digits",

@@ -41,6 +41,15 @@ def test_value_is_the_trace_norm_and_the_floor_is_below_any_rank(points, method)
     infimum.verify(result, K)
 
 
+def test_exchanges_leave_less_than_pivots_and_fewer_meet_a_tolerance(points):
+    K = gaussian(points, points)
+    for rank in (5, 20, 60):
+        pivots = lowrank.nystrom(K, rank, method="rpcholesky", rng=0).certificate
+        assert lowrank.nystrom(K, rank, rng=0).certificate.value < 0.97 * pivots.value
+    for tol in (0.3, 0.05):
+        assert lowrank.nystrom(K, tol=tol, rng=0).rank < lowrank.nystrom(K, tol=tol, method="rpcholesky", rng=0).rank
+
+
 def test_random_pivots_find_the_small_cluster():
     rng = np.random.default_rng(3)
     points = np.concatenate([rng.standard_normal((990, 2)) * 0.05, 20 + rng.standard_normal((10, 2))])
@@ -50,7 +59,8 @@ def test_random_pivots_find_the_small_cluster():
     assert pivots < 0.5 * draws
 
 
-def test_kernel_computes_only_what_it_needs(points):
+@pytest.mark.parametrize(("method", "share"), [("auto", 0.1), ("rpcholesky", 0.08), ("uniform", 0.08)])
+def test_kernel_computes_only_what_it_needs(points, method, share):
     asked = []
 
     def counting(X, Y):
@@ -58,8 +68,8 @@ def test_kernel_computes_only_what_it_needs(points):
         return gaussian(X, Y)
 
     K = KernelMatrix(np.tile(points, (20, 1)) + 0.01 * np.arange(4000)[:, None], counting)
-    result = lowrank.nystrom(K, 10, rng=0)
-    assert sum(asked) < 0.08 * K.shape[0] ** 2
+    result = lowrank.nystrom(K, 10, method=method, rng=0)
+    assert sum(asked) < share * K.shape[0] ** 2
     assert result.rank == 10
     assert 0.0 < result.certificate.lower_bound <= result.certificate.value
 

@@ -16,9 +16,13 @@ from infimum.bounds import nystrom_trace
 from infimum.certificate import Certificate
 from infimum.errors import OptionError, ShapeError, VerificationError
 from infimum.lowrank.factored import Factored
-from infimum.lowrank.rpcholesky import clusters, greedy, independent, random_pivots, uniform
+from infimum.lowrank.rpcholesky import PartialCholesky, clusters, greedy, independent, uniform
+from infimum.lowrank.select import by_error
 
 METHODS = ("auto", "rpcholesky", "greedy", "uniform", "kmeans")
+LARGE = 20_000_000  # entries of a factor from which on "auto" takes the pivots as they are drawn
+MORE = 60  # pivots beyond twice the landmarks, in the factor of whose columns "auto" chooses
+TRIES = 3  # numbers of landmarks that "auto" looks at to meet a tolerance
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,9 @@ def nystrom(
     method : {"auto", "rpcholesky", "greedy", "uniform", "kmeans"}
         "rpcholesky": randomly pivoted Cholesky, in blocks with rejection [1]_ [2]_. "greedy": the largest
         diagonal entry of the residual next. "uniform": at random. "kmeans": points nearest to the centres of clusters
-        of the points of a `KernelMatrix`, of the rows of an array. "auto": "rpcholesky".
+        of the points of a `KernelMatrix`, of the rows of an array. "auto": columns of a randomly pivoted Cholesky
+        factor of more than twice the length, chosen as `interpolative` chooses them; "rpcholesky" where that factor
+        would have more than 20 million entries.
     rng : int or numpy.random.Generator, optional
         Seed.
 
@@ -168,25 +174,61 @@ def _check_indices(chosen: np.ndarray, n: int, error: type[Exception]) -> None:
 
 def _choose(entries: Entries, rank: int | None, tol: float | None, method: str, rng: np.random.Generator) -> np.ndarray:
     n = entries.shape[0]
-    if method in ("auto", "rpcholesky", "greedy"):
-        pivots = greedy if method == "greedy" else random_pivots
-        return pivots(entries, rank or n, float(tol or 0.0), rng)
+    if method == "auto":
+        return _exchanged(entries, rank, tol, rng)
+    if method == "rpcholesky":
+        return PartialCholesky(entries).draw(rank or n, float(tol or 0.0), rng)
+    if method == "greedy":
+        return greedy(entries, rank or n, float(tol or 0.0))
     draw = uniform if method == "uniform" else clusters
     if rank is not None:
         return independent(entries, draw(entries, rank, rng))
-    trace, count = float(np.sum(entries.diagonal)), min(16, n)
+    goal, count = float(tol or 0.0) * float(np.sum(entries.diagonal)), min(16, n)
     while True:
-        chosen, factor = _well_conditioned(entries, independent(entries, draw(entries, count, rng)), 0)
-        if count == n or trace - float(np.linalg.norm(factor)) ** 2 <= float(tol or 0.0) * trace:
+        chosen = independent(entries, draw(entries, count, rng))
+        if count == n or _error(entries, chosen) <= goal:
             return chosen
         count = min(2 * count, n)
+
+
+def _exchanged(entries: Entries, rank: int | None, tol: float | None, rng: np.random.Generator) -> np.ndarray:
+    """Draw pivots, and take other landmarks where they are found to leave less, or fewer to meet the tolerance."""
+    partial, n = PartialCholesky(entries), entries.shape[0]
+    best = partial.draw(rank or n, float(tol or 0.0), rng)
+    width = min(2 * best.size + MORE, n)
+    if not best.size or n * width > LARGE:
+        return best
+    partial.draw(width, 0.0, rng)
+    reduced = partial.reduction()
+    # what the first 0, 1, ... pivots leave: the error of chosen landmarks falls alike, so it tells how many to try next
+    lengths = np.linalg.norm(reduced.matrix, axis=1) ** 2
+    left = np.sum(reduced.outside) + np.cumsum(np.append(0.0, lengths[::-1]))[::-1]
+    goal = left[best.size] if rank is not None else float(tol or 0.0) * float(np.sum(entries.diagonal))
+    count, tried = best.size, set[int]()
+    while count not in tried and len(tried) < TRIES:
+        tried.add(count)
+        chosen = independent(entries, by_error(reduced, count, rng))
+        error = _error(entries, chosen)
+        if error <= goal and chosen.size <= best.size:
+            best = chosen
+        if rank is None:
+            count = int(np.argmax(left * error <= goal * left[count])) or count
+    return best
+
+
+def _error(entries: Entries, chosen: np.ndarray) -> float:
+    """Estimate the error that landmarks leave, in the trace norm."""
+    return float(np.sum(entries.diagonal)) - float(np.linalg.norm(_well_conditioned(entries, chosen, 0)[1])) ** 2
 
 
 def _witness(entries: Entries, chosen: np.ndarray, rng: np.random.Generator) -> Mapping[str, Any]:
     """Choose what the lower bound rests on: the spectrum, or twice as many landmarks."""
     if entries.spectrum is not None:
         return {"spectrum": True}
-    more = random_pivots(entries, min(2 * chosen.size + 20, entries.shape[0]), 0.0, rng, start=chosen)
+    partial = PartialCholesky(entries)
+    if chosen.size:
+        partial.add(chosen, entries.columns(chosen))
+    more = partial.draw(min(2 * chosen.size + 20, entries.shape[0]), 0.0, rng)
     return {"landmarks": _well_conditioned(entries, more, chosen.size)[0]}
 
 

@@ -10,12 +10,13 @@ import scipy.linalg
 
 from infimum._arrays import to_numpy
 from infimum._entries import Entries
+from infimum.lowrank.reduction import Reduction
 
 PIVOT = 1e-9  # pivots below this part of the largest diagonal entry are rounding, or would amplify it
 
 
-class _PartialCholesky:
-    """Cholesky factor of the chosen columns, and the diagonal of what it leaves."""
+class PartialCholesky:
+    """Cholesky factor F of the chosen columns, and the diagonal of what it leaves: ``K ≈ F F* + diag(residual)``."""
 
     def __init__(self, K: Entries) -> None:
         self.K, self.residual = K, K.diagonal.copy()
@@ -39,34 +40,35 @@ class _PartialCholesky:
         self.residual[self.residual < self.least] = 0.0
         self.chosen += [int(i) for i in indices]
 
+    def draw(self, count: int, tol: float, rng: np.random.Generator) -> np.ndarray:
+        """Draw pivots in proportion to the residual: blocks of proposals, of which rejection keeps the good ones.
 
-def random_pivots(
-    K: Entries, count: int, tol: float, rng: np.random.Generator, start: np.ndarray | None = None
-) -> np.ndarray:
-    """Draw pivots in proportion to the residual diagonal: blocks of proposals, of which rejection keeps the good ones.
+        They are distributed as if drawn one at a time. Stops at `count` pivots in all, when the residual trace is at
+        most `tol` times that of K, or when the rest is rounding. Returns all.
+        """
+        goal = tol * float(np.sum(self.K.diagonal))
+        while len(self.chosen) < count and np.sum(self.residual) > goal and np.any(self.residual):
+            room = count - len(self.chosen)
+            width = max(1, min(room if tol == 0.0 else 16, 64))
+            weights = self.residual / np.sum(self.residual)
+            proposals = rng.choice(self.K.shape[0], size=width, p=weights)
+            columns = self.block(proposals)
+            kept = _accept(columns[proposals], self, rng)[:room]
+            if kept.size:
+                self.add(proposals[kept], columns[:, kept])
+            else:
+                self.residual[proposals] = 0.0  # only rounding was left of them
+        return np.asarray(self.chosen, dtype=np.int64)
 
-    The result is distributed as if pivots were drawn one at a time. Stops at `count`, when the residual trace is at
-    most `tol` times that of K, or when the rest is rounding. `start` are landmarks that are taken first.
-    """
-    partial = _PartialCholesky(K)
-    if start is not None and start.size:
-        partial.add(start, K.columns(start))
-    goal = tol * float(np.sum(K.diagonal))
-    while len(partial.chosen) < count and np.sum(partial.residual) > goal and np.any(partial.residual):
-        room = count - len(partial.chosen)
-        width = max(1, min(room if tol == 0.0 else 16, 64))
-        weights = partial.residual / np.sum(partial.residual)
-        proposals = rng.choice(K.shape[0], size=width, p=weights)
-        columns = partial.block(proposals)
-        kept = _accept(columns[proposals], partial, rng)[:room]
-        if kept.size:
-            partial.add(proposals[kept], columns[:, kept])
-        else:
-            partial.residual[proposals] = 0.0  # only rounding was left of them
-    return np.asarray(partial.chosen, dtype=np.int64)
+    def reduction(self) -> Reduction:
+        """Return ``F*`` as a matrix to choose columns of.
+
+        The squared Frobenius norm that columns leave of it is the trace norm that the same landmarks leave of K.
+        """
+        return Reduction(np.ascontiguousarray(self.F.conj().T), self.residual)
 
 
-def _accept(block: np.ndarray, partial: _PartialCholesky, rng: np.random.Generator) -> np.ndarray:
+def _accept(block: np.ndarray, partial: PartialCholesky, rng: np.random.Generator) -> np.ndarray:
     """Walk through the proposals; each is kept with the part of its residual that the ones kept before have left."""
     block, before = block.copy(), np.diagonal(block).real.copy()
     kept = []
@@ -79,9 +81,9 @@ def _accept(block: np.ndarray, partial: _PartialCholesky, rng: np.random.Generat
     return np.asarray(kept, dtype=np.int64)
 
 
-def greedy(K: Entries, count: int, tol: float, rng: np.random.Generator) -> np.ndarray:
+def greedy(K: Entries, count: int, tol: float) -> np.ndarray:
     """Take the largest entry of the residual diagonal next (pivoted Cholesky)."""
-    partial = _PartialCholesky(K)
+    partial = PartialCholesky(K)
     goal = tol * float(np.sum(K.diagonal))
     while len(partial.chosen) < count and np.sum(partial.residual) > goal and np.any(partial.residual):
         pivot = np.asarray([np.argmax(partial.residual)])
