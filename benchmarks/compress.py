@@ -25,9 +25,9 @@ METHODS: dict[str, dict[str, Any]] = {
     "activation, pivots, global": {"objective": "activation", "form": "pivot"},
     "two-sided, two factors, global": {"form": "factors"},
     "two-sided, pivots, uniform": {"form": "pivot", "allocation": "uniform"},
-    "two-sided, pivots, global": {"form": "pivot"},
+    "infimum: two-sided, pivots, global": {"form": "pivot"},
     "two-sided, channels, global": {"form": "channels"},
-    "infimum: two-sided, channels and pivots, global": {"form": "mixed"},
+    "two-sided, channels and pivots, global": {"form": "mixed"},
 }
 
 
