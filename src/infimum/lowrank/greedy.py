@@ -51,7 +51,6 @@ class _Residual:
         self.gram_squares -= gram_squares
 
 
-@one_thread()
 def by_greedy(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray:
     """Take the column that leaves the least total residual of all columns next (Farahat et al. 2011; post 10501).
 
@@ -63,25 +62,25 @@ def by_greedy(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray:
     noise = E.scale * n * (sum(M.matrix.shape) * np.finfo(float).eps) ** 2
     taken = np.zeros(n, dtype=bool)
     order: list[int] = []
-    for step in range(count):
-        if np.max(E.energy, where=~taken, initial=0.0) < REFRESH * E.scale and E.scale > noise:
-            E.refresh()
-        # columns far shorter than the longest hold rounding noise: they are taken last, the longest first
-        clear = E.energy > REFRESH * max(E.scale, noise)
-        gain = np.where(clear, E.gram_squares / np.where(clear, E.energy, 1.0), E.energy * REFRESH)
-        best = int(np.argmax(np.where(taken, -np.inf, gain)))
-        taken[best] = True
-        order.append(best)
-        if room:
-            E.matrix[rows + step, best] = np.sqrt(E.outside[best])
-            E.outside[best] = 0.0
-        if clear[best]:
-            E.take(E.matrix[:, best])
-        E.energy[best] = 0.0
+    with one_thread():
+        for step in range(count):
+            if np.max(E.energy, where=~taken, initial=0.0) < REFRESH * E.scale and E.scale > noise:
+                E.refresh()
+            # columns far shorter than the longest hold rounding noise: they are taken last, the longest first
+            clear = E.energy > REFRESH * max(E.scale, noise)
+            gain = np.where(clear, E.gram_squares / np.where(clear, E.energy, 1.0), E.energy * REFRESH)
+            best = int(np.argmax(np.where(taken, -np.inf, gain)))
+            taken[best] = True
+            order.append(best)
+            if room:
+                E.matrix[rows + step, best] = np.sqrt(E.outside[best])
+                E.outside[best] = 0.0
+            if clear[best]:
+                E.take(E.matrix[:, best])
+            E.energy[best] = 0.0
     return np.asarray(order)
 
 
-@one_thread()
 def improved(M: Reduction, columns: np.ndarray, trials: int) -> np.ndarray:
     """Exchange single columns while that lowers the total error, those that serve least first.
 
@@ -96,24 +95,25 @@ def improved(M: Reduction, columns: np.ndarray, trials: int) -> np.ndarray:
     settled: set[int] = set()
     E = _Residual(skeleton.residual, skeleton.outside)
     increases = skeleton.increases()
-    for _ in range(trials):
-        increase = increases.copy()
-        increase[list(settled)] = np.inf
-        i = int(np.argmin(increase))
-        if np.isinf(increase[i]):
-            break
-        grown = E.growth(skeleton.direction(i)[1])
-        energy, gram_squares = E.energy + grown[0], E.gram_squares + grown[1]
-        open_ = energy > REFRESH * E.scale
-        open_[np.delete(skeleton.columns, i)] = False
-        gain = np.where(open_, gram_squares / np.where(open_, energy, 1.0), 0.0)
-        j = int(np.argmax(gain))
-        if gain[j] <= increase[i] ** 2 * (1.0 + 1e-9) or j == skeleton.columns[i]:
-            settled.add(i)
-            continue
-        skeleton.exchange(i, j)
-        increases = skeleton.increases()
-        settled = set()
-        E.matrix, E.outside, E.energy, E.gram_squares = skeleton.residual, skeleton.outside, energy, gram_squares
-        E.shrink(skeleton.direction(i)[1])
+    with one_thread():
+        for _ in range(trials):
+            increase = increases.copy()
+            increase[list(settled)] = np.inf
+            i = int(np.argmin(increase))
+            if np.isinf(increase[i]):
+                break
+            grown = E.growth(skeleton.direction(i)[1])
+            energy, gram_squares = E.energy + grown[0], E.gram_squares + grown[1]
+            open_ = energy > REFRESH * E.scale
+            open_[np.delete(skeleton.columns, i)] = False
+            gain = np.where(open_, gram_squares / np.where(open_, energy, 1.0), 0.0)
+            j = int(np.argmax(gain))
+            if gain[j] <= increase[i] ** 2 * (1.0 + 1e-9) or j == skeleton.columns[i]:
+                settled.add(i)
+                continue
+            skeleton.exchange(i, j)
+            increases = skeleton.increases()
+            settled = set()
+            E.matrix, E.outside, E.energy, E.gram_squares = skeleton.residual, skeleton.outside, energy, gram_squares
+            E.shrink(skeleton.direction(i)[1])
     return skeleton.columns

@@ -50,19 +50,18 @@ def by_qdeim(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray:
     return pivoted_qr(right_vectors(M, count))[0][:count]
 
 
-@one_thread()
 def by_adaptive_pivoting(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray:
     """Draw by leverage, take the drawn direction out of V, and so on (Cortinovis and Kressner, arXiv:2412.13992)."""
     V = np.asfortranarray(right_vectors(M, count))
     chosen: list[int] = []
-    for _ in range(count):
-        j = int(draw(np.linalg.norm(V, axis=0) ** 2, 1, rng, but=chosen)[0])
-        chosen.append(j)
-        V = _without(V, j)
+    with one_thread():
+        for _ in range(count):
+            j = int(draw(np.linalg.norm(V, axis=0) ** 2, 1, rng, but=chosen)[0])
+            chosen.append(j)
+            V = _without(V, j)
     return np.asarray(chosen)
 
 
-@one_thread()
 def by_osinsky(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray:
     """Take the column with the least residual per leverage (Osinsky, arXiv:2308.09068).
 
@@ -72,18 +71,31 @@ def by_osinsky(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray
     """
     s, Vh = np.linalg.svd(M.matrix, full_matrices=False)[1:]
     V, E = np.asfortranarray(Vh[:count]), np.asfortranarray(s[count:, None] * Vh[count:])
-    leverage, missing = np.linalg.norm(V, axis=0) ** 2, np.linalg.norm(E, axis=0) ** 2 + M.outside
+    order = _least_ratios(V, E, M.outside, rounding=(np.finfo(float).eps * s[0]) ** 2)
+    if order.size == count:
+        return order
+    others = energy(M)  # fewer than `count` independent columns
+    others[order] = -1.0
+    return np.append(order, largest(others, count - order.size))
+
+
+@one_thread()
+def _least_ratios(V: np.ndarray, E: np.ndarray, outside: np.ndarray, rounding: float) -> np.ndarray:
+    """Take the columns of `by_osinsky` while one has more leverage than rounding leaves.
+
+    Of columns that lose less than `rounding`, the one of most leverage is taken.
+    """
+    count = V.shape[0]
+    leverage, missing = np.linalg.norm(V, axis=0) ** 2, np.linalg.norm(E, axis=0) ** 2 + outside
     # what the steps subtract from V and E is kept as factors: columns are formed when they are looked at
     Q = np.zeros((count, count), dtype=V.dtype, order="F")
     U, W = np.zeros((E.shape[0], count), dtype=E.dtype, order="F"), np.zeros((count, E.shape[1]), dtype=E.dtype)
     taken = np.zeros(missing.size, dtype=bool)
-    rounding = (np.finfo(float).eps * s[0]) ** 2  # of columns that lose less, the one of most leverage is taken
     chosen: list[int] = []
     for step in range(count):
-        useful = ~taken & (leverage > 64.0 * np.finfo(float).eps * count)  # more than rounding has left
-        if not np.any(useful):  # fewer than `count` independent columns
-            rest = largest(np.where(taken, -1.0, energy(M)), count - len(chosen))
-            return np.append(np.asarray(chosen, dtype=np.int64), rest)
+        useful = ~taken & (leverage > 64.0 * np.finfo(float).eps * count)
+        if not np.any(useful):
+            break
         ratio = np.where(useful, (missing + rounding) / np.where(useful, leverage, 1.0), np.inf)
         j = int(np.argmax(ratio <= (1.0 + 1e-6) * np.min(ratio)))  # the first of those that rounding tells apart
         taken[j] = True
@@ -95,12 +107,12 @@ def by_osinsky(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray
         weight = products / length  # M[:, i] takes weight[i] times column j
         column = E[:, j] - U[:, :step] @ W[:step, j]
         overlap = column.conj() @ E - (column.conj() @ U[:, :step]) @ W[:step]
-        overlap[j] += M.outside[j]
+        overlap[j] += outside[j]
         # norm(e_i - weight_i e_j)**2
         missing = missing - 2.0 * np.real(weight.conj() * overlap) + np.abs(weight) ** 2 * missing[j]
         missing, leverage = np.maximum(missing, 0.0), leverage - np.abs(products) ** 2
         U[:, step], W[step] = column, weight
-    return np.asarray(chosen)
+    return np.asarray(chosen, dtype=np.int64)
 
 
 def _outside(column: np.ndarray, Q: np.ndarray) -> np.ndarray:

@@ -58,23 +58,23 @@ def independent(M: Reduction, columns: np.ndarray, rtol: float) -> np.ndarray:
     return np.sort(pivots[: np.count_nonzero(diagonal > rtol * diagonal[0])])
 
 
-@one_thread()
 def _exchanged_by_volume(M: Reduction, columns: np.ndarray, growth: float, residuals: bool) -> np.ndarray:
     """Exchange i for j while ``|Z_ij|**2 (+ norm(e_j)**2 / distance_i**2)``, the squared growth, is large."""
     full = independent(M, columns, rtol=1e-12)  # dependent columns serve nobody and stay where they are
     if full.size == 0:
         return columns
     skeleton, dependent = Skeleton(M, columns[full]), np.delete(columns, full)
-    for _ in range(20 * full.size + 200):  # the volume grows geometrically: a bound on rounding, not on the search
-        squares = np.abs(skeleton.coefficients) ** 2
-        if residuals:
-            squares += np.outer(np.linalg.norm(skeleton.dual, axis=0) ** 2, skeleton.energy)
-        squares[:, dependent] = 0.0
-        squares[:, skeleton.columns] = 0.0
-        i, j = np.unravel_index(int(np.argmax(squares)), squares.shape)
-        if squares[i, j] <= (growth * (1.0 + 1e-9)) ** 2:
-            break
-        skeleton.exchange(int(i), int(j))
+    with one_thread():
+        for _ in range(20 * full.size + 200):  # the volume grows geometrically: a bound on rounding, not on the search
+            squares = np.abs(skeleton.coefficients) ** 2
+            if residuals:
+                squares += np.outer(np.linalg.norm(skeleton.dual, axis=0) ** 2, skeleton.energy)
+            squares[:, dependent] = 0.0
+            squares[:, skeleton.columns] = 0.0
+            i, j = np.unravel_index(int(np.argmax(squares)), squares.shape)
+            if squares[i, j] <= (growth * (1.0 + 1e-9)) ** 2:
+                break
+            skeleton.exchange(int(i), int(j))
     result = columns.copy()
     result[full] = skeleton.columns
     return result
