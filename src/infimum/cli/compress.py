@@ -214,7 +214,7 @@ def show_plan(plan: Plan, comparisons: list[Comparison], held_out: str) -> None:
     for group in groups(plan.table):
         channels, ranks = ("-".join(map(str, ends)) or "-" for ends in (group.channels, group.ranks))
         errors = (f"{group.error:.4g}", f"{group.lower_bound:.4g}", f"{group.share:.1%}")
-        name = group.name.rpartition("*.")[2]
+        name = words.short_kind(group.name)
         table.add_row(name, str(group.layers), str(group.dense), channels, ranks, f"{group.removed:.1%}", *errors)
     console.print(table)
     certificate = plan.certificate

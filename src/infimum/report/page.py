@@ -38,5 +38,5 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=words.number, bytes=words.size)
+    environment.filters.update(number=words.number, bytes=words.size, short_kind=words.short_kind)
     return environment

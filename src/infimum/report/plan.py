@@ -186,10 +186,6 @@ def draw_layers(axes: Any, content: dict[str, Any]) -> None:
     table = [shares + [float("nan")] * (longest - len(shares)) for shares in kinds.values()]
     image = axes.imshow(table, aspect="auto", cmap="viridis", vmin=0.0, vmax=1.0, interpolation="nearest")
     axes.figure.colorbar(image, ax=axes, label="kept")
-    axes.set_yticks(range(len(kinds)), [_short(kind) for kind in kinds], fontsize=8)
+    axes.set_yticks(range(len(kinds)), [words.short_kind(kind) for kind in kinds], fontsize=8)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(xlabel="layer of that kind, in the order of the model")
-
-
-def _short(kind: str) -> str:
-    return kind.rpartition("*.")[2] or kind

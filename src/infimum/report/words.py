@@ -96,3 +96,8 @@ def size(count: float) -> str:
             return f"{count:.4g} {unit}"
         count /= 1000
     return f"{count:.4g} GB"
+
+
+def short_kind(kind: str) -> str:
+    """Leave out of the name of a kind of layer what stands before the number of its block."""
+    return kind.partition("*.")[2] or kind
