@@ -27,8 +27,9 @@ from sklearn.utils.extmath import randomized_svd
 
 from benchmarks.harness import Comparison, Contender
 from infimum import lowrank
-from infimum._operator import Dense
-from infimum.bounds import eckart_young, ritz_block
+from infimum.proof import rounding
+from infimum.proof.operators.operator import Dense
+from infimum.proof.theorems import eckart_young, ritz_block
 
 RANKS = (50, 200)
 PROOFS = (
@@ -79,8 +80,8 @@ def tails(name: str, dtype: np.dtype) -> np.ndarray:
     """Return the least errors of every rank; those of a matrix made from its spectrum are known until it is rounded."""
     known = {"slow": 1.0 / np.arange(1, 3001), "exp": 0.97 ** np.arange(3000)}
     if name in known and dtype == np.float64:
-        return eckart_young.tails(known[name])
-    return eckart_young.tails(np.linalg.svd(inputs()[name].astype(dtype).astype(np.float64), compute_uv=False))
+        return rounding.tails(known[name])
+    return rounding.tails(np.linalg.svd(inputs()[name].astype(dtype).astype(np.float64), compute_uv=False))
 
 
 def _mlp_weight() -> np.ndarray | None:

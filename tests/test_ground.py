@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import infimum
 from infimum import _arrays, errors
 from infimum._threads import one_thread
-from infimum.certificate import Certificate
+from infimum.proof.certificate import Certificate
 
 
 def test_import_is_light():

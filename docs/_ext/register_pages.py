@@ -10,7 +10,7 @@ import infimum
 from benchmarks import model_tables, records, tables
 from infimum.problems import PROBLEMS
 
-TOP = ("infimum.Certificate", "infimum.verify", "infimum.from_json", "infimum.result.Result")  # of api/index.rst
+TOP = ("infimum.Certificate", "infimum.verify", "infimum.from_json", "infimum.proof.result.Result")  # of api/index.rst
 
 
 def problem_table():

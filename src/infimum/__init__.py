@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import infimum.balance as balance
-    import infimum.bounds as bounds
     import infimum.compress as compress
     import infimum.errors as errors
     import infimum.integers as integers
@@ -22,17 +21,17 @@ if TYPE_CHECKING:
     import infimum.nn as nn
     import infimum.optim as optim
     import infimum.problems as problems
+    import infimum.proof as proof
     import infimum.report as report
     import infimum.scale as scale
-    from infimum.certificate import Certificate
     from infimum.problems import from_json
-    from infimum.verification import verify
+    from infimum.proof.certificate import Certificate
+    from infimum.proof.verify import verify
 
 __version__ = "0.1.0"
 
 _MODULES = (
     "balance",
-    "bounds",
     "compress",
     "errors",
     "integers",
@@ -42,15 +41,15 @@ _MODULES = (
     "nn",
     "optim",
     "problems",
+    "proof",
     "report",
     "scale",
 )
-_NAMES = {"Certificate": "infimum.certificate", "from_json": "infimum.problems", "verify": "infimum.verification"}
+_NAMES = {"Certificate": "infimum.proof.certificate", "from_json": "infimum.problems", "verify": "infimum.proof.verify"}
 
 __all__ = [
     "Certificate",
     "balance",
-    "bounds",
     "compress",
     "errors",
     "from_json",
@@ -61,6 +60,7 @@ __all__ = [
     "nn",
     "optim",
     "problems",
+    "proof",
     "report",
     "scale",
     "verify",

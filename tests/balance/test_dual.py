@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from infimum.bounds.assignment_dual import (
+from infimum.errors import RangeError
+from infimum.proof.theorems.assignment_dual import (
     Bias,
     Groups,
     Limits,
@@ -20,7 +21,6 @@ from infimum.bounds.assignment_dual import (
     threshold_dual,
     unbalanced,
 )
-from infimum.errors import RangeError
 
 FINITE = st.floats(-1e200, 1e200, allow_subnormal=True)
 NEAR = st.sampled_from([0.0, 0.1, 0.2, 0.3, 0.1 + 0.2, 1.0, 1.0 + 2.0**-52, 1.0 - 2.0**-53, -0.7, 5e-324])

@@ -14,9 +14,9 @@ transformers = pytest.importorskip("transformers")
 from safetensors.torch import load_file  # noqa: E402
 
 from infimum import compress  # noqa: E402
-from infimum.bounds import weighted_tail  # noqa: E402
 from infimum.compress.factor import weighting  # noqa: E402
 from infimum.errors import OptionError  # noqa: E402
+from infimum.proof.theorems import weighted_tail  # noqa: E402
 from tests.compress.conftest import tiny_bert, tiny_llama, write  # noqa: E402
 from tests.compress.test_language_models import tiny_experts, tiny_gpt2  # noqa: E402
 

@@ -7,8 +7,8 @@ import itertools
 import numpy as np
 import pytest
 
-from infimum.bounds.allocation_dual import Curve, Unit, dual_value
 from infimum.errors import BudgetError
+from infimum.proof.theorems.allocation_dual import Curve, Unit, dual_value
 
 pytest.importorskip("torch")
 

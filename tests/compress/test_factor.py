@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
-from infimum.bounds import weighted_tail  # noqa: E402
 from infimum.compress.factor import Weighting, curve, decompose, spectrum  # noqa: E402
 from infimum.compress.forms import to_form  # noqa: E402
+from infimum.proof.theorems import weighted_tail  # noqa: E402
 
 
 def moment(rng: np.random.Generator, size: int, decades: float) -> tuple[np.ndarray, np.ndarray]:

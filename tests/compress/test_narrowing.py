@@ -13,11 +13,11 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from infimum import compress  # noqa: E402
-from infimum.bounds import weighted_tail  # noqa: E402
-from infimum.bounds.narrowing import Narrowing, lower_root, row_tails  # noqa: E402
 from infimum.compress.elimination import eliminate  # noqa: E402
 from infimum.compress.factor import Weighting, decompose, spectrum  # noqa: E402
 from infimum.compress.structure import channels_of  # noqa: E402
+from infimum.proof.theorems import weighted_tail  # noqa: E402
+from infimum.proof.theorems.narrowing import Narrowing, lower_root, row_tails  # noqa: E402
 from tests.compress.conftest import tiny_bert, tiny_llama, write  # noqa: E402
 from tests.compress.test_factor import exact_tails, hostile, moment  # noqa: E402
 

@@ -19,10 +19,10 @@ from numpydoc.docscrape import FunctionDoc
 
 import infimum
 from infimum._arrays import is_array, is_floating, like_array, to_numpy
-from infimum.certificate import Certificate
 from infimum.errors import FalseCertificateError, InfimumError, VerificationError
 from infimum.problems import Case, Problem
-from infimum.result import Result
+from infimum.proof.certificate import Certificate
+from infimum.proof.result import Result
 
 ROOT = Path(__file__).parents[2]
 SEEDS = range(5)

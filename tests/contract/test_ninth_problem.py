@@ -9,10 +9,10 @@ import pytest
 import infimum
 from infimum import problems
 from infimum._arrays import Array, as_array, namespace, require_finite
-from infimum.certificate import Certificate
 from infimum.errors import InfimumError, ShapeError
 from infimum.problems import Case, Problem
-from infimum.result import Result
+from infimum.proof.certificate import Certificate
+from infimum.proof.result import Result
 from tests.contract import checks
 
 

@@ -13,9 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import infimum
-from infimum.bounds import product_plus_remainder as theorem
 from infimum.errors import DTypeError, InfimumError, OptionError, RangeError, VerificationError
 from infimum.integers import brute_force, product_plus_remainder
+from infimum.proof.theorems import product_plus_remainder as theorem
 from tests.integers import reference
 
 SEQUENCE = [0, 1, 2, 3, 4, 5, 5, 6, 6, 6, 7, 8, 7, 8, 9, 8, 8, 9, 9, 10, 9, 10, 11, 12, 10]
@@ -290,7 +290,7 @@ def test_the_same_with_gmpy2():
     """gmpy2 is optional: a stand-in with its names shows that nothing but its integers is used."""
     program = (
         "import sys, types, math; m = types.ModuleType('gmpy2'); m.mpz = type('mpz', (int,), {}); m.isqrt = math.isqrt;"
-        "sys.modules['gmpy2'] = m; import infimum; from infimum.bounds import product_plus_remainder as t;"
+        "sys.modules['gmpy2'] = m; import infimum; from infimum.proof.theorems import product_plus_remainder as t;"
         "assert t._integer is m.mpz; r = infimum.integers.product_plus_remainder(10**9 + 7, all=True);"
         "assert all(type(x) is int for x in (r.a, r.b, r.c, r.value, *r.certificate.witness.values()));"
         "infimum.verify(r, 10**9 + 7); print(r.a, r.b, r.c)"

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 import infimum
-from infimum.bounds import product_plus_remainder as theorem
 from infimum.errors import DTypeError, LibraryError, OptionError, RangeError, VerificationError
 from infimum.integers import product_plus_remainder, product_plus_remainder_many
+from infimum.proof.theorems import product_plus_remainder as theorem
 from tests.integers import reference
 
 LARGEST = 2**63 - 1

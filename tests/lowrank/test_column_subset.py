@@ -8,7 +8,7 @@ import pytest
 import infimum
 from infimum import lowrank
 from infimum._arrays import working
-from infimum.bounds import column_subset, eckart_young
+from infimum.proof.theorems import column_subset, eckart_young
 from tests.lowrank import exact
 from tests.lowrank.hostile import matrices, with_spectrum
 

@@ -11,8 +11,8 @@ import torch
 
 import infimum
 from infimum import errors, lowrank
-from infimum.bounds import gram, product
 from infimum.lowrank import terms as rules
+from infimum.proof.theorems import gram, product
 from tests.lowrank import exact
 from tests.lowrank.hostile import matrices
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from infimum import errors, lowrank
-from infimum._operator import Dense
 from infimum.lowrank.greedy import improved
 from infimum.lowrank.pivoting import coefficients
 from infimum.lowrank.reduction import Reduction, reduction, sketched, whole
 from infimum.lowrank.select import STRATEGIES
 from infimum.lowrank.skeleton import Skeleton
+from infimum.proof.operators.operator import Dense
 from tests.lowrank.hostile import kahan, matrices, with_spectrum
 
 NAMES = ["auto", *STRATEGIES]

@@ -9,8 +9,8 @@ import pytest
 import infimum
 from infimum import lowrank
 from infimum._arrays import times_power_of_two
-from infimum._operator import Dense
-from infimum.bounds.ritz_block import spectral_norm_bound
+from infimum.proof.operators.operator import Dense
+from infimum.proof.theorems.ritz_block import spectral_norm_bound
 from tests.lowrank import exact
 from tests.lowrank.hostile import matrices
 

@@ -111,7 +111,7 @@ def test_no_rival_beats_the_bound_under_a_law(seed, law):
 @pytest.mark.parametrize("seed", range(20))
 def test_any_multipliers_give_a_true_bound(seed):
     """The bound is right for every witness: random ones prove less, never more than the optimum."""
-    from infimum.bounds import profile_dual
+    from infimum.proof.theorems import profile_dual
 
     rng = np.random.default_rng(seed)
     target = rng.uniform(0.2, 2.0, 5)

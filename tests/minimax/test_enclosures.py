@@ -5,13 +5,14 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from infimum.bounds import alternation, sup_norm, taylor_model
-from infimum.bounds.balls import LARGEST, float_above, float_below, hull, working
-from infimum.bounds.taylor_model import Cell, Model
 from infimum.minimax.approximants import ChebyshevSum, Monomials
 from infimum.minimax.conversion import monomials
 from infimum.minimax.expressions import parse
 from infimum.minimax.systems import Powers
+from infimum.proof.enclosure import taylor_model
+from infimum.proof.enclosure.balls import LARGEST, float_above, float_below, hull, working
+from infimum.proof.enclosure.taylor_model import Cell, Model
+from infimum.proof.theorems import alternation, sup_norm
 
 
 def exact(ball):

@@ -4,10 +4,10 @@ import mpmath
 import numpy as np
 import pytest
 
-from infimum.bounds.balls import working
 from infimum.errors import OptionError
 from infimum.minimax.expressions import as_function, parse
 from infimum.minimax.operations import OPERATIONS
+from infimum.proof.enclosure.balls import working
 
 NAMES = sorted(name for name, operation in OPERATIONS.items() if operation.public and operation.arity == 1)
 FORMULAS = [

@@ -7,9 +7,9 @@ import pytest
 
 import infimum
 from infimum import minimax
-from infimum.bounds.balls import working
-from infimum.bounds.vallee_poussin import lower_bound, points_needed
 from infimum.errors import InfimumError, OptionError, VerificationError
+from infimum.proof.enclosure.balls import working
+from infimum.proof.theorems.vallee_poussin import lower_bound, points_needed
 
 
 @pytest.mark.parametrize(

@@ -12,8 +12,8 @@ from scipy.optimize import linprog
 
 import infimum
 from infimum import minimax
-from infimum.bounds import composition
 from infimum.errors import DTypeError, NonFiniteError, OptionError, RangeError, VerificationError
+from infimum.proof.theorems import composition
 
 CUSHION = 0.02407327424182761
 OPTIMA = (".9915297", ".9645720", ".8597707", ".5458933", ".1134485", "9.1647e-4", "4.811e-10")

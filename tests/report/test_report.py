@@ -10,9 +10,9 @@ import pytest
 
 import infimum
 from infimum import report
-from infimum.certificate import Certificate
 from infimum.errors import OptionError
 from infimum.problems import PROBLEMS
+from infimum.proof.certificate import Certificate
 from infimum.report import drawing, words
 from infimum.report.files import replacing
 from infimum.report.plan import groups, kind_of

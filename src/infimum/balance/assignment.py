@@ -17,10 +17,10 @@ from infimum.balance.grid import grid
 from infimum.balance.host import host
 from infimum.balance.paths import FAR
 from infimum.balance.solver import exact
-from infimum.bounds.assignment_dual import Bias, Limits, dual, exact_sum, outward
-from infimum.certificate import Certificate
 from infimum.errors import DTypeError, ShapeError, VerificationError
-from infimum.result import Result
+from infimum.proof.certificate import Certificate
+from infimum.proof.result import Result
+from infimum.proof.theorems.assignment_dual import Bias, Limits, dual, exact_sum, outward
 
 SPARSE = 400  # rows from which a matching among the cheapest columns of every row is faster than the whole matrix
 CHEAPEST = 24  # columns of a row that such a matching looks at

@@ -18,10 +18,10 @@ from infimum.balance.loads import limits
 from infimum.balance.routing import witnessed
 from infimum.balance.solver import exact
 from infimum.balance.sweeps import aim
-from infimum.bounds.assignment_dual import Bias, Limits, dual, exact_sum, outward
-from infimum.certificate import Certificate
 from infimum.errors import OptionError, RangeError, ShapeError, VerificationError
-from infimum.result import Result
+from infimum.proof.certificate import Certificate
+from infimum.proof.result import Result
+from infimum.proof.theorems.assignment_dual import Bias, Limits, dual, exact_sum, outward
 
 LARGEST = 500  # exponent of the largest coordinate
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from infimum._arrays import is_array, to_numpy
-from infimum.bounds.assignment_dual import Groups, Limits
 from infimum.errors import InfeasibleError, NonFiniteError, OptionError, ShapeError
+from infimum.proof.theorems.assignment_dual import Groups, Limits
 
 
 def limits(shape: tuple[int, int], total: int, load: Any, groups: Any = None, group_load: Any = None) -> Limits:

@@ -12,8 +12,8 @@ import itertools
 
 import numpy as np
 
-from infimum.bounds.assignment_dual import Limits
 from infimum.errors import InfeasibleError
+from infimum.proof.theorems.assignment_dual import Limits
 
 NONE = 2**62  # cost of an arc that does not exist
 FAR = 2**61  # distance of a node that cannot be reached

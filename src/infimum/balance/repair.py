@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from infimum.bounds.assignment_dual import Limits
+from infimum.proof.theorems.assignment_dual import Limits
 
 
 def repair(values: np.ndarray, member: np.ndarray, limits: Limits) -> np.ndarray | None:

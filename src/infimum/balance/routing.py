@@ -12,10 +12,10 @@ from infimum._arrays import Array, as_array, as_matrix, like_array, namespace, r
 from infimum.balance.host import float_type, host
 from infimum.balance.loads import limits
 from infimum.balance.solver import METHODS, Method, Routing, feasible, search
-from infimum.bounds.assignment_dual import Bias, Limits, dual, exact_sum, outward, unbalanced
-from infimum.certificate import Certificate
 from infimum.errors import OptionError, ShapeError, VerificationError
-from infimum.result import Result
+from infimum.proof.certificate import Certificate
+from infimum.proof.result import Result
+from infimum.proof.theorems.assignment_dual import Bias, Limits, dual, exact_sum, outward, unbalanced
 
 THEOREM = "assignment_dual"
 

@@ -12,8 +12,8 @@ from infimum.balance.grid import WIDE, Grid, grid
 from infimum.balance.paths import ExpertGraph, GridOverflowError, first_choice
 from infimum.balance.repair import repair
 from infimum.balance.sweeps import aim, best_constant, gradient_steps, midpoint_sweeps, quantile_sweeps
-from infimum.bounds.assignment_dual import Bias, Limits, biased, dual, exact_sum, two_sum, unbalanced
 from infimum.errors import RangeError
+from infimum.proof.theorems.assignment_dual import Bias, Limits, biased, dual, exact_sum, two_sum, unbalanced
 
 Method: TypeAlias = Literal["auto", "exact", "midpoint", "quantile", "sign", "rms", "sgd"]
 METHODS = get_args(Method)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from infimum.balance.rules import update_bias
-from infimum.bounds.assignment_dual import Limits
+from infimum.proof.theorems.assignment_dual import Limits
 
 SWEEPS, UPDATES = 100, 1000  # unless the caller says how many
 PATIENCE = 8  # sweeps without a gain, after which the midpoint rule has done what it can

@@ -13,10 +13,10 @@ from infimum._arguments import axes, whole_numbers
 from infimum._arrays import Array, as_matrix, like_array, namespace, to_numpy
 from infimum.balance.host import float_type, host
 from infimum.balance.loads import limits
-from infimum.bounds.assignment_dual import Limits, best_entries, exact_sum, outward, threshold_dual
-from infimum.certificate import Certificate
 from infimum.errors import OptionError, VerificationError
-from infimum.result import Result
+from infimum.proof.certificate import Certificate
+from infimum.proof.result import Result
+from infimum.proof.theorems.assignment_dual import Limits, best_entries, exact_sum, outward, threshold_dual
 
 
 @dataclass(frozen=True)

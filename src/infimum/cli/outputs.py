@@ -16,8 +16,8 @@ from infimum._arguments import optional
 from infimum._arrays import is_array, to_numpy
 from infimum.errors import OptionError
 from infimum.memory import MemoryReport
+from infimum.proof.result import Result
 from infimum.report.files import check_output, replacing, write_text
-from infimum.result import Result
 
 OUTPUT = Group("Output", sort_key=2)
 STDOUT = Path("-")

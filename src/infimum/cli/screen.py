@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from infimum.certificate import Certificate
+from infimum.proof.certificate import Certificate
 from infimum.report import words
 
 OnProgress: TypeAlias = Callable[[str, int, int], None]  # (what, done, of)

@@ -10,10 +10,10 @@ from cyclopts import Parameter
 
 import infimum
 from infimum import problems
-from infimum.certificate import Certificate
 from infimum.cli import screen
 from infimum.cli.solve import arguments_of
 from infimum.errors import FileFormatError, OptionError, VerificationError
+from infimum.proof.certificate import Certificate
 
 
 def verify(

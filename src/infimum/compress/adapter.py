@@ -42,7 +42,7 @@ def write_adapter(plan: Plan, rank: int, folder: Path, base: Path) -> None:
     """Write, for every replaced layer, the best matrix of a rank for what was lost, in the norm of the layer's error.
 
     With W the original and S what is stored, ``lora_B @ lora_A`` is nearest to ``W - S``: the optimum of
-    `infimum.bounds.weighted_tail`, as for the layers themselves.
+    `infimum.proof.theorems.weighted_tail`, as for the layers themselves.
     """
     layers = check_adapter(plan, rank)
     tensors: dict[str, torch.Tensor] = {}

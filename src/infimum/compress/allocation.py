@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from infimum.bounds.allocation_dual import Curve, Unit
 from infimum.errors import BudgetError
+from infimum.proof.theorems.allocation_dual import Curve, Unit
 
 STEP = 1e-4  # to which the fraction for a target is found: a hundredth of a per cent
 

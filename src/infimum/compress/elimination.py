@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 
-from infimum.bounds.narrowing import lower_root
+from infimum.proof.theorems.narrowing import lower_root
 
 BLOCK = 32  # eliminations between two updates of the large matrices
 RIDGE = 1e-6  # added to C, times its mean eigenvalue: of inputs that determine each other, any may go first

@@ -8,9 +8,9 @@ from typing import Literal, TypeAlias
 import numpy as np
 import scipy.linalg
 
-from infimum.bounds import weighted_tail
-from infimum.bounds.allocation_dual import Curve
 from infimum.compress.moments import LayerMoments
+from infimum.proof.theorems import weighted_tail
+from infimum.proof.theorems.allocation_dual import Curve
 
 Objective: TypeAlias = Literal["two-sided", "activation", "plain"]
 Form: TypeAlias = Literal["pivot", "factors"]

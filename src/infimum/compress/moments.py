@@ -10,10 +10,10 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import torch
 
-from infimum.bounds import weighted_tail
 from infimum.compress.scratch import Shelf
 from infimum.compress.text import Tokens
 from infimum.errors import CalibrationError
+from infimum.proof.theorems import weighted_tail
 
 Goal: TypeAlias = Literal["embedding", "loss"]
 Progress: TypeAlias = Callable[[str, int, int], None]  # (what, done, of)

@@ -9,14 +9,14 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from infimum.bounds import weighted_tail
-from infimum.bounds.allocation_dual import Curve, Unit
 from infimum.compress.allocation import Choice
 from infimum.compress.checkpoint import Layer
 from infimum.compress.factor import decompose
 from infimum.compress.forms import LowerForm, NarrowForm, PlainForm, StoredForm, to_form
 from infimum.compress.layers import LayerPlan, dense_row
 from infimum.compress.units import Group, Task, narrowing
+from infimum.proof.theorems import weighted_tail
+from infimum.proof.theorems.allocation_dual import Curve, Unit
 
 
 class Part(NamedTuple):

@@ -13,8 +13,6 @@ import torch
 from transformers import PreTrainedModel
 
 from infimum._threads import one_thread
-from infimum.bounds.allocation_dual import Unit, dual_value
-from infimum.certificate import Certificate
 from infimum.compress.allocation import STEP, Frontier, allocate, frontier, last, uniform, value
 from infimum.compress.budget import budget_of, numbers_of
 from infimum.compress.calibration import calibrate, goal_of
@@ -28,6 +26,8 @@ from infimum.compress.text import Text
 from infimum.compress.units import Group, Task, group_of, partition, unit_of
 from infimum.errors import BudgetError, CalibrationError
 from infimum.nn.linear import replace_layers
+from infimum.proof.certificate import Certificate
+from infimum.proof.theorems.allocation_dual import Unit, dual_value
 
 
 class Offer(NamedTuple):

@@ -8,8 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from infimum.bounds.allocation_dual import Unit
-from infimum.bounds.narrowing import Narrowing, row_tails
 from infimum.compress.allocation import Choice
 from infimum.compress.checkpoint import Checkpoint, Layer
 from infimum.compress.elimination import eliminate
@@ -17,6 +15,8 @@ from infimum.compress.factor import Weighting, curve, spectrum, weighting
 from infimum.compress.layers import Settings
 from infimum.compress.moments import Moments
 from infimum.compress.structure import channels_of
+from infimum.proof.theorems.allocation_dual import Unit
+from infimum.proof.theorems.narrowing import Narrowing, row_tails
 
 STEPS, LEAST = 16, 4  # widths are sixteenths of all channels, from four on
 

@@ -12,8 +12,6 @@ import torch
 from safetensors.torch import load_file
 
 from infimum._threads import one_thread
-from infimum.bounds.allocation_dual import Unit, dual_value
-from infimum.certificate import Certificate
 from infimum.compress.allocation import Choice
 from infimum.compress.budget import budget_of
 from infimum.compress.checkpoint import DESCRIPTION, Checkpoint, Layer, open_checkpoint
@@ -27,6 +25,8 @@ from infimum.compress.storage import CHANNELS, TEXT, read_description, stored_fo
 from infimum.compress.text import Tokens
 from infimum.compress.units import Group, Task, partition, unit_of
 from infimum.errors import CheckpointError, ShapeError, VerificationError
+from infimum.proof.certificate import Certificate
+from infimum.proof.theorems.allocation_dual import Unit, dual_value
 
 RELATIVE = 1e-3  # the model runs in float32: another machine or thread count moves the moments by about 1e-5
 

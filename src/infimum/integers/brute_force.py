@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from infimum.bounds.product_plus_remainder import Triple
+from infimum.proof.theorems.product_plus_remainder import Triple
 
 
 def least_cost(n: int, cost: tuple[int, int, int]) -> int:

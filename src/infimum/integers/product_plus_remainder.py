@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from infimum._arguments import axes, whole_number
-from infimum.bounds import product_plus_remainder as theorem
-from infimum.bounds.product_plus_remainder import Equation, Triple, Visited
-from infimum.certificate import Certificate
 from infimum.errors import RangeError, VerificationError
-from infimum.result import Result
+from infimum.proof.certificate import Certificate
+from infimum.proof.result import Result
+from infimum.proof.theorems import product_plus_remainder as theorem
+from infimum.proof.theorems.product_plus_remainder import Equation, Triple, Visited
 
 DRAWN = 1500  # lines in a plot: more would be a black band
 

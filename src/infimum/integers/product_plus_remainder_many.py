@@ -9,10 +9,10 @@ import numpy as np
 
 from infimum._arguments import axes
 from infimum._arrays import Array, as_array, namespace, to_numpy
-from infimum.bounds import product_plus_remainder as theorem
-from infimum.certificate import Certificate
 from infimum.errors import DTypeError, OptionError, RangeError, ShapeError, VerificationError
-from infimum.result import Result
+from infimum.proof.certificate import Certificate
+from infimum.proof.result import Result
+from infimum.proof.theorems import product_plus_remainder as theorem
 
 
 @dataclass(frozen=True)

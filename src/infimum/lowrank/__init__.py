@@ -1,6 +1,5 @@
 """Low-rank approximation: SVD, pseudo-inverse, least squares, CR, columns, CUR, Nystrom, each with a certificate."""
 
-from infimum._entries import KernelMatrix
 from infimum.lowrank.cr import CR, cr
 from infimum.lowrank.cur import CUR, cur
 from infimum.lowrank.interpolative import Interpolative, interpolative
@@ -9,6 +8,7 @@ from infimum.lowrank.pinv import PseudoInverse, pinv
 from infimum.lowrank.select import select_columns
 from infimum.lowrank.solve import Solution, solve
 from infimum.lowrank.svd import SVD, svd
+from infimum.proof.operators.kernel import KernelMatrix
 
 __all__ = [
     "CR",

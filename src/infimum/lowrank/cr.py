@@ -22,12 +22,12 @@ from infimum._arrays import (
     working,
 )
 from infimum._linalg import adjoint, least_squares
-from infimum.bounds import gram, product
-from infimum.certificate import Certificate
 from infimum.errors import DTypeError, OptionError, ShapeError, VerificationError
 from infimum.lowrank import terms as rules
 from infimum.lowrank.factored import Factored
 from infimum.lowrank.term_bound import witness as good_witness
+from infimum.proof.certificate import Certificate
+from infimum.proof.theorems import gram, product
 
 NODES = 20_000  # partial choices that the exact method bounds before it gives up
 

@@ -23,15 +23,15 @@ from infimum._arrays import (
     working,
 )
 from infimum._linalg import adjoint, least_squares, orthonormal_basis, pivoted_qr
-from infimum._operator import Operator
-from infimum.certificate import Certificate
 from infimum.errors import RankError, ShapeError, ToleranceError
 from infimum.lowrank.factored import Factored, certify
 from infimum.lowrank.interpolative import check_skeleton
-from infimum.lowrank.operators import for_columns
 from infimum.lowrank.reduction import Reduction, reduction
 from infimum.lowrank.select import STRATEGIES, StrategyName, strategy_named
 from infimum.lowrank.through_columns import FEW, proof, search_tree
+from infimum.proof.certificate import Certificate
+from infimum.proof.operators.inputs import for_columns
+from infimum.proof.operators.operator import Operator
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from infimum._arrays import Array, namespace, scale_back, times_power_of_two, widen
-from infimum._operator import Dense, Operator
-from infimum.bounds import eckart_young, ritz_block
-from infimum.bounds.ritz_block import Bound
-from infimum.certificate import Certificate
 from infimum.errors import ShapeError, VerificationError
-from infimum.lowrank.operators import as_operator
-from infimum.result import Result
+from infimum.proof.certificate import Certificate
+from infimum.proof.operators.inputs import as_operator
+from infimum.proof.operators.operator import Dense, Operator
+from infimum.proof.result import Result
+from infimum.proof.theorems import eckart_young, ritz_block
+from infimum.proof.theorems.ritz_block import Bound
 
 
 class Factored(Result):

@@ -10,13 +10,13 @@ import numpy as np
 from infimum._arguments import RNGLike, axes, one_of, rank_or_tol, whole_numbers
 from infimum._arrays import Array, like_array, namespace, to_numpy
 from infimum._linalg import adjoint
-from infimum._operator import Operator
-from infimum.certificate import Certificate
 from infimum.errors import OptionError, ShapeError, VerificationError
 from infimum.lowrank.factored import Factored
-from infimum.lowrank.operators import for_columns
 from infimum.lowrank.select import STRATEGIES, StrategyName
 from infimum.lowrank.through_columns import Search, ThroughColumns, certify_columns
+from infimum.proof.certificate import Certificate
+from infimum.proof.operators.inputs import for_columns
+from infimum.proof.operators.operator import Operator
 
 Method: TypeAlias = StrategyName | Literal["exact"]
 

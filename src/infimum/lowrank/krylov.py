@@ -8,9 +8,9 @@ import numpy as np
 
 from infimum._arrays import Array, like_array, to_numpy
 from infimum._linalg import adjoint, gaussian, orthonormal_basis
-from infimum._operator import Operator
-from infimum.bounds.eckart_young import energy_allowance
-from infimum.bounds.ritz_block import Block
+from infimum.proof.operators.operator import Operator
+from infimum.proof.rounding import energy_allowance
+from infimum.proof.theorems.ritz_block import Block
 
 # A direction of a new block is kept if it stands out of the rounding of the product that made it.
 NOISE = 100.0

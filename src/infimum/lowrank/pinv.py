@@ -24,10 +24,10 @@ from infimum._arrays import (
     working,
 )
 from infimum._linalg import adjoint, frobenius, residual_norm
-from infimum.bounds import tikhonov_dual
-from infimum.certificate import Certificate
 from infimum.errors import OptionError, ShapeError, VerificationError
-from infimum.result import Result
+from infimum.proof.certificate import Certificate
+from infimum.proof.result import Result
+from infimum.proof.theorems import tikhonov_dual
 
 AMBIGUOUS = 10.0  # a singular value within this factor of the cut makes the rank decision doubtful
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from infimum._arrays import to_numpy
 from infimum._linalg import adjoint, gaussian, orthonormal_basis
-from infimum._operator import Adjoint, Operator
-from infimum.bounds.eckart_young import tails
+from infimum.proof.operators.operator import Adjoint, Operator
+from infimum.proof.rounding import tails
 
 WHOLE = 600  # a smaller side up to this is not worth a sketch
 

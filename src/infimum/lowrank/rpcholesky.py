@@ -9,8 +9,8 @@ import scipy.cluster.vq
 import scipy.linalg
 
 from infimum._arrays import to_numpy
-from infimum._entries import Entries
 from infimum.lowrank.reduction import Reduction
+from infimum.proof.operators.kernel import Entries
 
 PIVOT = 1e-9  # pivots below this part of the largest diagonal entry are rounding, or would amplify it
 

@@ -11,8 +11,8 @@ import numpy as np
 from infimum._arguments import RNGLike, one_of, rank_or_tol
 from infimum._arrays import Array, like_array
 from infimum.lowrank import greedy, leverage, pivoting, sampling
-from infimum.lowrank.operators import for_columns
 from infimum.lowrank.reduction import Reduction, reduction
+from infimum.proof.operators.inputs import for_columns
 
 Strategy: TypeAlias = Callable[[Reduction, int, np.random.Generator], np.ndarray]
 """``strategy(reduction, count, rng)`` returns `count` different columns, the first taken first."""

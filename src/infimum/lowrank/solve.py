@@ -22,10 +22,10 @@ from infimum._arrays import (
     working,
 )
 from infimum._linalg import adjoint, frobenius, residual_norm
-from infimum.bounds import least_squares_dual
-from infimum.certificate import Certificate
 from infimum.errors import OptionError, RangeError, ShapeError
-from infimum.result import Result
+from infimum.proof.certificate import Certificate
+from infimum.proof.result import Result
+from infimum.proof.theorems import least_squares_dual
 
 
 @dataclass(frozen=True)

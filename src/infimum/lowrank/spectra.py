@@ -11,11 +11,12 @@ import numpy as np
 
 from infimum._arrays import Array, like_array, namespace, narrow, real_part, times_power_of_two, to_numpy, widen
 from infimum._linalg import adjoint, gaussian, orthonormal_basis
-from infimum._operator import Dense, Operator
-from infimum.bounds import eckart_young, ritz_block
-from infimum.bounds.ritz_block import Bound
 from infimum.errors import ToleranceError
 from infimum.lowrank.krylov import BlockKrylov
+from infimum.proof.operators.operator import Dense, Operator
+from infimum.proof.rounding import energy_allowance, tails
+from infimum.proof.theorems import eckart_young, ritz_block
+from infimum.proof.theorems.ritz_block import Bound
 
 PASSES = 3  # subspace iterations of `randomized`; each multiplies by M and its adjoint
 
@@ -114,7 +115,7 @@ def exact(M: Operator) -> Spectrum:
     def bound(rank: int) -> Bound:
         return Bound(eckart_young.tail_bound(dense.working, rank, values, M.shape))
 
-    return Spectrum(M, eckart_young.tails(values), triples, bound, "eckart_young")
+    return Spectrum(M, tails(values), triples, bound, "eckart_young")
 
 
 def gram(M: Operator) -> Spectrum:
@@ -207,7 +208,7 @@ def _guess(block: ritz_block.Block) -> float:
 
 def _exhausted(M: Operator, block: ritz_block.Block, rank: int, wanted: float) -> bool:
     """Tell whether rounding hides the part of the squared error that is `wanted`, and all that is left to gain."""
-    allowance = eckart_young.energy_allowance(M.shape, M.eps, rank, M.energy)
+    allowance = energy_allowance(M.shape, M.eps, rank, M.energy)
     return wanted <= 2.0 * allowance and _lost(block, rank) <= 0.01 * allowance
 
 

@@ -11,13 +11,13 @@ import numpy as np
 from infimum._arguments import RNGLike, axes, one_of, rank_or_tol, whole_numbers
 from infimum._arrays import Array, namespace, to_numpy, widen
 from infimum._linalg import adjoint, frobenius
-from infimum._operator import Operator
-from infimum.certificate import Certificate
 from infimum.errors import OptionError, ShapeError, VerificationError
 from infimum.lowrank import spectra
 from infimum.lowrank.factored import Factored, certify
-from infimum.lowrank.operators import as_operator
 from infimum.lowrank.spectra import Spectrum, scaled_left
+from infimum.proof.certificate import Certificate
+from infimum.proof.operators.inputs import as_operator
+from infimum.proof.operators.operator import Operator
 
 WHOLE_LIMIT = 2000  # smaller side up to which "auto" decomposes all where rank is over a fifth of it, or not known
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 
-from infimum.bounds.gram import Gram, Relaxation
+from infimum.proof.theorems.gram import Gram, Relaxation
 
 ITERATIONS = 300  # of the search for a tangent point
 CLIMB = 8  # Newton steps of the search for a diagonal

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from infimum.bounds.gram import Gram
 from infimum.errors import OptionError
 from infimum.lowrank.sampling import draw, largest
+from infimum.proof.theorems.gram import Gram
 
 SUBSETS = 10_000_000  # of terms, all of which "tuple" compares
 

@@ -12,14 +12,14 @@ import numpy as np
 
 from infimum._arrays import Array, like_array, narrow, scale_back, times_power_of_two, widen
 from infimum._linalg import adjoint, least_squares
-from infimum._operator import Dense, Operator
-from infimum.bounds import column_subset
-from infimum.certificate import Certificate
 from infimum.errors import ToleranceError
 from infimum.lowrank.factored import certify
 from infimum.lowrank.pivoting import bounded, coefficients
 from infimum.lowrank.reduction import Reduction, reduction
 from infimum.lowrank.select import strategy_named
+from infimum.proof.certificate import Certificate
+from infimum.proof.operators.operator import Dense, Operator
+from infimum.proof.theorems import column_subset
 
 FEW = 64  # up to so many columns, the bound looks at the choices that contain each of them
 SPECTRUM = 1000  # up to this smaller side all singular values are computed for the bound

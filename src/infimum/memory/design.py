@@ -10,9 +10,6 @@ import numpy as np
 
 from infimum._arguments import axes, one_of
 from infimum._arrays import Array, to_numpy
-from infimum.bounds import capped_filling, profile_dual, unrolling
-from infimum.bounds.capped_filling import FixedDecay
-from infimum.certificate import Certificate
 from infimum.errors import OptionError, VerificationError
 from infimum.memory import program
 from infimum.memory.filling import above, exact_after, with_share
@@ -27,7 +24,10 @@ from infimum.memory.limits import (
     rounded,
 )
 from infimum.memory.targets import as_target
-from infimum.result import Result
+from infimum.proof.certificate import Certificate
+from infimum.proof.result import Result
+from infimum.proof.theorems import capped_filling, profile_dual, unrolling
+from infimum.proof.theorems.capped_filling import FixedDecay
 
 EXACT = 1e-15  # a cap that is met to rounding does not spoil an exact profile
 CLOSED = 1e-9  # a larger gap in the total variation sends the design to the linear program

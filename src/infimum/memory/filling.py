@@ -7,10 +7,10 @@ import math
 import numpy as np
 import scipy.optimize
 
-from infimum.bounds.capped_filling import Filling, fill, relative_error
-from infimum.bounds.unrolling import WIDE
 from infimum.errors import InfeasibleError
 from infimum.memory.limits import Limits
+from infimum.proof.theorems.capped_filling import Filling, fill, relative_error
+from infimum.proof.theorems.unrolling import WIDE
 
 SAFETY = 1e-12  # a wanted share is undercut by this much, so that rounding does not exceed it
 

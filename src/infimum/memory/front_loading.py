@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 import scipy.optimize
 
-from infimum.bounds.capped_filling import Filling, FixedDecay, fill
-from infimum.bounds.unrolling import WIDE
 from infimum.memory.limits import Limits
+from infimum.proof.theorems.capped_filling import Filling, FixedDecay, fill
+from infimum.proof.theorems.unrolling import WIDE
 
 
 class _Runs:

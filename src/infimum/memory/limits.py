@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from infimum._arrays import Array, like_array, namespace, narrow, to_numpy
-from infimum.bounds.capped_filling import DecayLaw, FixedDecay, NormKeepingDecay, ProportionalDecay
-from infimum.bounds.unrolling import WIDE
 from infimum.errors import InfeasibleError, OptionError, ShapeError
 from infimum.memory.targets import as_vector
+from infimum.proof.theorems.capped_filling import DecayLaw, FixedDecay, NormKeepingDecay, ProportionalDecay
+from infimum.proof.theorems.unrolling import WIDE
 
 SMALLEST = 1e-100  # learning rates, and their reciprocals, whose products still fit in double precision
 SLACK = 4.0  # a decay that follows a law is that law's value to within so many spacings of its dtype

@@ -14,11 +14,11 @@ import numpy as np
 import scipy.optimize
 import scipy.sparse
 
-from infimum.bounds import profile_dual
-from infimum.bounds.capped_filling import Filling, FixedDecay
 from infimum.memory.filling import with_share
 from infimum.memory.front_loading import front_loaded
 from infimum.memory.limits import Limits
+from infimum.proof.theorems import profile_dual
+from infimum.proof.theorems.capped_filling import Filling, FixedDecay
 
 BLOCKS = 1000  # the program grows with the blocks, not with the steps
 SNAP = 1e-6  # reduced costs this near to an end of their range are taken to be there

@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from infimum.bounds.capped_filling import DecayLaw
-from infimum.bounds.unrolling import WIDE
 from infimum.errors import OptionError
 from infimum.memory.limits import MatchRMS, Proportional, law_of, limits_of, positive
+from infimum.proof.theorems.capped_filling import DecayLaw
+from infimum.proof.theorems.unrolling import WIDE
 
 
 class Taken(NamedTuple):

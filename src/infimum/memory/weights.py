@@ -13,10 +13,10 @@ import scipy.linalg
 
 from infimum._arguments import axes, one_of
 from infimum._arrays import Array, to_numpy
-from infimum.bounds.unrolling import WIDE, unroll, variation
 from infimum.errors import OptionError, ShapeError
 from infimum.memory.limits import host, positive, rates_of, rounded
 from infimum.memory.targets import as_batch_ids, as_target, as_vector
+from infimum.proof.theorems.unrolling import WIDE, unroll, variation
 
 POINTS = 2000  # of a curve
 # relative half-spacing just below a power of two: a smaller decay is rounded away at every step, whatever the weight

@@ -11,10 +11,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from infimum.bounds.balls import Ball, flint, working
-from infimum.bounds.taylor_model import Cell, Model, of_function, of_polynomial
 from infimum.minimax.expressions import Expression
 from infimum.minimax.systems import Functions, Powers
+from infimum.proof.enclosure.balls import Ball, flint, working
+from infimum.proof.enclosure.taylor_model import Cell, Model, of_function, of_polynomial
 
 
 class Approximant(Protocol):

@@ -8,12 +8,12 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from infimum.bounds.alternation import THEOREM
-from infimum.certificate import Certificate
 from infimum.errors import NonFiniteError, OptionError
 from infimum.minimax.approximants import Approximant
 from infimum.minimax.enclosure import dual_bound, enclose_error
 from infimum.minimax.systems import Functions, Powers, Task, points_of
+from infimum.proof.certificate import Certificate
+from infimum.proof.theorems.alternation import THEOREM
 
 EPS = float(np.finfo(float).eps)
 SAMPLES = 64  # of the error on each piece between points of the reference, where it is only sampled

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any, Literal
 
-from infimum.certificate import Certificate
 from infimum.errors import OptionError
 from infimum.minimax.formats import as_format
 from infimum.minimax.straight_line import EvaluationError, Operand, Operation, Scheme, evaluation_error, program
+from infimum.proof.certificate import Certificate
 
 Language = Literal["c", "numpy", "torch", "triton"]
 

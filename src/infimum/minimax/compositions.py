@@ -12,11 +12,11 @@ import numpy as np
 
 from infimum._arguments import axes, whole_number
 from infimum._arrays import Array
-from infimum.bounds import composition
-from infimum.certificate import Certificate
 from infimum.errors import DTypeError, NonFiniteError, OptionError, RangeError, VerificationError
 from infimum.minimax.steps import best_nodes
-from infimum.result import Result
+from infimum.proof.certificate import Certificate
+from infimum.proof.result import Result
+from infimum.proof.theorems import composition
 
 MAX_STEPS, MAX_TERMS, MAX_POWER = 100, 8, 12  # exact arithmetic takes seconds beyond
 MIN_RATIO = 1e-60  # of the ends of an interval: double precision holds the results of no more

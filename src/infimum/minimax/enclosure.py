@@ -8,15 +8,16 @@ from itertools import pairwise
 
 import numpy as np
 
-from infimum.bounds import alternation, sup_norm, taylor_model
-from infimum.bounds.balls import Ball, available, flint, float_below, working
-from infimum.bounds.sup_norm import Modelled, SupNorm
-from infimum.bounds.taylor_model import Cell, Model
 from infimum.errors import OptionError
 from infimum.minimax.approximants import Approximant
 from infimum.minimax.expressions import Expression
 from infimum.minimax.levels import values_at, weights_at
 from infimum.minimax.systems import Intervals, Powers, Task
+from infimum.proof.enclosure import taylor_model
+from infimum.proof.enclosure.balls import Ball, available, flint, float_below, working
+from infimum.proof.enclosure.taylor_model import Cell, Model
+from infimum.proof.theorems import alternation, sup_norm
+from infimum.proof.theorems.sup_norm import Modelled, SupNorm
 
 MOST_BITS = 1 << 15
 SHARP = 2.0**-36  # relative radius of a dual bound that is sharp enough

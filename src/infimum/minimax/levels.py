@@ -12,11 +12,11 @@ from typing import Any, Protocol
 import numpy as np
 import scipy.fft
 
-from infimum.bounds.alternation import divided_difference
-from infimum.bounds.balls import Ball, flint, working
 from infimum.errors import OptionError
 from infimum.minimax.expressions import Expression, Function
 from infimum.minimax.systems import Functions, Powers, Task
+from infimum.proof.enclosure.balls import Ball, flint, working
+from infimum.proof.theorems.alternation import divided_difference
 
 ErrorFunction = Callable[[np.ndarray], np.ndarray]
 NOISE = 4.0 * float(np.finfo(float).eps)  # relative to the weighted function

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.special
 
-from infimum.bounds.balls import Ball, Series, flint
+from infimum.proof.enclosure.balls import Ball, Series, flint
 
 
 class Operation(NamedTuple):

@@ -11,8 +11,6 @@ from typing import Any, Literal
 import numpy as np
 
 from infimum._arguments import axes, one_of
-from infimum.bounds.balls import available
-from infimum.certificate import Certificate
 from infimum.errors import NonFiniteError, OptionError
 from infimum.minimax.approximants import Approximant, ChebyshevSum, Monomials
 from infimum.minimax.certify import certified, scale
@@ -21,6 +19,8 @@ from infimum.minimax.enclosure import enclose_error, is_enclosable, values_of_er
 from infimum.minimax.polynomial import MinimaxPolynomial
 from infimum.minimax.remez import solve
 from infimum.minimax.systems import Powers, Task, as_intervals, as_task, points_of
+from infimum.proof.certificate import Certificate
+from infimum.proof.enclosure.balls import available
 
 Basis = Literal["monomial", "chebyshev"]
 NEAR_LARGEST = 1e-3  # relative: what counts as largest error when alternations are counted

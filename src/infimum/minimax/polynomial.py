@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from infimum._arguments import axes, one_of
-from infimum.bounds.balls import available
-from infimum.certificate import Certificate
 from infimum.errors import OptionError, VerificationError
 from infimum.minimax.approximants import Approximant, stored
 from infimum.minimax.certify import Certified, certified
@@ -23,7 +21,9 @@ from infimum.minimax.levels import variable
 from infimum.minimax.precision import in_multiple_precision
 from infimum.minimax.remez import Levelled, solve
 from infimum.minimax.systems import Powers, Space, Task, as_space, as_task
-from infimum.result import Result
+from infimum.proof.certificate import Certificate
+from infimum.proof.enclosure.balls import available
+from infimum.proof.result import Result
 
 if TYPE_CHECKING:
     from infimum.minimax.rounding import RoundedPolynomial

@@ -10,10 +10,6 @@ from typing import Any, ClassVar
 import numpy as np
 
 from infimum._arguments import axes, whole_number
-from infimum.bounds import sup_norm, taylor_model, vallee_poussin
-from infimum.bounds.balls import working
-from infimum.bounds.taylor_model import Cell, Model
-from infimum.certificate import Certificate
 from infimum.errors import NonFiniteError, OptionError, ToleranceError, VerificationError
 from infimum.minimax.approximants import ChebyshevSum, clenshaw
 from infimum.minimax.certify import scale
@@ -22,7 +18,12 @@ from infimum.minimax.expressions import as_function
 from infimum.minimax.levels import values_at, weights_at
 from infimum.minimax.quotients import search
 from infimum.minimax.systems import Powers, Task, as_task, points_of
-from infimum.result import Result
+from infimum.proof.certificate import Certificate
+from infimum.proof.enclosure import taylor_model
+from infimum.proof.enclosure.balls import working
+from infimum.proof.enclosure.taylor_model import Cell, Model
+from infimum.proof.result import Result
+from infimum.proof.theorems import sup_norm, vallee_poussin
 
 LARGEST_TYPE = 40
 BITS = 256

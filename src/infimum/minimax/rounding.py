@@ -10,7 +10,6 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from infimum._arguments import axes
-from infimum.certificate import Certificate
 from infimum.errors import DTypeError, OptionError, RangeError, ShapeError, VerificationError
 from infimum.minimax import lattice
 from infimum.minimax.approximants import Monomials
@@ -21,7 +20,8 @@ from infimum.minimax.expressions import as_function
 from infimum.minimax.formats import FORMATS, Format, as_format
 from infimum.minimax.polynomial import MinimaxPolynomial, polynomial
 from infimum.minimax.systems import Powers, Task, as_task, points_of
-from infimum.result import Result
+from infimum.proof.certificate import Certificate
+from infimum.proof.result import Result
 
 POINTS = 48  # a coefficient, at which the search looks
 DRAWN = 2001

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from infimum._arguments import whole_number
-from infimum.bounds import composition
 from infimum.errors import OptionError, RangeError
 from infimum.minimax.compositions import (
     MAX_POWER,
@@ -25,6 +24,7 @@ from infimum.minimax.compositions import (
     real,
 )
 from infimum.minimax.steps import best_step
+from infimum.proof.theorems import composition
 
 
 def msign_schedule(

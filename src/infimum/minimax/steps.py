@@ -14,7 +14,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from infimum.bounds import composition
+from infimum.proof.theorems import composition
 
 EXCHANGES = 30
 SETTLED = 1e-9  # the levelled error is stationary in the nodes: this leaves a relative 1e-17

@@ -12,10 +12,10 @@ from torch.nn import functional
 from infimum._arguments import one_of, whole_number
 from infimum._arrays import as_matrix
 from infimum._linalg import norm
-from infimum.certificate import Certificate
 from infimum.errors import DTypeError, OptionError, ShapeError
 from infimum.integers import ProductPlusRemainder, product_plus_remainder
 from infimum.lowrank import svd
+from infimum.proof.certificate import Certificate
 
 Combine = Literal["multiply", "add", "concatenate"]
 

@@ -10,9 +10,9 @@ from torch.nn import functional
 
 from infimum._arguments import one_of, whole_number
 from infimum.balance import balanced_topk
-from infimum.certificate import Certificate
 from infimum.errors import NonFiniteError, OptionError, ShapeError
 from infimum.nn.float32 import Float32Buffers
+from infimum.proof.certificate import Certificate
 
 
 class Quantized(NamedTuple):

@@ -11,7 +11,7 @@ import json
 from infimum.errors import FileFormatError, OptionError
 from infimum.problems import balance, integers, lowrank, memory, minimax
 from infimum.problems.entry import Case, Problem
-from infimum.result import Result
+from infimum.proof.result import Result
 
 __all__ = ["Case", "Problem", "from_json", "get", "problem_of"]
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from infimum.result import Result
+from infimum.proof.result import Result
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,12 @@ import numpy as np
 
 from infimum import lowrank, sample_data
 from infimum._arrays import Array, as_array, as_matrix, scale_back, to_numpy
-from infimum._entries import KernelMatrix
 from infimum._linalg import norm
-from infimum.bounds import product
 from infimum.lowrank import brute_force
-from infimum.lowrank.operators import size
 from infimum.problems.entry import Case, Problem
+from infimum.proof.operators.inputs import size
+from infimum.proof.operators.kernel import KernelMatrix
+from infimum.proof.theorems import product
 
 
 def _topics() -> np.ndarray:

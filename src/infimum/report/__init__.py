@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from infimum.proof.result import Result
 from infimum.report.page import write_page
-from infimum.result import Result
 
 if TYPE_CHECKING:
     from infimum.compress import Plan

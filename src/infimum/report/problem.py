@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from infimum.problems import problem_of
+from infimum.proof.result import Result
 from infimum.report import words
-from infimum.result import Result
 
 
 def content(

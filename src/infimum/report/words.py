@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from infimum._arrays import is_array, to_numpy
-from infimum.certificate import Certificate
-from infimum.result import Result
+from infimum.proof.certificate import Certificate
+from infimum.proof.result import Result
 
 RIGOUR = {
     "exact": "exact: integers, rationals or an identity, no rounding anywhere",

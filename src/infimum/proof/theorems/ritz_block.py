@@ -18,8 +18,8 @@ import scipy.special
 
 from infimum._arrays import Array, to_numpy
 from infimum._linalg import adjoint, frobenius, gaussian, orthonormal_basis
-from infimum._operator import Operator
-from infimum.bounds.eckart_young import energy_allowance, rounding_allowance, tails
+from infimum.proof.operators.operator import Operator
+from infimum.proof.rounding import energy_allowance, rounding_allowance, tails
 
 WEIGHT = 0.01  # w in the splits of `largest_sum`
 FAINT = 1e5  # a squared tail below so many allowances is worth a look that squares nothing

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 
-from infimum.bounds.weighted_tail import EPS, SOLVER
+from infimum.proof.theorems.weighted_tail import EPS, SOLVER
 
 
 @dataclass(frozen=True)

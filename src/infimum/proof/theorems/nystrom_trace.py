@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 
-from infimum._entries import Entries
-from infimum.bounds.eckart_young import rounding_allowance
 from infimum.errors import VerificationError
+from infimum.proof.operators.kernel import Entries
+from infimum.proof.rounding import rounding_allowance
 
 
 class DependentLandmarksError(VerificationError):

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from infimum.bounds.balls import Ball, Series, flint, working
+from infimum.proof.enclosure.balls import Ball, Series, flint, working
 
 SeriesFunction = Callable[[Series], Series]
 BEYOND = 1e150  # units: nothing worth bounding

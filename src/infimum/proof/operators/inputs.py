@@ -13,9 +13,9 @@ import scipy.sparse
 
 from infimum._arrays import Array, as_matrix, require_finite, scale_back, times_power_of_two, widen, working
 from infimum._linalg import adjoint, frobenius, residual_norm
-from infimum._operator import Dense, Operator
-from infimum.bounds.eckart_young import energy_allowance
 from infimum.errors import DTypeError, LibraryError, ShapeError
+from infimum.proof.operators.operator import Dense, Operator
+from infimum.proof.rounding import energy_allowance
 
 EXPLICIT = 2**22  # entries up to which the residual of a sparse matrix is formed
 

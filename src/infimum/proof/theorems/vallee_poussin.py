@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from infimum.bounds.balls import Ball, float_below
+from infimum.proof.enclosure.balls import Ball, float_below
 
 THEOREM = "vallee_poussin"
 

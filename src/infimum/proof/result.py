@@ -9,8 +9,8 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from infimum._arrays import Array, is_array, to_numpy
-from infimum.certificate import Certificate
 from infimum.errors import FileFormatError
+from infimum.proof.certificate import Certificate
 
 JSON_VERSION = 1
 

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from infimum._arrays import Working, to_numpy
-from infimum.bounds.eckart_young import rounding_allowance
+from infimum.proof.rounding import rounding_allowance
 
 
 def singular_values_above(A: Working) -> np.ndarray:

@@ -12,8 +12,8 @@ import numpy as np
 
 from infimum._arrays import Array, Working, is_complex, like_array, namespace, to_numpy, widen
 from infimum._linalg import frobenius
-from infimum.bounds import eckart_young
 from infimum.errors import RangeError
+from infimum.proof.theorems import eckart_young
 
 VANISHED = -2000  # an exponent at which every double becomes 0
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from infimum.certificate import Certificate, is_finite
 from infimum.errors import VerificationError
 from infimum.problems import problem_of
-from infimum.result import Result
+from infimum.proof.certificate import Certificate, is_finite
+from infimum.proof.result import Result
 
 RELATIVE = 1e-9  # recomputing on another machine or device changes rounding, not more than this
 ABSOLUTE = 1e-12  # times the natural size of the loss: losses below that are rounding themselves

@@ -15,7 +15,7 @@ from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
-from infimum.bounds.unrolling import SPACING, WIDE
+from infimum.proof.theorems.unrolling import SPACING, WIDE
 
 CHUNK = 32  # steps tried at once, four times as many after each success
 

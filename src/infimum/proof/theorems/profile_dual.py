@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from infimum.bounds.unrolling import SPACING, WIDE
+from infimum.proof.theorems.unrolling import SPACING, WIDE
 
 
 def lower_bound(

@@ -17,8 +17,8 @@ import numpy as np
 
 from infimum._arguments import whole_number
 from infimum._arrays import Array, Namespace, like_array, namespace, to_numpy
-from infimum.certificate import Certificate
 from infimum.errors import OptionError, VerificationError
+from infimum.proof.certificate import Certificate
 
 Triple: TypeAlias = tuple[int, int, int]
 

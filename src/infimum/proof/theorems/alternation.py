@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from infimum.bounds.balls import Ball, flint
+from infimum.proof.enclosure.balls import Ball, flint
 
 THEOREM = "alternation"
 

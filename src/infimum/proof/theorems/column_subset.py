@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from infimum._arrays import Array, times_power_of_two, to_numpy, widen
-from infimum.bounds.eckart_young import REDUCTION, rounding_allowance, tails
+from infimum.proof.rounding import REDUCTION, rounding_allowance, tails
 
 # Householder QR of s unit columns of length p: the computed span is that of columns off by less than
 # STEPS * p * (s + 3) * eps, and the projection of any other column is off by as much of its length.

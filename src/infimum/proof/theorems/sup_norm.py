@@ -11,8 +11,8 @@ import math
 from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
-from infimum.bounds.balls import Ball, float_above, float_below, hull, working
-from infimum.bounds.taylor_model import Cell, Model, largest
+from infimum.proof.enclosure.balls import Ball, float_above, float_below, hull, working
+from infimum.proof.enclosure.taylor_model import Cell, Model, largest
 
 Modelled = Callable[[Cell, int], Model]
 

@@ -1,0 +1,1 @@
+"""Enclosures of functions: balls, Taylor models, expressions."""
