@@ -135,7 +135,7 @@ def test_json_of_another_version_or_problem_is_refused():
     document = json.loads(result.to_json())
     with pytest.raises(errors.FileFormatError, match="version"):
         infimum.from_json(json.dumps({**document, "infimum": 99}))
-    with pytest.raises(errors.FileFormatError, match="'problem'"):
+    with pytest.raises(errors.FileFormatError, match="expected infimum JSON"):
         infimum.from_json("[]")
     with pytest.raises(errors.FileFormatError, match=r"result of lowrank\.pinv"):
         infimum.lowrank.PseudoInverse.from_json(result.to_json())

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     import infimum.proof as proof
     import infimum.report as report
     import infimum.scale as scale
-    from infimum.problems import from_json
     from infimum.proof.certificate import Certificate
+    from infimum.proof.result import Result, from_json
     from infimum.proof.verify import verify
 
 __version__ = "0.1.0"
@@ -45,10 +45,16 @@ _MODULES = (
     "report",
     "scale",
 )
-_NAMES = {"Certificate": "infimum.proof.certificate", "from_json": "infimum.problems", "verify": "infimum.proof.verify"}
+_NAMES = {
+    "Certificate": "infimum.proof.certificate",
+    "Result": "infimum.proof.result",
+    "from_json": "infimum.proof.result",
+    "verify": "infimum.proof.verify",
+}
 
 __all__ = [
     "Certificate",
+    "Result",
     "balance",
     "compress",
     "errors",

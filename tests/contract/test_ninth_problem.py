@@ -19,6 +19,7 @@ from tests.contract import checks
 @dataclasses.dataclass(frozen=True)
 class Center(Result):
     problem: ClassVar[str] = "toy.center"
+    inputs: ClassVar[tuple[str, ...]] = ("points",)
     point: float
 
     def recheck(self, points: Array) -> Certificate:
@@ -78,7 +79,6 @@ TOY = Problem(
     minimises="largest distance of a point to the given points",
     solve=center,
     result=Center,
-    inputs=("points",),
     scale=lambda points: float(np.max(np.abs(np.asarray(points)))),
     example=lambda: Case((np.array([0.0, 1.0, 4.0]),)),
     example_text="three numbers",
@@ -139,6 +139,11 @@ class Gullible(Center):
         return self.certificate
 
 
+@dataclasses.dataclass(frozen=True)
+class Misnamed(Center):
+    inputs: ClassVar[tuple[str, ...]] = ("other",)
+
+
 def gullible(points):
     honest = center(points)
     return Gullible(point=honest.point, certificate=honest.certificate)
@@ -154,7 +159,7 @@ def gullible(points):
         ({"solve": gullible, "result": Gullible}, checks.check_verify_refuses_answers),
         ({"solve": gullible, "result": Gullible}, checks.check_verify_refuses_claims),
         ({"minimises": ""}, checks.check_entry),
-        ({"inputs": ("other",)}, checks.check_entry),
+        ({"result": Misnamed}, checks.check_entry),
         ({"result": Result}, checks.check_entry),
     ],
     ids=lambda item: item.__name__ if callable(item) else ",".join(item),

@@ -47,6 +47,7 @@ class LinearAssignment(Result):
     """
 
     problem: ClassVar[str] = "balance.linear_assignment"
+    inputs: ClassVar[tuple[str, ...]] = ("cost",)
     columns: Array
     row_duals: Array
     column_duals: Array

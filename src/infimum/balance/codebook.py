@@ -49,6 +49,7 @@ class BalancedCodebook(Result):
     """
 
     problem: ClassVar[str] = "balance.balanced_codebook"
+    inputs: ClassVar[tuple[str, ...]] = ("points",)
     codes: Array
     labels: Array
     bias: Array

@@ -46,6 +46,7 @@ class BalancedAssignment(Result):
     """
 
     problem: ClassVar[str] = "balance.balanced_topk"
+    inputs: ClassVar[tuple[str, ...]] = ("scores",)
     experts: Array
     bias: Array
     loads: Array

@@ -41,6 +41,7 @@ class ThresholdRouting(Result):
     """
 
     problem: ClassVar[str] = "balance.threshold_routing"
+    inputs: ClassVar[tuple[str, ...]] = ("scores",)
     chosen: Array
     bias: Array
     loads: Array

@@ -35,6 +35,7 @@ class ProductPlusRemainder(Result):
     """
 
     problem: ClassVar[str] = "integers.product_plus_remainder"
+    inputs: ClassVar[tuple[str, ...]] = ("n",)
     a: int
     b: int
     c: int

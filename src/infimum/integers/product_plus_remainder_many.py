@@ -28,6 +28,7 @@ class ProductsPlusRemainders(Result):
     """
 
     problem: ClassVar[str] = "integers.product_plus_remainder_many"
+    inputs: ClassVar[tuple[str, ...]] = ("values",)
     a: Array
     b: Array
     c: Array

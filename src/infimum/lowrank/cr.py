@@ -54,6 +54,7 @@ class CR(Factored):
     """
 
     problem: ClassVar[str] = "lowrank.cr"
+    inputs: ClassVar[tuple[str, ...]] = ("X", "Y")
     terms: Array
     weights: Array | None
     C: Array

@@ -52,6 +52,7 @@ class CUR(Factored):
     """
 
     problem: ClassVar[str] = "lowrank.cur"
+    inputs: ClassVar[tuple[str, ...]] = ("M",)
     rows: Array
     columns: Array
     core: Array

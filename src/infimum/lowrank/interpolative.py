@@ -41,6 +41,7 @@ class Interpolative(Factored):
     """
 
     problem: ClassVar[str] = "lowrank.interpolative"
+    inputs: ClassVar[tuple[str, ...]] = ("M",)
     columns: Array | None
     rows: Array | None
     skeleton: Array

@@ -40,6 +40,7 @@ class Nystrom(Factored):
     """
 
     problem: ClassVar[str] = "lowrank.nystrom"
+    inputs: ClassVar[tuple[str, ...]] = ("K",)
     landmarks: Array
     factor: Array
 

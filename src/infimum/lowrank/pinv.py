@@ -55,6 +55,7 @@ class PseudoInverse(Result):
     """
 
     problem: ClassVar[str] = "lowrank.pinv"
+    inputs: ClassVar[tuple[str, ...]] = ("A",)
     matrix: Array
     rank: int
     rtol: float

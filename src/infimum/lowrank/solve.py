@@ -44,6 +44,7 @@ class Solution(Result):
     """
 
     problem: ClassVar[str] = "lowrank.solve"
+    inputs: ClassVar[tuple[str, ...]] = ("A", "B")
     matrix: Array
     ridge: float
 

@@ -39,6 +39,7 @@ class SVD(Factored):
     """
 
     problem: ClassVar[str] = "lowrank.svd"
+    inputs: ClassVar[tuple[str, ...]] = ("M",)
     U: Array
     s: Array
     Vh: Array

@@ -55,6 +55,7 @@ class Schedule(Result):
     """
 
     problem: ClassVar[str] = "memory.design"
+    inputs: ClassVar[tuple[str, ...]] = ("target",)
     lr: Array
     weight_decay: Array
     initial_share: float

@@ -48,6 +48,7 @@ class Composition(Result):
     """
 
     problem: ClassVar[str] = "minimax.msign_schedule"
+    inputs: ClassVar[tuple[str, ...]] = ("lower",)
     table: Array
     terms: Array
     lower: float

@@ -57,6 +57,7 @@ class MinimaxPolynomial(Emitter, Result):
     """
 
     problem: ClassVar[str] = "minimax.polynomial"
+    inputs: ClassVar[tuple[str, ...]] = ("f",)
     f: str
     expansion: np.ndarray
     powers: tuple[int, ...]

@@ -51,6 +51,7 @@ class MinimaxRational(Result):
     """
 
     problem: ClassVar[str] = "minimax.rational"
+    inputs: ClassVar[tuple[str, ...]] = ("f",)
     f: str
     numerator: np.ndarray
     denominator: np.ndarray

@@ -52,6 +52,7 @@ class RoundedPolynomial(Emitter, Result):
     """
 
     problem: ClassVar[str] = "minimax.rounded"
+    inputs: ClassVar[tuple[str, ...]] = ("f",)
     f: str
     values: np.ndarray
     powers: tuple[int, ...]

@@ -6,14 +6,12 @@ CONTRIBUTING.md).
 
 from __future__ import annotations
 
-import json
-
-from infimum.errors import FileFormatError, OptionError
+from infimum.errors import OptionError
 from infimum.problems import balance, integers, lowrank, memory, minimax
 from infimum.problems.entry import Case, Problem
 from infimum.proof.result import Result
 
-__all__ = ["Case", "Problem", "from_json", "get", "problem_of"]
+__all__ = ["Case", "Problem", "get", "problem_of"]
 
 PROBLEMS: tuple[Problem, ...] = (
     *lowrank.PROBLEMS,
@@ -34,12 +32,4 @@ def get(name: str) -> Problem:
 
 def problem_of(result: Result) -> Problem:
     """Return the problem that a result answers."""
-    return get(getattr(result, "problem", type(result).__name__))
-
-
-def from_json(text: str) -> Result:
-    """Read a result of any problem back from what its `to_json` wrote."""
-    document = json.loads(text)
-    if not isinstance(document, dict) or "problem" not in document:
-        raise FileFormatError("expected the JSON of an infimum result, with a 'problem' entry")
-    return get(document["problem"]).result.from_json(text)
+    return get(result.problem)

@@ -32,10 +32,8 @@ class Problem:
         What is minimised, over what: one line.
     solve, result : callable, type
         The public function and the class of its answer.
-    inputs : tuple of str
-        Parameters of `solve` that are data; all others are options.
     scale : callable
-        ``scale(*inputs)``: natural size of the loss, against which rounding is measured.
+        ``scale(*inputs)``: natural size of the loss, against which tests measure rounding.
     example, example_text, answer_text : callable, str, callable
         A real input (a `Case`), what it is, and one line that says what a result answers.
     tiny, optimum : callable, callable
@@ -55,7 +53,6 @@ class Problem:
     minimises: str
     solve: Callable[..., Result]
     result: type[Result]
-    inputs: tuple[str, ...]
     scale: Callable[..., float]
     example: Callable[[], Case]
     example_text: str
@@ -66,6 +63,11 @@ class Problem:
     sparse: bool = False
     comparison: Callable[..., Mapping[str, Any]] | None = None
     short: str = ""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Parameters of `solve` that are data; all others are options."""
+        return self.result.inputs
 
     @property
     def command(self) -> str:

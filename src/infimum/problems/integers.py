@@ -21,7 +21,6 @@ PROBLEMS: tuple[Problem, ...] = (
         minimises="cost of a, b and c over all whole numbers with a * b + c = n",
         solve=integers.product_plus_remainder,
         result=integers.ProductPlusRemainder,
-        inputs=("n",),
         scale=lambda n: 1.0,  # integers: nothing is rounded
         example=lambda: Case((30522,)),
         example_text="number of words in the vocabulary of BERT",
@@ -38,7 +37,6 @@ PROBLEMS: tuple[Problem, ...] = (
         minimises="total of a + b + c over all whole numbers with a * b + c = n, for every n of an array",
         solve=integers.product_plus_remainder_many,
         result=integers.ProductsPlusRemainders,
-        inputs=("values",),
         scale=lambda values: 1.0,
         example=lambda: Case((np.array([30522, 32000, 50257, 128256, 151936, 256000]),)),
         example_text="vocabulary sizes of BERT, Llama 2, GPT-2, Llama 3, Qwen 2.5 and Gemma",

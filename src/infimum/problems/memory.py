@@ -21,7 +21,6 @@ PROBLEMS: tuple[Problem, ...] = (
         minimises="distance of the batches' memory (not the training loss) from a target, over schedules within caps",
         solve=memory.design,
         result=memory.Schedule,
-        inputs=("target",),
         scale=lambda target: 1.0,
         example=_published_run,
         example_text="equal memory of all 143,000 batches of Pythia-410M, within its warm-up and peak learning rate",

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from infimum.errors import FalseCertificateError, OptionError
 
-Rigour = Literal["exact", "enclosed", "rounded", "probable"]
+Rigour = Literal["exact", "enclosed", "rounded", "probable", "sampled"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,10 +25,11 @@ class Certificate:
         No admissible answer has a smaller loss on this input. 0 when nothing could be proved.
     theorem : str
         Why the bound holds: the page ``docs/theorems/<theorem>``.
-    rigour : {"exact", "enclosed", "rounded", "probable"}
+    rigour : {"exact", "enclosed", "rounded", "probable", "sampled"}
         *exact*: integers, rationals or an identity. *enclosed*: outward-rounded ball arithmetic. *rounded*: a
         deterministic theorem evaluated in floating point, less a stated allowance for rounding. *probable*: true with
-        probability `confidence` over random draws that are independent of the input.
+        probability `confidence` over random draws that the prover could not choose. *sampled*: the bound is proved, the
+        value is the largest of samples of a function that is known by its values only.
     confidence : float
         1.0, unless `rigour` is "probable".
     witness : mapping
@@ -45,6 +46,10 @@ class Certificate:
     def __post_init__(self) -> None:
         if self.rigour not in get_args(Rigour):
             raise OptionError(f"rigour must be one of {get_args(Rigour)}, got {self.rigour!r}")
+        for name in ("value", "lower_bound", "confidence"):
+            item = getattr(self, name)
+            if isinstance(item, bool) or not isinstance(item, int | float):
+                raise OptionError(f"{name} must be a Python number, got {item!r} of type {type(item).__name__}")
         if (self.rigour == "probable") != (self.confidence < 1.0) or not 0.0 < self.confidence <= 1.0:
             raise OptionError(
                 "confidence must be 1.0, or below 1.0 with rigour 'probable', "

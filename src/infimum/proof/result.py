@@ -3,35 +3,84 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
+import math
+import pkgutil
+from collections.abc import Mapping
 from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from infimum._arrays import Array, is_array, to_numpy
+from infimum._arrays import Array, is_array, is_floating, like_array, namespace, to_numpy
 from infimum.errors import FileFormatError
 from infimum.proof.certificate import Certificate
+from infimum.proof.evidence import shown
 
 JSON_VERSION = 1
+STORED = frozenset(
+    [
+        "bool",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint8",
+        "uint16",
+        "uint32",
+        "uint64",
+        "float16",
+        "bfloat16",
+        "float32",
+        "float64",
+        "complex64",
+        "complex128",
+    ]
+)
+DIGITS = 1000  # of an integer in a file: more are no answer that a solver gives, and make arithmetic slow
+
+_classes: dict[str, type[Result]] = {}
 
 
 @dataclasses.dataclass(frozen=True)
 class Result:
     """Abstract base: a frozen dataclass of answer fields and `certificate`.
 
-    A concrete result names its problem (``"room.function"``, the register's name) and draws itself.
+    A concrete result names its problem (``"room.function"``, the register's name) and the inputs of the problem, says
+    how its certificate is derived, and draws itself.
     """
 
     problem: ClassVar[str]
+    inputs: ClassVar[tuple[str, ...]]
     certificate: Certificate = dataclasses.field(kw_only=True)
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if "problem" in cls.__dict__:
+            _classes[cls.problem] = cls
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the answer and its certificate on matplotlib axes (new ones by default) and return the axes."""
         raise NotImplementedError(f"{type(self).__name__} must say how it is drawn")
 
     def recheck(self, *inputs: Any) -> Certificate:
-        """Derive the certificate again from the inputs, the answer and the witness alone (see `infimum.verify`)."""
+        """Derive the certificate again from the inputs, the answer and the witness alone (see `infimum.verify`).
+
+        Where a random draw takes part in the proof, a keyword `rng` draws anew.
+        """
         raise NotImplementedError(f"{type(self).__name__} must say how its certificate is derived")
+
+    def brought_to(self, inputs: tuple[Any, ...]) -> Self:
+        """Return the result with its NumPy arrays in the library and on the device of the inputs.
+
+        A result read from JSON holds NumPy arrays; one that holds arrays of another library stays as it is.
+        """
+        like = next((item for item in inputs if is_array(item) and not isinstance(item, np.ndarray)), None)
+        fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        if like is None or any(is_array(item) and not isinstance(item, np.ndarray) for item in fields.values()):
+            return self
+        moved = {name: _moved(item, like) for name, item in fields.items() if isinstance(item, np.ndarray)}
+        return dataclasses.replace(self, **moved)
 
     def to_json(self) -> str:
         """Return the answer and its certificate as JSON text; every number is kept exactly."""
@@ -43,12 +92,68 @@ class Result:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Read back what `to_json` wrote. Arrays come back as NumPy arrays, whatever library they came from."""
-        document = _decode(json.loads(text))
-        if not isinstance(document, dict) or document.get("infimum") != JSON_VERSION:
-            raise FileFormatError(f"expected infimum JSON of version {JSON_VERSION}, got something else")
+        return cls._from_document(_document(text))
+
+    @classmethod
+    def _from_document(cls, document: Mapping[str, Any]) -> Self:
         if document["problem"] != cls.problem:
-            raise FileFormatError(f"expected a result of {cls.problem}, got one of {document['problem']}")
-        return cls(**document["answer"], certificate=Certificate(**document["certificate"]))
+            raise FileFormatError(f"expected a result of {cls.problem}, got one of {shown(document['problem'])}")
+        try:
+            answer, claims = _decode(document["answer"]), _decode(document["certificate"])
+            if not isinstance(claims["witness"], dict) or not isinstance(claims["theorem"], str):
+                raise FileFormatError("a witness is an object, and a theorem a name")
+            return cls(**answer, certificate=Certificate(**claims))
+        except Exception as error:  # whatever is wrong with the text of a file is the file's fault
+            raise FileFormatError(
+                f"this is no result of {cls.problem} as to_json writes it: {shown(str(error))}"
+            ) from error
+
+
+def from_json(text: str) -> Result:
+    """Read a result of any problem back from what its `to_json` wrote."""
+    document = _document(text)
+    return class_of(document["problem"])._from_document(document)
+
+
+def class_of(problem: str) -> type[Result]:
+    """Return the class of the answers to a problem."""
+    if problem not in _classes:
+        answers = importlib.import_module("infimum.proof.answers")
+        for module in pkgutil.iter_modules(answers.__path__, f"{answers.__name__}."):
+            importlib.import_module(module.name)
+    if problem not in _classes:
+        raise FileFormatError(f"problem must be one of {', '.join(sorted(_classes))}, got {shown(problem)}")
+    return _classes[problem]
+
+
+def _document(text: str) -> dict[str, Any]:
+    """Parse the outer form of a result, strictly: no NaN, no key twice, no endless number."""
+    try:
+        document = json.loads(text, parse_constant=_no_constant, parse_int=_integer, object_pairs_hook=_once)
+    except (ValueError, RecursionError) as error:
+        raise FileFormatError(f"expected the JSON of an infimum result: {shown(str(error))}") from error
+    if not isinstance(document, dict) or document.get("infimum") != JSON_VERSION:
+        raise FileFormatError(f"expected infimum JSON of version {JSON_VERSION}, got something else")
+    if not {"problem", "answer", "certificate"} <= document.keys() or not isinstance(document["problem"], str):
+        raise FileFormatError("expected the JSON of an infimum result, with 'problem', 'answer' and 'certificate'")
+    return document
+
+
+def _no_constant(name: str) -> float:
+    raise FileFormatError(f"every number must be finite, got {name}")
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > DIGITS:
+        raise FileFormatError(f"an integer has {len(digits)} digits, at most {DIGITS} are read")
+    return int(digits)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        raise FileFormatError(f"a key stands twice in one object: {shown([key for key, _ in pairs])}")
+    return document
 
 
 def _encode(item: Any) -> Any:
@@ -64,8 +169,9 @@ def _encode(item: Any) -> Any:
 def _encode_array(array: Array) -> dict[str, Any]:
     values = to_numpy(array)
     parts = np.stack([values.real, values.imag], axis=-1) if np.iscomplexobj(values) else values
+    dtype = "bfloat16" if "bfloat16" in str(array.dtype) else str(values.dtype)
     # float() of a 16-, 32- or 64-bit float is exact and Python prints the shortest digits that read back the same
-    return {"dtype": str(values.dtype), "shape": list(values.shape), "data": parts.tolist()}
+    return {"dtype": dtype, "shape": list(values.shape), "data": parts.tolist()}
 
 
 def _decode(item: Any) -> Any:
@@ -79,8 +185,31 @@ def _decode(item: Any) -> Any:
 
 
 def _decode_array(item: dict[str, Any]) -> np.ndarray[Any, Any]:
-    dtype = np.dtype(item["dtype"])
-    if dtype.kind == "c":
-        parts = np.asarray(item["data"], dtype=np.float64).reshape(*item["shape"], 2)
-        return np.asarray(parts[..., 0] + 1j * parts[..., 1], dtype=dtype)
-    return np.asarray(item["data"], dtype=dtype).reshape(item["shape"])
+    name, shape = item["dtype"], item["shape"]
+    if name not in STORED:
+        raise FileFormatError(f"the dtype of an array must be one of {', '.join(sorted(STORED))}, got {shown(name)}")
+    if not isinstance(shape, list) or not all(type(length) is int and length >= 0 for length in shape):
+        raise FileFormatError(f"the shape of an array must be a list of whole numbers, got {shown(shape)}")
+    dtype = np.dtype("float32" if name == "bfloat16" else name)
+    read = np.asarray(item["data"])
+    expected = (*shape, 2) if dtype.kind == "c" else tuple(shape)
+    if read.shape != expected and not (read.size == 0 == math.prod(expected)):
+        raise FileFormatError(f"an array of shape {shown(shape)} and dtype {name} holds data of shape {read.shape}")
+    if read.size and read.dtype.kind not in {"b": "b", "i": "iu", "u": "iu"}.get(dtype.kind, "iuf"):
+        raise FileFormatError(f"an array of dtype {name} holds something else: {read.dtype}")
+    with np.errstate(over="ignore"):
+        values = read[..., 0] + 1j * read[..., 1] if dtype.kind == "c" and read.size else read
+        array = np.asarray(values, dtype=dtype).reshape(shape)
+    if not np.all(np.isfinite(array)) or (dtype.kind in "iu" and not np.array_equal(array, values.reshape(shape))):
+        raise FileFormatError(f"a number does not fit the dtype {name} of its array")
+    return array
+
+
+def _moved(array: np.ndarray, like: Array) -> Array:
+    """Move a host array to where `like` is; bfloat16, which is read as float32, becomes itself again."""
+    moved = like_array(array, like)
+    if is_floating(moved) and "bfloat16" in str(like.dtype):
+        xp = namespace(moved=moved)
+        narrow = xp.astype(moved, like.dtype)
+        moved = narrow if bool(xp.all(xp.astype(narrow, moved.dtype) == moved)) else moved
+    return moved

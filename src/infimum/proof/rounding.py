@@ -6,6 +6,11 @@ import math
 
 import numpy as np
 
+# A solver claims its value and its bound with so many allowances for rounding, `infimum.verify` derives them with one.
+# Two evaluations of one quantity, on whatever machine, each lie within one allowance of the truth: so the second one,
+# with its own allowance, never passes a claim that leaves three.
+ROOM = 3.0
+
 # LAPACK's and cuSOLVER's SVD are backward stable: the computed singular values are those of M + E. The QR iteration of
 # LAPACK (dbdsqr) drops off-diagonal entries of up to about 90 unit roundoffs of their neighbours, which alone moved a
 # tight cluster by 43 * eps; the reduction to bidiagonal form was observed to add less than eps up to n = 1000. So

@@ -1,23 +1,27 @@
-"""The independent check: derive a certificate again and compare it with what the result claims."""
+"""The independent check: derive a certificate again and see whether what the result claims follows from it."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from infimum.errors import VerificationError
-from infimum.problems import problem_of
-from infimum.proof.certificate import Certificate, is_finite
+import numpy as np
+
+from infimum._arguments import RNGLike
+from infimum.errors import MissingExtraError, VerificationError
+from infimum.proof.certificate import Certificate
+from infimum.proof.evidence import shown
 from infimum.proof.result import Result
 
-RELATIVE = 1e-9  # recomputing on another machine or device changes rounding, not more than this
-ABSOLUTE = 1e-12  # times the natural size of the loss: losses below that are rounding themselves
+DRAWN = ("probable", "sampled")  # rigours in which a random draw takes part
 
 
-def verify(result: Result, *inputs: Any) -> Certificate:
+def verify(result: Result, *inputs: Any, rng: RNGLike = None) -> Certificate:
     """Derive value and lower bound again from the input, the answer and the witness, and compare with the claim.
 
-    No solver takes part, and nothing that the result says about its own quality is believed. A claimed lower bound
-    below the derived one is accepted: it is proved, too.
+    No solver takes part, and nothing that the result says about its own quality is believed. What is claimed must
+    follow from what is derived here, without any slack: a claimed value may lie above the derived one and a claimed
+    bound below it (solvers leave that room for rounding, which differs from machine to machine), never the other way
+    round. Exact claims must be equal.
 
     Parameters
     ----------
@@ -25,6 +29,9 @@ def verify(result: Result, *inputs: Any) -> Certificate:
         What a public solver returned, or what was read back from JSON.
     *inputs : array or other data
         The data that the solver was given, in the same order, without options.
+    rng : int or numpy.random.Generator, optional
+        Draw anew what random draws take part in a "probable" bound or a "sampled" value. By default they follow from a
+        hash of the witness, so that whoever chose it did not choose them.
 
     Returns
     -------
@@ -35,6 +42,8 @@ def verify(result: Result, *inputs: Any) -> Certificate:
     ------
     VerificationError
         The result does not prove what it claims: the message names the claim, what was derived, and the difference.
+    MissingExtraError
+        A package that the check needs is not installed.
 
     Examples
     --------
@@ -44,32 +53,37 @@ def verify(result: Result, *inputs: Any) -> Certificate:
     >>> infimum.verify(result, M).theorem
     'eckart_young'
     """
-    problem = problem_of(result)
-    if len(inputs) != len(problem.inputs):
-        expected = ", ".join(problem.inputs)
-        raise VerificationError(f"{problem.name} needs the inputs ({expected}), got {len(inputs)} of them")
+    if not isinstance(result, Result):
+        raise VerificationError(f"a result of infimum was expected, got {type(result).__name__}")
+    claimed = result.certificate
+    if not isinstance(claimed, Certificate):
+        raise VerificationError(f"the result must bring a Certificate, got {type(claimed).__name__}")
+    if len(inputs) != len(result.inputs):
+        expected = ", ".join(result.inputs)
+        raise VerificationError(f"{result.problem} needs the inputs ({expected}), got {len(inputs)} of them")
+    drawn = {"rng": np.random.default_rng(rng)} if rng is not None and claimed.rigour in DRAWN else {}
     try:
-        derived = result.recheck(*inputs)
-    except VerificationError:
+        derived = result.brought_to(inputs).recheck(*inputs, **drawn)
+    except (VerificationError, MissingExtraError):
         raise
-    except (ValueError, TypeError, LookupError, ArithmeticError) as error:
-        raise VerificationError(f"the answer or the witness is malformed: {error}") from error
-    _compare(result.certificate, derived, ABSOLUTE * problem.scale(*inputs))
+    except Exception as error:  # whatever a stranger's evidence breaks is the evidence's fault
+        raise VerificationError(f"the check of {result.problem} failed: {shown(str(error))}") from error
+    _compare(claimed, derived)
     return derived
 
 
-def _compare(claimed: Certificate, derived: Certificate, slack: float) -> None:
+def _compare(claimed: Certificate, derived: Certificate) -> None:
     for name in ("theorem", "rigour", "confidence"):
         if getattr(claimed, name) != getattr(derived, name):
-            raise VerificationError(f"{name}: claimed {getattr(claimed, name)!r}, derived {getattr(derived, name)!r}")
-    for name in ("value", "lower_bound"):
-        claim, fresh = getattr(claimed, name), getattr(derived, name)
-        tolerance = 0.0 if derived.rigour == "exact" else max(slack, RELATIVE * abs(fresh))
-        modest = (
-            name == "lower_bound" and claim < fresh and derived.rigour != "exact"
-        )  # what is proved covers the claim
-        if not is_finite(claim) or (abs(claim - fresh) > tolerance and not modest):
             raise VerificationError(
-                f"{name}: claimed {claim!r}, derived {fresh!r}; they differ by {abs(claim - fresh):.3g}, "
-                f"{tolerance:.3g} is allowed for rounding"
+                f"{name}: claimed {shown(getattr(claimed, name))}, derived {getattr(derived, name)!r}"
+            )
+    pairs = (("value", 1.0), ("lower_bound", -1.0))
+    for name, sign in pairs:
+        claim, fresh = getattr(claimed, name), getattr(derived, name)
+        follows = claim == fresh if derived.rigour == "exact" else sign * claim >= sign * fresh
+        if not follows:
+            raise VerificationError(
+                f"{name}: claimed {shown(claim)}, derived {fresh!r}; the claim does not follow: it is "
+                f"{shown(abs(claim - fresh))} off"
             )
