@@ -139,7 +139,7 @@ def test_json_of_another_version_or_problem_is_refused():
         infimum.from_json("[]")
     with pytest.raises(errors.FileFormatError, match=r"result of lowrank\.pinv"):
         infimum.lowrank.PseudoInverse.from_json(result.to_json())
-    with pytest.raises(errors.OptionError, match=r"lowrank\.svd"):
+    with pytest.raises(errors.FileFormatError, match=r"lowrank\.svd"):
         infimum.from_json(json.dumps({**document, "problem": "lowrank.nothing"}))
 
 

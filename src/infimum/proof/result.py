@@ -18,25 +18,8 @@ from infimum.proof.certificate import Certificate
 from infimum.proof.evidence import shown
 
 JSON_VERSION = 1
-STORED = frozenset(
-    [
-        "bool",
-        "int8",
-        "int16",
-        "int32",
-        "int64",
-        "uint8",
-        "uint16",
-        "uint32",
-        "uint64",
-        "float16",
-        "bfloat16",
-        "float32",
-        "float64",
-        "complex64",
-        "complex128",
-    ]
-)
+INTEGERS = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
+STORED = ("bool", *INTEGERS, "bfloat16", "float16", "float32", "float64", "complex64", "complex128")  # dtypes in JSON
 DIGITS = 1000  # of an integer in a file: more are no answer that a solver gives, and make arithmetic slow
 
 _classes: dict[str, type[Result]] = {}
@@ -187,7 +170,7 @@ def _decode(item: Any) -> Any:
 def _decode_array(item: dict[str, Any]) -> np.ndarray[Any, Any]:
     name, shape = item["dtype"], item["shape"]
     if name not in STORED:
-        raise FileFormatError(f"the dtype of an array must be one of {', '.join(sorted(STORED))}, got {shown(name)}")
+        raise FileFormatError(f"the dtype of an array must be one of {', '.join(STORED)}, got {shown(name)}")
     if not isinstance(shape, list) or not all(type(length) is int and length >= 0 for length in shape):
         raise FileFormatError(f"the shape of an array must be a list of whole numbers, got {shown(shape)}")
     dtype = np.dtype("float32" if name == "bfloat16" else name)
