@@ -27,7 +27,8 @@ from infimum.lowrank import terms as rules
 from infimum.lowrank.factored import Factored
 from infimum.lowrank.term_bound import witness as good_witness
 from infimum.proof.certificate import Certificate
-from infimum.proof.theorems import gram, product
+from infimum.proof.operators import product
+from infimum.proof.theorems import gram
 
 NODES = 20_000  # partial choices that the exact method bounds before it gives up
 

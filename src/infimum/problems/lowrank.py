@@ -13,7 +13,7 @@ from infimum.lowrank import brute_force
 from infimum.problems.entry import Case, Problem
 from infimum.proof.operators.inputs import size
 from infimum.proof.operators.kernel import KernelMatrix
-from infimum.proof.theorems import product
+from infimum.proof.operators import product
 
 
 def _topics() -> np.ndarray:
