@@ -24,8 +24,8 @@ from infimum._arrays import (
 from infimum._linalg import adjoint, least_squares
 from infimum.errors import DTypeError, OptionError, ShapeError, VerificationError
 from infimum.lowrank import terms as rules
-from infimum.lowrank.factored import Factored
 from infimum.lowrank.term_bound import witness as good_witness
+from infimum.proof.answers.factored import Factored
 from infimum.proof.certificate import Certificate
 from infimum.proof.theorems import gram, product
 

@@ -24,11 +24,11 @@ from infimum._arrays import (
 )
 from infimum._linalg import adjoint, least_squares, orthonormal_basis, pivoted_qr
 from infimum.errors import RankError, ShapeError, ToleranceError
-from infimum.lowrank.factored import Factored, certify
 from infimum.lowrank.interpolative import check_skeleton
 from infimum.lowrank.reduction import Reduction, reduction
 from infimum.lowrank.select import STRATEGIES, StrategyName, strategy_named
 from infimum.lowrank.through_columns import FEW, proof, search_tree
+from infimum.proof.answers.factored import Factored, certify_factors
 from infimum.proof.certificate import Certificate
 from infimum.proof.operators.inputs import for_columns
 from infimum.proof.operators.operator import Operator
@@ -298,7 +298,7 @@ def _certify(M: Operator, C: Array, core: Array, R: Array, theorem: str, witness
     left, right = _two_factors(C, core, R)
     if C.shape[1] > R.shape[0]:  # the factor that carries the scale of M comes first
         M, left, right = M.adjoint(), adjoint(right), adjoint(left)
-    of_any = certify(M, left, right, "eckart_young" if theorem == "column_subset" else theorem, witness)
+    of_any = certify_factors(M, left, right, "eckart_young" if theorem == "column_subset" else theorem, witness)
     value = of_any.value + _rounding(C, core, R, M.eps / 2)
     bound = of_any.lower_bound
     if theorem == "column_subset":

@@ -11,9 +11,9 @@ from infimum._arguments import RNGLike, axes, one_of, rank_or_tol, whole_numbers
 from infimum._arrays import Array, like_array, namespace, to_numpy
 from infimum._linalg import adjoint
 from infimum.errors import OptionError, ShapeError, VerificationError
-from infimum.lowrank.factored import Factored
 from infimum.lowrank.select import STRATEGIES, StrategyName
 from infimum.lowrank.through_columns import Search, ThroughColumns, certify_columns
+from infimum.proof.answers.factored import Factored
 from infimum.proof.certificate import Certificate
 from infimum.proof.operators.inputs import for_columns
 from infimum.proof.operators.operator import Operator

@@ -13,8 +13,8 @@ from infimum._arrays import Array, namespace, to_numpy, widen
 from infimum._linalg import adjoint, frobenius
 from infimum.errors import OptionError, ShapeError, VerificationError
 from infimum.lowrank import spectra
-from infimum.lowrank.factored import Factored, certify
 from infimum.lowrank.spectra import Spectrum, scaled_left
+from infimum.proof.answers.factored import Factored, certify_factors
 from infimum.proof.certificate import Certificate
 from infimum.proof.operators.inputs import as_operator
 from infimum.proof.operators.operator import Operator
@@ -68,7 +68,7 @@ class SVD(Factored):
             defect = frobenius(adjoint(columns) @ columns - eye)
             if defect > slack:
                 raise VerificationError(f"{name} must be orthonormal to {slack:.1e}, it is off by {defect:.1e}")
-        return certify(M, *self.factors(), self.certificate.theorem, self.certificate.witness)
+        return certify_factors(M, *self.factors(), self.certificate.theorem, self.certificate.witness)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the singular values that were kept, and the floor: the least error of any matrix of this rank."""
@@ -187,5 +187,5 @@ def _decompose(M: Operator, goal: spectra.Goal, method: str, rng: np.random.Gene
 def _truncate(spectrum: Spectrum, rank: int) -> SVD:
     """Round the leading triples to the caller's dtype, then measure and certify what is returned."""
     U, s, Vh = spectrum.rounded(rank)
-    certificate = certify(spectrum.M, scaled_left(U, s), Vh, spectrum.theorem, {}, bound=spectrum.bound(rank))
+    certificate = certify_factors(spectrum.M, scaled_left(U, s), Vh, spectrum.theorem, {}, bound=spectrum.bound(rank))
     return SVD(U=U, s=s, Vh=Vh, certificate=certificate)

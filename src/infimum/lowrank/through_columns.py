@@ -13,10 +13,10 @@ import numpy as np
 from infimum._arrays import Array, like_array, narrow, scale_back, times_power_of_two, widen
 from infimum._linalg import adjoint, least_squares
 from infimum.errors import ToleranceError
-from infimum.lowrank.factored import certify
 from infimum.lowrank.pivoting import bounded, coefficients
 from infimum.lowrank.reduction import Reduction, reduction
 from infimum.lowrank.select import strategy_named
+from infimum.proof.answers.factored import certify_factors
 from infimum.proof.certificate import Certificate
 from infimum.proof.operators.operator import Dense, Operator
 from infimum.proof.theorems import column_subset
@@ -155,8 +155,8 @@ def search_tree(M: Operator, count: int, nodes: int, at_most: float = math.inf) 
 def certify_columns(M: Operator, skeleton: Array, Z: Array, theorem: str, witness: Mapping[str, Any]) -> Certificate:
     """Measure the error of columns with their coefficients and bound that of every other choice from below."""
     if theorem != "column_subset":
-        return certify(M, skeleton, Z, theorem, witness)
-    any_matrix = certify(M, skeleton, Z, "eckart_young", {})
+        return certify_factors(M, skeleton, Z, theorem, witness)
+    any_matrix = certify_factors(M, skeleton, Z, "eckart_young", {})
     reached = math.ldexp(any_matrix.value, -M.exponent)
     tree = search_tree(M, int(skeleton.shape[1]), int(witness["nodes"]), reached)
     bound = max(any_matrix.lower_bound, scale_back(tree.bound, M.exponent, toward=0.0))

@@ -34,7 +34,7 @@ class Factored(Result):
         return left @ (right @ other)
 
 
-def certify(
+def certify_factors(
     M: Any, left: Array, right: Array, theorem: str, witness: Mapping[str, Any], bound: Bound | None = None
 ) -> Certificate:
     """Measure ``norm(M - left @ right, "fro")`` and bound it from below for every matrix of that rank.
