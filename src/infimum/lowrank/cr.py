@@ -23,8 +23,8 @@ from infimum._arrays import (
 )
 from infimum._linalg import adjoint, least_squares
 from infimum.errors import DTypeError, OptionError, ShapeError, VerificationError
-from infimum.lowrank import terms as rules
-from infimum.lowrank.term_bound import witness as good_witness
+from infimum.lowrank.terms import strategies as rules
+from infimum.lowrank.terms.bound_search import witness as good_witness
 from infimum.proof.answers.factored import Factored
 from infimum.proof.certificate import Certificate
 from infimum.proof.theorems import gram, product

@@ -12,8 +12,8 @@ from infimum._arguments import RNGLike, axes, one_of, rank_or_tol, whole_numbers
 from infimum._arrays import Array, as_array, as_matrix, like_array, narrow, scale_back, times_power_of_two, to_numpy
 from infimum._linalg import adjoint
 from infimum.errors import OptionError, ShapeError, VerificationError
-from infimum.lowrank.rpcholesky import PartialCholesky, clusters, greedy, independent, uniform
-from infimum.lowrank.select import by_error
+from infimum.lowrank.columns.rpcholesky import PartialCholesky, clusters, greedy, independent, uniform
+from infimum.lowrank.columns.strategies import by_error
 from infimum.proof.answers.factored import Factored
 from infimum.proof.certificate import Certificate
 from infimum.proof.operators.kernel import Entries, KernelMatrix
