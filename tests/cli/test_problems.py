@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 import infimum
 from infimum import problems
 from infimum._arrays import is_array
-from infimum.cli.solve import arguments_of
+from infimum.cli.problem_command import arguments_of
 from infimum.problems import PROBLEMS
 from infimum.proof.result import Result
 from tests.contract.test_ninth_problem import TOY
