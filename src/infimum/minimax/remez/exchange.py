@@ -13,9 +13,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from infimum.minimax.levels import Barycentric, Collocation, ErrorFunction, Level, MultiplePrecision, variable
-from infimum.minimax.linear_program import linear_start
-from infimum.minimax.systems import NEAR_ZERO, Intervals, Powers, Task
+from infimum.minimax.remez.levelled_error import Barycentric, Collocation, ErrorFunction, Level, MultiplePrecision
+from infimum.minimax.remez.linear_program import linear_start
+from infimum.proof.enclosure.task import NEAR_ZERO, Intervals, Powers, Task, variable
 
 SAMPLES = 24  # of the error on each piece between points of the reference
 FINE = 400

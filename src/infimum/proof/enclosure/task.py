@@ -16,7 +16,7 @@ import scipy.optimize
 
 from infimum._arguments import whole_number
 from infimum.errors import NonFiniteError, OptionError, RangeError
-from infimum.minimax.expressions import Function, as_function
+from infimum.proof.enclosure.expressions import Function, as_function
 
 Intervals = tuple[tuple[float, float], ...]
 
@@ -177,6 +177,18 @@ def as_space(degree: int | None, system: str | Sequence[Any]) -> Space:
             return Powers(powers[0], strides.pop() if strides else 1, len(powers))
         return Functions(tuple(as_function(f"x**{power}") for power in powers))
     return Functions(tuple(as_function(item, "every function of system") for item in items))
+
+
+def variable(space: Powers, intervals: tuple[tuple[float, float], ...]) -> tuple[float, float]:
+    """Range of ``t = x**stride``; the Chebyshev polynomials of an answer are those of this interval."""
+    with np.errstate(over="ignore"):
+        ends = np.array(intervals, dtype=np.float64).ravel() ** space.stride
+    if not np.all(np.isfinite(ends)):
+        raise OptionError(f"x**{space.stride} overflows on the domain; scale x down first")
+    low, high = float(ends.min()), float(ends.max())
+    if space.stride % 2 == 0 and any(a < 0.0 < b for a, b in intervals):
+        low = 0.0
+    return low, high
 
 
 def points_of(intervals: Intervals, count: int = SAMPLES) -> np.ndarray:

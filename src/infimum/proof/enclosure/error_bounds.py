@@ -9,12 +9,12 @@ from itertools import pairwise
 import numpy as np
 
 from infimum.errors import OptionError
-from infimum.minimax.approximants import Approximant
-from infimum.minimax.expressions import Expression
-from infimum.minimax.levels import values_at, weights_at
-from infimum.minimax.systems import Intervals, Powers, Task
 from infimum.proof.enclosure import taylor_model
+from infimum.proof.enclosure.approximants import Approximant
 from infimum.proof.enclosure.balls import Ball, available, flint, float_below, working
+from infimum.proof.enclosure.expressions import Expression
+from infimum.proof.enclosure.point_values import values_at, weights_at
+from infimum.proof.enclosure.task import Intervals, Powers, Task
 from infimum.proof.enclosure.taylor_model import Cell, Model
 from infimum.proof.theorems import alternation, sup_norm
 from infimum.proof.theorems.sup_norm import Modelled, SupNorm

@@ -11,15 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from infimum._arguments import one_of
 from infimum.errors import RangeError
-from infimum.minimax.formats import FORMATS, Format
+from infimum.proof.answers.source_code import Scheme
+from infimum.proof.enclosure.machine_formats import FORMATS, Format
 
-Scheme = Literal["horner", "estrin"]
 Operand = str | Fraction  # the name of an earlier value, or a constant
 
 CELLS = 2048  # of every interval of the domain

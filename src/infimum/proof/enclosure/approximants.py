@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from infimum.minimax.expressions import Expression
-from infimum.minimax.systems import Functions, Powers
 from infimum.proof.enclosure.balls import Ball, flint, working
+from infimum.proof.enclosure.expressions import Expression
+from infimum.proof.enclosure.task import Functions, Powers
 from infimum.proof.enclosure.taylor_model import Cell, Model, of_function, of_polynomial
 
 

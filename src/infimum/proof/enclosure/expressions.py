@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from infimum.errors import OptionError
-from infimum.minimax.operations import OPERATIONS, constant_series, power_series
+from infimum.proof.enclosure.operations import OPERATIONS, constant_series, power_series
 
 LONGEST = 4000  # characters of an expression
 DEEPEST = 60  # nested operations

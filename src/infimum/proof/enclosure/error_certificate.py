@@ -9,10 +9,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from infimum.errors import NonFiniteError, OptionError
-from infimum.minimax.approximants import Approximant
-from infimum.minimax.enclosure import dual_bound, enclose_error
-from infimum.minimax.systems import Functions, Powers, Task, points_of
 from infimum.proof.certificate import Certificate
+from infimum.proof.enclosure.approximants import Approximant
+from infimum.proof.enclosure.error_bounds import dual_bound, enclose_error
+from infimum.proof.enclosure.task import Functions, Powers, Task, points_of
 from infimum.proof.theorems.alternation import THEOREM
 
 EPS = float(np.finfo(float).eps)
@@ -28,7 +28,7 @@ class Certified(NamedTuple):
     signs: tuple[int, ...]
 
 
-def certified(task: Task, approximant: Approximant, points: np.ndarray, tol: float, path: Path) -> Certified:
+def certify_error(task: Task, approximant: Approximant, points: np.ndarray, tol: float, path: Path) -> Certified:
     """Bound the error of the approximation from above and that of all approximations from below."""
     if path == "rounded":
         return _rounded(task, approximant, points)

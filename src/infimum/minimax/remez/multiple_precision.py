@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 
-from infimum.minimax.certify import scale
-from infimum.minimax.remez import Levelled, solve
-from infimum.minimax.systems import Task
+from infimum.minimax.remez.exchange import Levelled, solve
+from infimum.proof.enclosure.error_certificate import scale
+from infimum.proof.enclosure.task import Task
 
 FIRST_BITS, LAST_BITS = 256, 8192
 NOISE = 1e-12  # times the size of f: errors that double precision does not resolve
