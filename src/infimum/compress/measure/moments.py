@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 
-from infimum.compress.scratch import Shelf
-from infimum.compress.text import Tokens
+from infimum.compress.measure.scratch import Shelf
+from infimum.compress.measure.text import Tokens
+from infimum.compress.model.checkpoint import Goal
 from infimum.errors import CalibrationError
 from infimum.proof.theorems import weighted_tail
 
-Goal: TypeAlias = Literal["embedding", "loss"]
 Progress: TypeAlias = Callable[[str, int, int], None]  # (what, done, of)
 
 BATCH = 1024  # tokens in one forward pass: more only need more memory

@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
 from safetensors import safe_open
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoModel, AutoModelForCausalLM, PreTrainedModel
 from transformers import logging as transformers_logging
 from transformers.pytorch_utils import Conv1D
 
-from infimum.compress.experts import unfuse
-from infimum.compress.files import Stored, file_hash, locate
+from infimum.compress.model.configuration import LAYERS, Names, empty_model, is_language_model, read_config
+from infimum.compress.model.experts import unfuse
+from infimum.compress.model.tensor_files import Stored, file_hash, locate
 from infimum.errors import CheckpointError
+from infimum.proof.checkpoint import DESCRIPTION
 
-DESCRIPTION = "infimum.json"  # what our own output has beside them
-LAYERS = "infimum_layers"  # and in its configuration: form and rank of every layer that is not dense
 QUANTISED = (
     ".qweight",
     ".scales",
@@ -30,6 +30,7 @@ QUANTISED = (
     ".absmax",
 )  # what packed weights have beside them
 FLOATS = {"F64", "F32", "F16", "BF16"}
+Goal: TypeAlias = Literal["embedding", "loss"]  # what gradients are of: an encoder's output, a language model's loss
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,11 @@ class Checkpoint:
     def is_language_model(self) -> bool:
         """Whether the model predicts the next token; else it is an encoder, whose embeddings count."""
         return is_language_model(self.config)
+
+    @property
+    def goal(self) -> Goal:
+        """What the gradients of its calibration are of."""
+        return "loss" if self.is_language_model else "embedding"
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
@@ -255,47 +261,3 @@ def _check_tensors(checkpoint: Checkpoint) -> None:
             )
     if not checkpoint.layers:
         raise CheckpointError(f"{name} has no linear layer whose weights are in its files; nothing can be compressed")
-
-
-def read_config(folder: Path) -> Any:
-    """Read the configuration of a model folder."""
-    if not (folder / "config.json").is_file():
-        raise CheckpointError(f"{folder} has no config.json; give the folder of a transformers checkpoint")
-    try:
-        return AutoConfig.from_pretrained(folder)
-    except (ValueError, KeyError, OSError) as error:
-        raise CheckpointError(
-            f"transformers does not know the model that config.json of {folder.name} describes: {error}"
-        ) from error
-
-
-def is_language_model(config: Any) -> bool:
-    """Whether the checkpoint of this configuration holds a causal language model, rather than a bare encoder."""
-    architecture: str = (config.architectures or [""])[0]
-    return architecture.endswith(("ForCausalLM", "LMHeadModel"))
-
-
-def empty_model(config: Any, **options: Any) -> PreTrainedModel:
-    """Build the model that the checkpoint holds, its experts one by one, without its weights."""
-    kind = AutoModelForCausalLM if is_language_model(config) else AutoModel
-    model: PreTrainedModel = unfuse(kind.from_config(config, **options))  # type: ignore[no-untyped-call]
-    return model
-
-
-@dataclass(frozen=True)
-class Names:
-    """Names in the files: those of the model without `dropped` in front, with `added` ("bert." and the like)."""
-
-    dropped: str = ""
-    added: str = ""
-
-    @classmethod
-    def between(cls, model: PreTrainedModel, files: Iterable[str]) -> Names:
-        """Find the difference under which most names of the model are in the files."""
-        wanted, base, present = list(model.state_dict()), f"{model.base_model_prefix}.", set(files)
-        candidates = (cls(), cls(added=base), cls(dropped=base))
-        return max(candidates, key=lambda names: sum(names.in_files(name) in present for name in wanted))
-
-    def in_files(self, name: str) -> str:
-        """Name in the files of what the model calls `name`."""
-        return self.added + name.removeprefix(self.dropped)

@@ -10,7 +10,8 @@ import torch
 from torch.overrides import TorchFunctionMode
 from transformers import PreTrainedModel
 
-from infimum.compress.checkpoint import Checkpoint, empty_model
+from infimum.compress.model.checkpoint import Checkpoint
+from infimum.compress.model.configuration import empty_model
 
 Run = Callable[[], torch.Tensor]  # the model on one batch, from token ids to what is differentiated
 Visit = Callable[..., Any]  # what a block does when the model calls it: (index, *args, **options)

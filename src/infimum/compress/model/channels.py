@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from infimum.compress.checkpoint import Checkpoint, Layer
+from infimum.compress.model.checkpoint import Checkpoint, Layer
 
 CHANNELS, KEPT = 6, [0, 2, 3]  # of the small copy on which a candidate is tried: how many, and which stay
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
-from infimum.compress.blocks import BlockwiseModel, Call, Run
-from infimum.compress.checkpoint import Checkpoint
-from infimum.compress.moments import BATCH, Gather, Goal, Moments, MomentShelf, Progress, output_of, token_losses
-from infimum.compress.scratch import Shelf
-from infimum.compress.text import Tokens
+from infimum.compress.measure.moments import BATCH, Gather, Moments, MomentShelf, Progress, output_of, token_losses
+from infimum.compress.measure.scratch import Shelf
+from infimum.compress.measure.text import Tokens
+from infimum.compress.model.blockwise import BlockwiseModel, Call, Run
+from infimum.compress.model.checkpoint import Checkpoint, Goal
 from infimum.errors import CalibrationError
 
 
@@ -21,7 +21,6 @@ def collect(
     checkpoint: Checkpoint,
     tokens: Tokens,
     *,
-    goal: Goal = "embedding",
     seed: int = 0,
     projections: int = 1,
     on_progress: Progress | None = None,
@@ -39,7 +38,7 @@ def collect(
     In memory are one block of the model, its moments, and what is outside of the blocks: embeddings, norms, the head.
     The hidden states between the blocks are on disk; each block runs twice forwards and once backwards.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator, goal = torch.Generator().manual_seed(seed), checkpoint.goal
 
     def directions(value: torch.Tensor) -> list[torch.Tensor]:
         if goal == "loss":

@@ -12,20 +12,21 @@ import torch
 from safetensors.torch import load_file
 
 from infimum._threads import one_thread
-from infimum.compress.allocation import Choice
-from infimum.compress.budget import budget_of
-from infimum.compress.checkpoint import DESCRIPTION, Checkpoint, Layer, open_checkpoint
-from infimum.compress.collection import collect
-from infimum.compress.files import TensorFiles, file_hash
-from infimum.compress.forms import PlainForm, StoredForm
-from infimum.compress.layers import UNREACHED, LayerPlan, Settings, dense_row
-from infimum.compress.moments import Moments, Progress
-from infimum.compress.parts import Part, lowered, measure, parts_of
-from infimum.compress.storage import CHANNELS, TEXT, read_description, stored_form
-from infimum.compress.text import Tokens
-from infimum.compress.units import Group, Task, partition, unit_of
+from infimum.compress.measure.moments import Moments, Progress
+from infimum.compress.measure.passes import collect
+from infimum.compress.measure.text import Tokens
+from infimum.compress.menu.budget import budget_of
+from infimum.compress.menu.forms import PlainForm, StoredForm, stored_form
+from infimum.compress.menu.layer_plan import UNREACHED, LayerPlan, dense_row
+from infimum.compress.menu.replacement import Replacement, lowered, measure, replacements_of
+from infimum.compress.menu.settings import Settings
+from infimum.compress.menu.task import Task
+from infimum.compress.menu.widths import Choice, Group, partition, unit_of
+from infimum.compress.model.checkpoint import Checkpoint, Layer, open_checkpoint
+from infimum.compress.model.tensor_files import TensorFiles, file_hash
 from infimum.errors import CheckpointError, ShapeError, VerificationError
 from infimum.proof.certificate import Certificate
+from infimum.proof.checkpoint import CHANNELS, DESCRIPTION, TEXT, read_description
 from infimum.proof.theorems.allocation_dual import Unit, dual_value
 
 RELATIVE = 1e-3  # the model runs in float32: another machine or thread count moves the moments by about 1e-5
@@ -97,7 +98,7 @@ def _moments(out: Path, checkpoint: Checkpoint, calibration: dict[str, Any], on_
     tokens = Tokens(text["ids"].numpy(), text["mask"].numpy(), calibration["source"])
     if tokens.sha256 != calibration["sha256"]:
         raise VerificationError("the stored calibration tokens are not those of the run: their hash differs")
-    chosen = {name: calibration[name] for name in ("goal", "seed", "projections")}
+    chosen = {name: calibration[name] for name in ("seed", "projections")}
     return collect(checkpoint, tokens, **chosen, on_progress=on_progress)
 
 
@@ -161,7 +162,7 @@ def _derive(
                 f"{row['name']}: a rank from 1 to {min(row['kept'])} was expected, got {row['rank']}"
             )
     rows, distances = [], []
-    for part, row in zip(parts_of(group, unit, Choice(alternative, tuple(points))), claimed, strict=True):
+    for part, row in zip(replacements_of(group, unit, Choice(alternative, tuple(points))), claimed, strict=True):
         stored = None if row["form"] == "dense" else stored_form(row, tensors)
         if (stored is None) != part.is_whole:
             raise VerificationError(f"{row['name']}: form {row['form']} does not fit what is kept, {row['kept']}")
@@ -172,7 +173,9 @@ def _derive(
     return lowered(unit, distances), rows
 
 
-def _check_stored(task: Task, part: Part, stored: StoredForm | None, tensors: Mapping[str, torch.Tensor]) -> None:
+def _check_stored(
+    task: Task, part: Replacement, stored: StoredForm | None, tensors: Mapping[str, torch.Tensor]
+) -> None:
     """Compare the stored tensors of a layer, shape and number, with what it should have become, and its bias."""
     name, bias = part.layer.name, task.checkpoint.bias(part.layer)
     if isinstance(stored, PlainForm):

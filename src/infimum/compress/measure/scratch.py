@@ -17,7 +17,7 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from infimum.compress.files import Stored
+from infimum.compress.model.tensor_files import Stored
 
 PREFIX = "infimum-scratch-"
 

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
-import scipy.linalg
 import torch
 
-from infimum.compress.factor import Decomposition, Form
-from infimum.compress.files import Stored
-from infimum.compress.scratch import Shelf
+from infimum.errors import CheckpointError
 
 
 class _Tensors:
@@ -106,47 +103,11 @@ StoredForm: TypeAlias = LowerForm | PlainForm
 FORMS: dict[str, Any] = {form.name: form for form in (PivotForm, FactorForm, NarrowForm, PlainForm)}
 
 
-class FormShelf(Mapping[str, StoredForm]):
-    """The forms of replaced layers by their names, kept on disk."""
-
-    def __init__(self) -> None:
-        self._shelf = Shelf()
-        self._kinds: dict[str, type[StoredForm]] = {}
-
-    def __setitem__(self, name: str, form: StoredForm) -> None:
-        self._shelf.put(name, form.tensors())
-        self._kinds[name] = type(form)
-
-    def __getitem__(self, name: str) -> StoredForm:
-        return self._kinds[name](**self._shelf.get(name))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._kinds)
-
-    def __len__(self) -> int:
-        return len(self._kinds)
-
-    def stored(self, name: str) -> list[Stored]:
-        """Describe the tensors of a layer without reading them."""
-        return self._shelf.stored(name)
-
-
-def to_form(decomposition: Decomposition, rank: int, form: Form) -> PivotForm | FactorForm:
-    """Return the best matrix of a rank in the form in which it is stored (float64, not yet rounded)."""
-    left, right = decomposition.left[:, :rank], decomposition.right[:rank]
-    if form == "factors":
-        balance = np.sqrt(np.linalg.norm(right, axis=1) / np.maximum(np.linalg.norm(left, axis=0), 1e-300))
-        balance = np.where(balance > 0.0, balance, 1.0)
-        return FactorForm(torch.from_numpy(left * balance), torch.from_numpy(right / balance[:, None]))
-    # pivoted QR of the transposed left factor: rows that span it well, so that the coefficients stay small
-    _, triangle, pivots = scipy.linalg.qr(left.T, mode="economic", pivoting=True, check_finite=False)
-    diagonal = np.abs(np.diag(triangle))
-    full = int(np.count_nonzero(diagonal > np.finfo(float).eps * diagonal[0]))
-    coefficients = np.zeros((left.shape[0] - rank, rank))
-    coefficients[:, :full] = scipy.linalg.solve_triangular(
-        triangle[:full, :full], triangle[:full, rank:], check_finite=False
-    ).T
-    order = np.empty(left.shape[0], dtype=np.int32)
-    order[pivots] = np.arange(left.shape[0])
-    rows = left[pivots[:rank]] @ right
-    return PivotForm(torch.from_numpy(rows), torch.from_numpy(coefficients), torch.from_numpy(order))
+def stored_form(row: dict[str, Any], tensors: Mapping[str, torch.Tensor]) -> StoredForm:
+    """Return the stored form of one replaced layer."""
+    stem, form = row["tensor"].removesuffix("weight"), FORMS[row["form"]]
+    try:
+        stored: StoredForm = form(*(tensors[stem + name] for name in form.parts))
+    except KeyError as error:
+        raise CheckpointError(f"tensor {error.args[0]} is missing; the folder is incomplete") from None
+    return stored

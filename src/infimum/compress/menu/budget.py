@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from infimum.compress.checkpoint import Checkpoint, Layer
-from infimum.compress.files import ITEM_BYTES
-from infimum.compress.layers import Of
-from infimum.compress.units import Task
+from infimum.compress.menu.settings import Of
+from infimum.compress.menu.task import Task
+from infimum.compress.model.checkpoint import Checkpoint, Layer
+from infimum.compress.model.tensor_files import ITEM_BYTES
 from infimum.errors import OptionError
 
 ORDER_BYTES = 4  # of the permutation that a pivot form stores beside its numbers, per output

@@ -9,18 +9,19 @@ import torch
 from safetensors.torch import save_file
 
 from infimum._threads import one_thread
-from infimum.compress.checkpoint import Layer
-from infimum.compress.experts import Experts
-from infimum.compress.factor import decompose
-from infimum.compress.forms import FactorForm, PlainForm, to_form
-from infimum.compress.plan import Plan
-from infimum.compress.units import Task
+from infimum.compress.menu.forms import FactorForm, PlainForm
+from infimum.compress.menu.ranks import decompose
+from infimum.compress.menu.task import Task
+from infimum.compress.model.checkpoint import Layer
+from infimum.compress.model.experts import Experts
+from infimum.compress.write.answer import Answer
+from infimum.compress.write.build import to_form
 from infimum.errors import OptionError
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
 
-def check_adapter(plan: Plan, rank: int) -> list[Layer]:
+def check_adapter(plan: Answer, rank: int) -> list[Layer]:
     """Return the layers that an adapter of a rank has a part for: those that were replaced.
 
     Left out are experts: transformers fuses theirs while it loads, so that no adapter finds them.
@@ -38,7 +39,7 @@ def check_adapter(plan: Plan, rank: int) -> list[Layer]:
     return layers
 
 
-def write_adapter(plan: Plan, rank: int, folder: Path, base: Path) -> None:
+def write_adapter(plan: Answer, rank: int, folder: Path, base: Path) -> None:
     """Write, for every replaced layer, the best matrix of a rank for what was lost, in the norm of the layer's error.
 
     With W the original and S what is stored, ``lora_B @ lora_A`` is nearest to ``W - S``: the optimum of
@@ -68,7 +69,7 @@ def write_adapter(plan: Plan, rank: int, folder: Path, base: Path) -> None:
     (folder / CONFIG).write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
 
 
-def restore(plan: Plan, layer: Layer, rank: int) -> tuple[torch.Tensor, torch.Tensor]:
+def restore(plan: Answer, layer: Layer, rank: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Return A (rank, inputs) and B (outputs, rank), in the dtype of the checkpoint."""
     form = plan.forms[layer.name]
     assert isinstance(form, PlainForm)

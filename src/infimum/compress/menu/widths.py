@@ -8,48 +8,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from infimum.compress.allocation import Choice
-from infimum.compress.checkpoint import Checkpoint, Layer
-from infimum.compress.elimination import eliminate
-from infimum.compress.factor import Weighting, curve, spectrum, weighting
-from infimum.compress.layers import Settings
-from infimum.compress.moments import Moments
-from infimum.compress.structure import channels_of
+from infimum.compress.menu.ranks import curve, spectrum
+from infimum.compress.menu.task import Member, Task
+from infimum.compress.model.channels import channels_of
+from infimum.compress.model.checkpoint import Layer
 from infimum.proof.theorems.allocation_dual import Unit
 from infimum.proof.theorems.narrowing import Narrowing, row_tails
 
 STEPS, LEAST = 16, 4  # widths are sixteenths of all channels, from four on
 
 
-class Member(NamedTuple):
-    """A layer, or what is left of it: its matrix in float64, and the norm of its error."""
+class Choice(NamedTuple):
+    """What becomes of a unit: one of its alternatives, and a point of each curve of that."""
 
-    W: np.ndarray
-    norm: Weighting
-
-    def outputs(self, kept: np.ndarray | None) -> Member:
-        """Return the layer with these outputs, in this order (None: all as they are)."""
-        if kept is None:
-            return self
-        G = self.norm.G
-        return Member(self.W[kept], Weighting(self.norm.C, None if G is None else G[np.ix_(kept, kept)]))
-
-    def inputs(self, kept: np.ndarray) -> Member:
-        """Return the layer with these inputs, in this order; the others are not made good."""
-        return Member(self.W[:, kept], Weighting(self.norm.C[np.ix_(kept, kept)], self.norm.G))
-
-
-class Task(NamedTuple):
-    """What is compressed, measured by which moments, with which settings."""
-
-    checkpoint: Checkpoint
-    moments: Moments
-    settings: Settings
-
-    def member(self, layer: Layer) -> Member:
-        """Read a layer."""
-        norm = weighting(self.settings.objective, self.moments.layers[layer.name], self.settings.damping)
-        return Member(self.checkpoint.weight(layer).double().numpy(), norm)
+    alternative: int
+    points: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -88,15 +61,6 @@ def partition(task: Task) -> list[tuple[Layer, ...]]:
             if all(layer in sets for layer in channels.layers):
                 sets |= dict.fromkeys(channels.layers, channels.layers)
     return list(dict.fromkeys(sets.values()))
-
-
-def group_of(task: Task, layers: tuple[Layer, ...]) -> Group:
-    """Find the order in which the channels between some layers are given up."""
-    if len(layers) == 1:
-        return Group(layers)
-    consumer = task.member(layers[-1])
-    least = widths_of(consumer.W.shape[1])[-1]
-    return Group(layers, eliminate(consumer.W, consumer.norm.C, consumer.norm.G, least))
 
 
 def unit_of(task: Task, group: Group) -> Unit:

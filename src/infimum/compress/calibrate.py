@@ -7,10 +7,11 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
-from infimum.compress.checkpoint import Checkpoint, is_language_model, open_checkpoint, read_config
-from infimum.compress.collection import collect
-from infimum.compress.moments import Goal, Moments, Progress
-from infimum.compress.text import MINIMUM_TOKENS, Text, Tokens, tokenize
+from infimum.compress.measure.moments import Moments, Progress
+from infimum.compress.measure.passes import collect
+from infimum.compress.measure.text import MINIMUM_TOKENS, Text, Tokens, tokenize
+from infimum.compress.model.checkpoint import Checkpoint, Goal, open_checkpoint
+from infimum.compress.model.configuration import is_language_model, read_config
 from infimum.errors import CalibrationError, CheckpointError
 
 LENGTH = {"embedding": 64, "loss": 512}  # tokens of a row of calibration text
@@ -64,13 +65,7 @@ def calibrate(
         if tokens < MINIMUM_TOKENS:
             raise CalibrationError(f"at least {MINIMUM_TOKENS} tokens of calibration are needed, got tokens={tokens}")
         text = text.sample(tokens, seed)
-    goal = goal_of(checkpoint)
-    return collect(checkpoint, text, goal=goal, seed=seed, projections=projections, on_progress=on_progress)
-
-
-def goal_of(checkpoint: Checkpoint) -> Goal:
-    """Return what the gradients of a checkpoint's calibration are of."""
-    return "loss" if checkpoint.is_language_model else "embedding"
+    return collect(checkpoint, text, seed=seed, projections=projections, on_progress=on_progress)
 
 
 def tokens_for(

@@ -1,4 +1,4 @@
-"""What a choice makes of each layer: its matrix as it is stored, and its row of the table."""
+"""What a choice makes of each layer: what it keeps, and its row of the table as measured."""
 
 from __future__ import annotations
 
@@ -7,19 +7,18 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
-from infimum.compress.allocation import Choice
-from infimum.compress.checkpoint import Layer
-from infimum.compress.factor import decompose
-from infimum.compress.forms import LowerForm, NarrowForm, PlainForm, StoredForm, to_form
-from infimum.compress.layers import LayerPlan, dense_row
-from infimum.compress.units import Group, Task, narrowing
+from infimum.compress.menu.forms import PlainForm, StoredForm
+from infimum.compress.menu.layer_plan import LayerPlan, dense_row
+from infimum.compress.menu.ranks import decompose
+from infimum.compress.menu.task import Task
+from infimum.compress.menu.widths import Choice, Group
+from infimum.compress.model.checkpoint import Layer
 from infimum.proof.theorems import weighted_tail
 from infimum.proof.theorems.allocation_dual import Curve, Unit
 
 
-class Part(NamedTuple):
+class Replacement(NamedTuple):
     """A layer as a choice leaves it: outputs and inputs that are kept (None: all), and its point on its curve."""
 
     layer: Layer
@@ -57,39 +56,17 @@ class Part(NamedTuple):
         return np.arange(m) if rows is None else rows, np.arange(n) if columns is None else columns
 
 
-def parts_of(group: Group, unit: Unit, choice: Choice) -> list[Part]:
+def replacements_of(group: Group, unit: Unit, choice: Choice) -> list[Replacement]:
     """Return what a choice makes of each layer of a group."""
     kept = group.kept(choice)
     pairs = zip(unit[choice.alternative], choice.points, strict=True)
-    *producers, consumer = (Part(layer, kept, None, *pair) for layer, pair in zip(group.layers, pairs, strict=True))
+    *producers, consumer = (
+        Replacement(layer, kept, None, *pair) for layer, pair in zip(group.layers, pairs, strict=True)
+    )
     return [*producers, consumer._replace(outputs=None, inputs=kept)]
 
 
-def build(task: Task, part: Part) -> StoredForm | None:
-    """Return the best matrix for a part as it is stored, rounded to the checkpoint's dtype; None: as it is."""
-    if part.is_whole:
-        return None
-    member = task.member(part.layer).outputs(part.outputs)
-    if part.inputs is not None:
-        order = np.append(part.inputs, np.setdiff1d(np.arange(part.layer.shape[1]), part.inputs))
-        repaired = narrowing(member, order).repaired(member.W[:, order], len(part.inputs))
-        member = member.inputs(part.inputs)._replace(W=repaired)
-    dtype = task.checkpoint.read(part.layer.tensor).dtype
-    best = None if part.has_full_rank else decompose(*member)
-    if task.settings.plain:
-        matrix = member.W if best is None else best.left[:, : part.rank] @ best.right[: part.rank]
-        whole = np.zeros(part.layer.shape)
-        whole[np.ix_(*part.places)] = matrix
-        return PlainForm(torch.from_numpy(whole.T if part.layer.transposed else whole).to(dtype).contiguous())
-    form = task.settings.low_rank
-    narrow: LowerForm = NarrowForm(torch.from_numpy(member.W))
-    stored = (narrow if best is None or form is None else to_form(best, part.rank, form)).rounded(dtype)
-    if part.outputs is None or (bias := task.checkpoint.bias(part.layer)) is None:
-        return stored
-    return dataclasses.replace(stored, bias=bias[part.outputs])
-
-
-def measure(task: Task, part: Part, stored: StoredForm | None) -> tuple[LayerPlan, float]:
+def measure(task: Task, part: Replacement, stored: StoredForm | None) -> tuple[LayerPlan, float]:
     """Measure a part as it is stored: its row of the table, and how far rounding has taken it from its rank.
 
     A product that was multiplied out and then rounded has full rank, and may be better than every matrix of the rank

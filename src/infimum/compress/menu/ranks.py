@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import scipy.linalg
 
-from infimum.compress.moments import LayerMoments
+from infimum.compress.measure.moments import LayerMoments
 from infimum.proof.theorems import weighted_tail
 from infimum.proof.theorems.allocation_dual import Curve
 

@@ -7,17 +7,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from infimum.compress.menu.widths import Choice
 from infimum.errors import BudgetError
 from infimum.proof.theorems.allocation_dual import Curve, Unit
 
 STEP = 1e-4  # to which the fraction for a target is found: a hundredth of a per cent
-
-
-class Choice(NamedTuple):
-    """What becomes of a unit: one of its alternatives, and a point of each curve of that."""
-
-    alternative: int
-    points: tuple[int, ...]
 
 
 class Allocation(NamedTuple):

@@ -5,11 +5,23 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 
+from infimum.compress.menu.task import Task
+from infimum.compress.menu.widths import Group, widths_of
+from infimum.compress.model.checkpoint import Layer
 from infimum.proof.theorems.narrowing import lower_root
 
 BLOCK = 32  # eliminations between two updates of the large matrices
 RIDGE = 1e-6  # added to C, times its mean eigenvalue: of inputs that determine each other, any may go first
 TINY = float(np.finfo(np.float64).tiny)
+
+
+def ordered_group(task: Task, layers: tuple[Layer, ...]) -> Group:
+    """Find the order in which the channels between some layers are given up."""
+    if len(layers) == 1:
+        return Group(layers)
+    consumer = task.member(layers[-1])
+    least = widths_of(consumer.W.shape[1])[-1]
+    return Group(layers, eliminate(consumer.W, consumer.norm.C, consumer.norm.G, least))
 
 
 def eliminate(W: np.ndarray, C: np.ndarray, G: np.ndarray | None, least: int) -> np.ndarray:
