@@ -8,7 +8,8 @@ from typing import NamedTuple
 import numpy as np
 
 from infimum.errors import OptionError
-from infimum.memory.limits import MatchRMS, Proportional, law_of, limits_of, positive
+from infimum.memory.decay import MatchRMS, Proportional, law_of
+from infimum.proof.schedule_limits import limits_of, positive
 from infimum.proof.theorems.capped_filling import DecayLaw
 from infimum.proof.theorems.unrolling import WIDE
 

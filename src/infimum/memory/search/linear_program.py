@@ -14,9 +14,9 @@ import numpy as np
 import scipy.optimize
 import scipy.sparse
 
-from infimum.memory.filling import with_share
-from infimum.memory.front_loading import front_loaded
-from infimum.memory.limits import Limits
+from infimum.memory.search.front_loading import front_loaded
+from infimum.memory.search.initial_weight import with_share
+from infimum.proof.schedule_limits import Limits
 from infimum.proof.theorems import profile_dual
 from infimum.proof.theorems.capped_filling import Filling, FixedDecay
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from infimum.balance.sweeps import Aim, expert_step, midpoint_sweeps, thresholds
+from infimum.balance.search.sweeps import Aim, expert_step, midpoint_sweeps, thresholds
 
 STRIDES = (16, 4)  # parts of the tokens for the first sweeps
 SEEN = 32  # tokens of an expert that a part must have for its order statistics to mean something
 ROUNDS, SWEEPS, PATIENCE = 3, 24, 4
 
 
-def approach(scores: np.ndarray, k: int, goal: Aim, bias: np.ndarray) -> np.ndarray:
+def nearly_balancing_bias(scores: np.ndarray, k: int, goal: Aim, bias: np.ndarray) -> np.ndarray:
     """Return a bias by which few assignments are misplaced, a fraction of the number of experts if all goes well."""
     tokens, experts = scores.shape
     enough, width = experts / 4.0, k + max(k, 8)  # candidates of a token: as many again as it takes

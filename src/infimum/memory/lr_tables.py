@@ -8,7 +8,7 @@ import numpy as np
 
 from infimum._arguments import one_of, whole_number
 from infimum.errors import OptionError
-from infimum.memory.limits import positive
+from infimum.proof.schedule_limits import positive
 
 SHAPES = ("constant", "cosine", "linear", "wsd")
 FINAL = {"constant": 1.0, "cosine": 0.1, "linear": 0.0, "wsd": 0.0}

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.optimize
 
 from infimum.errors import InfeasibleError
-from infimum.memory.limits import Limits
+from infimum.proof.schedule_limits import Limits
 from infimum.proof.theorems.capped_filling import Filling, fill, relative_error
 from infimum.proof.theorems.unrolling import WIDE
 

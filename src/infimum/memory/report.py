@@ -14,8 +14,10 @@ import scipy.linalg
 from infimum._arguments import axes, one_of
 from infimum._arrays import Array, to_numpy
 from infimum.errors import OptionError, ShapeError
-from infimum.memory.limits import host, positive, rates_of, rounded
-from infimum.memory.targets import as_batch_ids, as_target, as_vector
+from infimum.memory.decay import rates_of
+from infimum.memory.targets import as_batch_ids
+from infimum.proof.profiles import as_target, as_vector
+from infimum.proof.schedule_limits import host, positive, rounded
 from infimum.proof.theorems.unrolling import WIDE, unroll, variation
 
 POINTS = 2000  # of a curve

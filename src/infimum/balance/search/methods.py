@@ -7,11 +7,11 @@ from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
-from infimum.balance.approach import approach
-from infimum.balance.grid import WIDE, Grid, grid
-from infimum.balance.paths import ExpertGraph, GridOverflowError, first_choice
-from infimum.balance.repair import repair
-from infimum.balance.sweeps import aim, best_constant, gradient_steps, midpoint_sweeps, quantile_sweeps
+from infimum.balance.search.augmenting_paths import ExpertGraph, GridOverflowError, first_choice
+from infimum.balance.search.integer_scores import WIDE, Grid, grid
+from infimum.balance.search.single_moves import repair
+from infimum.balance.search.subsampled_sweeps import nearly_balancing_bias
+from infimum.balance.search.sweeps import aim, best_constant, gradient_steps, midpoint_sweeps, quantile_sweeps
 from infimum.errors import RangeError
 from infimum.proof.theorems.assignment_dual import Bias, Limits, biased, dual, exact_sum, two_sum, unbalanced
 
@@ -45,12 +45,12 @@ def search(
     goal = aim(limits, scores.shape[0] * k)
     if method == "midpoint":
         return feasible(scores, k, limits, midpoint_sweeps(scores, k, goal, bias, steps=steps))
-    bias = approach(scores, k, goal, bias)
+    bias = nearly_balancing_bias(scores, k, goal, bias)
     if method == "auto" and tol > 0.0:
         routing = feasible(scores, k, limits, bias)
         if gap(scores, k, limits, routing) <= tol * abs(unbalanced(scores, k)):
             return routing
-    return exact(scores, k, limits, bias)
+    return exact_routing(scores, k, limits, bias)
 
 
 def gap(scores: np.ndarray, k: int, limits: Limits, routing: Routing) -> float:
@@ -58,7 +58,7 @@ def gap(scores: np.ndarray, k: int, limits: Limits, routing: Routing) -> float:
     return float(dual(scores, k, limits, routing.bias).bound - exact_sum(scores[routing.member]))
 
 
-def exact(scores: np.ndarray, k: int, limits: Limits, bias: np.ndarray) -> Routing:
+def exact_routing(scores: np.ndarray, k: int, limits: Limits, bias: np.ndarray) -> Routing:
     """Find an optimum from any bias; the better the bias, the less there is to do."""
     for bits in (WIDE, WIDE - 1 - math.ceil(math.log2(bias.size + 2))):  # the second cannot overflow
         units = grid(scores, bits)
@@ -92,6 +92,6 @@ def feasible(scores: np.ndarray, k: int, limits: Limits, bias: np.ndarray) -> Ro
     wishes = scores + bias
     member = repair(wishes, first_choice(wishes, k, limits), limits) if limits.groups is None else None
     if member is None:
-        member = exact(scores, k, limits, bias).member
+        member = exact_routing(scores, k, limits, bias).member
     constant = best_constant(bias, limits.low, limits.high, scores.shape[0] * k)
     return Routing(member, Bias(*two_sum(bias, np.full_like(bias, constant))))

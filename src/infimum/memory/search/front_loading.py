@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.optimize
 
-from infimum.memory.limits import Limits
+from infimum.proof.schedule_limits import Limits
 from infimum.proof.theorems.capped_filling import Filling, FixedDecay, fill
 from infimum.proof.theorems.unrolling import WIDE
 
