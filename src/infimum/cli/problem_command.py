@@ -21,7 +21,8 @@ from infimum.cli import screen
 from infimum.cli.outputs import STDOUT, Outputs
 from infimum.cli.read import read_array
 from infimum.problems import Problem
-from infimum.report import words
+from infimum.proof import wording
+from infimum.report import plain_text
 
 SCALARS = (int, float, str, bool)
 OPTIONS = Group("Options", sort_key=1)
@@ -85,7 +86,7 @@ def command_for(problem: Problem) -> Callable[..., int]:
     arguments = arguments_of(problem)
 
     def command(*data: str, outputs: Outputs | None = None, **options: Any) -> int:
-        return solve(problem, data, options, outputs or Outputs())
+        return solve_and_write(problem, data, options, outputs or Outputs())
 
     command.__doc__ = _summary(problem)
     command.__name__ = problem.command.replace("-", "_")
@@ -126,7 +127,7 @@ def _signature(problem: Problem, arguments: dict[str, Argument]) -> inspect.Sign
     return inspect.Signature(parameters)
 
 
-def solve(problem: Problem, data: tuple[str, ...], options: dict[str, Any], outputs: Outputs) -> int:
+def solve_and_write(problem: Problem, data: tuple[str, ...], options: dict[str, Any], outputs: Outputs) -> int:
     """Solve a problem on data as the command line gives them, and write and show the answer."""
     arguments = arguments_of(problem)
     outputs.check()
@@ -149,13 +150,13 @@ def solve(problem: Problem, data: tuple[str, ...], options: dict[str, Any], outp
             details["comparison"] = problem.comparison(result, *inputs)
     written = outputs.write(result, **details)
     if not outputs.quiet and outputs.json != STDOUT:
-        rows = {"problem": problem.minimises, "input": source, "answer": words.answer(result)}
+        rows = {"problem": problem.minimises, "input": source, "answer": plain_text.answer(result)}
         rows.update(screen.certificate_rows(result.certificate), time=f"{seconds:.3g} s")
         if written:
             rows["written"] = ", ".join(map(str, written))
         console = screen.console()
         console.print(screen.facts(rows))
-        console.print(f"\n{words.claim(result.certificate)}")
+        console.print(f"\n{wording.sentence(result.certificate)}")
     return 0
 
 
