@@ -11,8 +11,8 @@ from infimum._arguments import RNGLike, one_of, rank_or_tol, whole_number
 from infimum._arrays import Array, is_complex, like_array, namespace, narrow, working
 from infimum._linalg import adjoint, least_squares
 from infimum.errors import OptionError
-from infimum.lowrank import terms as rules
-from infimum.lowrank.term_bound import witness as good_witness
+from infimum.lowrank.terms import strategies as rules
+from infimum.lowrank.terms.bound_search import witness as good_witness
 from infimum.proof.answers.cr import CR, certify_cr, checked_factors, deviation
 from infimum.proof.operators import product
 from infimum.proof.theorems import gram

@@ -10,8 +10,8 @@ import numpy as np
 from infimum._arguments import RNGLike, one_of, rank_or_tol
 from infimum._arrays import Array, as_array, as_matrix, like_array, narrow, times_power_of_two, to_numpy
 from infimum.errors import OptionError
-from infimum.lowrank.rpcholesky import PartialCholesky, clusters, greedy, independent, uniform
-from infimum.lowrank.select import by_error
+from infimum.lowrank.columns.rpcholesky import PartialCholesky, clusters, greedy, independent, uniform
+from infimum.lowrank.columns.strategies import by_error
 from infimum.proof.answers.nystrom import Nystrom, certify_nystrom, check_landmarks
 from infimum.proof.operators.kernel import Entries, KernelMatrix
 from infimum.proof.theorems import nystrom_trace
