@@ -192,7 +192,7 @@ def test_warnings_are_one_line(run, file, monkeypatch):
             warnings.warn("something to\nknow", UserWarning, stacklevel=1)
         raise infimum.errors.RangeError("too large")
 
-    monkeypatch.setattr(infimum.cli.solve, "read_array", warn)
+    monkeypatch.setattr(infimum.cli.problem_command, "read_array", warn)
     assert run("svd", file, "--rank", 2).err == "warning: something to know\nerror: too large\n"
 
 
@@ -200,7 +200,7 @@ def test_interrupt(run, file, monkeypatch):
     def stop(*_, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(infimum.cli.solve, "read_array", stop)
+    monkeypatch.setattr(infimum.cli.problem_command, "read_array", stop)
     assert run("svd", file, "--rank", 2) == (130, "", "error: interrupted; nothing was written\n")
 
 

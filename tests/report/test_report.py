@@ -12,8 +12,9 @@ import infimum
 from infimum import report
 from infimum.errors import OptionError
 from infimum.problems import PROBLEMS
+from infimum.proof import wording
 from infimum.proof.certificate import Certificate
-from infimum.report import drawing, words
+from infimum.report import drawing, plain_text
 from infimum.report.files import replacing
 from infimum.report.plan import groups, kind_of
 from tests.cli.tiny_model import make_tiny_model
@@ -73,7 +74,7 @@ def test_every_problem(problem, tmp_path):
     )
     html = check_page(path)
     certificate = result.certificate
-    for text in (words.number(certificate.value), words.number(certificate.lower_bound), certificate.theorem):
+    for text in (wording.number(certificate.value), wording.number(certificate.lower_bound), certificate.theorem):
         assert text in html
     for text in (problem.name, "file.npy (5 x 6)", "0.25 s", "infimum verify r m", infimum.__version__, np.__version__):
         assert text in html
@@ -93,8 +94,8 @@ def test_text_is_escaped(tmp_path):
 def test_zero_loss_and_trivial_bound(tmp_path):
     exact = infimum.lowrank.svd(np.zeros((3, 3)), rank=1)
     assert "it is an optimum" in check_page(report.write(exact, tmp_path / "a.html"))
-    assert words.claim(Certificate(2.0, 0.0, "t", "rounded")).endswith("0, could be proved.")
-    assert words.ratio(Certificate(2.0, 0.0, "t", "rounded")) == "unbounded"
+    assert wording.sentence(Certificate(2.0, 0.0, "t", "rounded")).endswith("0, could be proved.")
+    assert wording.ratio(Certificate(2.0, 0.0, "t", "rounded")) == "unbounded"
 
 
 @pytest.mark.parametrize(
@@ -108,20 +109,20 @@ def test_zero_loss_and_trivial_bound(tmp_path):
     ],
 )
 def test_claims(value, bound, text):
-    assert text in words.claim(Certificate(value, bound, "t", "rounded"))
+    assert text in wording.sentence(Certificate(value, bound, "t", "rounded"))
 
 
 def test_claims_name_their_probability():
-    text = words.claim(Certificate(2.0, 1.0, "t", "probable", 1 - 1e-6))
+    text = wording.sentence(Certificate(2.0, 1.0, "t", "probable", 1 - 1e-6))
     assert "With probability 1 - 1e-06, no admissible answer can be better than 1" in text
 
 
 def test_numbers_in_words():
-    assert words.number(1234567) == "1,234,567"
-    assert words.number(0.1234567) == "0.123457"
-    assert words.ratio(Certificate(1.0 + 1e-9, 1.0, "t", "rounded")) == "1 + 1.0e-09"
-    assert words.rigour(Certificate(1.0, 0.5, "t", "probable", 1 - 1e-6)) == "probable, confidence 1 - 1e-06"
-    assert [words.size(count) for count in (12, 90868376, 5e9)] == ["12 B", "90.87 MB", "5 GB"]
+    assert wording.number(1234567) == "1,234,567"
+    assert wording.number(0.1234567) == "0.123457"
+    assert wording.ratio(Certificate(1.0 + 1e-9, 1.0, "t", "rounded")) == "1 + 1.0e-09"
+    assert wording.rigour(Certificate(1.0, 0.5, "t", "probable", 1 - 1e-6)) == "probable, confidence 1 - 1e-06"
+    assert [plain_text.size(count) for count in (12, 90868376, 5e9)] == ["12 B", "90.87 MB", "5 GB"]
 
 
 def test_nothing_is_overwritten_or_half_written(tmp_path, monkeypatch):
@@ -186,7 +187,7 @@ def test_kinds_of_layers(name, kind):
 
 def test_plan(tmp_path):
     from infimum import compress
-    from infimum.compress.text import python_documentation
+    from infimum.compress.measure.text import python_documentation
     from infimum.report.plan import Comparison
 
     model = make_tiny_model(tmp_path / "model")
@@ -198,9 +199,9 @@ def test_plan(tmp_path):
     content = json.loads((tmp_path / "r.json").read_text())
     certificate = plan.certificate
     for text in (
-        words.number(certificate.value),
-        words.number(certificate.lower_bound),
-        words.number(plan.multiplier),
+        wording.number(certificate.value),
+        wording.number(certificate.lower_bound),
+        wording.number(plan.multiplier),
         f"{plan.linear_size - plan.removed:,}",
         plan.moments.tokens.sha256,
         *plan.checkpoint.sha256.values(),

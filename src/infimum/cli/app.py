@@ -14,7 +14,7 @@ from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 import infimum
 from infimum import problems
-from infimum.cli.solve import command_for
+from infimum.cli.problem_command import command_for
 from infimum.errors import InfimumError
 
 HELP = """Approximation problems, solved with a certificate: how far the answer is from the best possible one.

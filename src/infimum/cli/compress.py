@@ -12,12 +12,13 @@ from rich.table import Table
 
 from infimum.cli import screen
 from infimum.errors import OptionError
-from infimum.report import words
+from infimum.proof import wording
+from infimum.report import plain_text
 from infimum.report.files import check_output
 
 if TYPE_CHECKING:
     from infimum.compress import Checkpoint, Plan, Tokens
-    from infimum.compress.moments import Progress
+    from infimum.compress.measure.moments import Progress
     from infimum.report.plan import Comparison
 
 FLAG = Parameter(negative="", show_default=False)
@@ -119,7 +120,7 @@ def compress(
         check_output(report.with_suffix(".json"), overwrite=force)
     with screen.progress("reading the model", quiet=quiet) as on_progress:
         from infimum import compress as room
-        from infimum.compress.budget import bytes_of
+        from infimum.compress.menu.budget import bytes_of
         from infimum.report import write
 
         checkpoint = room.open_checkpoint(model)
@@ -214,13 +215,13 @@ def show_plan(plan: Plan, comparisons: list[Comparison], held_out: str) -> None:
     for group in groups(plan.table):
         channels, ranks = ("-".join(map(str, ends)) or "-" for ends in (group.channels, group.ranks))
         errors = (f"{group.error:.4g}", f"{group.lower_bound:.4g}", f"{group.share:.1%}")
-        name = words.short_kind(group.name)
+        name = plain_text.short_kind(group.name)
         table.add_row(name, str(group.layers), str(group.dense), channels, ranks, f"{group.removed:.1%}", *errors)
     console.print(table)
     certificate = plan.certificate
     rows = {
-        "total error": words.number(certificate.value),
-        "lower bound": f"{words.number(certificate.lower_bound)} for every plan within this budget",
+        "total error": wording.number(certificate.value),
+        "lower bound": f"{wording.number(certificate.lower_bound)} for every plan within this budget",
         "gap": f"{certificate.gap / certificate.value:.2g} of the error" if certificate.value else "0",
     }
     for name, count in sizes(plan).items():
@@ -229,7 +230,7 @@ def show_plan(plan: Plan, comparisons: list[Comparison], held_out: str) -> None:
     rows["calibration"] = (
         f"{plan.moments.tokens.source}, {plan.moments.tokens.count:,} tokens, seed {plan.moments.seed}"
     )
-    rows["peak memory"] = words.size(plan.peak_memory)
+    rows["peak memory"] = plain_text.size(plan.peak_memory)
     console.print()
     console.print(screen.facts(rows))
     for note in plan.notes:

@@ -16,7 +16,7 @@ from rich.table import Table
 from infimum import problems
 from infimum.cli import screen
 from infimum.errors import MissingExtraError, OptionError
-from infimum.report import words
+from infimum.proof import wording
 
 if TYPE_CHECKING:
     from infimum.cli.screen import OnProgress
@@ -77,7 +77,7 @@ def solve_problems(*, quiet: bool) -> None:
             result = problem.solve(*case.inputs, **{**seeded, **case.options})
             seconds = time.perf_counter() - start
             certificate = result.certificate
-            numbers = map(words.number, (certificate.value, certificate.lower_bound))
+            numbers = (wording.value_cell(certificate), wording.number(certificate.lower_bound))
             gap = str(certificate.gap) if isinstance(certificate.gap, int) else f"{certificate.gap:.2g}"
             table.add_row(problem.command, problem.answer_text(result), *numbers, gap, f"{seconds:.2g} s")
             inputs.setdefault(problem.example_text, []).append(problem.command)

@@ -124,7 +124,7 @@ def _write_json(target: Path, tokens: Tokens, seed: int, rows: Sequence[dict[str
 
 
 def _show(rows: Sequence[dict[str, Any]]) -> None:
-    from infimum.report import words
+    from infimum.report import plain_text
 
     first: Score = rows[0]["score"]
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
@@ -132,6 +132,6 @@ def _show(rows: Sequence[dict[str, Any]]) -> None:
     for name in ("numbers", "on disk", *first.figures, "time"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in rows:
-        amounts = (f"{row['numbers']:,}", words.size(row["bytes"]), *row["score"].figures.values())
+        amounts = (f"{row['numbers']:,}", plain_text.size(row["bytes"]), *row["score"].figures.values())
         table.add_row(row["model"], *amounts, f"{row['seconds']:.3g} s")
     screen.console().print(table)

@@ -10,10 +10,10 @@ from cyclopts import App, Group, Parameter
 from infimum import memory, problems
 from infimum.cli import screen
 from infimum.cli.outputs import STDOUT, Outputs
+from infimum.cli.problem_command import solve_and_write
 from infimum.cli.read import read_array
-from infimum.cli.solve import solve
 from infimum.errors import OptionError
-from infimum.report import words
+from infimum.proof import wording
 
 SCHEDULE = Group("Schedule", sort_key=0)
 MEASURE = Group("Measure", sort_key=1)
@@ -99,7 +99,7 @@ def measure(
         source = f"{lr}, peak {peak:g}, weight decay {weight_decay:g}, {steps:,} steps{warm}"
     written = outputs.write(measured, source=source)
     if not outputs.quiet and outputs.json != STDOUT:
-        rows = {"schedule": source, **{name: words.number(value) for name, value in measured.summary().items()}}
+        rows = {"schedule": source, **{name: wording.number(value) for name, value in measured.summary().items()}}
         rows.update({f"warning {index}": text for index, text in enumerate(measured.warnings, 1)})
         if written:
             rows["written"] = ", ".join(map(str, written))
@@ -160,4 +160,4 @@ def design(
         options["weight_decay"] = memory.MatchRMS(match_rms)
     else:
         options["weight_decay"] = memory.Proportional(float(weight_decay or 0.0)) if proportional else weight_decay
-    return solve(problems.get("memory.design"), (target,), options, outputs or Outputs())
+    return solve_and_write(problems.get("memory.design"), (target,), options, outputs or Outputs())

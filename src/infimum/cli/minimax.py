@@ -14,7 +14,7 @@ from infimum.cli import screen
 from infimum.cli.outputs import STDOUT, Outputs
 from infimum.errors import OptionError
 from infimum.minimax import MinimaxPolynomial
-from infimum.report import words
+from infimum.proof import wording
 
 SPACE = Group("Space", sort_key=0)
 ERROR = Group("Error", sort_key=1)
@@ -104,12 +104,12 @@ def minimax(
         rows = {"minimised": problems.problem_of(best).minimises, "function": source}
         rows |= {"alternation": f"{len(best.points)} points", **_rows(result)}
         if round is not None:
-            rows["unrounded"] = f"{words.number(best.certificate.value)}, without rounding"
+            rows["unrounded"] = f"{wording.number(best.certificate.value)}, without rounding"
         rows |= {**screen.certificate_rows(result.certificate), "time": f"{seconds:.3g} s"}
         if written:
             rows["written"] = ", ".join(map(str, written))
         screen.console().print(screen.facts(rows))
-        screen.console().print(f"\n{words.claim(result.certificate)}")
+        screen.console().print(f"\n{wording.sentence(result.certificate)}")
     return 0
 
 

@@ -14,7 +14,7 @@ from infimum.cli import screen
 from infimum.cli.outputs import STDOUT, Outputs
 from infimum.errors import FileFormatError, OptionError
 from infimum.minimax import Composition
-from infimum.report import words
+from infimum.proof import wording
 
 DESIGN = Group("Design", sort_key=0)
 INTERVAL = Group("Interval", sort_key=0)
@@ -120,7 +120,7 @@ def show(schedule: Composition, source: str, written: list[Path]) -> None:
     if written:
         facts["written"] = ", ".join(map(str, written))
     console.print(screen.facts(facts))
-    console.print(f"\n{words.claim(schedule.certificate)}")
+    console.print(f"\n{wording.sentence(schedule.certificate)}")
 
 
 def _is_number(item: Any) -> bool:

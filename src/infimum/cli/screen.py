@@ -11,8 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from infimum.proof import wording
 from infimum.proof.certificate import Certificate
-from infimum.report import words
 
 OnProgress: TypeAlias = Callable[[str, int, int], None]  # (what, done, of)
 
@@ -57,10 +57,10 @@ def facts(rows: dict[str, str]) -> Table:
 def certificate_rows(certificate: Certificate) -> dict[str, str]:
     """Rows of `facts` that a certificate fills."""
     return {
-        "value": words.number(certificate.value),
-        "lower bound": words.number(certificate.lower_bound),
-        "gap": words.number(certificate.gap),
-        "ratio": words.ratio(certificate),
+        wording.value_label(certificate): wording.number(certificate.value),
+        "lower bound": wording.number(certificate.lower_bound),
+        wording.gap_label(certificate): wording.number(certificate.gap),
+        "ratio": wording.ratio(certificate),
         "theorem": certificate.theorem,
-        "rigour": words.rigour(certificate),
+        "rigour": wording.rigour(certificate),
     }

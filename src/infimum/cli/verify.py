@@ -11,7 +11,7 @@ from cyclopts import Parameter
 import infimum
 from infimum import problems
 from infimum.cli import screen
-from infimum.cli.solve import arguments_of
+from infimum.cli.problem_command import arguments_of
 from infimum.errors import FileFormatError, OptionError, VerificationError
 from infimum.proof.certificate import Certificate
 

@@ -8,13 +8,13 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
 from infimum._arguments import whole_number
 from infimum.errors import OptionError
-from infimum.minimax.formats import as_format
-from infimum.minimax.straight_line import EvaluationError, Operand, Operation, Scheme, evaluation_error, program
-from infimum.proof.certificate import Certificate
+from infimum.minimax.formats.straight_line import EvaluationError, Operand, Operation, evaluation_error, program
+from infimum.proof.answers.source_code import Emitter, Scheme
+from infimum.proof.enclosure.machine_formats import as_format
 from infimum.proof.evidence import shown
 
 Language = Literal["c", "numpy", "torch", "triton"]
@@ -33,47 +33,6 @@ MOST_POWERS = 4096  # between the lowest and the highest power: one operation ea
 READABLE = frozenset(map(chr, range(32, 127))) - {"\\", '"', "?"}  # what a comment of C or Python may hold
 
 
-class Emitter:
-    """Abstract base of polynomials that write themselves as source code.
-
-    The comment of the code states the certified approximation error and a proven bound on what rounding adds: that of
-    the coefficients to the format, and that of every operation. `dtype` is "float32" or "float64" for C; NumPy also has
-    "float16", PyTorch and Triton "float16" and "bfloat16". `scheme` "horner" has the fewest operations, "estrin" the
-    shortest chain of them. `name` is that of the function.
-    """
-
-    f: str
-    powers: tuple[int, ...]
-    domain: tuple[tuple[float, float], ...]
-    relative: bool
-    weight: Any
-    certificate: Certificate
-
-    def exact_coefficients(self) -> list[Fraction]:
-        """Coefficients of ``x**powers`` as rational numbers."""
-        raise NotImplementedError(f"{type(self).__name__} must have coefficients")
-
-    def to_c(self, dtype: object = "float32", scheme: Scheme = "horner", name: str = "p") -> str:
-        """Return a C99 function, with its coefficients as hexadecimal floats."""
-        return _generate(self, "c", dtype, scheme, name)
-
-    def to_numpy(self, dtype: object = "float64", scheme: Scheme = "horner", name: str = "p") -> str:
-        """Return a Python function of a NumPy array."""
-        return _generate(self, "numpy", dtype, scheme, name)
-
-    def to_torch(self, dtype: object = "float32", scheme: Scheme = "horner", name: str = "p") -> str:
-        """Return a Python function of a PyTorch tensor."""
-        return _generate(self, "torch", dtype, scheme, name)
-
-    def to_triton(self, dtype: object = "float32", scheme: Scheme = "horner", name: str = "p") -> str:
-        """Return a Triton function of a block, and a kernel that applies it to an array."""
-        return _generate(self, "triton", dtype, scheme, name)
-
-    def evaluation_error(self, dtype: object = "float32", scheme: Scheme = "horner") -> EvaluationError:
-        """Bound what rounding adds when the polynomial is evaluated in a format; see `EvaluationError`."""
-        return evaluation_error(_program(self, scheme), self.domain, as_format(dtype).name)
-
-
 def _program(subject: Emitter, scheme: Scheme) -> list[Operation]:
     """Return the program of a polynomial; it may have been read from a file, and nothing else asked for its fields."""
     powers = [whole_number("a power of x", power, 0) for power in subject.powers]
@@ -85,7 +44,8 @@ def _program(subject: Emitter, scheme: Scheme) -> list[Operation]:
     return program(dict(zip(powers, subject.exact_coefficients(), strict=True)), scheme)
 
 
-def _generate(subject: Emitter, language: Language, dtype: object, scheme: Scheme, name: str) -> str:
+def generate(subject: Emitter, language: Language, dtype: object, scheme: Scheme, name: str) -> str:
+    """Write a polynomial as a function in a language; see `Emitter`."""
     machine = as_format(dtype)
     allowed = {"c": ("float32", "float64"), "numpy": ("float16", "float32", "float64")}.get(language)
     if allowed is not None and machine.name not in allowed:
@@ -109,6 +69,11 @@ def readable(text: str) -> str:
     """Spell out what could end a comment or docstring, continue a line, or change how a reader sees it."""
     spelled = "".join(c if c in READABLE else f"<U+{ord(c):04X}>" for c in text)
     return spelled.replace("*/", "* /").replace("/*", "/ *")
+
+
+def rounding_of(subject: Emitter, dtype: object, scheme: Scheme) -> EvaluationError:
+    """Bound what rounding adds when a polynomial is evaluated in a format."""
+    return evaluation_error(_program(subject, scheme), subject.domain, as_format(dtype).name)
 
 
 def comment(subject: Emitter, dtype: str, scheme: str, found: EvaluationError) -> list[str]:

@@ -14,13 +14,14 @@ Rigour = Literal["exact", "enclosed", "rounded", "probable", "sampled"]
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """How good an answer is: ``lower_bound <= true optimum <= value``.
+    """How good an answer is: ``lower_bound <= true optimum <= value``, unless the value is the largest of samples.
 
     Attributes
     ----------
     value : float or int
         Loss of the answer *as returned* (after rounding to the caller's dtype), in the norm that the problem states,
-        rounded upwards. An int where it is exact.
+        rounded upwards; with rigour "sampled" the largest of samples, which the loss may exceed. An int where it is
+        exact.
     lower_bound : float or int
         No admissible answer has a smaller loss on this input. 0 when nothing could be proved.
     theorem : str
@@ -63,7 +64,7 @@ class Certificate:
 
     @property
     def gap(self) -> float:
-        """``value - lower_bound``: at most this much could still be gained."""
+        """``value - lower_bound``: at most this much could still be gained; with "sampled" an estimate."""
         return self.value - self.lower_bound
 
     @property
@@ -76,7 +77,8 @@ class Certificate:
     def __str__(self) -> str:
         certainty = "" if self.confidence == 1.0 else f", confidence 1 - {1.0 - self.confidence:.0e}"
         bound, value = _digits(self.lower_bound), _digits(self.value)
-        return f"{bound} <= optimum <= {value} ({self.theorem}, {self.rigour}{certainty})"
+        reached = f"; largest of samples {value}" if self.rigour == "sampled" else f" <= {value}"
+        return f"{bound} <= optimum{reached} ({self.theorem}, {self.rigour}{certainty})"
 
 
 def is_finite(number: float) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from infimum.memory import MemoryReport
-from infimum.report import words
+from infimum.report import plain_text
 
 
 def drawings(measured: MemoryReport) -> dict[str, Callable[[Any], Any]]:
@@ -30,5 +30,5 @@ def content(measured: MemoryReport, source: str = "") -> dict[str, Any]:
         "period": measured.period(),
         "total_variation": measured.total_variation,
         **json.loads(measured.to_json()),
-        "versions": words.versions("numpy"),
+        "versions": plain_text.versions("numpy"),
     }

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from infimum._arguments import optional
-from infimum.report import words
+from infimum.proof import wording
+from infimum.report import plain_text
 from infimum.report.files import check_output, write_text
 
 REPORT_VERSION = 1
@@ -38,5 +39,5 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update(number=words.number, bytes=words.size, short_kind=words.short_kind)
+    environment.filters.update(number=wording.number, bytes=plain_text.size, short_kind=plain_text.short_kind)
     return environment

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infimum.report import words
+from infimum.proof import wording
+from infimum.report import plain_text
 
 if TYPE_CHECKING:
     from infimum.compress import LayerPlan, Plan, Score
@@ -83,8 +84,8 @@ def _channels(row: LayerPlan) -> int:
 
 def sizes(plan: Plan) -> dict[str, dict[str, int]]:
     """Count before and after, on every denominator: numbers of the linear layers, and of the model, and bytes."""
-    from infimum.compress.budget import bytes_of
-    from infimum.compress.storage import tensors_of
+    from infimum.compress.menu.budget import bytes_of
+    from infimum.compress.write.folder import tensors_of
 
     everything = sum(plan.checkpoint.sizes.values())
     return {
@@ -131,7 +132,7 @@ def content(
             "theorem": certificate.theorem,
             "rigour": certificate.rigour,
         },
-        "claim": words.claim(certificate),
+        "claim": wording.sentence(certificate),
         "groups": [asdict(group) for group in groups(plan.table)],
         "layers": [{**asdict(row), "gap": row.gap} for row in plan.table],
         "curve": [list(point) for point in plan.curve(points=60)],
@@ -152,7 +153,7 @@ def content(
         "notes": list(plan.notes),
         "peak_memory": plan.peak_memory,
         "seconds": seconds,
-        "versions": words.versions("numpy", "scipy", "torch", "transformers", "safetensors"),
+        "versions": plain_text.versions("numpy", "scipy", "torch", "transformers", "safetensors"),
     }
 
 
@@ -186,6 +187,6 @@ def draw_layers(axes: Any, content: dict[str, Any]) -> None:
     table = [shares + [float("nan")] * (longest - len(shares)) for shares in kinds.values()]
     image = axes.imshow(table, aspect="auto", cmap="viridis", vmin=0.0, vmax=1.0, interpolation="nearest")
     axes.figure.colorbar(image, ax=axes, label="kept")
-    axes.set_yticks(range(len(kinds)), [words.short_kind(kind) for kind in kinds], fontsize=8)
+    axes.set_yticks(range(len(kinds)), [plain_text.short_kind(kind) for kind in kinds], fontsize=8)
     axes.xaxis.get_major_locator().set_params(integer=True)
     axes.set(xlabel="layer of that kind, in the order of the model")

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from infimum.problems import problem_of
+from infimum.proof import wording
+from infimum.proof.certificate import Certificate
 from infimum.proof.result import Result
-from infimum.report import words
+from infimum.report import plain_text
 
 
 def content(
@@ -31,25 +33,27 @@ def content(
         "summary": _summary(problem.solve),
         "minimises": problem.minimises,
         "source": source,
-        "answer": answer or words.answer(result),
+        "answer": answer or plain_text.answer(result),
         "certificate": {
             "value": certificate.value,
             "lower_bound": certificate.lower_bound,
             "gap": certificate.gap,
             "ratio": None if unbounded else certificate.ratio,
-            "ratio_text": words.ratio(certificate),
+            "value_text": wording.value_text(certificate),
+            "gap_text": wording.gap_text(certificate),
+            "ratio_text": wording.ratio(certificate),
             "theorem": certificate.theorem,
             "rigour": certificate.rigour,
             "confidence": certificate.confidence,
         },
-        "claim": words.claim(certificate),
-        "rigour_text": words.RIGOUR[certificate.rigour],
-        "ruler": _ruler(certificate.value, certificate.lower_bound),
+        "claim": wording.sentence(certificate),
+        "rigour_text": wording.RIGOUR[certificate.rigour],
+        "ruler": _ruler(certificate),
         "seconds": seconds,
         "verify": verify,
         "comparison": comparison,
         "inputs": list(problem.inputs),
-        "versions": words.versions("numpy", "scipy"),
+        "versions": plain_text.versions("numpy", "scipy"),
     }
 
 
@@ -58,6 +62,7 @@ def _summary(solve: Any) -> str:
     return str(solve.__doc__).strip().splitlines()[0].replace("``", "").rstrip(".")
 
 
-def _ruler(value: float, bound: float) -> float | None:
+def _ruler(certificate: Certificate) -> float | None:
     """Share of the value that is proved to be out of reach; None where a ruler from 0 to the value says nothing."""
-    return bound / value if value > 0 and bound >= 0 else None
+    value, bound = certificate.value, certificate.lower_bound
+    return bound / value if value > 0 and bound >= 0 and certificate.rigour != "sampled" else None

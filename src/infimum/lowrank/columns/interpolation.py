@@ -1,0 +1,150 @@
+"""The search behind `interpolative`: columns by a strategy, their coefficients, and the certificate of both."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from infimum._arrays import (
+    Array,
+    like_array,
+    narrow,
+    scale_back,
+    times_power_of_two,
+    widen,
+)
+from infimum._linalg import adjoint, least_squares
+from infimum.errors import ToleranceError
+from infimum.lowrank.columns.pivoting import bounded, coefficients
+from infimum.lowrank.columns.reduction import Reduction, reduction
+from infimum.lowrank.columns.strategies import strategy_named
+from infimum.proof.answers.chosen_columns import FEW, certify_columns, search_tree
+from infimum.proof.certificate import Certificate
+from infimum.proof.operators.operator import Operator
+
+SPECTRUM = 1000  # up to this smaller side all singular values are computed for the bound
+DELTA = 1e-6  # failure probability of the bound beyond that
+NODES = 200_000  # partial choices that the exact method bounds before it gives up
+
+
+@dataclass(frozen=True)
+class ThroughColumns:
+    """Chosen columns, the coefficients of all columns on them, and the certificate."""
+
+    order: np.ndarray
+    skeleton: Array
+    coefficients: Array
+    certificate: Certificate
+
+
+@dataclass(frozen=True)
+class Search:
+    """The choice of columns of one matrix."""
+
+    M: Operator
+    max_coefficient: float | None
+    rng: np.random.Generator
+
+    def with_rank(self, rank: int, method: str) -> ThroughColumns:
+        """Choose so many columns by a method."""
+        if method == "exact":
+            return self._exact(rank)
+        reduced = reduction(self.M, rank, self.rng)
+        return self._answer(reduced, strategy_named(method)(reduced, rank, self.rng))
+
+    def with_tol(self, tol: float, method: str) -> ThroughColumns:
+        """Choose as few columns as are found to meet a tolerance."""
+        goal = tol * scale_back(math.sqrt(self.M.energy), self.M.exponent, toward=0.0)
+        for last in self._growing(tol, method):
+            if last.certificate.value <= goal:
+                return last if method == "exact" else self._fewer(last, goal, method)
+        raise ToleranceError(
+            f"no {min(self.M.shape)} columns have a certified error of at most {goal:.3g} (tol = {tol}) in "
+            f"{self.M.outer.dtype}; the last choice has {last.certificate.value:.3g}: raise tol or convert the input "
+            "to a wider type"
+        )
+
+    def _fewer(self, best: ThroughColumns, goal: float, method: str) -> ThroughColumns:
+        """Choose anew for smaller ranks: what is best for many columns need not begin with the best few."""
+        step = 1
+        while step < len(best.order):
+            answer = self.with_rank(len(best.order) - step, method)
+            if answer.certificate.value <= goal:
+                best, step = answer, 2 * step
+            elif step > 1:
+                step = 1
+            else:
+                break
+        return best
+
+    def _growing(self, tol: float, method: str) -> Iterator[ThroughColumns]:
+        """Yield longer and longer choices, from the one on that meets `tol` by its estimate."""
+        limit = min(self.M.shape)
+        if method == "exact":
+            yield from (self._exact(rank) for rank in range(1, limit + 1))
+            return
+        strategy, tried, count = strategy_named(method), 0, min(16, limit)
+        while tried < limit:
+            reduced = reduction(self.M, count, self.rng)
+            order = strategy(reduced, count, self.rng)
+            errors = reduced.errors(order)
+            meets = np.flatnonzero(errors <= tol * errors[0])
+            hopeless = not meets.size and count < limit
+            for candidate in range(max(1, tried + 1, int(meets[0]) if meets.size else count), count + 1):
+                if not hopeless:
+                    yield self._answer(reduced, order[:candidate])
+                tried = candidate
+            count = min(2 * count, limit)
+
+    def _answer(self, reduced: Reduction, order: np.ndarray) -> ThroughColumns:
+        """Find the coefficients for the chosen columns, round them, and certify what is returned."""
+        M, xp = self.M, self.M.xp
+        eps = float(xp.finfo(M.outer.dtype).eps)
+        if self.max_coefficient is not None:
+            order = bounded(reduced, order, self.max_coefficient)
+        columns, skeleton = like_array(order.astype(np.int64), M.outer), M.take(order, axis=1)
+        if self.max_coefficient is None:
+            Q, R = xp.linalg.qr(times_power_of_two(widen(skeleton), -M.exponent), mode="reduced")
+            Z = least_squares(R, adjoint(M.adjoint_times(Q)), max(M.shape) * eps)
+        else:
+            Z = like_array(_clipped(coefficients(reduced, order), self.max_coefficient * (1.0 - 2.0 * eps)), M.outer)
+        # A chosen column is itself, exactly; least squares would return the identity only up to rounding.
+        chosen = columns[:, None] == xp.arange(M.shape[1], dtype=xp.int64, device=columns.device)[None, :]
+        Z = narrow(xp.where(xp.any(chosen, axis=0)[None, :], xp.astype(chosen, Z.dtype), Z), M.outer, "a coefficient")
+        theorem, witness = proof(M, reduced, order.size, self.rng)
+        return ThroughColumns(order, skeleton, Z, certify_columns(M, skeleton, Z, theorem, witness))
+
+    def _exact(self, rank: int) -> ThroughColumns:
+        """Search the tree of all choices from a good one on, and prove by it what was found."""
+        M = self.M
+        reduced = reduction(M, rank, self.rng)
+        best = self._answer(reduced, strategy_named("auto")(reduced, rank, self.rng))
+        reached = math.ldexp(best.certificate.value, -M.exponent)
+        found = search_tree(M, rank, NODES, reached).columns
+        if found is not None:
+            errors = [float(reduced.errors(np.asarray(order))[-1]) for order in (best.order, found)]
+            if errors[1] < errors[0] - 1e-14 * math.sqrt(M.energy):  # more than rounding is gained
+                best = self._answer(reduced, np.asarray(found))
+        certificate = certify_columns(M, best.skeleton, best.coefficients, "column_subset", {"nodes": NODES})
+        return dataclasses.replace(best, certificate=certificate)
+
+
+def _clipped(Z: np.ndarray, largest: float) -> np.ndarray:
+    """Take off what rounding, also that to the caller's dtype, may add to coefficients of the largest size."""
+    size = np.abs(Z)
+    return np.asarray(Z * np.where(size > largest, largest / np.maximum(size, 1.0), 1.0))
+
+
+def proof(M: Operator, reduced: Reduction, rank: int, rng: np.random.Generator) -> tuple[str, Mapping[str, Any]]:
+    """Choose the theorem for the lower bound by what it costs, and make its witness."""
+    if M.shape[1] <= FEW:
+        return "column_subset", {"nodes": M.shape[1]}
+    if min(M.shape) <= SPECTRUM or reduced.matrix.shape[0] <= rank or not np.any(reduced.outside):
+        return "eckart_young", {}
+    basis = like_array(np.ascontiguousarray(reduced.matrix.conj().T), M.like)
+    return "ritz_block", {"basis": basis, "seed": int(rng.integers(2**63)), "delta": DELTA}

@@ -1,0 +1,126 @@
+"""A matrix larger than memory, read in blocks of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+from infimum._arguments import whole_number
+from infimum._arrays import Array
+from infimum._linalg import adjoint
+from infimum.errors import DTypeError, FileFormatError, LibraryError, ShapeError
+from infimum.proof.operators.blockwise import Blockwise
+
+BLOCK_BYTES = 2**26  # of one block in double precision
+
+
+class RowBlocks(Blockwise):
+    """A tall matrix that is read in blocks of rows, for `svd`, `interpolative` and `cur` of `infimum.lowrank`.
+
+    Every pass reads each block once; the solver is the same as in memory, and so is the certificate. `infimum.verify`
+    takes it, too.
+
+    Parameters
+    ----------
+    source : path, array (m, n)
+        A .npy file, a Dask array, a memory-mapped array, or anything else that has `shape` and `dtype` and yields rows
+        by ``source[i:j]``, such as a dataset of HDF5 or Zarr; m >= n (give the transpose of a wide one).
+    rows : int, optional
+        Rows of one block. Default: as many as fill 64 MiB in double precision.
+
+    Raises
+    ------
+    ShapeError, DTypeError, LibraryError, FileFormatError
+        The source is not a tall matrix of real or complex numbers, or not sliced like one.
+    NonFiniteError
+        On the first pass: an entry is NaN or infinite.
+
+    Examples
+    --------
+    >>> import numpy as np, infimum
+    >>> M = infimum.scale.RowBlocks(np.vander(np.linspace(0, 1, 1000), 8), rows=100)
+    >>> result = infimum.lowrank.svd(M, rank=3)
+    >>> infimum.verify(result, M).theorem
+    'eckart_young'
+    """
+
+    gram_limit = 4000  # passes are dear, and the Gram matrix takes one
+
+    def __init__(self, source: Any, rows: int | None = None) -> None:
+        if isinstance(source, str | Path):
+            source = _NpyRows(Path(source))
+        if not all(hasattr(source, part) for part in ("shape", "dtype", "__getitem__")):
+            raise LibraryError(
+                f"source must be a path or have shape, dtype and rows by slicing, got {type(source).__name__}"
+            )
+        if len(source.shape) != 2 or not source.shape[0] >= source.shape[1] > 0:
+            raise ShapeError(f"source must be a matrix with no more columns than rows, got shape {source.shape}")
+        dtype = np.dtype(source.dtype)
+        if dtype.kind not in "biufc":
+            raise DTypeError(f"source must hold real or complex numbers, got dtype {dtype}; convert it first")
+        self.source, self.name = source, "source"
+        self.shape = (int(source.shape[0]), int(source.shape[1]))
+        self.outer = np.empty((0, 0), dtype=dtype if dtype.kind in "fc" else np.float64)
+        self.eps = float(np.finfo(np.float64).eps) * (2 if self.complex else 1)
+        fitting = max(1, BLOCK_BYTES // (self.shape[1] * self.like.dtype.itemsize))
+        self.rows = fitting if rows is None else whole_number("rows", rows, least=1)
+
+    def blocks(self) -> Iterator[tuple[slice, Array]]:
+        """Read the blocks, those of a Dask array along its own chunks."""
+        for rows in self._slices():
+            block = np.asarray(self.source[rows.start : rows.stop])
+            yield rows, block if block.dtype.kind in "fc" else block.astype(np.float64)
+
+    def _slices(self) -> Iterator[slice]:
+        chunks = self.source.chunks[0] if array_api_compat.is_dask_array(self.source) else (self.shape[0],)
+        start = 0
+        for chunk in chunks:
+            for first in range(start, start + chunk, self.rows):
+                yield slice(first, min(first + self.rows, start + chunk))
+            start += chunk
+
+    def times(self, X: Array) -> Array:
+        """Multiply from the left."""
+        image = np.empty((self.shape[0], X.shape[1]), dtype=self.like.dtype)
+        for rows, block in self.scaled_blocks():
+            image[rows] = block @ X
+        return image
+
+    def adjoint_times(self, Y: Array) -> Array:
+        """Multiply by the conjugate transpose."""
+        return sum(adjoint(block) @ Y[rows] for rows, block in self.scaled_blocks())
+
+    def gram_times(self, X: Array) -> tuple[Array, Array]:
+        """Multiply by the matrix and its adjoint in one pass."""
+        image = np.empty((self.shape[0], X.shape[1]), dtype=self.like.dtype)
+        product = np.zeros((self.shape[1], X.shape[1]), dtype=self.like.dtype)
+        for rows, block in self.scaled_blocks():
+            image[rows] = block @ X
+            product += adjoint(block) @ image[rows]
+        return image, product
+
+
+class _NpyRows:
+    """Rows of a .npy file by reading, not by mapping: no more than a block ever counts as memory."""
+
+    def __init__(self, path: Path) -> None:
+        with path.open("rb") as file:
+            try:
+                version = np.lib.format.read_magic(file)
+                read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                self.shape, fortran, self.dtype = read(file)
+            except ValueError as error:
+                raise FileFormatError(f"{path} cannot be read as .npy: {error}") from error
+            self.path, self.offset = path, file.tell()
+        if fortran or self.dtype.hasobject:
+            raise FileFormatError(f"{path} must hold numbers stored row by row (C order); save it so first")
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        width = self.shape[1]
+        count = (rows.stop - rows.start) * width
+        start = self.offset + rows.start * width * self.dtype.itemsize
+        return np.fromfile(self.path, dtype=self.dtype, count=count, offset=start).reshape(-1, width)

@@ -1,0 +1,56 @@
+"""Answers, sizes, versions and names as plain text, alike on the terminal and in the reports."""
+
+from __future__ import annotations
+
+import dataclasses
+import platform
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+
+from infimum._arrays import is_array, to_numpy
+from infimum.proof.result import Result
+from infimum.proof.wording import number
+
+
+def answer(result: Result) -> str:
+    """Describe the answer in one line: numbers and short vectors as they are, larger arrays by their size."""
+    fields = {f.name: getattr(result, f.name) for f in dataclasses.fields(result) if f.name != "certificate"}
+    return "; ".join(f"{name} {_item(item)}" for name, item in fields.items() if item is not None)
+
+
+def _item(item: Any) -> str:
+    if is_array(item):
+        item = to_numpy(item)
+    elif isinstance(item, list | tuple) and item and all(isinstance(entry, list | tuple) for entry in item):
+        shown = ", ".join(str(tuple(entry)) for entry in item[:6])
+        return shown if len(item) <= 6 else f"{shown}, ... ({len(item)} in all)"
+    elif isinstance(item, list | tuple):
+        item = np.asarray(item, dtype=None if all(isinstance(entry, int | float) for entry in item) else object)
+    if not isinstance(item, np.ndarray):
+        return number(item) if isinstance(item, int | float) and not isinstance(item, bool) else str(item)
+    if item.ndim == 1 and item.dtype.kind in "iuf" and item.size:
+        shown = ", ".join(f"{entry:.4g}" if item.dtype.kind == "f" else str(entry) for entry in item[:6])
+        return f"[{shown}]" if item.size <= 6 else f"[{shown}, ...] ({item.size} in all)"
+    return f"({' x '.join(map(str, item.shape))})"
+
+
+def versions(*packages: str) -> dict[str, str]:
+    """Versions of infimum, the packages named, Python and the platform."""
+    found = {name: metadata.version(name) for name in ("infimum", *packages)}
+    return {**found, "python": platform.python_version(), "platform": platform.platform(terse=True)}
+
+
+def size(count: float) -> str:
+    """Bytes in a unit that reads well (powers of 1000)."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.4g} {unit}"
+        count /= 1000
+    return f"{count:.4g} GB"
+
+
+def short_kind(kind: str) -> str:
+    """Leave out of the name of a kind of layer what stands before the number of its block."""
+    return kind.partition("*.")[2] or kind
