@@ -4,7 +4,7 @@ BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 export PYTHONWARNINGS ?=
 
-.PHONY: demo demo-lm test test-all lint bench docs clean
+.PHONY: demo demo-lm test test-all mutants lint bench docs clean
 
 demo: .venv/.demo
 	$(BIN)/infimum demo --out demo-output --force
@@ -17,6 +17,9 @@ test: .venv/.dev
 
 test-all: .venv/.dev .venv/.demo .venv/.peers
 	$(BIN)/python -m pytest
+
+mutants: .venv/.dev
+	$(BIN)/python -m tests.mutants
 
 lint: .venv/.dev
 	$(BIN)/ruff format --check .

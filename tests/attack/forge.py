@@ -309,7 +309,28 @@ def _claim(document: dict[str, Any], rng: Rng, kin: Honest, stranger: Honest) ->
     certificate.update(value=value, lower_bound=min(bound, value))
 
 
-MOVES = (_change_anything, _change_witness, _change_witness, _swap, _swap_within, _change_together, _claim)
+def _hold_the_probes(document: dict[str, Any], rng: Rng, kin: Honest, stranger: Honest) -> None:
+    """Let a basis hold Gaussian vectors of a seed: the probes, if the prover could choose their seed."""
+    witness = document["certificate"]["witness"]
+    if not isinstance(witness, dict) or not is_array(witness.get("basis")):
+        return
+    rows, width = (*witness["basis"]["shape"], 1)[:2]
+    seed = int(rng.integers(4))
+    probes = np.random.default_rng(seed).standard_normal((rows, max(width, 1)))
+    witness["basis"] = array_of(np.linalg.qr(probes)[0], "float64")
+    witness.update({"seed": seed, "delta": pick(rng, (1e-12, 1e-3, 0.5))} if rng.random() < 0.5 else {})
+
+
+MOVES = (
+    _change_anything,
+    _change_witness,
+    _change_witness,
+    _swap,
+    _swap_within,
+    _change_together,
+    _hold_the_probes,
+    _claim,
+)
 
 
 def derived(text: str, inputs: tuple[Any, ...]) -> Certificate | None:
@@ -352,4 +373,24 @@ def forge(rng: Rng, own: tuple[Honest, ...], others: tuple[Honest, ...]) -> Forg
         adopt(document, start.inputs)
     if rng.random() < 0.2:
         _claim(document, rng, start, start)
-    return Forgery(start.inputs, json.dumps(document, allow_nan=True))
+    text = json.dumps(document, allow_nan=True)
+    return Forgery(start.inputs, damaged(text, rng) if rng.random() < 0.05 else text)
+
+
+def damaged(text: str, rng: Rng) -> str:
+    """Damage the text itself: characters lost, doubled or put in, numbers without end, nesting, a key twice."""
+    k = int(rng.integers(1, len(text)))
+    number = text.find("1", k)
+    return pick(
+        rng,
+        (
+            text[:k],
+            text[:k] + text[k + 1 :],
+            text[:k] + text[k - 1 :],
+            text[:k] + pick(rng, ("0", "-", ",", "]", "}", '"', "NaN", "\x00", "\u2028")) + text[k:],
+            text[:number] + "1" * pick(rng, (300, 5000, 100_000)) + text[number:],
+            text[:number] + "[" * 100_000 + text[number:],
+            text.replace('"value"', '"value": 0, "value"'),
+            text.replace('"shape": [', '"shape": [1' + "0" * 30 + ", "),
+        ),
+    )

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from infimum import memory, problems
+from infimum.errors import InfimumError
 from infimum.problems import Case
-from tests.contract.checks import solve
+from tests.contract.checks import hostile_versions, solve
 
 SEEDS = range(4)
 
@@ -94,4 +95,13 @@ def pool(name: str) -> tuple[Honest, ...]:
     cases = [problem.tiny(np.random.default_rng(seed)) for seed in SEEDS]
     more: tuple[Callable[[np.random.Generator], Iterator[tuple[str, Case]]], ...] = (_matrices, _others, _functions)
     cases += [case for part in more for command, case in part(rng) if command == problem.command]
-    return tuple(Honest(name, case.inputs, json.loads(solve(problem, case).to_json())) for case in cases)
+    cases += [case for _, case in hostile_versions(cases[0])] if problem.arrays else []
+    return tuple(Honest(name, case.inputs, document) for case in cases if (document := _solved(problem, case)))
+
+
+def _solved(problem: problems.Problem, case: Case) -> dict[str, Any] | None:
+    try:
+        document: dict[str, Any] = json.loads(solve(problem, case).to_json())
+    except InfimumError:  # an input that a solver refuses
+        return None
+    return document

@@ -62,8 +62,8 @@ def judge(result: Result, certificate: Certificate, inputs: tuple[Any, ...]) -> 
     best = loss if optimum is None else min(loss, _number(optimum))
     for claim in (certificate, result.certificate):
         value, bound = real(claim.value), real(claim.lower_bound)
-        assert value >= loss * (1 - DIGITS), f"false value: {claim}, the loss is {mpmath.nstr(loss, 20)}"
-        assert bound <= best * (1 + DIGITS), f"false bound: {claim}, the optimum is {mpmath.nstr(best, 20)}"
+        assert value >= loss - abs(loss) * DIGITS, f"false value: {claim}, the loss is {mpmath.nstr(loss, 20)}"
+        assert bound <= best + abs(best) * DIGITS, f"false bound: {claim}, the optimum is {mpmath.nstr(best, 20)}"
 
 
 def _number(item: Any) -> Any:

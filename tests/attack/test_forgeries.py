@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
@@ -42,7 +44,7 @@ def attack(name: str, seeds: range) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_honest_results_are_true(name: str) -> None:
     for honest in pool(name):
-        text = __import__("json").dumps(honest.document)
+        text = json.dumps(honest.document)
         outcome = accepted(text, honest.inputs)
         assert outcome is not None, "an honest result was refused"
         judge(*outcome, honest.inputs)

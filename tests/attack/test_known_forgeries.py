@@ -199,8 +199,8 @@ def test_a_certificate_takes_no_truth_value() -> None:
 
 def test_a_claim_far_below_one_is_compared() -> None:
     f = "exp(x)/10**17"
-    honest = minimax.rounded(f, 2, (0.0, 1.0), dtype="float32")
-    assert honest.certificate.value > 1e-19
+    honest = minimax.rounded(f, 1, (0.0, 1.0), dtype="float32")
+    assert 1e-19 < honest.certificate.value < 1e-17
     for value in (1e-30, 0.0, honest.certificate.lower_bound / 2):
         with pytest.raises(VerificationError):
             infimum.verify(changed(honest, claims={"value": value, "lower_bound": min(value, 1e-31)}), f)
@@ -235,7 +235,7 @@ def _lies(derived: Certificate) -> Iterator[dict[str, Any]]:
     yield {"value": lower, "lower_bound": min(bound, lower)}
     if higher <= value:
         yield {"lower_bound": higher}
-    yield {"lower_bound": higher, "value": max(value, higher) * 2.0 + 1.0}
+    yield {"lower_bound": higher, "value": 2.0 * max(abs(value), abs(higher)) + 1.0}
 
 
 @pytest.mark.parametrize("change", ["permuted", "negative", "zero above", "one negative"])
