@@ -54,10 +54,11 @@ class Blockwise(Operator):
         for rows, block in self.blocks():
             yield rows, times_power_of_two(widen(block), -self.exponent)
 
-    def distance(self, left: Array, right: Array) -> float:
+    def distance(self, left: Array, right: Array, room: float = 1.0) -> float:
         """Norm of the residual, formed block by block."""
-        squares = (residual_norm(block, left[rows, :], right, self.eps) ** 2 for rows, block in self.scaled_blocks())
-        return math.sqrt(math.fsum(squares)) * (1.0 + 4.0 * self.eps)
+        blocks = self.scaled_blocks()
+        squares = (residual_norm(block, left[rows, :], right, self.eps, room) ** 2 for rows, block in blocks)
+        return math.sqrt(math.fsum(squares)) * (1.0 + 4.0 * room * self.eps)
 
     def gram(self) -> Array:
         """Sum of the Gram matrices of the blocks, in one pass."""
