@@ -28,7 +28,7 @@ from sklearn.utils.extmath import randomized_svd
 from benchmarks.harness import Comparison, Contender
 from infimum import lowrank
 from infimum.proof import rounding
-from infimum.proof.operators.operator import Dense
+from infimum.proof.operators.dense import Dense
 from infimum.proof.theorems import eckart_young, ritz_block
 
 RANKS = (50, 200)

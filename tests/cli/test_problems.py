@@ -105,7 +105,7 @@ def test_sparse_files_stay_sparse(run, tmp_path, matrix, suffix, monkeypatch):
     sparse, path = scipy.sparse.csr_array(matrix * (matrix > 0)), tmp_path / f"m{suffix}"
     scipy.io.mmwrite(path, sparse) if suffix == ".mtx" else scipy.sparse.save_npz(path, sparse)
     result = tmp_path / "result.json"
-    monkeypatch.setattr("infimum.proof.operators.inputs.EXPLICIT", 1)  # it is not filled either
+    monkeypatch.setattr("infimum.proof.operators.sparse.EXPLICIT", 1)  # it is not filled either
     for command in ("svd", "interpolative", "cur"):
         outcome = run(command, path, "--rank", "2", "--json", result, "--report", tmp_path / "r.html", "--force")
         assert outcome.status == 0, outcome.err

@@ -11,8 +11,9 @@ import torch
 
 import infimum
 from infimum import errors, lowrank
-from infimum.lowrank import terms as rules
-from infimum.proof.theorems import gram, product
+from infimum.lowrank.terms import strategies as rules
+from infimum.proof.operators import product
+from infimum.proof.theorems import gram
 from tests.lowrank import exact
 from tests.lowrank.hostile import matrices
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from infimum import errors, lowrank
-from infimum.lowrank.greedy import improved
-from infimum.lowrank.pivoting import coefficients
-from infimum.lowrank.reduction import Reduction, reduction, sketched, whole
-from infimum.lowrank.select import STRATEGIES
-from infimum.lowrank.skeleton import Skeleton
-from infimum.proof.operators.operator import Dense
+from infimum.lowrank.columns.greedy import improved
+from infimum.lowrank.columns.pivoting import coefficients
+from infimum.lowrank.columns.reduction import Reduction, reduction, sketched, whole
+from infimum.lowrank.columns.skeleton import Skeleton
+from infimum.lowrank.columns.strategies import STRATEGIES
+from infimum.proof.operators.dense import Dense
 from tests.lowrank.hostile import kahan, matrices, with_spectrum
 
 NAMES = ["auto", *STRATEGIES]

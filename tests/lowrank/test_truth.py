@@ -9,7 +9,7 @@ import pytest
 import infimum
 from infimum import lowrank
 from infimum._arrays import times_power_of_two
-from infimum.proof.operators.operator import Dense
+from infimum.proof.operators.dense import Dense
 from infimum.proof.theorems.ritz_block import spectral_norm_bound
 from tests.lowrank import exact
 from tests.lowrank.hostile import matrices

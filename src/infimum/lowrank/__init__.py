@@ -1,13 +1,20 @@
 """Low-rank approximation: SVD, pseudo-inverse, least squares, CR, columns, CUR, Nystrom, each with a certificate."""
 
-from infimum.lowrank.cr import CR, cr
-from infimum.lowrank.cur import CUR, cur
-from infimum.lowrank.interpolative import Interpolative, interpolative
-from infimum.lowrank.nystrom import Nystrom, nystrom
-from infimum.lowrank.pinv import PseudoInverse, pinv
+from infimum.lowrank.cr import cr
+from infimum.lowrank.cur import cur
+from infimum.lowrank.interpolative import interpolative
+from infimum.lowrank.nystrom import nystrom
+from infimum.lowrank.pinv import pinv
 from infimum.lowrank.select import select_columns
-from infimum.lowrank.solve import Solution, solve
-from infimum.lowrank.svd import SVD, svd
+from infimum.lowrank.solve import solve
+from infimum.lowrank.svd import svd
+from infimum.proof.answers.cr import CR
+from infimum.proof.answers.cur import CUR
+from infimum.proof.answers.interpolative import Interpolative
+from infimum.proof.answers.nystrom import Nystrom
+from infimum.proof.answers.pinv import PseudoInverse
+from infimum.proof.answers.solve import Solution
+from infimum.proof.answers.svd import SVD
 from infimum.proof.operators.kernel import KernelMatrix
 
 __all__ = [

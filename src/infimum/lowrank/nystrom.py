@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from infimum._arguments import RNGLike, axes, one_of, rank_or_tol, whole_numbers
-from infimum._arrays import Array, as_array, as_matrix, like_array, narrow, scale_back, times_power_of_two, to_numpy
-from infimum._linalg import adjoint
-from infimum.errors import OptionError, ShapeError, VerificationError
-from infimum.lowrank.rpcholesky import PartialCholesky, clusters, greedy, independent, uniform
-from infimum.lowrank.select import by_error
-from infimum.proof.answers.factored import Factored
-from infimum.proof.certificate import Certificate
+from infimum._arguments import RNGLike, one_of, rank_or_tol
+from infimum._arrays import Array, as_array, as_matrix, like_array, narrow, times_power_of_two, to_numpy
+from infimum.errors import OptionError
+from infimum.lowrank.columns.rpcholesky import PartialCholesky, clusters, greedy, independent, uniform
+from infimum.lowrank.columns.strategies import by_error
+from infimum.proof.answers.nystrom import Nystrom, certify_nystrom, check_landmarks
 from infimum.proof.operators.kernel import Entries, KernelMatrix
 from infimum.proof.theorems import nystrom_trace
 
@@ -23,58 +20,6 @@ METHODS = ("auto", "rpcholesky", "greedy", "uniform", "kmeans")
 LARGE = 20_000_000  # entries of a factor from which on "auto" takes the pivots as they are drawn
 MORE = 60  # pivots beyond twice the landmarks, in the factor of whose columns "auto" chooses
 TRIES = 3  # numbers of landmarks that "auto" looks at to meet a tolerance
-
-
-@dataclass(frozen=True)
-class Nystrom(Factored):
-    """``K ≈ factor @ factor*``, the answer of `nystrom`.
-
-    Attributes
-    ----------
-    landmarks : array (rank,) of int64
-        Indices of the columns from which the approximation is made.
-    factor : array (n, rank)
-        ``factor @ factor* ≈ K[:, S] K[S, S]^-1 K[S, :]``.
-    certificate : Certificate
-        In the trace norm; `lower_bound` holds for *every* matrix of that rank.
-    """
-
-    problem: ClassVar[str] = "lowrank.nystrom"
-    inputs: ClassVar[tuple[str, ...]] = ("K",)
-    landmarks: Array
-    factor: Array
-
-    @property
-    def rank(self) -> int:
-        """Number of landmarks."""
-        return int(self.landmarks.shape[0])
-
-    def factors(self) -> tuple[Array, Array]:
-        """Return `factor` and its conjugate transpose."""
-        return self.factor, adjoint(self.factor)
-
-    def recheck(self, K: Any) -> Certificate:
-        """Derive the certificate of a Nystrom approximation from the input, the answer and the witness alone."""
-        entries = Entries(K)
-        chosen = to_numpy(self.landmarks)
-        if tuple(self.factor.shape) != (entries.shape[0], chosen.size):
-            expected = (entries.shape[0], chosen.size)
-            raise ShapeError(f"a factor of shape {expected} was expected, got {tuple(self.factor.shape)}")
-        _check_indices(chosen, entries.shape[0], VerificationError)
-        return _certify(entries, chosen, self.factor, self.certificate.witness)
-
-    def plot(self, ax: Any = None) -> Any:
-        """Draw the eigenvalues of the approximation, its error and the floor."""
-        ax = axes(ax)
-        factor = to_numpy(self.factor).astype(np.complex128 if np.iscomplexobj(to_numpy(self.factor)) else np.float64)
-        values = np.linalg.svd(factor, compute_uv=False) ** 2
-        ax.semilogy(np.arange(1, values.size + 1), np.maximum(values, np.finfo(float).tiny), ".-", label="eigenvalues")
-        ax.axhline(self.certificate.value, color="C1", label=f"error {self.certificate.value:.5g}")
-        ax.axhline(self.certificate.lower_bound, color="C2", ls="--", label=f"floor {self.certificate.lower_bound:.5g}")
-        ax.set(xlabel="index", ylabel="eigenvalue, trace norm of the error", title=f"Nystrom, {self.rank} landmarks")
-        whole_numbers(ax.xaxis)
-        ax.legend()
-        return ax
 
 
 def nystrom(
@@ -153,7 +98,7 @@ def nystrom(
     generator = np.random.default_rng(rng)
     if landmarks is not None:
         wanted = to_numpy(as_array(landmarks, "landmarks"))
-        _check_indices(wanted, entries.shape[0], OptionError)
+        check_landmarks(wanted, entries.shape[0], OptionError)
         chosen = independent(entries, wanted.astype(np.int64))
     else:
         chosen = _choose(entries, rank, tol, method, generator)
@@ -163,14 +108,8 @@ def nystrom(
     return Nystrom(
         landmarks=like_array(chosen, entries.outer),
         factor=answer,
-        certificate=_certify(entries, chosen, answer, _witness(entries, chosen, generator)),
+        certificate=certify_nystrom(entries, chosen, answer, _witness(entries, chosen, generator)),
     )
-
-
-def _check_indices(chosen: np.ndarray, n: int, error: type[Exception]) -> None:
-    whole = chosen.ndim == 1 and chosen.dtype.kind in "iu"
-    if not whole or np.unique(chosen).size != chosen.size or np.any((chosen < 0) | (chosen >= n)):
-        raise error(f"landmarks must be distinct indices below {n}, got {chosen.tolist()[:8]}")
 
 
 def _choose(entries: Entries, rank: int | None, tol: float | None, method: str, rng: np.random.Generator) -> np.ndarray:
@@ -242,23 +181,3 @@ def _well_conditioned(entries: Entries, chosen: np.ndarray, least: int) -> tuple
             if chosen.size <= least:
                 raise
             chosen = chosen[: max(least, chosen.size - 1 - chosen.size // 8)]
-
-
-def _certify(entries: Entries, chosen: np.ndarray, answer: Array, witness: Mapping[str, Any]) -> Certificate:
-    """Measure the error in the trace norm and bound it from below for every matrix of that rank."""
-    wide = to_numpy(answer)
-    wide = wide.astype(np.complex128 if np.iscomplexobj(wide) else np.float64)
-    value = nystrom_trace.trace_error(entries, chosen, times_power_of_two(wide, -(entries.exponent // 2)))
-    if witness.get("spectrum"):
-        bound = nystrom_trace.spectral_bound(entries, chosen.size)
-    else:
-        more = to_numpy(witness["landmarks"])
-        _check_indices(more, entries.shape[0], VerificationError)
-        bound = nystrom_trace.landmark_bound(entries, chosen.size, more)
-    return Certificate(
-        value=scale_back(value, entries.exponent, toward=float("inf")),
-        lower_bound=scale_back(bound, entries.exponent, toward=0.0),
-        theorem="nystrom_trace",
-        rigour="rounded",
-        witness=witness,
-    )

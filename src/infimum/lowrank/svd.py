@@ -2,87 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
-import array_api_compat
 import numpy as np
 
-from infimum._arguments import RNGLike, axes, one_of, rank_or_tol, whole_numbers
-from infimum._arrays import Array, namespace, to_numpy, widen
-from infimum._linalg import adjoint, frobenius
-from infimum.errors import OptionError, ShapeError, VerificationError
-from infimum.lowrank import spectra
-from infimum.lowrank.spectra import Spectrum, scaled_left
-from infimum.proof.answers.factored import Factored, certify_factors
-from infimum.proof.certificate import Certificate
+from infimum._arguments import RNGLike, one_of, rank_or_tol
+from infimum.errors import OptionError
+from infimum.lowrank.spectra.full import exact, gram, resolved
+from infimum.lowrank.spectra.krylov import krylov
+from infimum.lowrank.spectra.spectrum import Goal, Spectrum, least
+from infimum.lowrank.spectra.subspace_iteration import randomized
+from infimum.proof.answers.factored import certify_factors
+from infimum.proof.answers.svd import SVD, scaled_left
 from infimum.proof.operators.inputs import as_operator
 from infimum.proof.operators.operator import Operator
 
 WHOLE_LIMIT = 2000  # smaller side up to which "auto" decomposes all where rank is over a fifth of it, or not known
-
-
-@dataclass(frozen=True)
-class SVD(Factored):
-    """``M ≈ U @ diag(s) @ Vh``, the answer of `svd`.
-
-    Attributes
-    ----------
-    U : array (m, rank)
-        Orthonormal columns.
-    s : array (rank,)
-        Singular values, real, descending.
-    Vh : array (rank, n)
-        Orthonormal rows.
-    certificate : Certificate
-        ``lower_bound`` holds for *every* matrix of that rank.
-    """
-
-    problem: ClassVar[str] = "lowrank.svd"
-    inputs: ClassVar[tuple[str, ...]] = ("M",)
-    U: Array
-    s: Array
-    Vh: Array
-
-    @property
-    def rank(self) -> int:
-        """Number of singular triples."""
-        return int(self.s.shape[0])
-
-    def factors(self) -> tuple[Array, Array]:
-        """Return ``U * s`` (in working precision) and ``Vh``."""
-        return scaled_left(self.U, self.s), self.Vh
-
-    def recheck(self, M: Array) -> Certificate:
-        """Derive the certificate of an SVD from the input, the answer and the witness alone."""
-        M = as_operator(M, "M")
-        rank = self.rank
-        expected = ((M.shape[0], rank), (rank,), (rank, M.shape[1]))
-        got = tuple(tuple(part.shape) for part in (self.U, self.s, self.Vh))
-        if got != expected:
-            raise ShapeError(f"U, s, Vh of shapes {expected} were expected, got {got}")
-        xp = namespace(M=M.outer, U=self.U)
-        slack = 8.0 * max(M.shape) * rank * float(xp.finfo(M.outer.dtype).eps)
-        for name, columns in (("U", widen(self.U)), ("Vh", adjoint(widen(self.Vh)))):
-            eye = xp.eye(rank, dtype=columns.dtype, device=array_api_compat.device(columns))
-            defect = frobenius(adjoint(columns) @ columns - eye)
-            if defect > slack:
-                raise VerificationError(f"{name} must be orthonormal to {slack:.1e}, it is off by {defect:.1e}")
-        return certify_factors(M, *self.factors(), self.certificate.theorem, self.certificate.witness)
-
-    def plot(self, ax: Any = None) -> Any:
-        """Draw the singular values that were kept, and the floor: the least error of any matrix of this rank."""
-        ax = axes(ax)
-        s = to_numpy(self.s)
-        ax.semilogy(
-            np.arange(1, self.rank + 1), np.maximum(s, np.finfo(float).tiny), ".-", label="singular values kept"
-        )
-        ax.axhline(self.certificate.value, color="C1", label=f"error {self.certificate.value:.5g}")
-        ax.axhline(self.certificate.lower_bound, color="C2", ls="--", label=f"floor {self.certificate.lower_bound:.5g}")
-        ax.set(xlabel="index", ylabel="singular value, Frobenius error", title=f"SVD of rank {self.rank}")
-        whole_numbers(ax.xaxis)
-        ax.legend()
-        return ax
 
 
 def svd(
@@ -159,29 +94,29 @@ def svd(
         raise OptionError(f"gap_target must be a number above 0, got {gap_target!r}")
     if not 0.0 < delta <= 0.1:
         raise OptionError(f"delta must be a number above 0 and at most 0.1, got {delta!r}")
-    goal = spectra.Goal(rank, tol, gap_target, delta)
+    goal = Goal(rank, tol, gap_target, delta)
     spectrum = _decompose(operator, goal, method, np.random.default_rng(rng))
-    return _truncate(spectrum, rank) if rank is not None else spectra.least(spectrum, goal, _truncate)
+    return _truncate(spectrum, rank) if rank is not None else least(spectrum, goal, _truncate)
 
 
-def _decompose(M: Operator, goal: spectra.Goal, method: str, rng: np.random.Generator) -> Spectrum:
+def _decompose(M: Operator, goal: Goal, method: str, rng: np.random.Generator) -> Spectrum:
     """Decompose along the smaller side."""
     if M.shape[0] < M.shape[1]:
         return _decompose(M.adjoint(), goal, method, rng).adjoint()
     side = M.shape[1]
     if method == "randomized":
-        return spectra.randomized(M, goal, rng)
+        return randomized(M, goal, rng)
     large_part = goal.rank is None or 5 * goal.rank > side
     small = side <= max(M.gram_limit, WHOLE_LIMIT if large_part else 0)
     if method == "krylov" or (method == "auto" and not small):
-        spectrum = spectra.krylov(M, goal, rng, limit=side if method == "krylov" else side // 2)
+        spectrum = krylov(M, goal, rng, limit=side if method == "krylov" else side // 2)
         if spectrum is not None:
             return spectrum
     if method in ("auto", "gram", "krylov"):
-        spectrum = spectra.gram(M)
-        if method == "gram" or spectra.resolved(spectrum, goal):
+        spectrum = gram(M)
+        if method == "gram" or resolved(spectrum, goal):
             return spectrum
-    return spectra.exact(M)
+    return exact(M)
 
 
 def _truncate(spectrum: Spectrum, rank: int) -> SVD:

@@ -11,9 +11,9 @@ from infimum._arrays import Array, as_array, as_matrix, scale_back, to_numpy
 from infimum._linalg import norm
 from infimum.lowrank import brute_force
 from infimum.problems.entry import Case, Problem
+from infimum.proof.operators import product
 from infimum.proof.operators.inputs import size
 from infimum.proof.operators.kernel import KernelMatrix
-from infimum.proof.theorems import product
 
 
 def _topics() -> np.ndarray:

@@ -1,5 +1,5 @@
 """Matrices larger than memory: the same solvers, and the same certificates, in a few passes over blocks of rows."""
 
-from infimum.scale.rows import RowBlocks
+from infimum.proof.operators.row_blocks import RowBlocks
 
 __all__ = ["RowBlocks"]

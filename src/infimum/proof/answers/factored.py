@@ -8,8 +8,9 @@ from typing import Any
 from infimum._arrays import Array, namespace, scale_back, times_power_of_two, widen
 from infimum.errors import ShapeError, VerificationError
 from infimum.proof.certificate import Certificate
+from infimum.proof.operators.dense import Dense
 from infimum.proof.operators.inputs import as_operator
-from infimum.proof.operators.operator import Dense, Operator
+from infimum.proof.operators.operator import Operator
 from infimum.proof.result import Result
 from infimum.proof.theorems import eckart_young, ritz_block
 from infimum.proof.theorems.ritz_block import Bound

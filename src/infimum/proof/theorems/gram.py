@@ -17,7 +17,7 @@ import scipy.linalg
 
 from infimum._arrays import to_numpy
 from infimum._linalg import adjoint
-from infimum.proof.theorems.product import Terms
+from infimum.proof.operators.product import Terms
 
 NEGLIGIBLE = 1e-140  # terms so much shorter than the longest count as 0 in the bound: their squares would underflow
 STEPS = 30  # of the search for a tangent point at each node of the tree

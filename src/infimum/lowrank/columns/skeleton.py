@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from infimum._linalg import subtract_outer
-from infimum.lowrank.reduction import Reduction
+from infimum.lowrank.columns.reduction import Reduction
 
 
 class Skeleton:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from infimum.errors import OptionError
-from infimum.lowrank.sampling import draw, largest
+from infimum.lowrank.columns.sampling import draw, largest
 from infimum.proof.theorems.gram import Gram
 
 SUBSETS = 10_000_000  # of terms, all of which "tuple" compares

@@ -6,9 +6,9 @@ import numpy as np
 
 from infimum._linalg import subtract_outer
 from infimum._threads import one_thread
-from infimum.lowrank.pivoting import independent
-from infimum.lowrank.reduction import Reduction
-from infimum.lowrank.skeleton import Skeleton
+from infimum.lowrank.columns.pivoting import independent
+from infimum.lowrank.columns.reduction import Reduction
+from infimum.lowrank.columns.skeleton import Skeleton
 
 REFRESH = 1e-6  # squared lengths that have shrunk by this factor have lost as many of their digits
 

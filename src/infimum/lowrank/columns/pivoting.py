@@ -7,8 +7,8 @@ import scipy.linalg
 
 from infimum._linalg import pivoted_qr
 from infimum._threads import one_thread
-from infimum.lowrank.reduction import Reduction
-from infimum.lowrank.skeleton import Skeleton
+from infimum.lowrank.columns.reduction import Reduction
+from infimum.lowrank.columns.skeleton import Skeleton
 
 GROWTH = 2.0  # the strong rank-revealing QR exchanges while that multiplies the volume by more
 

@@ -10,18 +10,23 @@ from typing import Any
 
 import numpy as np
 
-from infimum._arrays import Array, like_array, narrow, scale_back, times_power_of_two, widen
+from infimum._arrays import (
+    Array,
+    like_array,
+    narrow,
+    scale_back,
+    times_power_of_two,
+    widen,
+)
 from infimum._linalg import adjoint, least_squares
 from infimum.errors import ToleranceError
-from infimum.lowrank.pivoting import bounded, coefficients
-from infimum.lowrank.reduction import Reduction, reduction
-from infimum.lowrank.select import strategy_named
-from infimum.proof.answers.factored import certify_factors
+from infimum.lowrank.columns.pivoting import bounded, coefficients
+from infimum.lowrank.columns.reduction import Reduction, reduction
+from infimum.lowrank.columns.strategies import strategy_named
+from infimum.proof.answers.chosen_columns import FEW, certify_columns, search_tree
 from infimum.proof.certificate import Certificate
-from infimum.proof.operators.operator import Dense, Operator
-from infimum.proof.theorems import column_subset
+from infimum.proof.operators.operator import Operator
 
-FEW = 64  # up to so many columns, the bound looks at the choices that contain each of them
 SPECTRUM = 1000  # up to this smaller side all singular values are computed for the bound
 DELTA = 1e-6  # failure probability of the bound beyond that
 NODES = 200_000  # partial choices that the exact method bounds before it gives up
@@ -143,21 +148,3 @@ def proof(M: Operator, reduced: Reduction, rank: int, rng: np.random.Generator) 
         return "eckart_young", {}
     basis = like_array(np.ascontiguousarray(reduced.matrix.conj().T), M.like)
     return "ritz_block", {"basis": basis, "seed": int(rng.integers(2**63)), "delta": DELTA}
-
-
-def search_tree(M: Operator, count: int, nodes: int, at_most: float = math.inf) -> column_subset.Proof:
-    """Bound the error of every choice of `count` columns, in units of ``2**M.exponent``."""
-    if isinstance(M, Dense):  # each column keeps its digits at whatever scale
-        return column_subset.search(M.outer, count, exponent=M.exponent, nodes=nodes, at_most=at_most)
-    return column_subset.search(M.compressed(), count, exponent=0, nodes=nodes, at_most=at_most, rows=M.shape[0])
-
-
-def certify_columns(M: Operator, skeleton: Array, Z: Array, theorem: str, witness: Mapping[str, Any]) -> Certificate:
-    """Measure the error of columns with their coefficients and bound that of every other choice from below."""
-    if theorem != "column_subset":
-        return certify_factors(M, skeleton, Z, theorem, witness)
-    any_matrix = certify_factors(M, skeleton, Z, "eckart_young", {})
-    reached = math.ldexp(any_matrix.value, -M.exponent)
-    tree = search_tree(M, int(skeleton.shape[1]), int(witness["nodes"]), reached)
-    bound = max(any_matrix.lower_bound, scale_back(tree.bound, M.exponent, toward=0.0))
-    return dataclasses.replace(any_matrix, lower_bound=bound, theorem=theorem, witness={"nodes": int(witness["nodes"])})

@@ -9,7 +9,7 @@ import scipy.cluster.vq
 import scipy.linalg
 
 from infimum._arrays import to_numpy
-from infimum.lowrank.reduction import Reduction
+from infimum.lowrank.columns.reduction import Reduction
 from infimum.proof.operators.kernel import Entries
 
 PIVOT = 1e-9  # pivots below this part of the largest diagonal entry are rounding, or would amplify it

@@ -13,7 +13,7 @@ from infimum._arguments import whole_number
 from infimum._arrays import Array
 from infimum._linalg import adjoint
 from infimum.errors import DTypeError, FileFormatError, LibraryError, ShapeError
-from infimum.proof.operators.inputs import Blockwise
+from infimum.proof.operators.blockwise import Blockwise
 
 BLOCK_BYTES = 2**26  # of one block in double precision
 

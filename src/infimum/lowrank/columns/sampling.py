@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from infimum._linalg import pivoted_qr
-from infimum.lowrank.reduction import Reduction
+from infimum.lowrank.columns.reduction import Reduction
 
 
 def by_norm(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -9,8 +9,8 @@ import numpy as np
 
 from infimum._linalg import pivoted_qr, subtract_outer
 from infimum._threads import one_thread
-from infimum.lowrank.reduction import Reduction
-from infimum.lowrank.sampling import draw, energy, largest
+from infimum.lowrank.columns.reduction import Reduction
+from infimum.lowrank.columns.sampling import draw, energy, largest
 
 
 def by_leverage(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Product: what an approximation of X Y through some of its terms loses, and the Eckart-Young tail of X Y.
+"""A product of two matrices as the sum of its terms, and what an approximation through some of them loses.
 
 The terms are scaled one by one, so that their sizes may differ by any power of two: docs/theorems/gram.md.
 """
@@ -10,10 +10,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from infimum._arrays import Array, Working, is_complex, like_array, namespace, to_numpy, widen
+from infimum._arrays import Array, is_complex, like_array, namespace, to_numpy, widen
 from infimum._linalg import frobenius
 from infimum.errors import RangeError
-from infimum.proof.theorems import eckart_young
 
 VANISHED = -2000  # an exponent at which every double becomes 0
 
@@ -62,11 +61,12 @@ def _columns(array: Array) -> tuple[Array, np.ndarray, np.ndarray]:
     largest = np.max([to_numpy(xp.max(xp.abs(part), axis=0)) for part in parts], axis=0)
     exponents = np.frexp(largest)[1].astype(np.int64)
     for part in (-exponents // 2, -exponents - (-exponents // 2)):  # the whole power may be out of range
-        array = array * _row(np.ldexp(1.0, part), array)
+        array = array * row(np.ldexp(1.0, part), array)
     return array, exponents, np.asarray(to_numpy(xp.linalg.vector_norm(array, axis=0)).real)
 
 
-def _row(values: np.ndarray, like: Array) -> Array:
+def row(values: np.ndarray, like: Array) -> Array:
+    """Return factors for the columns of `like`, in its library and precision."""
     xp = namespace(like=like)
     return xp.astype(like_array(values, like), like.dtype)[None, :]
 
@@ -75,20 +75,20 @@ def residual_norm(parts: Terms, kept: np.ndarray, weights: Array | None) -> floa
     """Frobenius norm of ``X Y - X[:, kept] @ weights @ Y[kept, :]`` in units of ``2**exponent``, rounded upwards.
 
     Without weights, and with one for each term, this is a sum of terms again: the lost ones with factor 1, a kept one
-    with what its weight leaves. The allowance is that of `eckart_young.residual_norm`.
+    with what its weight leaves. The allowance is that of `_linalg.residual_norm`.
     """
     unit = parts.eps / 2
     if weights is None or weights.ndim == 1:
         factors = np.ones(parts.norms.size, dtype=np.float64 if weights is None else to_numpy(widen(weights)).dtype)
         factors[kept] = 0.0 if weights is None else 1.0 - to_numpy(widen(weights))
-        computed = frobenius((parts.left * _row(factors * np.ldexp(1.0, parts.shift), parts.left)) @ parts.right)
+        computed = frobenius((parts.left * row(factors * np.ldexp(1.0, parts.shift), parts.left)) @ parts.right)
         rounding = (parts.norms.size + 6) * unit * float(np.abs(factors) @ parts.norms)
     else:
         middle = _scaled_middle(parts, kept, to_numpy(widen(weights)))
         columns = like_array(kept, parts.left)
         left = namespace(left=parts.left).take(parts.left, columns, axis=1)
         right = namespace(right=parts.right).take(parts.right, columns, axis=0)
-        whole = (parts.left * _row(np.ldexp(1.0, parts.shift), parts.left)) @ parts.right
+        whole = (parts.left * row(np.ldexp(1.0, parts.shift), parts.left)) @ parts.right
         computed = frobenius(whole - (left @ like_array(middle, left)) @ right)
         # every scaled column has a length of at most sqrt(n), every scaled row of sqrt(m)
         reach = math.sqrt(parts.left.shape[0] * parts.right.shape[1]) * float(np.sum(np.abs(middle)))
@@ -106,13 +106,3 @@ def _scaled_middle(parts: Terms, kept: np.ndarray, middle: np.ndarray) -> np.nda
     if not np.all(np.isfinite(scaled)):
         raise RangeError("the weights times the kept columns and rows are out of range: scale the inputs first")
     return np.asarray(scaled)
-
-
-def tail_bound(parts: Terms, rank: int) -> float:
-    """Lower bound on ``norm(X Y - A, "fro")`` over every A of rank at most `rank`, in units of ``2**exponent``."""
-    whole = (parts.left * _row(np.ldexp(1.0, parts.shift), parts.left)) @ parts.right
-    if rank >= min(whole.shape):
-        return 0.0
-    tail = eckart_young.tail_bound(Working(whole, 0, parts.eps, namespace(whole=whole)), rank)
-    rounding = (parts.norms.size + 6) * parts.eps * float(np.sum(parts.norms)) + parts.smallest
-    return max(0.0, tail - rounding)

@@ -1,0 +1,1 @@
+"""How `svd` searches: full decompositions, block Krylov spaces, subspace iteration."""

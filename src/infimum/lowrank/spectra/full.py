@@ -1,0 +1,55 @@
+"""Singular triples from a full decomposition, of the matrix or of its Gram matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from infimum._arrays import to_numpy
+from infimum._linalg import adjoint
+from infimum.lowrank.spectra.spectrum import Goal, Spectrum, Triples, from_right
+from infimum.proof.operators.dense import Dense
+from infimum.proof.operators.operator import Operator
+from infimum.proof.rounding import tails
+from infimum.proof.theorems import eckart_young, ritz_block
+from infimum.proof.theorems.ritz_block import Bound
+
+
+def exact(M: Operator) -> Spectrum:
+    """Full singular value decomposition, of the matrix itself or of a triangle with the same right vectors."""
+    dense = M if isinstance(M, Dense) else Dense.of(M.compressed(), M)
+    U, s, Vh = dense.xp.linalg.svd(dense.array, full_matrices=False)
+    values = to_numpy(s)
+
+    def triples(rank: int) -> Triples:
+        return (U[:, :rank], s[:rank], Vh[:rank, :]) if dense is M else from_right(M, adjoint(Vh[:rank, :]))
+
+    def bound(rank: int) -> Bound:
+        return Bound(eckart_young.tail_bound(dense.working, rank, values, M.shape))
+
+    return Spectrum(M, tails(values), triples, bound, "eckart_young")
+
+
+def gram(M: Operator) -> Spectrum:
+    """Eigenvectors of ``M* M``."""
+    values, V = M.xp.linalg.eigh(M.gram())
+    eigenvalues = to_numpy(values)
+
+    def triples(rank: int) -> Triples:
+        return from_right(M, V[:, V.shape[1] - rank :])
+
+    def bound(rank: int) -> Bound:
+        value = eckart_young.gram_tail_bound(M, rank, eigenvalues, room=ritz_block.ROOM)
+        return Bound(value, witness={"gram": True})
+
+    captured = np.concatenate([[0.0], np.cumsum(np.maximum(eigenvalues[::-1], 0.0))])
+    errors = np.sqrt(np.maximum(M.energy - captured, 0.0))
+    return Spectrum(M, errors, triples, bound, "eckart_young")
+
+
+def resolved(spectrum: Spectrum, goal: Goal) -> bool:
+    """Tell whether a spectrum from squared singular values proves its errors to far better than the gap asked for."""
+    rank = goal.reached(spectrum.errors)
+    if rank is None or rank >= min(spectrum.M.shape):
+        return False
+    error, floor = float(spectrum.errors[rank]), spectrum.bound(rank).value
+    return 0.0 < error <= (1.0 + 1e-5 * min(goal.gap, 1e-3)) * floor

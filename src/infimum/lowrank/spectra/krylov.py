@@ -1,0 +1,75 @@
+"""Singular triples from a block Krylov space that grows until their certificate is good enough."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from infimum._arrays import like_array
+from infimum.lowrank.spectra.krylov_space import BlockKrylov
+from infimum.lowrank.spectra.spectrum import Goal, Spectrum, Triples, from_right
+from infimum.proof.operators.operator import Operator
+from infimum.proof.rounding import energy_allowance
+from infimum.proof.theorems import ritz_block
+
+
+def krylov(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> Spectrum | None:
+    """Grow a block Krylov space until the gap is proved; None when it would fill more than `limit` dimensions."""
+    seed = int(rng.integers(2**63))
+    # narrower blocks find more in fewer dimensions, but a pass over a large matrix takes them little less time
+    space = BlockKrylov(M, min(20 + (goal.rank or 50) // 10, M.shape[1]), rng)
+    witness: dict[str, Any] = {"seed": seed, "delta": goal.delta}
+    mu, left = None, M.energy
+    while True:
+        block, W = space.ritz()
+        captured = np.concatenate([[0.0], np.cumsum(block.theta)])
+        errors = np.sqrt(np.maximum(M.energy - captured, 0.0))
+        reached = goal.reached(errors)
+        if reached is not None:
+            error = float(errors[reached])
+            floor = error / (1.0 + goal.gap)
+            near = _lost(block, reached) <= 2.0 * goal.gap * error**2
+            proved = near and ritz_block.bound(M, block, reached, mu)[0] >= floor
+            # one draw for all sizes: it is made when what lies outside seems small enough, and stays true after;
+            # not where growing by as many passes as it takes leaves so little that a bound needs no draw
+            before, left = left, float(errors[-1]) ** 2
+            steps = ritz_block.POWER
+            fading = left ** (steps + 1) < block.theta[reached - 1] * before**steps
+            planned = mu is None and near and not proved and not fading
+            if planned and ritz_block.bound(M, block, reached, 1.5 * _guess(block))[0] >= floor:
+                mu = ritz_block.spectral_norm_bound(M, space.basis, seed=seed, delta=goal.delta)
+                witness["probed"] = space.size
+                proved = ritz_block.bound(M, block, reached, mu)[0] >= floor
+            if proved or _exhausted(M, block, reached, error**2 * goal.gap):
+                break
+        if not space.grow():
+            break
+        if space.size > limit:
+            return None
+    basis, image = space.basis, space.image
+    witness["basis"] = basis
+
+    def triples(rank: int) -> Triples:
+        rotation = like_array(np.ascontiguousarray(W[:, :rank]), basis)
+        return from_right(M, basis @ rotation, image @ rotation)
+
+    return Spectrum(M, errors, triples, lambda rank: ritz_block.best_bound(M, block, rank, mu, witness), "ritz_block")
+
+
+def _lost(block: ritz_block.Block, rank: int) -> float:
+    """Estimate from below what the leading Ritz pairs lack of the largest squared singular values."""
+    energies = np.diag(block.residual_gram).real[:rank]
+    return float(np.sum(energies / np.maximum(block.theta[:rank], 1e-300)))
+
+
+def _guess(block: ritz_block.Block) -> float:
+    """Estimate the largest squared singular value outside the space: the first Ritz value that has not converged."""
+    energies = np.diag(block.residual_gram).real
+    return float(block.theta[int(np.argmax(energies > 0.01 * np.square(block.theta)))])
+
+
+def _exhausted(M: Operator, block: ritz_block.Block, rank: int, wanted: float) -> bool:
+    """Tell whether rounding hides the part of the squared error that is `wanted`, and all that is left to gain."""
+    allowance = energy_allowance(M.shape, M.eps, rank, M.energy)
+    return wanted <= 2.0 * allowance and _lost(block, rank) <= 0.01 * allowance

@@ -1,0 +1,99 @@
+"""Leading singular triples with what certifies their truncations, and the goal that asks for them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+
+from infimum._arrays import Array, narrow, real_part, times_power_of_two
+from infimum._linalg import adjoint
+from infimum.errors import ToleranceError
+from infimum.proof.operators.operator import Operator
+from infimum.proof.theorems.ritz_block import Bound
+
+Triples = tuple[Array, Array, Array]
+Truncated = TypeVar("Truncated")
+
+
+class Goal(NamedTuple):
+    """What was asked for: a rank or a tolerance, the relative gap to prove, and the doubt that is allowed."""
+
+    rank: int | None
+    tol: float | None
+    gap: float
+    delta: float
+
+    def reached(self, errors: np.ndarray) -> int | None:
+        """Return the rank asked for, or the least one whose estimated error meets the tolerance, if any does."""
+        if self.rank is not None:
+            return self.rank if self.rank < errors.size else None
+        meets = np.flatnonzero(errors[1:] <= float(self.tol or 0.0) * errors[0])
+        return int(meets[0]) + 1 if meets.size else None
+
+
+@dataclass(frozen=True)
+class Spectrum:
+    """Leading singular triples of a scaled operator, for every rank, and what certifies their truncations.
+
+    Attributes
+    ----------
+    M : Operator
+        What was decomposed.
+    errors : array
+        Estimated Frobenius error of each truncation, rank 0 first (scaled).
+    triples : callable
+        ``triples(rank)`` returns U, s, Vh in working precision (scaled).
+    bound : callable
+        ``bound(rank)``: lower bound on the error of every matrix of that rank (scaled).
+    theorem : str
+        As in the certificate.
+    """
+
+    M: Operator
+    errors: np.ndarray
+    triples: Callable[[int], Triples]
+    bound: Callable[[int], Bound]
+    theorem: str
+
+    def adjoint(self) -> Spectrum:
+        """Return the spectrum of the conjugate transpose."""
+
+        def triples(rank: int) -> Triples:
+            U, s, Vh = self.triples(rank)
+            return adjoint(Vh), s, adjoint(U)
+
+        return dataclasses.replace(self, M=self.M.adjoint(), triples=triples)
+
+    def rounded(self, rank: int) -> Triples:
+        """Return U, s, Vh at the original scale, in the dtype of the input."""
+        outer = self.M.outer
+        U, s, Vh = self.triples(rank)
+        s = times_power_of_two(s, self.M.exponent)
+        return narrow(U, outer, "U"), narrow(s, real_part(outer), "s"), narrow(Vh, outer, "Vh")
+
+
+def least(spectrum: Spectrum, goal: Goal, truncate: Callable[[Spectrum, int], Truncated]) -> Truncated:
+    """Truncate at the smallest rank whose certified error is at most ``tol * norm(M)``."""
+    M, available = spectrum.M, spectrum.errors.size - 1
+    limit = float(goal.tol or 0.0) * float(spectrum.errors[0]) * 2.0**M.exponent
+    # `errors` are estimates before rounding to the dtype: start there, then trust only measured values
+    for rank in range(goal.reached(spectrum.errors) or available, available + 1):
+        result: Any = truncate(spectrum, rank)
+        if result.certificate.value <= limit:
+            return result  # type: ignore[no-any-return]
+    raise ToleranceError(
+        f"no rank up to {available} has a certified error of at most {limit:.3g} (tol = {goal.tol}) in "
+        f"{M.outer.dtype}; the last one has {result.certificate.value:.3g}: raise tol or convert the input to a wider "
+        "type"
+    )
+
+
+def from_right(M: Operator, V: Array, image: Array | None = None) -> Triples:
+    """Best triples whose right vectors lie in the span of the orthonormal V; ``image = M @ V``."""
+    Q, R = M.xp.linalg.qr(M.times(V) if image is None else image, mode="reduced")
+    u, s, wh = M.xp.linalg.svd(R, full_matrices=False)
+    return Q @ u, s, wh @ adjoint(V)

@@ -1,0 +1,85 @@
+"""The interpolative decomposition: its loss, and how its certificate is derived."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from infimum._arguments import axes, whole_numbers
+from infimum._arrays import (
+    Array,
+    to_numpy,
+)
+from infimum._linalg import adjoint
+from infimum.errors import ShapeError, VerificationError
+from infimum.proof.answers.chosen_columns import certify_columns, check_skeleton
+from infimum.proof.answers.factored import Factored
+from infimum.proof.certificate import Certificate
+from infimum.proof.operators.inputs import for_columns
+
+
+@dataclass(frozen=True)
+class Interpolative(Factored):
+    """``M ≈ M[:, columns] @ coefficients`` or ``M ≈ coefficients @ M[rows, :]``, the answer of `interpolative`.
+
+    Attributes
+    ----------
+    columns : array (rank,) of int64, or None
+        Indices of the chosen columns, the first taken first; None when rows were chosen.
+    rows : array (rank,) of int64, or None
+        Indices of the chosen rows; None when columns were chosen.
+    skeleton : array (m, rank) or (rank, n)
+        The chosen columns, ``M[:, columns]``, or rows, ``M[rows, :]``.
+    coefficients : array (rank, n) or (m, rank)
+        The identity on the chosen columns or rows.
+    certificate : Certificate
+        ``lower_bound`` holds for every choice of columns (rows); with the theorems "eckart_young" and "ritz_block" even
+        for *every* matrix of that rank.
+    """
+
+    problem: ClassVar[str] = "lowrank.interpolative"
+    inputs: ClassVar[tuple[str, ...]] = ("M",)
+    columns: Array | None
+    rows: Array | None
+    skeleton: Array
+    coefficients: Array
+
+    @property
+    def rank(self) -> int:
+        """Number of chosen columns or rows."""
+        return int(self.skeleton.shape[1 if self.rows is None else 0])
+
+    def factors(self) -> tuple[Array, Array]:
+        """Return `skeleton` and `coefficients`, for rows the other way round."""
+        return (self.skeleton, self.coefficients) if self.rows is None else (self.coefficients, self.skeleton)
+
+    def recheck(self, M: Any) -> Certificate:
+        """Derive the certificate of an interpolative decomposition from the input and the answer alone."""
+        operator, skeleton, coefficients = for_columns(M, "M"), self.skeleton, self.coefficients
+        if (self.columns is None) == (self.rows is None):
+            raise VerificationError("either columns or rows must be given, and the other one None")
+        if self.columns is None:
+            operator, skeleton, coefficients = operator.adjoint(), adjoint(skeleton), adjoint(coefficients)
+        check_skeleton(operator, self.columns if self.rows is None else self.rows, skeleton)
+        shapes = (tuple(skeleton.shape), tuple(coefficients.shape))
+        expected = ((operator.shape[0], self.rank), (self.rank, operator.shape[1]))
+        if shapes != expected:
+            raise ShapeError(f"skeleton and coefficients of shapes {expected} were expected, got {shapes}")
+        return certify_columns(operator, skeleton, coefficients, self.certificate.theorem, self.certificate.witness)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the absolute coefficients: which chosen column (row) serves which column (row) of the matrix."""
+        ax = axes(ax)
+        image = ax.imshow(np.abs(to_numpy(self.coefficients)), aspect="auto", cmap="viridis", interpolation="nearest")
+        ax.figure.colorbar(image, ax=ax, label="|coefficient|")
+        whole_numbers(ax.xaxis, ax.yaxis)
+        certificate, kind = self.certificate, "column" if self.rows is None else "row"
+        labels = (f"{kind} of the matrix", f"chosen {kind}")
+        ax.set(
+            xlabel=labels[kind == "row"],
+            ylabel=labels[kind == "column"],
+            title=f"{self.rank} {kind}s: error {certificate.value:.5g}, floor {certificate.lower_bound:.5g}",
+        )
+        return ax

@@ -1,0 +1,97 @@
+"""The answer of `nystrom`: landmarks and a factor, its error in the trace norm, and the floor under it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from infimum._arguments import axes, whole_numbers
+from infimum._arrays import Array, scale_back, times_power_of_two, to_numpy
+from infimum._linalg import adjoint
+from infimum.errors import ShapeError, VerificationError
+from infimum.proof.answers.factored import Factored
+from infimum.proof.certificate import Certificate
+from infimum.proof.operators.kernel import Entries
+from infimum.proof.theorems import nystrom_trace
+
+
+@dataclass(frozen=True)
+class Nystrom(Factored):
+    """``K ≈ factor @ factor*``, the answer of `nystrom`.
+
+    Attributes
+    ----------
+    landmarks : array (rank,) of int64
+        Indices of the columns from which the approximation is made.
+    factor : array (n, rank)
+        ``factor @ factor* ≈ K[:, S] K[S, S]^-1 K[S, :]``.
+    certificate : Certificate
+        In the trace norm; `lower_bound` holds for *every* matrix of that rank.
+    """
+
+    problem: ClassVar[str] = "lowrank.nystrom"
+    inputs: ClassVar[tuple[str, ...]] = ("K",)
+    landmarks: Array
+    factor: Array
+
+    @property
+    def rank(self) -> int:
+        """Number of landmarks."""
+        return int(self.landmarks.shape[0])
+
+    def factors(self) -> tuple[Array, Array]:
+        """Return `factor` and its conjugate transpose."""
+        return self.factor, adjoint(self.factor)
+
+    def recheck(self, K: Any) -> Certificate:
+        """Derive the certificate of a Nystrom approximation from the input, the answer and the witness alone."""
+        entries = Entries(K)
+        chosen = to_numpy(self.landmarks)
+        if tuple(self.factor.shape) != (entries.shape[0], chosen.size):
+            expected = (entries.shape[0], chosen.size)
+            raise ShapeError(f"a factor of shape {expected} was expected, got {tuple(self.factor.shape)}")
+        check_landmarks(chosen, entries.shape[0], VerificationError)
+        return certify_nystrom(entries, chosen, self.factor, self.certificate.witness)
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the eigenvalues of the approximation, its error and the floor."""
+        ax = axes(ax)
+        factor = to_numpy(self.factor).astype(np.complex128 if np.iscomplexobj(to_numpy(self.factor)) else np.float64)
+        values = np.linalg.svd(factor, compute_uv=False) ** 2
+        ax.semilogy(np.arange(1, values.size + 1), np.maximum(values, np.finfo(float).tiny), ".-", label="eigenvalues")
+        ax.axhline(self.certificate.value, color="C1", label=f"error {self.certificate.value:.5g}")
+        ax.axhline(self.certificate.lower_bound, color="C2", ls="--", label=f"floor {self.certificate.lower_bound:.5g}")
+        ax.set(xlabel="index", ylabel="eigenvalue, trace norm of the error", title=f"Nystrom, {self.rank} landmarks")
+        whole_numbers(ax.xaxis)
+        ax.legend()
+        return ax
+
+
+def check_landmarks(chosen: np.ndarray, n: int, error: type[Exception]) -> None:
+    """Raise `error` unless these are distinct indices below `n`."""
+    whole = chosen.ndim == 1 and chosen.dtype.kind in "iu"
+    if not whole or np.unique(chosen).size != chosen.size or np.any((chosen < 0) | (chosen >= n)):
+        raise error(f"landmarks must be distinct indices below {n}, got {chosen.tolist()[:8]}")
+
+
+def certify_nystrom(entries: Entries, chosen: np.ndarray, answer: Array, witness: Mapping[str, Any]) -> Certificate:
+    """Measure the error in the trace norm and bound it from below for every matrix of that rank."""
+    wide = to_numpy(answer)
+    wide = wide.astype(np.complex128 if np.iscomplexobj(wide) else np.float64)
+    value = nystrom_trace.trace_error(entries, chosen, times_power_of_two(wide, -(entries.exponent // 2)))
+    if witness.get("spectrum"):
+        bound = nystrom_trace.spectral_bound(entries, chosen.size)
+    else:
+        more = to_numpy(witness["landmarks"])
+        check_landmarks(more, entries.shape[0], VerificationError)
+        bound = nystrom_trace.landmark_bound(entries, chosen.size, more)
+    return Certificate(
+        value=scale_back(value, entries.exponent, toward=float("inf")),
+        lower_bound=scale_back(bound, entries.exponent, toward=0.0),
+        theorem="nystrom_trace",
+        rigour="rounded",
+        witness=witness,
+    )

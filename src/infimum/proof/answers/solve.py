@@ -1,0 +1,121 @@
+"""The answer of `solve`: a least-squares solution, with a ridge or no longer than it is, and its loss."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from infimum._arguments import axes, whole_numbers
+from infimum._arrays import (
+    Array,
+    as_array,
+    as_matrix,
+    namespace,
+    scale_back,
+    times_power_of_two,
+    to_numpy,
+    widen,
+    working,
+)
+from infimum._linalg import frobenius, residual_norm
+from infimum.errors import RangeError, ShapeError
+from infimum.proof.certificate import Certificate
+from infimum.proof.result import Result
+from infimum.proof.theorems import least_squares_dual
+
+
+@dataclass(frozen=True)
+class Solution(Result):
+    """The best X of ``A @ X ≈ B``, the answer of `solve`.
+
+    Attributes
+    ----------
+    matrix : array (n, k) or (n,)
+        X, a vector where B is one.
+    ridge : float
+        Weight of ``norm(X)**2`` in the loss.
+    certificate : Certificate
+        `value` is ``sqrt(norm(A @ X - B)**2 + ridge * norm(X)**2)`` (Frobenius); `lower_bound` holds for every X, or
+        without a ridge for every X that is no longer than `matrix`.
+    """
+
+    problem: ClassVar[str] = "lowrank.solve"
+    inputs: ClassVar[tuple[str, ...]] = ("A", "B")
+    matrix: Array
+    ridge: float
+
+    def recheck(self, A: Array, B: Array) -> Certificate:
+        """Derive the certificate of a least-squares solution from the inputs, the answer and the dual."""
+        expected = tuple(as_array(B, "B").shape[1:])
+        A, B = checked_system(A, B)
+        expected = (A.shape[1], *expected)
+        if tuple(self.matrix.shape) != expected:
+            raise ShapeError(f"a solution of shape {expected} was expected, got {tuple(self.matrix.shape)}")
+        return certify_solution(A, B, as_columns(self.matrix), self.ridge, self.certificate.witness["dual"])
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the length of each column of the solution."""
+        ax = axes(ax)
+        lengths = np.linalg.norm(to_numpy(as_columns(self.matrix)).astype(np.complex128), axis=0)
+        ax.bar(np.arange(lengths.size), lengths)
+        certificate = self.certificate
+        ax.set(
+            xlabel="right-hand side",
+            ylabel="length of the solution",
+            title=f"error {certificate.value:.5g}, floor {certificate.lower_bound:.5g}",
+        )
+        whole_numbers(ax.xaxis)
+        return ax
+
+
+def as_columns(B: Array) -> Array:
+    """Return a vector as a matrix of one column."""
+    return B[:, None] if B.ndim == 1 else B
+
+
+def checked_system(A: Array, B: Array) -> tuple[Array, Array]:
+    """Return A and B as matrices that fit; B is complex where A is."""
+    A, B = as_matrix(A, "A"), as_matrix(as_columns(as_array(B, "B")), "B")
+    xp = namespace(A=A, B=B)
+    if A.shape[0] != B.shape[0]:
+        raise ShapeError(f"A and B must have equally many rows, got {A.shape[0]} and {B.shape[0]}")
+    if xp.isdtype(A.dtype, "complex floating") and not xp.isdtype(B.dtype, "complex floating"):
+        B = xp.astype(B, A.dtype)
+    return A, B
+
+
+def scaled_ridge(ridge: float, exponent: int) -> float:
+    """Return the ridge that goes with a matrix scaled down by ``2**exponent``."""
+    try:
+        weight = math.ldexp(ridge, -2 * exponent)
+    except OverflowError:
+        weight = math.inf
+    if ridge and not 1e-290 < weight < 1e290:
+        raise RangeError(
+            f"ridge {ridge:.3g} is out of all proportion to the squares of A, whose entries go up to 2**{exponent}"
+        )
+    return weight
+
+
+def certify_solution(A: Array, B: Array, matrix: Array, ridge: float, dual: Array) -> Certificate:
+    """Measure the loss of the answer; bound that of every other one by the dual."""
+    left, right = working(A), working(B)
+    xp = left.xp
+    dtype = xp.result_type(left.array.dtype, right.array.dtype)
+    scaled = left._replace(array=xp.astype(left.array, dtype), eps=max(left.eps, right.eps))
+    target = xp.astype(right.array, dtype)
+    X = xp.astype(times_power_of_two(widen(matrix), left.exponent - right.exponent), dtype)
+    weight, radius = scaled_ridge(ridge, left.exponent), frobenius(X)
+    radius *= 1.0 + sum(X.shape) * scaled.eps
+    value = math.hypot(residual_norm(target, scaled.array, X, scaled.eps), math.sqrt(weight) * radius)
+    bound = least_squares_dual.lower_bound(scaled, target, xp.astype(widen(dual), dtype), ridge=weight, radius=radius)
+    return Certificate(
+        value=scale_back(value * (1.0 + 4 * scaled.eps), right.exponent, toward=math.inf),
+        lower_bound=scale_back(bound, right.exponent, toward=0.0),
+        theorem="least_squares_dual",
+        rigour="rounded",
+        witness={"dual": dual},
+    )
