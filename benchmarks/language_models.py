@@ -23,7 +23,7 @@ import torch
 from benchmarks import machine, model_tables, records, rivals
 from infimum import compress
 from infimum.cli import demo_lm, language_model
-from infimum.compress.moments import MomentShelf
+from infimum.compress.measure.moments import MomentShelf
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,9 @@ import torch
 
 import infimum
 from infimum import balance
-from infimum.balance.approach import approach
 from infimum.balance.brute_force import least_given_up
-from infimum.balance.loads import limits
-from infimum.balance.sweeps import aim
+from infimum.balance.search.subsampled_sweeps import nearly_balancing_bias
+from infimum.balance.search.sweeps import aim
 from infimum.errors import (
     DTypeError,
     InfeasibleError,
@@ -21,6 +20,7 @@ from infimum.errors import (
     ShapeError,
     VerificationError,
 )
+from infimum.proof.load_windows import limits
 from tests.balance import reference
 
 
@@ -143,7 +143,7 @@ def test_windows_leave_little_to_the_paths():
     """Sweeps also find the constant of the bias, which matters as soon as loads may vary."""
     values = reference.scores("skewed", 2048, 32, np.random.default_rng(8))
     within = limits(values.shape, 2048 * 4, (230, 282))
-    bias = approach(values, 4, aim(within, 2048 * 4), np.zeros(32))
+    bias = nearly_balancing_bias(values, 4, aim(within, 2048 * 4), np.zeros(32))
     chosen = np.argpartition(values + bias, -4, axis=1)[:, -4:]
     assert aim(within, 2048 * 4).missed(np.bincount(chosen.ravel(), minlength=32)) <= 32
     assert balance.balanced_topk(values, 4, load=(230, 282)).optimal

@@ -23,7 +23,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def texts(tmp_path_factory):
-    from infimum.compress.text import python_documentation
+    from infimum.compress.measure.text import python_documentation
 
     folder = tmp_path_factory.mktemp("texts")
     (folder / "calib.txt").write_text("\n\n".join(python_documentation(held_out=False)[:40]))

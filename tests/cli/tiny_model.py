@@ -8,7 +8,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, PreTrainedTokenizerFast
 from transformers import logging as transformers_logging
 
-from infimum.compress.text import python_documentation
+from infimum.compress.measure.text import python_documentation
 
 
 def make_tiny_model(folder: Path) -> Path:

@@ -14,7 +14,7 @@ transformers = pytest.importorskip("transformers")
 from safetensors.torch import load_file  # noqa: E402
 
 from infimum import compress  # noqa: E402
-from infimum.compress.factor import weighting  # noqa: E402
+from infimum.compress.menu.ranks import weighting  # noqa: E402
 from infimum.errors import OptionError  # noqa: E402
 from infimum.proof.theorems import weighted_tail  # noqa: E402
 from tests.compress.conftest import tiny_bert, tiny_llama, write  # noqa: E402

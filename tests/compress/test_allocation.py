@@ -12,7 +12,8 @@ from infimum.proof.theorems.allocation_dual import Curve, Unit, dual_value
 
 pytest.importorskip("torch")
 
-from infimum.compress.allocation import Allocation, Choice, allocate, frontier, uniform, value
+from infimum.compress.menu.widths import Choice
+from infimum.compress.search.allocation import Allocation, allocate, frontier, uniform, value
 
 
 def random_curve(rng: np.random.Generator, least: float = 0.0) -> Curve:

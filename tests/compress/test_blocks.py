@@ -11,9 +11,10 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from infimum import compress  # noqa: E402
-from infimum.compress import blocks, collection  # noqa: E402
-from infimum.compress.blocks import BlockwiseModel, find_blocks  # noqa: E402
-from infimum.compress.moments import output_of, token_losses  # noqa: E402
+from infimum.compress.measure import passes  # noqa: E402
+from infimum.compress.measure.moments import output_of, token_losses  # noqa: E402
+from infimum.compress.model import blockwise  # noqa: E402
+from infimum.compress.model.blockwise import BlockwiseModel, find_blocks  # noqa: E402
 from tests.compress.conftest import sentences, tiny_bert, tiny_llama, write  # noqa: E402
 from tests.compress.test_language_models import SIZES, tiny_experts, tiny_gpt2  # noqa: E402
 
@@ -50,11 +51,11 @@ MODELS = {
 @pytest.mark.parametrize("name", MODELS)
 def test_the_same_moments_as_of_the_whole_model(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     checkpoint = compress.open_checkpoint(write(MODELS[name](), tmp_path / "model"))
-    monkeypatch.setattr(collection, "BATCH", 64)  # several batches
+    monkeypatch.setattr(passes, "BATCH", 64)  # several batches
     options = {"max_tokens": 32, "projections": 2 if name == "bert" else 1}
     text = sentences(30, seed=1)
     found = compress.calibrate(checkpoint, text, **options).layers
-    monkeypatch.setattr(blocks, "find_blocks", lambda *_: ())
+    monkeypatch.setattr(blockwise, "find_blocks", lambda *_: ())
     whole = compress.calibrate(checkpoint, text, **options).layers
     assert set(found) == set(whole)
     assert len(found) >= 8

@@ -13,8 +13,8 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from infimum import compress  # noqa: E402
-from infimum.compress.moments import output_of  # noqa: E402
-from infimum.compress.text import paragraphs, python_documentation  # noqa: E402
+from infimum.compress.measure.moments import output_of  # noqa: E402
+from infimum.compress.measure.text import paragraphs, python_documentation  # noqa: E402
 from infimum.errors import CalibrationError  # noqa: E402
 from tests.compress.conftest import sentences  # noqa: E402
 

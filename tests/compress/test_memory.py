@@ -18,10 +18,14 @@ transformers = pytest.importorskip("transformers")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from infimum import compress  # noqa: E402
-from infimum.compress import files, scratch  # noqa: E402
-from infimum.compress.experts import unfuse  # noqa: E402
-from infimum.compress.files import Stored, write_file, write_tensors  # noqa: E402
-from infimum.compress.forms import FactorForm, FormShelf  # noqa: E402
+from infimum.compress.measure import scratch  # noqa: E402
+from infimum.compress.menu.forms import FactorForm  # noqa: E402
+from infimum.compress.model import tensor_files  # noqa: E402
+from infimum.compress.model.experts import unfuse  # noqa: E402
+from infimum.compress.model.tensor_files import Stored  # noqa: E402
+from infimum.compress.write import safetensors_file  # noqa: E402
+from infimum.compress.write.build import FormShelf  # noqa: E402
+from infimum.compress.write.safetensors_file import write_file, write_tensors  # noqa: E402
 from tests.compress.conftest import write_tokenizer  # noqa: E402
 
 LIMIT = 3 * 10**9
@@ -116,7 +120,7 @@ LARGE = {
 @pytest.mark.slow
 @pytest.mark.parametrize("name", LARGE)
 def test_six_gigabytes_within_three(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "SHARD_BYTES", 4 * 10**8)
+    monkeypatch.setattr(safetensors_file, "SHARD_BYTES", 4 * 10**8)
     config, remove = LARGE[name]
     folder, out = make_checkpoint(tmp_path / "model", config), tmp_path / "out"
     assert sum(path.stat().st_size for path in folder.glob("model-*.safetensors")) >= 6 * 10**9
@@ -124,7 +128,7 @@ def test_six_gigabytes_within_three(name: str, tmp_path: Path, monkeypatch: pyte
     peak = compress_within(LIMIT, folder, out, remove)
     print(f"peak resident size {peak / 1e9:.2f} GB")
     assert peak < LIMIT
-    checkpoint, written = compress.open_checkpoint(folder), files.TensorFiles(out)
+    checkpoint, written = compress.open_checkpoint(folder), tensor_files.TensorFiles(out)
     linear = sum(layer.size for layer in checkpoint.layers)
     numbers = sum(written[name].numel() for name in written if not name.endswith("order"))
     assert numbers <= sum(checkpoint.sizes.values()) - round(remove * linear)

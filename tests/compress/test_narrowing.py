@@ -13,9 +13,9 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from infimum import compress  # noqa: E402
-from infimum.compress.elimination import eliminate  # noqa: E402
-from infimum.compress.factor import Weighting, decompose, spectrum  # noqa: E402
-from infimum.compress.structure import channels_of  # noqa: E402
+from infimum.compress.menu.ranks import Weighting, decompose, spectrum  # noqa: E402
+from infimum.compress.model.channels import channels_of  # noqa: E402
+from infimum.compress.search.elimination import eliminate  # noqa: E402
 from infimum.proof.theorems import weighted_tail  # noqa: E402
 from infimum.proof.theorems.narrowing import Narrowing, lower_root, row_tails  # noqa: E402
 from tests.compress.conftest import tiny_bert, tiny_llama, write  # noqa: E402
@@ -152,7 +152,7 @@ def test_blocks_do_not_change_the_order(monkeypatch: pytest.MonkeyPatch) -> None
     rng = np.random.default_rng(4)
     W, C, G = rng.standard_normal((7, 40)), moment(rng, 40, 3)[0], moment(rng, 7, 2)[0]
     order = eliminate(W, C, G, 3)
-    monkeypatch.setattr("infimum.compress.elimination.BLOCK", 1)
+    monkeypatch.setattr("infimum.compress.search.elimination.BLOCK", 1)
     np.testing.assert_array_equal(eliminate(W, C, G, 3), order)
 
 

@@ -16,7 +16,8 @@ transformers = pytest.importorskip("transformers")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from infimum import compress  # noqa: E402
-from infimum.compress import files, storage  # noqa: E402
+from infimum.compress.write import folder as folders  # noqa: E402
+from infimum.compress.write import safetensors_file  # noqa: E402
 from infimum.errors import (  # noqa: E402
     BudgetError,
     CalibrationError,
@@ -223,7 +224,7 @@ def test_sharded_checkpoints_in_and_out(text: list[str], tmp_path: Path, monkeyp
     folder = write(tiny_bert(), tmp_path / "model", max_shard_size="20KB")
     assert len(list(folder.glob("model-*.safetensors"))) > 1
     plan = compress.plan(folder, remove=0.3, calib=text)
-    monkeypatch.setattr(files, "SHARD_BYTES", 20_000)
+    monkeypatch.setattr(safetensors_file, "SHARD_BYTES", 20_000)
     out = plan.save(tmp_path / "out")
     assert len(list(out.glob("model-*.safetensors"))) > 1
     assert (out / "model.safetensors.index.json").is_file()
@@ -268,7 +269,7 @@ def test_an_interrupted_save_leaves_nothing(
     def fail(*_args: Any, **_options: Any) -> None:
         raise failure
 
-    monkeypatch.setattr(storage, at, fail)
+    monkeypatch.setattr(folders, at, fail)
     with pytest.raises(type(failure)):
         planned.save(tmp_path / "out")
     assert list(tmp_path.iterdir()) == []

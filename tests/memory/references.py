@@ -5,7 +5,7 @@ import scipy.optimize
 
 from infimum import memory
 from infimum._arrays import to_numpy
-from infimum.memory.limits import caps_of
+from infimum.proof.schedule_limits import caps_of
 
 
 def random_options(rng, steps, law="fixed"):

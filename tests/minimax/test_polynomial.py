@@ -12,6 +12,7 @@ import torch
 import infimum
 from infimum import minimax
 from infimum.errors import InfimumError, NonFiniteError, OptionError, RangeError, VerificationError
+from infimum.proof.enclosure import expressions
 from tests.minimax.optima import OPTIMA
 
 
@@ -139,10 +140,10 @@ def test_options_against_linear_programming(name):
     x = np.union1d(grid(result.domain), kinks.get(name, []))
     if options.get("relative"):
         x = x[np.abs(x) > 1e-12]
-    values = minimax.expressions.as_function(f)(x)
+    values = expressions.as_function(f)(x)
     w = np.ones_like(x)
     if "weight" in options:
-        w = minimax.expressions.as_function(options["weight"])(x)
+        w = expressions.as_function(options["weight"])(x)
     if options.get("relative"):
         w = w / np.abs(values)
     least = by_linear_programming(values, w, x[:, None] ** np.array(powers, dtype=float), x)

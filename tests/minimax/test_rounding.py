@@ -12,8 +12,8 @@ import torch
 import infimum
 from infimum import minimax
 from infimum.errors import DTypeError, OptionError, RangeError, ShapeError, VerificationError
-from infimum.minimax import lattice
-from infimum.minimax.formats import FORMATS
+from infimum.minimax.formats import lattice
+from infimum.proof.enclosure.machine_formats import FORMATS
 
 pytest.importorskip("flint")
 

@@ -187,7 +187,7 @@ def test_kinds_of_layers(name, kind):
 
 def test_plan(tmp_path):
     from infimum import compress
-    from infimum.compress.text import python_documentation
+    from infimum.compress.measure.text import python_documentation
     from infimum.report.plan import Comparison
 
     model = make_tiny_model(tmp_path / "model")

@@ -1,8 +1,9 @@
 """Balanced routing of tokens to experts: optimal assignments with a proof, rules for training, measures of balance."""
 
-from infimum.balance.assignment import LinearAssignment, linear_assignment
-from infimum.balance.codebook import BalancedCodebook, balanced_codebook
+from infimum.balance.assignment import linear_assignment
+from infimum.balance.codebook import balanced_codebook
 from infimum.balance.comparison import RuleOutcome, compare_rules
+from infimum.balance.initialization import initial_threshold_bias, shared_expert_scale
 from infimum.balance.losses import aux_loss
 from infimum.balance.metrics import (
     BiasPrecision,
@@ -13,10 +14,13 @@ from infimum.balance.metrics import (
     max_violation,
     sampling_noise,
 )
-from infimum.balance.routing import BalancedAssignment, RoutingCertificate, balanced_topk, routing_certificate
+from infimum.balance.routing import RoutingCertificate, balanced_topk, routing_certificate
 from infimum.balance.rules import update_bias
-from infimum.balance.starts import initial_threshold_bias, shared_expert_scale
-from infimum.balance.threshold import ThresholdRouting, threshold_routing
+from infimum.balance.threshold import threshold_routing
+from infimum.proof.answers.balanced_codebook import BalancedCodebook
+from infimum.proof.answers.balanced_topk import BalancedAssignment
+from infimum.proof.answers.linear_assignment import LinearAssignment
+from infimum.proof.answers.threshold_routing import ThresholdRouting
 
 __all__ = [
     "BalancedAssignment",

@@ -2,116 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from infimum._arguments import axes, one_of, whole_number, whole_numbers
+from infimum._arguments import one_of, whole_number
 from infimum._arrays import Array, as_array, as_matrix, like_array, namespace, require_finite, to_numpy
-from infimum.balance.host import float_type, host
-from infimum.balance.loads import limits
-from infimum.balance.solver import METHODS, Method, Routing, feasible, search
-from infimum.errors import OptionError, ShapeError, VerificationError
+from infimum.balance.search.methods import METHODS, Method, Routing, feasible, search
+from infimum.errors import OptionError, ShapeError
+from infimum.proof.answers.balanced_topk import BalancedAssignment, certify_routing
 from infimum.proof.certificate import Certificate
-from infimum.proof.result import Result
-from infimum.proof.theorems.assignment_dual import Bias, Limits, dual, exact_sum, outward, unbalanced
-
-THEOREM = "assignment_dual"
-
-
-@dataclass(frozen=True)
-class BalancedAssignment(Result):
-    """Experts of every token, within the limits of the loads: the answer of `balanced_topk`.
-
-    Attributes
-    ----------
-    experts : array (m, k) of int64
-        Experts of every token, the one with the highest score first.
-    bias : array (n,)
-        Added to the scores it makes the experts of an optimal assignment the k best ones, up to ties. In the dtype of
-        the scores, float32 for 16-bit scores; `certificate.witness` has every digit.
-    loads : array (n,) of int64
-        Tokens of every expert.
-    score : float
-        Sum of the scores of the chosen experts.
-    load : array (2, n) of int64
-        The smallest and the largest load allowed.
-    groups, group_load : array (n,), (2, g) of int64, or None
-        Group of every expert, and the smallest and the largest joint load allowed.
-    certificate : Certificate
-        `value` is the score given up against unbalanced top-k, `lower_bound` the part of it that no assignment within
-        the limits avoids. Both are computed exactly and only then rounded outwards, so an optimum has a gap of 0 or of
-        one unit in the last place: `optimal` tells.
-    """
-
-    problem: ClassVar[str] = "balance.balanced_topk"
-    inputs: ClassVar[tuple[str, ...]] = ("scores",)
-    experts: Array
-    bias: Array
-    loads: Array
-    score: float
-    load: Array
-    groups: Array | None = None
-    group_load: Array | None = None
-
-    @property
-    def optimal(self) -> bool:
-        """True when no assignment within the limits is better: value and bound are the same number before rounding."""
-        return bool(np.nextafter(self.certificate.lower_bound, np.inf) >= self.certificate.value)
-
-    def recheck(self, scores: Array) -> Certificate:
-        """Derive the certificate of an assignment from the scores, the answer and the witness bias alone."""
-        xp = namespace(scores=as_matrix(scores, "scores"), experts=self.experts)
-        values = host(scores, "scores")
-        experts = to_numpy(self.experts)
-        tokens, width = values.shape
-        if experts.ndim != 2 or experts.shape[0] != tokens or not np.all((experts >= 0) & (experts < width)):
-            raise VerificationError(f"experts must be indices below {width}, k for each of {tokens} tokens")
-        if np.any(np.diff(np.sort(experts, axis=1), axis=1) == 0):
-            raise VerificationError("experts must be distinct within a token")
-        loads = np.bincount(experts.ravel(), minlength=width)
-        if not np.array_equal(loads, to_numpy(self.loads)):
-            raise VerificationError(f"loads must be {loads.tolist()}, got {to_numpy(self.loads).tolist()}")
-        groups = None if self.groups is None else to_numpy(self.groups)
-        allowed = None if self.group_load is None else tuple(to_numpy(self.group_load))
-        within = limits(values.shape, experts.size, tuple(to_numpy(self.load)), groups, allowed)
-        if not within.admit(loads):
-            raise VerificationError("the loads are outside their limits")
-        bias = witnessed(self.certificate, within)
-        stored = xp.astype(like_array(bias.high, self.bias), self.bias.dtype)
-        if not bool(xp.all(stored == self.bias)):
-            raise VerificationError("bias must be that of the witness, rounded")
-        certificate, score = certify(values, experts, within, bias)
-        if score != self.score:
-            raise VerificationError(f"score must be {score!r}, got {self.score!r}")
-        return certificate
-
-    def plot(self, ax: Any = None) -> Any:
-        """Draw the loads with their limits, and the bias of every expert."""
-        ax = axes(ax)
-        loads, bias = to_numpy(self.loads), to_numpy(self.bias).astype(float)
-        low, high = to_numpy(self.load)
-        index = np.arange(loads.size)
-        ax.bar(index, loads, color="C0", alpha=0.6, label="load")
-        ax.vlines(index, low, high, color="C1", lw=2, label="limits")
-        ax.plot(index, high, "_", color="C1", ms=6)
-        ax.plot(index, low, "_", color="C1", ms=6)
-        whole_numbers(ax.xaxis)
-        certificate = self.certificate
-        ax.set(
-            xlabel="expert",
-            ylabel="tokens",
-            ylim=(0.0, 1.3 * max(1, loads.max())),  # room for the legend
-            title=f"score given up {certificate.value:.5g}, of which unavoidable {certificate.lower_bound:.5g}",
-        )
-        other = ax.twinx()
-        other.plot(index, bias, ".", color="C2", label="bias (right)")
-        other.set_ylabel("bias")
-        other.grid(False)
-        handles = [*ax.get_legend_handles_labels()[0], *other.get_legend_handles_labels()[0]]
-        other.legend(handles=handles, loc="upper center", ncols=3)
-        return ax
+from infimum.proof.load_windows import limits
+from infimum.proof.real_arrays import float_type, host
+from infimum.proof.theorems.assignment_dual import Limits, dual, outward
 
 
 class RoutingCertificate(NamedTuple):
@@ -285,38 +188,11 @@ def _bias(bias: Any, width: int) -> np.ndarray:
     return to_numpy(bias).astype(np.float64)
 
 
-def witnessed(certificate: Certificate, within: Limits) -> Bias:
-    """Read the bias out of the witness of a certificate."""
-
-    def part(name: str, shape: tuple[int, ...]) -> np.ndarray:
-        values = np.asarray(to_numpy(certificate.witness[name]), dtype=np.float64)
-        if values.shape != shape or not np.isfinite(values).all():
-            raise VerificationError(f"{name} of the witness must hold finite numbers of shape {shape}")
-        return values
-
-    width, groups = within.low.size, None
-    if within.groups is not None and "group_bias" in certificate.witness:
-        groups = part("group_bias", (2, within.groups.low.size))
-    return Bias(part("bias", (width,)), part("bias_low", (width,)), groups)
-
-
-def certify(scores: np.ndarray, experts: np.ndarray, within: Limits, bias: Bias) -> tuple[Certificate, float]:
-    """Return the certificate of an assignment, and its score."""
-    k = experts.shape[1]
-    free, found = unbalanced(scores, k), dual(scores, k, within, bias)
-    score = exact_sum(np.take_along_axis(scores, experts, axis=1))
-    value, bound = outward(free - score, max(free - found.bound, free - free))
-    witness = {"bias": bias.high, "bias_low": bias.low}
-    if bias.groups is not None:
-        witness["group_bias"] = bias.groups
-    return Certificate(value, bound, THEOREM, "exact", witness=witness), float(score)
-
-
 def _answer(scores: Array, values: np.ndarray, routing: Routing, within: Limits) -> BalancedAssignment:
     experts = np.nonzero(routing.member)[1].reshape(values.shape[0], -1)
     chosen = np.take_along_axis(values, experts, axis=1)
     experts = np.take_along_axis(experts, np.argsort(-chosen, axis=1, kind="stable"), axis=1)
-    certificate, score = certify(values, experts, within, routing.bias)
+    certificate, score = certify_routing(values, experts, within, routing.bias)
     xp = namespace(scores=scores)
     bias = xp.astype(like_array(routing.bias.high, scores), float_type(scores))
     groups = within.groups

@@ -18,7 +18,7 @@ from infimum.report.files import check_output
 
 if TYPE_CHECKING:
     from infimum.compress import Checkpoint, Plan, Tokens
-    from infimum.compress.moments import Progress
+    from infimum.compress.measure.moments import Progress
     from infimum.report.plan import Comparison
 
 FLAG = Parameter(negative="", show_default=False)
@@ -120,7 +120,7 @@ def compress(
         check_output(report.with_suffix(".json"), overwrite=force)
     with screen.progress("reading the model", quiet=quiet) as on_progress:
         from infimum import compress as room
-        from infimum.compress.budget import bytes_of
+        from infimum.compress.menu.budget import bytes_of
         from infimum.report import write
 
         checkpoint = room.open_checkpoint(model)

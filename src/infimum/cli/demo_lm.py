@@ -14,7 +14,7 @@ from infimum.cli.demo import clear
 if TYPE_CHECKING:
     from infimum.cli.screen import OnProgress
     from infimum.compress import Checkpoint, Moments, Plan, Tokens
-    from infimum.compress.text import Text
+    from infimum.compress.measure.text import Text
     from infimum.report.plan import Comparison
 
 FRACTIONS = (0.1, 0.2, 0.3)

@@ -8,16 +8,17 @@ from infimum._arguments import optional
 for _module in ("torch", "transformers", "safetensors"):
     optional(_module, "compress")
 
-from infimum.compress.allocation import knee  # noqa: E402  (after the check for the extra)
-from infimum.compress.calibration import calibrate, tokens_for  # noqa: E402
-from infimum.compress.checkpoint import Checkpoint, open_checkpoint  # noqa: E402
+from infimum.compress.calibrate import calibrate, tokens_for  # noqa: E402
 from infimum.compress.evaluate import Perplexity, Score, Similarity, embeddings, perplexity, scorer, similarity  # noqa: E402
-from infimum.compress.layers import LayerPlan, Settings  # noqa: E402
-from infimum.compress.moments import Moments  # noqa: E402
+from infimum.compress.load import load, load_any  # noqa: E402
+from infimum.compress.measure.moments import Moments  # noqa: E402
+from infimum.compress.measure.text import Tokens, tokenize  # noqa: E402
+from infimum.compress.menu.layer_plan import LayerPlan  # noqa: E402
+from infimum.compress.menu.settings import Settings  # noqa: E402
+from infimum.compress.model.checkpoint import Checkpoint, open_checkpoint  # noqa: E402
 from infimum.compress.plan import Plan, plan  # noqa: E402
-from infimum.compress.storage import load, load_any  # noqa: E402
-from infimum.compress.text import Tokens, tokenize  # noqa: E402
-from infimum.compress.verification import verify  # noqa: E402
+from infimum.compress.search.allocation import knee  # noqa: E402  (after the check for the extra)
+from infimum.compress.verify import verify  # noqa: E402
 
 __all__ = [
     "Checkpoint",

@@ -10,9 +10,9 @@ from typing import ClassVar, TypeAlias
 import torch
 from transformers import PreTrainedModel
 
-from infimum.compress.checkpoint import is_language_model
-from infimum.compress.moments import BATCH, output_of, token_losses
-from infimum.compress.text import Tokens
+from infimum.compress.measure.moments import BATCH, output_of, token_losses
+from infimum.compress.measure.text import Tokens
+from infimum.compress.model.configuration import is_language_model
 from infimum.errors import CalibrationError
 
 

@@ -6,26 +6,28 @@ import dataclasses
 import resource
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-import torch
-from transformers import PreTrainedModel
 
 from infimum._threads import one_thread
-from infimum.compress.allocation import STEP, Frontier, allocate, frontier, last, uniform, value
-from infimum.compress.budget import budget_of, numbers_of
-from infimum.compress.calibration import calibrate, goal_of
-from infimum.compress.checkpoint import LAYERS, Checkpoint, open_checkpoint
-from infimum.compress.factor import Objective
-from infimum.compress.forms import FormShelf
-from infimum.compress.layers import UNREACHED, AllocationRule, Forms, LayerPlan, Of, Settings, dense_row
-from infimum.compress.moments import Goal, Moments, Progress
-from infimum.compress.parts import build, lowered, measure, parts_of
-from infimum.compress.text import Text
-from infimum.compress.units import Group, Task, group_of, partition, unit_of
+from infimum.compress.calibrate import calibrate
+from infimum.compress.measure.moments import Moments, Progress
+from infimum.compress.measure.text import Text
+from infimum.compress.menu.budget import budget_of
+from infimum.compress.menu.layer_plan import UNREACHED, LayerPlan, dense_row
+from infimum.compress.menu.ranks import Objective
+from infimum.compress.menu.replacement import lowered, measure, replacements_of
+from infimum.compress.menu.settings import DAMPING, FORMS, AllocationRule, Forms, Of, Settings
+from infimum.compress.menu.task import Task
+from infimum.compress.menu.widths import Group, partition, unit_of
+from infimum.compress.model.checkpoint import Checkpoint, open_checkpoint
+from infimum.compress.search.allocation import STEP, Frontier, allocate, frontier, last, uniform, value
+from infimum.compress.search.elimination import ordered_group
+from infimum.compress.write.answer import Answer
+from infimum.compress.write.build import FormShelf, build
+from infimum.compress.write.folder import write_folder
 from infimum.errors import BudgetError, CalibrationError
-from infimum.nn.linear import replace_layers
 from infimum.proof.certificate import Certificate
 from infimum.proof.theorems.allocation_dual import Unit, dual_value
 
@@ -39,54 +41,13 @@ class Offer(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Plan:
-    """A compressed model, not yet written: the answer of `plan`.
+class Plan(Answer):
+    """A compressed model, not yet written, and what it was chosen from: the answer of `plan`.
 
-    Attributes
-    ----------
-    table : tuple of LayerPlan
-        One row per linear layer.
-    certificate : Certificate
-        `value`: sum of the measured errors. `lower_bound`: no choice of ranks within the budget, and no matrices of
-        those ranks, have a smaller sum. It speaks of this objective on this text, not of accuracy on a task.
-    budget : int
-        Numbers that the replaceable layers may store.
-    multiplier : float
-        The Lagrange multiplier that proves the bound: error per stored number.
-    forms : mapping
-        Stored numbers of every replaced layer, in the checkpoint's dtype, read from disk when they are asked for.
-    notes : tuple of str
-        What the user should know.
-    peak_memory : int
-        Largest resident size of the process so far, bytes.
+    It holds what `infimum.compress.write.answer.Answer` says, and `offers`, what each group of layers can become.
     """
 
-    checkpoint: Checkpoint
-    moments: Moments
-    settings: Settings
-    table: tuple[LayerPlan, ...]
-    certificate: Certificate
-    budget: int
-    multiplier: float
-    forms: FormShelf
     offers: tuple[Offer, ...]
-    notes: tuple[str, ...]
-    peak_memory: int
-
-    @property
-    def linear_size(self) -> int:
-        """Weights of all linear layers before compression."""
-        return sum(row.dense_cost for row in self.table)
-
-    @property
-    def denominator(self) -> float:
-        """What the settings' `remove` is a fraction of, in numbers of the linear layers."""
-        return numbers_of(self.checkpoint, self.settings.of)
-
-    @property
-    def removed(self) -> int:
-        """Numbers that are no longer stored."""
-        return sum(row.dense_cost - row.cost for row in self.table)
 
     def with_budget(self, remove: float, *, on_progress: Progress | None = None) -> Plan:
         """Plan another budget with the same moments and spectra: nothing is measured on text again."""
@@ -140,43 +101,13 @@ class Plan:
         """
         return [(float(remove), *self._at(float(remove))) for remove in np.linspace(0.0, self._most(), points)]
 
-    def apply(self, model: PreTrainedModel) -> PreTrainedModel:
-        """Replace the planned layers of a loaded model in place, and return it."""
-        replace_layers(model, self.replaced)
-        setattr(model.config, LAYERS, self.replaced)
-        with torch.no_grad():
-            for name, form in self.forms.items():
-                for part, tensor in form.tensors().items():
-                    getattr(model.get_submodule(name), part).copy_(tensor)
-        return model
-
-    @property
-    def replaced(self) -> dict[str, dict[str, Any]]:
-        """Form, rank and shape of the layers that become layers of another kind, as in the output's configuration."""
-        return {
-            row.name: {"form": row.form, "rank": row.rank, "shape": list(row.kept)}
-            for row in self.table
-            if row.form not in ("dense", "plain")
-        }
-
-    @property
-    def orders(self) -> dict[str, np.ndarray]:
-        """Channels from the last to be given up to the first, by the name of the layer that reads them."""
-        return {group.layers[-1].name: group.order for group, _, _ in self.offers if group.order is not None}
-
     def save(self, out: str | Path, *, adapter: int | None = None) -> Path:
         """Write the compressed checkpoint to a new folder `out` (see `infimum.compress.load`).
 
         With `adapter`, of a plain plan, also ``out/adapter``: what was lost, as far as matrices of this rank restore
-        it, as a LoRA adapter for peft (see `infimum.compress.adapter.write_adapter`).
+        it, as a LoRA adapter for peft (see `infimum.compress.write.adapter.write_adapter`).
         """
-        from infimum.compress.storage import save
-
-        return save(self, Path(out), adapter)
-
-
-DAMPING = {"embedding": 0.01, "loss": 0.03}  # the best of those tried
-FORMS: dict[Goal, Forms] = {"embedding": "pivot", "loss": "mixed"}
+        return write_folder(self, Path(out), adapter)
 
 
 def plan(
@@ -250,8 +181,8 @@ def plan(
        (the Kronecker model of the second moment of a gradient).
     """
     checkpoint = model if isinstance(model, Checkpoint) else open_checkpoint(model)
-    form = FORMS[goal_of(checkpoint)] if form == "auto" else form
-    damping = DAMPING[goal_of(checkpoint)] if damping is None else damping
+    form = FORMS[checkpoint.goal] if form == "auto" else form
+    damping = DAMPING[checkpoint.goal] if damping is None else damping
     settings = Settings(remove, of, objective, allocation, form, damping, plain)
     if moments is None:
         moments = calibrate(checkpoint, calib, tokens=tokens, seed=seed, on_progress=on_progress)
@@ -260,7 +191,7 @@ def plan(
     together = partition(task)
     for index, layers in enumerate(together):
         with one_thread():
-            group = group_of(task, layers)
+            group = ordered_group(task, layers)
             unit = unit_of(task, group)
         offers.append(Offer(group, unit, frontier(unit)))
         if on_progress:
@@ -294,7 +225,7 @@ def _solve(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None) 
     bounds = []
     for index, (group, unit, choice) in enumerate(zip(groups, units, choices, strict=True)):
         distances = []
-        for part in parts_of(group, unit, choice):
+        for part in replacements_of(group, unit, choice):
             with one_thread():
                 stored = build(task, part)
                 row, distance = measure(task, part, stored)
@@ -319,16 +250,7 @@ def _solve(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None) 
         rigour="rounded",
         witness={"multiplier": best.multiplier},
     )
-    notes = (*task.checkpoint.notes, *_text_notes(task.moments))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return Plan(*task, table, certificate, budget, best.multiplier, forms, offers, notes, peak)
-
-
-def _text_notes(moments: Moments) -> tuple[str, ...]:
-    widest = max(inputs for _, inputs in moments.layers.shapes.values())
-    if moments.tokens.count >= widest:
-        return ()
-    return (
-        f"The text has {moments.tokens.count} tokens, fewer than the {widest} inputs of the widest layer: directions "
-        "that it does not contain count as free. More text gives a better model.",
-    )
+    orders = {group.layers[-1].name: group.order for group in groups if group.order is not None}
+    answer = Answer(*task, table, certificate, budget, best.multiplier, forms, orders, task.notes, peak)
+    return Plan(**vars(answer), offers=offers)

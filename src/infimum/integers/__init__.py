@@ -1,7 +1,9 @@
 """Whole numbers: products plus remainders, solved exactly."""
 
-from infimum.integers.product_plus_remainder import ProductPlusRemainder, product_plus_remainder
-from infimum.integers.product_plus_remainder_many import ProductsPlusRemainders, product_plus_remainder_many
+from infimum.integers.product_plus_remainder import product_plus_remainder
+from infimum.integers.product_plus_remainder_many import product_plus_remainder_many
+from infimum.proof.answers.product_plus_remainder import ProductPlusRemainder
+from infimum.proof.answers.product_plus_remainder_many import ProductsPlusRemainders
 
 __all__ = [
     "ProductPlusRemainder",

@@ -3,12 +3,13 @@
 The certificates speak of the memory profile, never of the training loss, which an even memory need not lower.
 """
 
-from infimum.memory.design import Schedule, design
-from infimum.memory.limits import MatchRMS, Proportional
-from infimum.memory.shapes import PUBLISHED, lr_table
+from infimum.memory.decay import MatchRMS, Proportional
+from infimum.memory.design import design
+from infimum.memory.lr_tables import PUBLISHED, lr_table
+from infimum.memory.report import MemoryReport, report
 from infimum.memory.sources import from_csv, from_optax, from_torch
 from infimum.memory.targets import forgetting, per_sample
-from infimum.memory.weights import MemoryReport, report
+from infimum.proof.answers.memory_design import Schedule
 
 __all__ = [
     "PUBLISHED",

@@ -6,9 +6,9 @@ from fractions import Fraction
 from typing import Any
 
 from infimum._arrays import to_numpy
-from infimum.memory.design import Schedule
-from infimum.memory.limits import caps_of
-from infimum.memory.targets import as_target
+from infimum.proof.answers.memory_design import Schedule
+from infimum.proof.profiles import as_target
+from infimum.proof.schedule_limits import caps_of
 
 Row = tuple[list[Fraction], Fraction]
 

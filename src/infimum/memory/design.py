@@ -2,102 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 
-from infimum._arguments import axes, one_of
-from infimum._arrays import Array, to_numpy
-from infimum.errors import OptionError, VerificationError
-from infimum.memory import program
-from infimum.memory.filling import above, exact_after, with_share
-from infimum.memory.limits import (
-    Limits,
-    caps_of,
-    highest_of,
-    host,
-    law_of,
-    limits_of,
-    positive,
-    rounded,
-)
-from infimum.memory.targets import as_target
-from infimum.proof.certificate import Certificate
-from infimum.proof.result import Result
-from infimum.proof.theorems import capped_filling, profile_dual, unrolling
+from infimum._arguments import one_of
+from infimum.errors import OptionError
+from infimum.memory.decay import highest_of, law_of
+from infimum.memory.search import linear_program
+from infimum.memory.search.initial_weight import above, exact_after, with_share
+from infimum.proof.answers.memory_design import Schedule, certify_schedule
+from infimum.proof.profiles import as_target
+from infimum.proof.schedule_limits import caps_of, host, limits_of, positive, rounded
+from infimum.proof.theorems import unrolling
 from infimum.proof.theorems.capped_filling import FixedDecay
 
 EXACT = 1e-15  # a cap that is met to rounding does not spoil an exact profile
 CLOSED = 1e-9  # a larger gap in the total variation sends the design to the linear program
-
-
-@dataclass(frozen=True)
-class Schedule(Result):
-    """Learning rate and weight decay for every step, the answer of `design`.
-
-    Attributes
-    ----------
-    lr, weight_decay : array (steps,)
-        What the optimizer uses at each step; it must decay by ``lr * weight_decay`` (AdamW, Muon, decoupled SGD).
-    initial_share : float
-        Share of the initialisation in the final weights; that of all updates together is the rest.
-    max_lr, warmup, objective : float or array, int, str
-        As given.
-    decay_law, decay_rate : str, float
-        Which schedules the bound ranges over: "fixed" (the very `weight_decay` returned, rate 0), "proportional"
-        (weight decay = rate * lr) or "match_rms" (decay that keeps the RMS `rate` under unit updates).
-    certificate : Certificate
-        About the memory profile, not about the training loss. `value` is the total variation distance between the
-        weights and the target (or max/min of their quotient), `lower_bound` holds for every schedule within the
-        caps, with that decay, whose initial share is no larger.
-    """
-
-    problem: ClassVar[str] = "memory.design"
-    inputs: ClassVar[tuple[str, ...]] = ("target",)
-    lr: Array
-    weight_decay: Array
-    initial_share: float
-    max_lr: Any
-    warmup: int
-    objective: str
-    decay_law: str
-    decay_rate: float
-
-    @property
-    def binding(self) -> tuple[str, ...]:
-        """The constraints that the schedule meets with equality."""
-        caps = to_numpy(caps_of(self.max_lr, self.warmup, self.lr))
-        at_cap = to_numpy(self.lr) >= caps
-        warm, rest = int(np.sum(at_cap[: self.warmup])), int(np.sum(at_cap[self.warmup :]))
-        named = ((warm, f"warm-up at {warm} of {self.warmup} steps"), (rest, f"max_lr at {rest} steps after it"))
-        return (*(text for count, text in named if count), f"initial share {self.initial_share:.4g}")
-
-    def recheck(self, target: Any) -> Certificate:
-        """Derive the certificate of a schedule from the target, the answer and the witness alone."""
-        profile = as_target(target, self.lr.shape[0])
-        rates = self.weight_decay if self.decay_law == "fixed" else None
-        caps = caps_of(self.max_lr, self.warmup, profile)
-        limits = limits_of(profile, caps, rates, self.decay_law, self.decay_rate)
-        certificate, share = _certify(limits, self.lr, self.weight_decay, self.objective, self.certificate.witness)
-        if abs(share - self.initial_share) > 1e-9 * share:
-            raise VerificationError(f"initial_share: claimed {self.initial_share!r}, derived {share!r}")
-        return certificate
-
-    def plot(self, ax: Any = None) -> Any:
-        """Draw the memory of every batch beside the learning rate, each relative to its largest value."""
-        ax = axes(ax)
-        memory = unrolling.unroll(host(self.lr), host(self.lr) * host(self.weight_decay))
-        steps = np.arange(1, memory.weights.size + 1)
-        ax.plot(steps, (memory.weights / memory.weights.max()).astype(float), label="memory of the batch")
-        lr = to_numpy(self.lr)
-        ax.plot(steps, lr / lr.max(), ls="--", label=f"learning rate / {lr.max():.3g}")
-        kind = "total variation" if self.objective == "tv" else "max/min"
-        title = f"{kind} {self.certificate.value:.4g}, initialisation keeps {self.initial_share:.1%}"
-        ax.set(xlabel="step", ylabel="relative to the largest", title=title, ylim=(0.0, 1.05))
-        ax.legend()
-        return ax
 
 
 def design(
@@ -177,7 +98,7 @@ def design(
     exact = bool(np.all(filling.weights >= limits.target * (1.0 - EXACT)))
     witness: dict[str, Any] = {}
     if objective == "tv" and not exact and isinstance(limits.law, FixedDecay):
-        filling, witness = program.nearest(limits, limits.law, filling, CLOSED)
+        filling, witness = linear_program.nearest(limits, limits.law, filling, CLOSED)
     free = np.minimum(limits.caps, filling.weights / filling.filled[1:])  # a cap just met may be passed by rounding
     lr = rounded(np.where(filling.capped, limits.caps, free), profile, "lr")
     if rates is None:
@@ -185,7 +106,7 @@ def design(
     if objective == "ratio" and not exact:
         share = unrolling.initial_share(unrolling.unroll(host(lr), host(lr) * host(rates)))
         witness = {"initial": above(limits, filling, share)}
-    certificate, share = _certify(limits, lr, rates, objective, witness)
+    certificate, share = certify_schedule(limits, lr, rates, objective, witness)
     return Schedule(
         lr=lr,
         weight_decay=rates,
@@ -203,34 +124,3 @@ def _share(share: object) -> float:
     if positive(share, "max_initial_share") > 1.0:
         raise OptionError(f"max_initial_share must be above 0 and at most 1, got {share!r}")
     return float(share)  # type: ignore[arg-type]
-
-
-def _certify(
-    limits: Limits, lr: Array, weight_decay: Array, objective: str, witness: Mapping[str, Any]
-) -> tuple[Certificate, float]:
-    """Measure the profile of a schedule as returned; bound what any schedule with no larger initial share can do."""
-    rate, decay = host(lr), host(lr) * host(weight_decay)
-    _check_within(limits, rate, decay)
-    memory = unrolling.unroll(rate, decay)
-    share = unrolling.initial_share(memory)
-    theorem, trivial = "unrolling", 1.0 if objective == "ratio" else 0.0
-    bound = trivial
-    if "initial" in witness and objective == "ratio":
-        theorem, start = "capped_filling", positive(witness["initial"], "the witness")
-        args = (limits.target, limits.caps, limits.law, share)
-        bound = capped_filling.ratio_bound(*args, initial=start, slack=limits.slack)
-    elif "multipliers" in witness and objective == "tv" and isinstance(limits.law, FixedDecay):
-        theorem = "profile_dual"
-        u = np.asarray(witness["multipliers"], dtype=np.float64)
-        bound = profile_dual.lower_bound(limits.target, limits.caps, limits.law.rates, share, u)
-    measure = unrolling.ratio if objective == "ratio" else unrolling.variation
-    certificate = Certificate(measure(memory, limits.target), bound, theorem, "rounded", witness=witness)
-    return certificate, share
-
-
-def _check_within(limits: Limits, rate: np.ndarray, decay: np.ndarray) -> None:
-    if rate.shape != limits.caps.shape or not np.all((rate >= 0.0) & (rate <= limits.caps)):
-        raise VerificationError("lr must have one entry a step, from 0 to its cap")
-    law = limits.law.decay(rate)
-    if decay.shape != law.shape or not np.all(np.abs(decay - law) <= limits.slack * law):
-        raise VerificationError("weight_decay does not follow the law that the schedule names")

@@ -16,7 +16,7 @@ import numpy as np
 
 from infimum._arguments import optional, whole_number
 from infimum.errors import FileFormatError, OptionError
-from infimum.memory.weights import MemoryReport, report
+from infimum.memory.report import MemoryReport, report
 
 # optimizers of PyTorch whose weight decay passes through what they do to the gradient
 COUPLED = {

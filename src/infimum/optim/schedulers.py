@@ -16,7 +16,7 @@ from torch.optim.lr_scheduler import LRScheduler  # noqa: E402
 from infimum._arrays import to_numpy  # noqa: E402
 from infimum.errors import OptionError, ShapeError  # noqa: E402
 from infimum.memory import MatchRMS, MemoryReport, Proportional, Schedule  # noqa: E402
-from infimum.memory.stream import Stream  # noqa: E402
+from infimum.memory.online import Stream  # noqa: E402
 
 Table: TypeAlias = Schedule | MemoryReport
 

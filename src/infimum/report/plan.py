@@ -84,8 +84,8 @@ def _channels(row: LayerPlan) -> int:
 
 def sizes(plan: Plan) -> dict[str, dict[str, int]]:
     """Count before and after, on every denominator: numbers of the linear layers, and of the model, and bytes."""
-    from infimum.compress.budget import bytes_of
-    from infimum.compress.storage import tensors_of
+    from infimum.compress.menu.budget import bytes_of
+    from infimum.compress.write.folder import tensors_of
 
     everything = sum(plan.checkpoint.sizes.values())
     return {

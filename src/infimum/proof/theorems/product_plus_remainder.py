@@ -194,7 +194,7 @@ def _wrap(number: int) -> np.int64:
     return np.int64((number + (1 << 63)) % (1 << 64) - (1 << 63))
 
 
-def claim(equation: Equation, triple: Triple, first: int, seen: Visited) -> Certificate:
+def certify_triple(equation: Equation, triple: Triple, first: int, seen: Visited) -> Certificate:
     """Measure the triple; bound the cost of every triple by what was seen from line `first` on, and by the rest."""
     a, b, c = (whole_number(name, item, least=0) for name, item in zip("abc", triple, strict=True))
     if a * b + c != equation.n:

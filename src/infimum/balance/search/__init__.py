@@ -1,0 +1,1 @@
+"""How balanced assignments are found. Nothing depends on its word: `infimum.proof` derives every certificate anew."""

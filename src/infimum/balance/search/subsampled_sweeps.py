@@ -1,0 +1,64 @@
+"""A fast way to nearly balanced loads: sweeps over a part of the tokens, then over the few experts that matter to each.
+
+Nothing depends on how well it works: the paths that follow are exact from any bias.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from infimum.balance.search.sweeps import Aim, expert_step, midpoint_sweeps, thresholds
+
+STRIDES = (16, 4)  # parts of the tokens for the first sweeps
+SEEN = 32  # tokens of an expert that a part must have for its order statistics to mean something
+ROUNDS, SWEEPS, PATIENCE = 3, 24, 4
+
+
+def nearly_balancing_bias(scores: np.ndarray, k: int, goal: Aim, bias: np.ndarray) -> np.ndarray:
+    """Return a bias by which few assignments are misplaced, a fraction of the number of experts if all goes well."""
+    tokens, experts = scores.shape
+    enough, width = experts / 4.0, k + max(k, 8)  # candidates of a token: as many again as it takes
+    parts = [stride for stride in STRIDES if tokens * k >= SEEN * stride * experts]
+    for stride in parts:
+        bias = midpoint_sweeps(scores[::stride], k, goal.scaled(1.0 / stride), bias, steps=4)
+    for _ in range(ROUNDS if parts and 2 * width <= experts else 0):  # only from a bias that is not far off
+        candidates = Candidates(scores, bias, width)
+        if goal.missed(candidates.route(k, bias)[1]) <= experts:
+            return bias
+        bias = candidates.sweeps(k, goal, bias, enough=enough)
+    return midpoint_sweeps(scores, k, goal, bias, enough=enough)
+
+
+class Candidates:
+    """The experts with the largest biased scores of every token, and the same entries expert by expert."""
+
+    def __init__(self, scores: np.ndarray, bias: np.ndarray, width: int) -> None:
+        experts = scores.shape[1]
+        small = np.min_scalar_type(experts)  # short integers are sorted by radix
+        self.expert = np.argpartition(scores + bias, -width, axis=1)[:, -width:].astype(small)
+        self.scores = np.take_along_axis(scores, self.expert.astype(np.intp), axis=1)
+        label = self.expert.ravel()
+        order, count = np.argsort(label, kind="stable"), np.bincount(label, minlength=experts)
+        place = np.arange(count.max())
+        entry = np.minimum((np.cumsum(count) - count)[:, None] + place, label.size - 1)
+        self.rows = np.where(place < count[:, None], order[entry], label.size)  # one entry more stands for "none"
+
+    def route(self, k: int, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the threshold of every token, and the loads."""
+        biased = self.scores + bias[self.expert]
+        level = thresholds(biased, np.full(biased.shape[0], float(k)), midpoint=True)
+        return level, np.bincount(self.expert[biased > level[:, None]], minlength=bias.size)
+
+    def sweeps(self, k: int, goal: Aim, bias: np.ndarray, *, enough: float) -> np.ndarray:
+        """Apply the midpoint rule until at most `enough` assignments are missed, or no gain is made."""
+        best, least, since = bias, np.inf, 0
+        for _ in range(SWEEPS):
+            level, loads = self.route(k, bias)
+            left = goal.missed(loads)
+            best, least, since = (bias, left, 0) if left < least else (best, least, since + 1)
+            if least <= enough or since == PATIENCE:
+                break
+            margins = np.append((self.scores - level[:, None]).ravel(), -np.inf)
+            moved = expert_step(margins[self.rows], goal, midpoint=True)
+            bias = np.where(np.isfinite(moved), moved, bias)  # an expert with too few candidates waits for the rest
+        return best

@@ -1,0 +1,97 @@
+"""From a model folder and a text to the moments of its layers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer
+
+from infimum.compress.measure.moments import Moments, Progress
+from infimum.compress.measure.passes import collect
+from infimum.compress.measure.text import MINIMUM_TOKENS, Text, Tokens, tokenize
+from infimum.compress.model.checkpoint import Checkpoint, Goal, open_checkpoint
+from infimum.compress.model.configuration import is_language_model, read_config
+from infimum.errors import CalibrationError, CheckpointError
+
+LENGTH = {"embedding": 64, "loss": 512}  # tokens of a row of calibration text
+LANGUAGE_MODEL_TOKENS = 32_768
+
+
+def calibrate(
+    model: str | Path | Checkpoint,
+    calib: Text = "pydoc",
+    *,
+    tokens: int | None = None,
+    max_tokens: int | None = None,
+    projections: int = 1,
+    seed: int = 0,
+    on_progress: Progress | None = None,
+) -> Moments:
+    """Measure input and gradient moments of every linear layer of a checkpoint on a text.
+
+    The gradients are those of a language model's loss, or of random projections of an encoder's embedding.
+
+    Parameters
+    ----------
+    model : path or Checkpoint
+        Folder of a transformers checkpoint in safetensors format.
+    calib : "pydoc", path, list of str or array of int
+        The Python documentation; a .txt file (paragraphs between blank lines), a .jsonl file (field "text"), a .npy
+        file of token ids; strings; token ids.
+    tokens : int, optional
+        Size of the calibration: rows are drawn from the text until they hold so many tokens. By default 32,768 for a
+        language model, the whole text for an encoder. More text gives a better model and takes longer in proportion.
+    max_tokens : int, optional
+        Longest row, in tokens: by default passages of 512 for a language model, paragraphs of 64 for an encoder.
+    projections : int
+        Of an encoder: random projections of the output per paragraph; more give better moments, and cost a backward
+        pass each.
+    seed : int
+        Seed of the draw of rows and of the projections.
+    on_progress : callable, optional
+        Called with (what, done, of).
+
+    Raises
+    ------
+    CheckpointError, CalibrationError
+        Each says what was expected, what came, and what to do.
+    """
+    checkpoint = model if isinstance(model, Checkpoint) else open_checkpoint(model)
+    text = tokens_for(checkpoint, calib, max_tokens=max_tokens)
+    if tokens is None and checkpoint.is_language_model:
+        tokens = LANGUAGE_MODEL_TOKENS
+    if tokens is not None:
+        if tokens < MINIMUM_TOKENS:
+            raise CalibrationError(f"at least {MINIMUM_TOKENS} tokens of calibration are needed, got tokens={tokens}")
+        text = text.sample(tokens, seed)
+    return collect(checkpoint, text, seed=seed, projections=projections, on_progress=on_progress)
+
+
+def tokens_for(
+    model: str | Path | Checkpoint, text: Text, *, max_tokens: int | None = None, held_out: bool = False
+) -> Tokens:
+    """Tokenise a text as a model wants it: in full passages for a language model, in paragraphs for an encoder.
+
+    `model` is a checkpoint or a folder, compressed or not; see `tokenize` for the others.
+    """
+    folder = model.path if isinstance(model, Checkpoint) else Path(model)
+    config = read_config(folder)
+    goal: Goal = "loss" if is_language_model(config) else "embedding"
+    longest = getattr(config, "max_position_embeddings", None) or LENGTH[goal]
+    if max_tokens is not None and max_tokens > longest:
+        raise CalibrationError(f"{folder.name} takes at most {longest} tokens at once, got max_tokens={max_tokens}")
+    return tokenize(
+        text,
+        _tokenizer(folder),
+        max_tokens=min(LENGTH[goal], longest) if max_tokens is None else max_tokens,
+        packed=goal == "loss",
+        held_out=held_out,
+    )
+
+
+def _tokenizer(folder: Path) -> Any:
+    try:
+        return AutoTokenizer.from_pretrained(folder)
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise CheckpointError(f"{folder.name} has no tokenizer that transformers can read: {error}") from error

@@ -1,0 +1,58 @@
+"""Loading a compressed checkpoint back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from transformers import PreTrainedModel
+
+from infimum.compress.model.checkpoint import open_checkpoint
+from infimum.compress.model.configuration import LAYERS, Names, empty_model, read_config
+from infimum.compress.model.tensor_files import TensorFiles
+from infimum.errors import CheckpointError
+from infimum.nn.linear import replace_layers
+from infimum.proof.checkpoint import DESCRIPTION
+
+
+def load(out: str | Path) -> PreTrainedModel:
+    """Load a compressed checkpoint as a working module in evaluation mode.
+
+    Raises
+    ------
+    CheckpointError
+        The folder was not written by infimum, or is incomplete.
+
+    Notes
+    -----
+    ``model.save_pretrained(folder)`` writes every tensor of the model with the same bytes, and `load` reads that folder
+    again. It has no `infimum.json`: the certificate belongs to the numbers that `Plan.save` wrote.
+    """
+    out = Path(out)
+    config = read_config(out)
+    vars(config).pop("auto_map", None)  # save_pretrained would name the code beside this checkpoint, and not copy it
+    layers = getattr(config, LAYERS, None)
+    if layers is None and not (out / DESCRIPTION).is_file():
+        raise CheckpointError(f"{out} was not written by infimum.compress; load it with transformers, or compress it")
+    model, tensors = empty_model(config), TensorFiles(out)
+    replace_layers(model, layers or {})
+    names = Names.between(model, tensors)
+    state = {name: tensors[names.in_files(name)] for name in model.state_dict() if names.in_files(name) in tensors}
+    missing = model.load_state_dict(state, strict=False, assign=True).missing_keys
+    model.tie_weights()
+    tied = set(model.all_tied_weights_keys or ())
+    if absent := sorted(set(missing) - tied):
+        raise CheckpointError(
+            f"tensor {names.in_files(absent[0])} is missing from {out.name}; the folder is incomplete"
+        )
+    model.eval()  # type: ignore[no-untyped-call]
+    return model
+
+
+def load_any(folder: str | Path) -> PreTrainedModel:
+    """Load a model folder, compressed by infimum or not, in float32."""
+    folder = Path(folder)
+    if not (folder / DESCRIPTION).is_file() and not hasattr(read_config(folder), LAYERS):
+        return open_checkpoint(folder).load()
+    model = load(folder)
+    model.float()  # type: ignore[no-untyped-call]
+    return model

@@ -1,0 +1,225 @@
+"""Moments of the layers on a text: what the compression errors are measured with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import torch
+
+from infimum.compress.measure.scratch import Shelf
+from infimum.compress.measure.text import Tokens
+from infimum.compress.model.checkpoint import Goal
+from infimum.errors import CalibrationError
+from infimum.proof.theorems import weighted_tail
+
+Progress: TypeAlias = Callable[[str, int, int], None]  # (what, done, of)
+
+BATCH = 1024  # tokens in one forward pass: more only need more memory
+
+
+@dataclass(frozen=True)
+class LayerMoments:
+    """Moments of one linear layer with n inputs and m outputs, in float64.
+
+    With x the inputs and g the gradients at the outputs, one row per token, the gradient of the goal by the layer's
+    weight is the m x n matrix ``D = sum over the tokens of a row of text of g x'``. The Kronecker product of `left` and
+    `right` models the mean of ``vec(D) vec(D)'``, so that ``tr(left dW right dW')`` models what a change dW does.
+
+    Attributes
+    ----------
+    inputs : array (n, n)
+        Mean of ``x x'`` over tokens.
+    right : array (n, n)
+        Goal "embedding": mean of ``D' D`` over paragraphs and projections. Goal "loss": `inputs`.
+    left : array (m, m)
+        Goal "embedding": mean of ``D D'`` over its trace. Goal "loss": half the mean of ``g g'`` over tokens.
+    gradient : float
+        Mean squared gradient: of one output, in the units of ``left`` and ``right``.
+    """
+
+    inputs: np.ndarray
+    right: np.ndarray
+    left: np.ndarray
+    gradient: float
+
+
+class MomentShelf(Mapping[str, LayerMoments]):
+    """Moments by name of the layer, kept on disk; what layers share is stored once."""
+
+    def __init__(self) -> None:
+        self._shelf = Shelf()
+        self._holders: dict[str, tuple[str, float]] = {}
+        self._last: tuple[str, np.ndarray | None] = ("", None)
+        self.shapes: dict[str, tuple[int, int]] = {}
+
+    def add(self, found: Mapping[str, LayerMoments]) -> None:
+        """Store the moments of more layers."""
+        first: dict[int, str] = {}
+        for name, moments in found.items():
+            holder = first.setdefault(id(moments.inputs), name)
+            tensors = {"left": moments.left}
+            if holder == name:
+                self._shelf.put(("inputs", name), {"inputs": torch.from_numpy(moments.inputs)})
+            if moments.right is not moments.inputs:
+                tensors["right"] = moments.right
+            self._shelf.put(name, {part: torch.from_numpy(array) for part, array in tensors.items()})
+            self._holders[name] = (holder, moments.gradient)
+            self.shapes[name] = (len(moments.left), len(moments.inputs))
+
+    def __getitem__(self, name: str) -> LayerMoments:
+        holder, gradient = self._holders[name]
+        if self._last[0] != holder:
+            self._last = (holder, self._shelf.get(("inputs", holder))["inputs"].numpy())
+        inputs, own = self._last[1], self._shelf.get(name)
+        assert inputs is not None
+        return LayerMoments(inputs, own["right"].numpy() if "right" in own else inputs, own["left"].numpy(), gradient)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._holders)
+
+    def __len__(self) -> int:
+        return len(self._holders)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._holders
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Moments of every linear layer that the model's output depends on, and how they were measured.
+
+    Attributes
+    ----------
+    layers : MomentShelf
+        By name of the layer, read from disk when they are asked for; absent are those on which the output does not
+        depend, and those (experts) that fewer tokens reach than they have inputs.
+    tokens : Tokens
+        The text.
+    goal : {"embedding", "loss"}
+        What the gradients are of; see `collect`.
+    seed, projections : int
+        Seed and number, per paragraph, of the random projections of the output (goal "embedding").
+    """
+
+    layers: MomentShelf
+    tokens: Tokens
+    goal: Goal
+    seed: int
+    projections: int
+
+
+def output_of(model: torch.nn.Module, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Return what applications compare: the unit-length mean of the last hidden states over the text, per paragraph."""
+    hidden: torch.Tensor = model(input_ids=ids, attention_mask=mask).last_hidden_state
+    weights = mask.to(hidden.dtype)[:, :, None]
+    mean = (hidden * weights).sum(dim=1) / weights.sum(dim=1)
+    return torch.nn.functional.normalize(mean, dim=-1)
+
+
+def token_losses(model: torch.nn.Module, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    """Return the loss of each token given those before it in its row, in nats: (rows, length - 1), 0 at padding."""
+    logits: torch.Tensor = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
+    # the last position has nothing to predict; its loss is cut off, not its logits, which are large to copy
+    following = torch.nn.functional.pad(ids[:, 1:], (0, 1))
+    losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), following.flatten(), reduction="none")
+    return losses.view(ids.shape)[:, :-1] * mask[:, 1:]
+
+
+class Gather:
+    """Hooks that add up the moments while the model runs."""
+
+    def __init__(self, layers: Mapping[str, torch.nn.Module], *, per_token: bool) -> None:
+        self._layers, self._per_token = layers, per_token
+        self._mask = torch.ones(0, 0)
+        self._sums: dict[tuple[str, str], torch.Tensor] = {}
+        self._rows: dict[str, int] = {}
+        self._sharing: dict[str, str] = {}  # layer -> the first layer that is given the same inputs
+        self._last: tuple[torch.Tensor | None, str] = (None, "")
+
+    @contextmanager
+    def attached(self) -> Iterator[None]:
+        """Listen to the layers."""
+        handles = [layer.register_forward_hook(self._hook(name)) for name, layer in self._layers.items()]
+        try:
+            yield
+        finally:
+            self._last = (None, "")
+            for handle in handles:
+                handle.remove()
+
+    def begin(self, mask: torch.Tensor) -> None:
+        """Say which tokens of the next batch are text."""
+        self._mask = mask.bool()
+
+    def _hook(self, name: str) -> Callable[[Any, tuple[torch.Tensor, ...], torch.Tensor], None]:
+        def forward(_module: Any, args: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+            x = args[0].detach()
+            if args[0] is not self._last[0]:
+                self._last = (args[0], name)
+                text = x[self._mask] if x.shape[:-1] == self._mask.shape else x.reshape(-1, x.shape[-1])
+                self._rows[name] = self._rows.get(name, 0) + text.shape[0]
+                self._add(name, "inputs", _gram(text))
+            if self._sharing.setdefault(name, self._last[1]) != self._last[1]:
+                raise CalibrationError(f"the input of {name} is not that of the same layers in every batch")
+            if output.requires_grad:
+                output.register_hook(lambda gradient: self._backward(name, x, gradient.detach()))  # type: ignore[no-untyped-call]
+
+        return forward
+
+    def _backward(self, name: str, x: torch.Tensor, g: torch.Tensor) -> None:
+        if self._per_token:
+            self._add(name, "left", _gram(g.flatten(0, -2)))
+            return
+        if g.dim() == 2:  # a layer that sees one vector per paragraph
+            x, g = x[:, None], g[:, None]
+        # D' D = x' (g g') x and D D' = g' (x x') g, paragraph by paragraph, without forming D; padding has g = 0
+        weighted_x, weighted_g = (g @ g.mT) @ x, (x @ x.mT) @ g
+        self._add(name, "right", x.flatten(0, 1).T @ weighted_x.flatten(0, 1))
+        self._add(name, "left", g.flatten(0, 1).T @ weighted_g.flatten(0, 1))
+        self._add(name, "gradient", (g**2).sum() / g.shape[-1])
+
+    def _add(self, name: str, moment: str, value: torch.Tensor) -> None:
+        # products of one batch in the model's precision, their sum over the text in float64
+        key = (name, moment)
+        self._sums[key] = self._sums[key].add_(value) if key in self._sums else value.double()
+
+    def moments(self, passes: int) -> dict[str, LayerMoments]:
+        """Return the moments of the layers that the goal depends on; sums of gradients are divided by `passes`."""
+        found: dict[str, LayerMoments] = {}
+        inputs: dict[str, np.ndarray] = {}  # one array for all layers that share it
+        most = max(self._rows.values(), default=0)
+        for name in self._layers:
+            if (name, "left") not in self._sums:
+                continue
+            first = self._sharing[name]
+            if first not in inputs:
+                inputs[first] = weighted_tail.semidefinite(self._finite(first, "inputs") / self._rows[first])
+            if self._rows[first] < min(most, len(inputs[first])):
+                continue  # an expert that few tokens reach is judged by too few to be changed
+            left = self._finite(name, "left")
+            if (energy := float(np.trace(left))) == 0.0:
+                continue
+            if self._per_token:
+                left, gradient = left / (2 * passes), energy / (2 * passes * len(left))
+                right = inputs[first]
+            else:
+                left, gradient = left / energy, float(self._sums[name, "gradient"]) / passes
+                right = weighted_tail.semidefinite(self._finite(name, "right") / passes)
+            found[name] = LayerMoments(inputs[first], right, weighted_tail.semidefinite(left), gradient)
+        return found
+
+    def _finite(self, name: str, moment: str) -> np.ndarray:
+        value: np.ndarray = self._sums.pop((name, moment)).numpy()
+        if not np.all(np.isfinite(value)):
+            raise CalibrationError(f"activations or gradients of {name} are not finite; check the model")
+        return value
+
+
+def _gram(rows: torch.Tensor) -> torch.Tensor:
+    """Return ``rows' rows``: NumPy knows that product for a symmetric one and computes half of it, PyTorch does not."""
+    array = rows.numpy()
+    return torch.from_numpy(array.T @ array)

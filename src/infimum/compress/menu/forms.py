@@ -1,0 +1,113 @@
+"""The forms in which a layer is stored."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Self, TypeAlias
+
+import numpy as np
+import torch
+
+from infimum.errors import CheckpointError
+
+
+class _Tensors:
+    """Fields that are stored under their names beside the name of the layer.
+
+    `bias` is that of a layer that lost outputs; None: there is none, or it is as it was.
+    """
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return the stored tensors by their names."""
+        return {name: value for name, value in vars(self).items() if value is not None}
+
+    @property
+    def numbers(self) -> int:
+        """Weights that are stored; a permutation and a bias do not count."""
+        return sum(value.numel() for name, value in self.tensors().items() if name not in ("order", "bias"))
+
+    def rounded(self, dtype: torch.dtype) -> Self:
+        """Round to the dtype in which the layer is stored."""
+        floats = {name: value.to(dtype) for name, value in self.tensors().items() if value.is_floating_point()}
+        rounded: Self = dataclasses.replace(self, **floats)  # type: ignore[type-var]
+        return rounded
+
+
+@dataclass(frozen=True)
+class PivotForm(_Tensors):
+    """``W'[pivots] = rows`` and ``W'[others] = coefficients @ rows``: r(m + n - r) numbers and a permutation.
+
+    `order[i]` is the place of output i in the concatenation (pivots, others). The names are those of
+    `infimum.nn.PivotLinear`.
+    """
+
+    name: ClassVar[Literal["pivot"]] = "pivot"
+    parts: ClassVar = ("rows", "coefficients", "order")
+
+    rows: torch.Tensor
+    coefficients: torch.Tensor
+    order: torch.Tensor
+    bias: torch.Tensor | None = None
+
+    def factors(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the left and right factor in float64: the identity and `coefficients` in output order, and `rows`."""
+        left = np.concatenate([np.eye(self.rows.shape[0]), self.coefficients.double().numpy()])
+        return left[self.order.numpy()], self.rows.double().numpy()
+
+
+@dataclass(frozen=True)
+class FactorForm(_Tensors):
+    """``W' = left @ right``: r(m + n) numbers. The names are those of `infimum.nn.LowRankLinear`."""
+
+    name: ClassVar[Literal["factors"]] = "factors"
+    parts: ClassVar = ("left", "right")
+
+    left: torch.Tensor
+    right: torch.Tensor
+    bias: torch.Tensor | None = None
+
+    def factors(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return both factors in float64."""
+        return self.left.double().numpy(), self.right.double().numpy()
+
+
+@dataclass(frozen=True)
+class NarrowForm(_Tensors):
+    """A matrix of full rank that lost rows or columns, (outputs, inputs): the weight of a torch.nn.Linear."""
+
+    name: ClassVar[Literal["channels"]] = "channels"
+    parts: ClassVar = ("weight",)
+
+    weight: torch.Tensor
+    bias: torch.Tensor | None = None
+
+    def factors(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the matrix and the identity in float64."""
+        return self.weight.double().numpy(), np.eye(self.weight.shape[1])
+
+
+@dataclass(frozen=True)
+class PlainForm(_Tensors):
+    """The product, multiplied out and rounded, in the shape and the orientation of the original's weight."""
+
+    name: ClassVar[Literal["plain"]] = "plain"
+    parts: ClassVar = ("weight",)
+
+    weight: torch.Tensor
+
+
+LowerForm: TypeAlias = PivotForm | FactorForm | NarrowForm
+StoredForm: TypeAlias = LowerForm | PlainForm
+FORMS: dict[str, Any] = {form.name: form for form in (PivotForm, FactorForm, NarrowForm, PlainForm)}
+
+
+def stored_form(row: dict[str, Any], tensors: Mapping[str, torch.Tensor]) -> StoredForm:
+    """Return the stored form of one replaced layer."""
+    stem, form = row["tensor"].removesuffix("weight"), FORMS[row["form"]]
+    try:
+        stored: StoredForm = form(*(tensors[stem + name] for name in form.parts))
+    except KeyError as error:
+        raise CheckpointError(f"tensor {error.args[0]} is missing; the folder is incomplete") from None
+    return stored

@@ -1,0 +1,95 @@
+"""What a loader reads beside the tensors of a compressed checkpoint: its configuration, and code for `transformers`."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import torch
+
+from infimum.compress.menu.layer_plan import LayerPlan
+from infimum.compress.model.checkpoint import Checkpoint
+from infimum.compress.model.configuration import CONFIG, LAYERS, empty_model
+from infimum.compress.model.experts import Experts
+from infimum.nn import linear
+
+MODEL_CODE, LINEAR_CODE = "modeling_infimum.py", "infimum_linear.py"
+MODEL = '''"""Load this checkpoint with trust_remote_code=True; infimum.compress.load does the same without."""
+
+from transformers import {base}
+
+from .infimum_linear import replace_layers
+
+
+class Compressed{base}({base}):
+    def __init__(self, config, *arguments, **options):
+        super().__init__(config, *arguments, **options)
+        replace_layers(self, config.{layers})
+'''
+
+
+def loader_files(checkpoint: Checkpoint, table: Sequence[LayerPlan]) -> dict[str, str]:
+    """Return the text of each file that a loader of the planned model needs; empty where it needs the original's only.
+
+    Models whose MLPs are all equally narrow need a number in the configuration and no code of ours. Else config.json
+    says which layers have which form and rank, and beside it is the code that builds them for those who load it by
+    transformers with ``trust_remote_code=True``. Experts one by one are a structure that transformers' own loader does
+    not know: for them there is no code.
+    """
+    layers = replaced_layers(table)
+    if not layers:
+        return {}
+    config: dict[str, Any] = json.loads((checkpoint.path / CONFIG).read_text(encoding="utf-8"))
+    if change := narrower_config(checkpoint, table):
+        return {CONFIG: json.dumps(config | change, indent=2) + "\n"}
+    config |= {LAYERS: layers}
+    if any(isinstance(module, Experts) for module in checkpoint.skeleton.modules()):
+        return {CONFIG: json.dumps(config, indent=2) + "\n"}
+    base = type(checkpoint.skeleton).__name__
+    kind = "AutoModelForCausalLM" if checkpoint.is_language_model else "AutoModel"
+    config["auto_map"] = {kind: f"modeling_infimum.Compressed{base}"}
+    return {
+        CONFIG: json.dumps(config, indent=2) + "\n",
+        MODEL_CODE: MODEL.format(base=base, layers=LAYERS),
+        LINEAR_CODE: inspect.getsource(linear),
+    }
+
+
+def replaced_layers(table: Iterable[LayerPlan]) -> dict[str, dict[str, Any]]:
+    """Return form, rank and shape of the layers that become layers of another kind, as in the configuration."""
+    return {
+        row.name: {"form": row.form, "rank": row.rank, "shape": list(row.kept)}
+        for row in table
+        if row.form not in ("dense", "plain")
+    }
+
+
+def narrower_config(checkpoint: Checkpoint, table: Iterable[LayerPlan]) -> dict[str, int]:
+    """Return the change of the configuration by which transformers itself builds the planned model; empty if none does.
+
+    Known by its effect: with another number where the old width was, the model has the shapes of the plan.
+    """
+    rows = {row.name: row for row in table if row.form != "dense"}
+    widths = {pair for row in rows.values() for pair in zip(row.shape, row.kept, strict=True) if pair[0] != pair[1]}
+    if len(widths) != 1 or any(row.form != "channels" for row in rows.values()):
+        return {}
+    ((whole, kept),) = widths
+    planned = {}
+    for name, parameter in checkpoint.skeleton.named_parameters():
+        layer, _, part = name.rpartition(".")
+        shape = tuple(parameter.shape)
+        if layer in rows:
+            shape = rows[layer].kept if part == "weight" else rows[layer].kept[:1]
+        planned[name] = shape
+    for key, value in checkpoint.config.to_dict().items():
+        if value == whole:
+            config = copy.deepcopy(checkpoint.config)
+            setattr(config, key, kept)
+            with torch.device("meta"):
+                model = empty_model(config)
+            if {name: tuple(parameter.shape) for name, parameter in model.named_parameters()} == planned:
+                return {key: kept}
+    return {}

@@ -1,0 +1,91 @@
+"""The best replacement of one linear layer by one of lower rank."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+import numpy as np
+import scipy.linalg
+
+from infimum.compress.measure.moments import LayerMoments
+from infimum.proof.theorems import weighted_tail
+from infimum.proof.theorems.allocation_dual import Curve
+
+Objective: TypeAlias = Literal["two-sided", "activation", "plain"]
+Form: TypeAlias = Literal["pivot", "factors"]
+
+
+@dataclass(frozen=True)
+class Weighting:
+    """The norm in which one layer's error is measured: ``tr(G dW C dW')``, `G` None for the identity."""
+
+    C: np.ndarray
+    G: np.ndarray | None
+
+
+def weighting(objective: Objective, moments: LayerMoments, damping: float) -> Weighting:
+    """Return the norm of an objective.
+
+    "two-sided": both moments of the weight's gradient, the left one damped by `damping` times its mean eigenvalue,
+    which makes it positive definite. "activation": the input moment, and the mean squared gradient as a scalar
+    that makes layers comparable. "plain": neither.
+    """
+    if objective == "plain":
+        return Weighting(np.eye(moments.inputs.shape[0]), None)
+    if objective == "activation":
+        return Weighting(moments.gradient * moments.inputs, None)
+    mean = float(np.trace(moments.left)) / moments.left.shape[0]
+    return Weighting(moments.right, moments.left + damping * mean * np.eye(moments.left.shape[0]))
+
+
+@dataclass(frozen=True)
+class Decomposition:
+    """``W' = left[:, :r] @ right[:r]`` is the best matrix of rank r, for every r; `tails[r]` bounds its error."""
+
+    left: np.ndarray
+    right: np.ndarray
+    tails: np.ndarray
+
+
+def spectrum(W: np.ndarray, norm: Weighting) -> np.ndarray:
+    """Lower bounds on the error at rank 0, 1, ..., min(m, n)."""
+    _, T = weighted_tail.split(W, norm.G)
+    values = scipy.linalg.eigvalsh(T @ norm.C @ T.T, check_finite=False)
+    return _tails(values, W, T, norm)
+
+
+def decompose(W: np.ndarray, norm: Weighting) -> Decomposition:
+    """Best replacements of every rank in the norm `norm`.
+
+    With ``W = L T`` as in `weighted_tail.split`: ``L U_r U_r' T``, U_r the leading eigenvectors of ``T C T'``.
+    No Cholesky factor and no inverse of C, which may be singular; G is positive definite by its damping.
+    """
+    L, T = weighted_tail.split(W, norm.G)
+    values, U = scipy.linalg.eigh(T @ norm.C @ T.T, check_finite=False, driver="evd")
+    U = U[:, ::-1]
+    # where W has not full rank, T has fewer rows than W: ranks beyond add nothing
+    missing = min(W.shape) - T.shape[0]
+    left, right = np.pad(L @ U, ((0, 0), (0, missing))), np.pad(U.T @ T, ((0, missing), (0, 0)))
+    return Decomposition(left, right, _tails(values, W, T, norm))
+
+
+def _tails(eigenvalues: np.ndarray, W: np.ndarray, T: np.ndarray, norm: Weighting) -> np.ndarray:
+    allowance = weighted_tail.allowance(W, T, norm.C, norm.G)
+    return weighted_tail.tails(eigenvalues, (W.shape[0], W.shape[1]), allowance)
+
+
+def curve(tails: np.ndarray | None, shape: tuple[int, int], form: Form | None, loss: float = 0.0) -> Curve:
+    """Cost and least error of every rank from 1 on in a form (None: full rank alone); the last point is of full rank.
+
+    `loss` is the error that the layer has already at full rank.
+    """
+    m, n = shape
+    whole = Curve(np.array([m * n], dtype=np.float64), np.array([loss]))
+    if form is None or tails is None:
+        return whole
+    ranks = np.arange(1, min(m, n))
+    costs = ranks * (m + n - ranks) if form == "pivot" else ranks * (m + n)
+    useful = costs < m * n
+    errors = tails[1 : min(m, n)][useful] + loss
+    return Curve(np.append(costs[useful].astype(np.float64), whole.costs), np.append(errors, whole.errors))

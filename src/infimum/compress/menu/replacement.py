@@ -1,0 +1,112 @@
+"""What a choice makes of each layer: what it keeps, and its row of the table as measured."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from infimum.compress.menu.forms import PlainForm, StoredForm
+from infimum.compress.menu.layer_plan import LayerPlan, dense_row
+from infimum.compress.menu.ranks import decompose
+from infimum.compress.menu.task import Task
+from infimum.compress.menu.widths import Choice, Group
+from infimum.compress.model.checkpoint import Layer
+from infimum.proof.theorems import weighted_tail
+from infimum.proof.theorems.allocation_dual import Curve, Unit
+
+
+class Replacement(NamedTuple):
+    """A layer as a choice leaves it: outputs and inputs that are kept (None: all), and its point on its curve."""
+
+    layer: Layer
+    outputs: np.ndarray | None
+    inputs: np.ndarray | None
+    points: Curve
+    point: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Outputs and inputs that are kept."""
+        m, n = self.layer.shape
+        return m if self.outputs is None else len(self.outputs), n if self.inputs is None else len(self.inputs)
+
+    @property
+    def rank(self) -> int:
+        """The rank that is kept."""
+        return min(self.shape) if self.has_full_rank else self.point + 1
+
+    @property
+    def has_full_rank(self) -> bool:
+        """Whether the layer is at the last point of its curve."""
+        return self.point == len(self.points.costs) - 1
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the layer stays as it is."""
+        return self.has_full_rank and self.shape == self.layer.shape
+
+    @property
+    def places(self) -> tuple[np.ndarray, np.ndarray]:
+        """Indices of the outputs and inputs that are kept."""
+        m, n = self.layer.shape
+        rows, columns = self.outputs, self.inputs
+        return np.arange(m) if rows is None else rows, np.arange(n) if columns is None else columns
+
+
+def replacements_of(group: Group, unit: Unit, choice: Choice) -> list[Replacement]:
+    """Return what a choice makes of each layer of a group."""
+    kept = group.kept(choice)
+    pairs = zip(unit[choice.alternative], choice.points, strict=True)
+    *producers, consumer = (
+        Replacement(layer, kept, None, *pair) for layer, pair in zip(group.layers, pairs, strict=True)
+    )
+    return [*producers, consumer._replace(outputs=None, inputs=kept)]
+
+
+def measure(task: Task, part: Replacement, stored: StoredForm | None) -> tuple[LayerPlan, float]:
+    """Measure a part as it is stored: its row of the table, and how far rounding has taken it from its rank.
+
+    A product that was multiplied out and then rounded has full rank, and may be better than every matrix of the rank
+    that it had: what is bounded are all matrices as near to one of their rank. The distance is squared, in that norm.
+    """
+    row = dense_row(part.layer)
+    if stored is None:
+        return row, 0.0
+    member, (rows, columns) = task.member(part.layer).outputs(part.outputs), part.places
+    distance, bound = 0.0, part.points.errors[part.point]
+    if isinstance(stored, PlainForm):
+        weight = stored.weight.double().numpy()
+        matrix = (weight.T if part.layer.transposed else weight)[rows]
+        left, right = matrix, np.eye(matrix.shape[1])
+        if not part.has_full_rank:
+            narrow = member.inputs(columns)._replace(W=matrix[:, columns])
+            near = decompose(*narrow)
+            factors = near.left[:, : part.rank], near.right[: part.rank]
+            distance = weighted_tail.error(narrow.W, *factors, narrow.norm.C, narrow.norm.G)
+    else:
+        left, narrow_right = stored.factors()
+        right = np.zeros((narrow_right.shape[0], part.layer.shape[1]))
+        right[:, columns] = narrow_right
+    return dataclasses.replace(
+        row,
+        kept=part.shape,
+        form=stored.name,
+        rank=part.rank,
+        cost=int(part.points.costs[part.point]),
+        error=weighted_tail.error(member.W, left, right, member.norm.C, member.norm.G),
+        lower_bound=float(weighted_tail.lowered(np.array(bound), distance) if distance else bound),
+    ), distance
+
+
+def lowered(unit: Unit, distances: Sequence[float]) -> Unit:
+    """Lower the bounds of a unit for matrices as near to one of their rank as its stored ones are, layer by layer."""
+    return tuple(
+        tuple(
+            Curve(points.costs, weighted_tail.lowered(points.errors, distance)) if distance else points
+            for points, distance in zip(curves, distances, strict=True)
+        )
+        for curves in unit
+    )

@@ -1,0 +1,92 @@
+"""What the budget is shared among: single layers, and layers between which channels can be removed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+
+from infimum.compress.menu.ranks import curve, spectrum
+from infimum.compress.menu.task import Member, Task
+from infimum.compress.model.channels import channels_of
+from infimum.compress.model.checkpoint import Layer
+from infimum.proof.theorems.allocation_dual import Unit
+from infimum.proof.theorems.narrowing import Narrowing, row_tails
+
+STEPS, LEAST = 16, 4  # widths are sixteenths of all channels, from four on
+
+
+class Choice(NamedTuple):
+    """What becomes of a unit: one of its alternatives, and a point of each curve of that."""
+
+    alternative: int
+    points: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Layers that are decided together: a single one, or those around some channels, the consumer last.
+
+    `order` holds the channels from the last to be given up to the first; None where there are none to remove.
+    """
+
+    layers: tuple[Layer, ...]
+    order: np.ndarray | None = None
+
+    @cached_property
+    def widths(self) -> tuple[int, ...]:
+        """Numbers of channels that the alternatives keep, all of them first."""
+        whole = self.layers[-1].shape[1]
+        return (whole,) if self.order is None else widths_of(whole)
+
+    def kept(self, choice: Choice) -> np.ndarray | None:
+        """Return the channels that are kept, in the order of the model; None for all."""
+        width = self.widths[choice.alternative]
+        return None if self.order is None or width == len(self.order) else np.sort(self.order[:width])
+
+
+def widths_of(channels: int) -> tuple[int, ...]:
+    """Widths that are offered, the whole first."""
+    return tuple(dict.fromkeys(max(1, round(channels * step / STEPS)) for step in range(STEPS, LEAST - 1, -1)))
+
+
+def partition(task: Task) -> list[tuple[Layer, ...]]:
+    """Group the layers on which the output depends, in the order of the model: together what can be narrowed."""
+    reached = [layer for layer in task.checkpoint.layers if layer.name in task.moments.layers]
+    sets: dict[Layer, tuple[Layer, ...]] = {layer: (layer,) for layer in reached}
+    if task.settings.narrows:
+        for channels in channels_of(task.checkpoint):
+            if all(layer in sets for layer in channels.layers):
+                sets |= dict.fromkeys(channels.layers, channels.layers)
+    return list(dict.fromkeys(sets.values()))
+
+
+def unit_of(task: Task, group: Group) -> Unit:
+    """Return what the layers of a group can become: the curves of each width.
+
+    What the removal of channels loses is an error of the layer that read them.
+    """
+    form = task.settings.low_rank
+    *producers, consumer = (task.member(layer) for layer in group.layers)
+    if group.order is None:
+        tails = None if form is None else spectrum(*consumer)
+        return ((curve(tails, group.layers[-1].shape, form),),)
+    narrowed, ascending = narrowing(consumer, group.order), group.widths[::-1]
+    losses = narrowed.errors()
+    members = [producer.outputs(group.order) for producer in producers]
+    tables = [[] if form is None else row_tails(p.W, p.norm.C, p.norm.G, ascending) for p in members]
+    unit = []
+    for index, width in enumerate(ascending):
+        rows = [table[index] if table else None for table in tables]
+        curves = [curve(t, (width, p.W.shape[1]), form) for t, p in zip(rows, members, strict=True)]
+        columns = None if form is None else narrowed.tails(width)
+        unit.append((*curves, curve(columns, (consumer.W.shape[0], width), form, float(losses[width]))))
+    return tuple(reversed(unit))
+
+
+def narrowing(consumer: Member, order: np.ndarray) -> Narrowing:
+    """Prepare a layer for the removal of inputs from the last of `order` on."""
+    ordered = consumer.inputs(order)
+    return Narrowing.of(ordered.W, ordered.norm.C, ordered.norm.G)

@@ -1,0 +1,263 @@
+"""A model folder: its tensors, read one at a time, and the linear layers that can be compressed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from transformers import AutoModel, AutoModelForCausalLM, PreTrainedModel
+from transformers import logging as transformers_logging
+from transformers.pytorch_utils import Conv1D
+
+from infimum.compress.model.configuration import LAYERS, Names, empty_model, is_language_model, read_config
+from infimum.compress.model.experts import unfuse
+from infimum.compress.model.tensor_files import Stored, file_hash, locate
+from infimum.errors import CheckpointError
+from infimum.proof.checkpoint import DESCRIPTION
+
+QUANTISED = (
+    ".qweight",
+    ".scales",
+    ".weight_scale",
+    ".weight_packed",
+    ".absmax",
+)  # what packed weights have beside them
+FLOATS = {"F64", "F32", "F16", "BF16"}
+Goal: TypeAlias = Literal["embedding", "loss"]  # what gradients are of: an encoder's output, a language model's loss
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A linear layer: its name in the model, the name of its weight in the files, and its shape (outputs, inputs).
+
+    `transposed`: the files hold the weight as (inputs, outputs), as those of GPT-2 do.
+    """
+
+    name: str
+    tensor: str
+    shape: tuple[int, int]
+    transposed: bool = False
+
+    @property
+    def bias(self) -> str:
+        """Name of its bias in the files, if it has one."""
+        return self.tensor.removesuffix("weight") + "bias"
+
+    @property
+    def size(self) -> int:
+        """Number of weights."""
+        return self.shape[0] * self.shape[1]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A folder with config.json and safetensors files.
+
+    Raises
+    ------
+    CheckpointError
+        On construction through `open_checkpoint`: something is missing, damaged, quantised or stored in another format.
+    """
+
+    path: Path
+    files: Mapping[str, Path]  # tensor -> file
+
+    @cached_property
+    def config(self) -> Any:
+        """The model's configuration."""
+        return read_config(self.path)
+
+    @cached_property
+    def skeleton(self) -> PreTrainedModel:
+        """The model without weights (on the meta device): its structure."""
+        with torch.device("meta"):
+            return empty_model(self.config)
+
+    @cached_property
+    def names(self) -> Names:
+        """How the names of the model become those in the files."""
+        return Names.between(self.skeleton, self.files)
+
+    @cached_property
+    def is_language_model(self) -> bool:
+        """Whether the model predicts the next token; else it is an encoder, whose embeddings count."""
+        return is_language_model(self.config)
+
+    @property
+    def goal(self) -> Goal:
+        """What the gradients of its calibration are of."""
+        return "loss" if self.is_language_model else "embedding"
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """Linear layers in the order of the model; the output head and what is tied to the embeddings are left out."""
+        embeddings = [module for module in self.skeleton.modules() if isinstance(module, torch.nn.Embedding)]
+        fixed = {id(module.weight) for module in (*embeddings, self._head) if module is not None}
+        found = []
+        for name, module in self.skeleton.named_modules():
+            tensor = self.names.in_files(f"{name}.weight")
+            if type(module) not in (torch.nn.Linear, Conv1D) or id(module.weight) in fixed or tensor not in self.files:
+                continue
+            rows, columns = module.weight.shape
+            transposed = isinstance(module, Conv1D)
+            found.append(Layer(name, tensor, (columns, rows) if transposed else (rows, columns), transposed))
+        return tuple(found)
+
+    @property
+    def _head(self) -> Any:
+        return self.skeleton.get_output_embeddings()  # type: ignore[no-untyped-call]
+
+    @cached_property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should know about this checkpoint."""
+        if self._head is None:
+            return ()
+        if getattr(self.config, "tie_word_embeddings", False):
+            return ("The output head shares the embeddings' weights: both stay as they are.",)
+        return ("The output head stays as it is: its outputs are the vocabulary, too many for a moment matrix.",)
+
+    @cached_property
+    def sizes(self) -> dict[str, int]:
+        """Number of elements of every floating tensor."""
+        return {name: int(np.prod(shape)) for name, (kind, shape) in self._headers.items() if kind in FLOATS}
+
+    @cached_property
+    def _headers(self) -> dict[str, tuple[str, list[int]]]:
+        headers = {}
+        for name, path in self.files.items():
+            with safe_open(path, "pt") as handle:
+                part = handle.get_slice(name)
+                headers[name] = (part.get_dtype(), part.get_shape())
+        return headers
+
+    def tensor_of(self, name: str) -> str | None:
+        """Name in the files of a parameter or buffer of the model; None where no file has it."""
+        tensor = self.names.in_files(name)
+        # transformers still reads the names that BERT's checkpoints had in 2018
+        old = tensor.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
+        return tensor if tensor in self.files else old if old in self.files else None
+
+    def read(self, tensor: str) -> torch.Tensor:
+        """Read one tensor; refuse NaN and infinity."""
+        with safe_open(self.files[tensor], "pt") as handle:
+            value: torch.Tensor = handle.get_tensor(tensor)
+        if value.is_floating_point() and not bool(torch.isfinite(value).all()):
+            raise CheckpointError(f"tensor {tensor} contains NaN or infinity; the checkpoint is damaged")
+        return value
+
+    def weight(self, layer: Layer) -> torch.Tensor:
+        """Read the weight of a linear layer, (outputs, inputs)."""
+        value = self.read(layer.tensor)
+        return value.T if layer.transposed else value
+
+    def bias(self, layer: Layer) -> torch.Tensor | None:
+        """Read the bias of a linear layer; None where it has none."""
+        return self.read(layer.bias) if layer.bias in self.files else None
+
+    def blocks(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Yield every tensor, one at a time, in the order of the files."""
+        for name in self.files:
+            yield name, self.read(name)
+
+    def stored(self) -> Iterator[Stored]:
+        """Yield a description of every tensor, in the order of the files."""
+        for name, (kind, shape) in self._headers.items():
+            yield Stored(name, kind, tuple(shape), partial(self.read, name))
+
+    def load(self) -> PreTrainedModel:
+        """Load the whole model in float32, for calibration and comparison; refuse NaN and infinity."""
+        for _ in self.blocks():  # a damaged tensor is named here; later it would only show as a useless answer
+            pass
+        transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        kind = AutoModelForCausalLM if is_language_model(self.config) else AutoModel
+        model: PreTrainedModel = unfuse(kind.from_pretrained(self.path, dtype=torch.float32))
+        model.eval()  # type: ignore[no-untyped-call]
+        return model
+
+    @cached_property
+    def sha256(self) -> dict[str, str]:
+        """Hash of every weight file and of the configuration."""
+        paths = {*self.files.values(), self.path / "config.json"}
+        return {path.name: file_hash(path) for path in sorted(paths)}
+
+
+def open_checkpoint(path: str | Path) -> Checkpoint:
+    """Open a model folder, checking what can be checked without reading the weights.
+
+    Raises
+    ------
+    CheckpointError
+        The message says what is missing or unsupported, and what to do.
+    """
+    path = Path(path)
+    if not path.is_dir():
+        raise CheckpointError(f"a model folder was expected, got {path}; give the folder that holds config.json")
+    if not (path / "config.json").is_file():
+        raise CheckpointError(f"{path} has no config.json; give the folder of a transformers checkpoint")
+    try:
+        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{path / 'config.json'} is not valid JSON ({error}); download it again") from error
+    if (path / DESCRIPTION).is_file() or LAYERS in config:
+        raise CheckpointError(
+            f"{path.name} was compressed by infimum already; open it with infimum.compress.load, or compress the "
+            "original with another budget"
+        )
+    if (path / "adapter_config.json").is_file():
+        raise CheckpointError(
+            f"{path.name} holds a LoRA adapter; load it with peft, call merge_and_unload(), save_pretrained, and "
+            "compress the merged model"
+        )
+    if "quantization_config" in config:
+        method = config["quantization_config"].get("quant_method", "unknown method")
+        raise CheckpointError(
+            f"{path.name} is quantised already ({method}); load it with transformers, call dequantize(), delete "
+            "config.quantization_config, save_pretrained, and compress that"
+        )
+    checkpoint = Checkpoint(path, locate(path))
+    _check_tensors(checkpoint)
+    return checkpoint
+
+
+def _check_tensors(checkpoint: Checkpoint) -> None:
+    """Refuse quantised numbers, absent or misshapen parameters, and models without linear layers."""
+    name, headers = checkpoint.path.name, checkpoint._headers
+    quantised = [tensor for tensor in headers if tensor.endswith(QUANTISED)]
+    quantised += [layer.tensor for layer in checkpoint.layers if headers[layer.tensor][0] not in FLOATS]
+    if quantised:
+        raise CheckpointError(
+            f"{name} holds quantised tensors ({quantised[0]}, ...); dequantise it to 16- or 32-bit floats first"
+        )
+    if adapters := [tensor for tensor in headers if ".lora_" in tensor]:
+        raise CheckpointError(
+            f"{name} has LoRA adapters beside its weights ({adapters[0]}, ...), which would no longer fit; load it "
+            "with peft, call merge_and_unload(), save_pretrained, and compress the merged model"
+        )
+    experts = [checkpoint.names.in_files(parameter) for parameter, _ in checkpoint.skeleton.named_parameters()]
+    if renamed := [tensor for tensor in experts if ".experts." in tensor and tensor not in headers]:
+        raise CheckpointError(
+            f"the experts of {name} are stored under names that only transformers' own conversion knows: {renamed[0]} "
+            "is in no file; such checkpoints (Mixtral's) cannot be compressed yet"
+        )
+    for parameter, meta in checkpoint.skeleton.named_parameters():
+        tensor = checkpoint.tensor_of(parameter)
+        if tensor is None:
+            raise CheckpointError(
+                f"tensor {checkpoint.names.in_files(parameter)} of the model is in no file of {name}, so that it "
+                "would be random; download the checkpoint again, or complete it with transformers and save_pretrained"
+            )
+        shape = headers[tensor][1]
+        if tuple(shape) != tuple(meta.shape):
+            raise CheckpointError(
+                f"tensor {tensor} should have shape {tuple(meta.shape)} by config.json, got "
+                f"{tuple(shape)}; the configuration belongs to another model"
+            )
+    if not checkpoint.layers:
+        raise CheckpointError(f"{name} has no linear layer whose weights are in its files; nothing can be compressed")

@@ -1,0 +1,1 @@
+"""What was chosen, built and written as a model folder."""

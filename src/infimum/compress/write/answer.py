@@ -1,0 +1,85 @@
+"""What was decided: the table of the layers, its certificate, and the stored numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from transformers import PreTrainedModel
+
+from infimum.compress.measure.moments import Moments
+from infimum.compress.menu.budget import numbers_of
+from infimum.compress.menu.layer_plan import LayerPlan
+from infimum.compress.menu.loader_files import replaced_layers
+from infimum.compress.menu.settings import Settings
+from infimum.compress.model.checkpoint import Checkpoint
+from infimum.compress.model.configuration import LAYERS
+from infimum.compress.write.build import FormShelf
+from infimum.nn.linear import replace_layers
+from infimum.proof.certificate import Certificate
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A compressed model, not yet written.
+
+    Attributes
+    ----------
+    table : tuple of LayerPlan
+        One row per linear layer.
+    certificate : Certificate
+        `value`: sum of the measured errors. `lower_bound`: no choice of ranks within the budget, and no matrices of
+        those ranks, have a smaller sum. It speaks of this objective on this text, not of accuracy on a task.
+    budget : int
+        Numbers that the replaceable layers may store.
+    multiplier : float
+        The Lagrange multiplier that proves the bound: error per stored number.
+    forms : mapping
+        Stored numbers of every replaced layer, in the checkpoint's dtype, read from disk when they are asked for.
+    orders : mapping
+        Channels from the last to be given up to the first, by the name of the layer that reads them.
+    notes : tuple of str
+        What the user should know.
+    peak_memory : int
+        Largest resident size of the process so far, bytes.
+    """
+
+    checkpoint: Checkpoint
+    moments: Moments
+    settings: Settings
+    table: tuple[LayerPlan, ...]
+    certificate: Certificate
+    budget: int
+    multiplier: float
+    forms: FormShelf
+    orders: Mapping[str, np.ndarray]
+    notes: tuple[str, ...]
+    peak_memory: int
+
+    @property
+    def linear_size(self) -> int:
+        """Weights of all linear layers before compression."""
+        return sum(row.dense_cost for row in self.table)
+
+    @property
+    def denominator(self) -> float:
+        """What the settings' `remove` is a fraction of, in numbers of the linear layers."""
+        return numbers_of(self.checkpoint, self.settings.of)
+
+    @property
+    def removed(self) -> int:
+        """Numbers that are no longer stored."""
+        return sum(row.dense_cost - row.cost for row in self.table)
+
+    def apply(self, model: PreTrainedModel) -> PreTrainedModel:
+        """Replace the planned layers of a loaded model in place, and return it."""
+        layers = replaced_layers(self.table)
+        replace_layers(model, layers)
+        setattr(model.config, LAYERS, layers)
+        with torch.no_grad():
+            for name, form in self.forms.items():
+                for part, tensor in form.tensors().items():
+                    getattr(model.get_submodule(name), part).copy_(tensor)
+        return model

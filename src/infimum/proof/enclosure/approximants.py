@@ -1,0 +1,181 @@
+"""Approximations as exact functions: what is stored, expanded into Taylor models on a cell.
+
+The coefficients are doubles and stand for themselves: nothing here rounds them again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from infimum.proof.enclosure.balls import Ball, flint, working
+from infimum.proof.enclosure.expressions import Expression
+from infimum.proof.enclosure.task import Functions, Powers
+from infimum.proof.enclosure.taylor_model import Cell, Model, of_function, of_polynomial
+
+
+class Approximant(Protocol):
+    """A function with values in double precision and as balls, and with Taylor models."""
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Values in double precision."""
+        ...
+
+    def at(self, x: Ball) -> Ball:
+        """Value at a point, as a ball."""
+        ...
+
+    def model(self, cell: Cell, order: int) -> Model:
+        """Taylor model on a cell."""
+        ...
+
+
+def clenshaw(coefficients: Sequence[float], u: Any) -> Any:
+    """Sum ``c_k T_k(u)`` for an array of any library."""
+    later = last = u * 0.0
+    for c in reversed(coefficients[1:]):
+        later, last = 2.0 * u * later - last + c, later
+    return u * later - last + coefficients[0]
+
+
+@dataclass(frozen=True)
+class ChebyshevSum:
+    """``x**start * sum_k c_k T_k(u)``, with u the affine image in [-1, 1] of ``t = x**stride`` in `interval`.
+
+    `coefficients` (parts, size): the sum of its rows.
+    """
+
+    space: Powers
+    interval: tuple[float, float]
+    coefficients: np.ndarray
+    _cache: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    def _bits(self) -> int:
+        """Precision: coefficients in powers of u reach ``(1 + sqrt 2)**degree``, and a shift costs some more."""
+        return int(flint().ctx.prec) + 2 * self.space.size
+
+    def __call__(self, x: Any) -> Any:
+        """Values at an array of any library, in its precision."""
+        low, high = self.interval
+        u = (x**self.space.stride - (low / 2 + high / 2)) / (high / 2 - low / 2)
+        return clenshaw(self.coefficients.sum(axis=0).tolist(), u) * x**self.space.start
+
+    def at(self, x: Ball) -> Ball:
+        """Value at a point, as a ball."""
+        with working(self._bits()) as module:
+            low, high = map(module.arb, self.interval)
+            u = (2 * x**self.space.stride - low - high) / (high - low)
+            return self._powers()(u) * x**self.space.start
+
+    def _powers(self) -> Any:
+        """Expand in powers of u by Clenshaw's recurrence on polynomials, in the precision of the context."""
+        module = flint()
+        bits = module.ctx.prec
+        if bits not in self._cache:
+            totals = [sum((module.arb(v) for v in column), module.arb(0)) for column in self.coefficients.T.tolist()]
+            u2 = module.arb_poly([0, 2])
+            later, last = module.arb_poly([0]), module.arb_poly([0])
+            for c in reversed(totals[1:]):
+                later, last = u2 * later - last + c, later
+            self._cache[bits] = module.arb_poly([0, 1]) * later - last + totals[0]
+        return self._cache[bits]
+
+    def model(self, cell: Cell, order: int) -> Model:
+        """Taylor model: the shift to the centre in u, then ``u - u(c) = v(s)``, a polynomial without constant."""
+        with working(self._bits()) as module:
+            low, high = map(module.arb, self.interval)
+            x = module.arb_poly([cell.centre, cell.radius])
+            u = _padded(((2 * x**self.space.stride - low - high) * (1 / (high - low))).coeffs(), 2)
+            v = module.arb_poly([0, *u[1:]])
+            reach = sum((c.abs_upper() for c in u[1:]), module.arb(0)).upper()
+            shifted = self._powers()(module.arb_poly([u[0], reach])).coeffs()  # in powers of v / reach
+            kept = module.arb_poly(shifted[:order])
+            # what is left out is at most its coefficients' sum: |v| <= reach |s|
+            dropped = sum((c.abs_upper() for c in shifted[order:]), module.arb(0))
+            factor = x**self.space.start
+            taylor = (kept(v * (1 / reach)) * factor).coeffs()
+            model = of_polynomial(_padded(taylor, order), order)
+            size = sum((c.abs_upper() for c in factor.coeffs()), module.arb(0))
+            return Model(model.coefficients, (model.tail + dropped * size).upper())
+
+
+@dataclass(frozen=True)
+class Monomials:
+    """``sum c x**power`` with a double coefficient for each power."""
+
+    coefficients: Mapping[int, float]
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Values in double precision."""
+        dense = np.zeros(max(self.coefficients, default=0) + 1)
+        for power, c in self.coefficients.items():
+            dense[power] = c
+        return np.asarray(np.polynomial.polynomial.polyval(x, dense))
+
+    def at(self, x: Ball) -> Ball:
+        """Value at a point, as a ball."""
+        with working(self._bits()):
+            return self._powers()(x)
+
+    def _bits(self) -> int:
+        return int(flint().ctx.prec) + 3 * max(self.coefficients, default=0)
+
+    def _powers(self) -> Any:
+        dense = [0.0] * (max(self.coefficients, default=0) + 1)
+        for power, c in self.coefficients.items():
+            dense[power] = c
+        module = flint()
+        return module.arb_poly([module.arb(c) for c in dense])
+
+    def expansion(self, cell: Cell) -> list[Ball]:
+        """All Taylor coefficients about the centre, in s."""
+        with working(self._bits()) as module:
+            return list(self._powers()(module.arb_poly([cell.centre, cell.radius])).coeffs())
+
+    def model(self, cell: Cell, order: int) -> Model:
+        """Taylor model on a cell."""
+        return of_polynomial(_padded(self.expansion(cell), order), order)
+
+
+@dataclass(frozen=True)
+class Combination:
+    """A linear combination of functions that are known as formulas; `coefficients` (parts, size)."""
+
+    space: Functions
+    coefficients: np.ndarray
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Values in double precision."""
+        c = self.coefficients.sum(axis=0)
+        return np.asarray(sum(c[i] * function(x) for i, function in enumerate(self.space.functions)))
+
+    def at(self, x: Ball) -> Ball:
+        """Value at a point, as a ball."""
+        return self._series(flint().arb_series([x]))[0]
+
+    def model(self, cell: Cell, order: int) -> Model:
+        """Taylor model on a cell."""
+        return of_function(self._series, cell, order)
+
+    def _series(self, x: Any) -> Any:
+        module = flint()
+        total = module.arb_series([0])
+        for function, column in zip(self.space.functions, self.coefficients.T.tolist(), strict=True):
+            assert isinstance(function, Expression)
+            c = sum((module.arb(v) for v in column), module.arb(0))
+            total = total + function.series(x) * module.arb_series([c])
+        return total
+
+
+def stored(space: Powers | Functions, interval: tuple[float, float], coefficients: np.ndarray) -> Approximant:
+    """Return the approximation that coefficients of a space stand for."""
+    if isinstance(space, Powers):
+        return ChebyshevSum(space, interval, coefficients)
+    return Combination(space, coefficients)
+
+
+def _padded(coefficients: Sequence[Ball], order: int) -> list[Ball]:
+    return [*coefficients, *[flint().arb(0)] * (order - len(coefficients))]
