@@ -11,6 +11,7 @@ from infimum.errors import FileFormatError
 SEPARATOR = "::"  # FILE::NAME picks one of several arrays in a file
 # A compressed or sparse file may need this much memory, or so many times its own size, whichever is more.
 ALWAYS, TIMES = 2**28, 1000
+POINTER = 8  # bytes that a sparse array takes for each row and column
 
 
 def require_file(path: Path) -> int:
@@ -35,6 +36,11 @@ def require_room(path: Path, declared: int, advice: str) -> None:
             f"{path} has {size:,} bytes and declares an array of {amount(declared)}, and at most {amount(allowed)} are "
             f"read from such a file; {advice}"
         )
+
+
+def require_sides(path: Path, shape: Sequence[int]) -> None:
+    """Refuse a sparse array with far more rows and columns, stored or empty, than the file has bytes."""
+    require_room(path, POINTER * sum(shape), "leave empty rows and columns away")
 
 
 def amount(count: int) -> str:

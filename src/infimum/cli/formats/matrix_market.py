@@ -7,13 +7,12 @@ from typing import Any
 
 import scipy.io
 
-from infimum.cli.formats.limits import refuse_name, require_room
+from infimum.cli.formats.limits import refuse_name, require_sides
 from infimum.errors import FileFormatError
 
 # Least bytes of the text of one number: a digit and a line end; of one entry: two indices and their separators. An
 # array that is stored as one half of a symmetric one has one number for two entries.
 NUMBER, ENTRY = 1, 4
-POINTER = 8  # bytes that a sparse array takes for each row and column, stored or empty
 
 
 def read_matrix_market(path: Path, name: str) -> Any:
@@ -25,5 +24,5 @@ def read_matrix_market(path: Path, name: str) -> Any:
     if least > size:
         raise FileFormatError(f"{path} declares {entries:,} entries and has {size:,} bytes: it is damaged or cut short")
     if layout != "array":
-        require_room(path, POINTER * (rows + columns), "leave empty rows and columns away")
+        require_sides(path, (rows, columns))
     return scipy.io.mmread(path)

@@ -10,10 +10,12 @@ from typing import IO, Any
 import numpy as np
 import scipy.sparse
 
-from infimum.cli.formats.limits import amount, choose, refuse_name, require_room
+from infimum.cli.formats.limits import amount, choose, refuse_name, require_room, require_sides
 from infimum.errors import FileFormatError
 
-HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+# version of the format: bytes that hold the length of the header, and what reads it
+HEADERS = {(1, 0): (2, np.lib.format.read_array_header_1_0), (2, 0): (4, np.lib.format.read_array_header_2_0)}
+LONGEST = 10_000  # bytes of a header that NumPy reads, too
 SPARSE = {"format", "shape", "data"}  # names in an archive that scipy.sparse.save_npz wrote
 EXPANDING = "save it uncompressed (numpy.savez) or as .npy"
 
@@ -39,7 +41,11 @@ def read_npz(path: Path, name: str) -> Any:
         for member in chosen:
             _check_member(path, archive, f"{member}.npy")
     if sparse:
-        return _checked(scipy.sparse.load_npz(path))
+        array = scipy.sparse.load_npz(path)
+        require_sides(path, array.shape)
+        if array.format in ("csr", "csc", "bsr"):  # SciPy's reader does not ask whether the indices lie inside
+            array.check_format(full_check=True)
+        return array
     with np.load(path, allow_pickle=False) as arrays:
         return np.asarray(arrays[chosen[0]])
 
@@ -56,16 +62,14 @@ def _check_header(path: Path, file: IO[bytes], size: int) -> None:
     version = np.lib.format.read_magic(file)
     if version not in HEADERS:
         raise FileFormatError(f"{path} has version {version} of the .npy format: it is no array of numbers")
-    shape, _, dtype = HEADERS[version](file)
+    width, read_header = HEADERS[version]
+    start, length = file.tell(), int.from_bytes(file.read(width), "little")
+    if length > LONGEST:  # NumPy would take the memory for it first
+        raise FileFormatError(f"{path} declares a header of {length:,} bytes: at most {LONGEST:,} are read")
+    file.seek(start)
+    shape, _, dtype = read_header(file)
     declared, held = math.prod(shape) * dtype.itemsize, size - file.tell()
     if not dtype.hasobject and (declared > held or any(length < 0 for length in shape)):
         raise FileFormatError(
             f"{path} declares {amount(declared)} of numbers and holds {amount(held)}: it is damaged or cut short"
         )
-
-
-def _checked(array: Any) -> Any:
-    """Return a sparse array whose indices all lie inside: SciPy's own reader does not look."""
-    if array.format in ("csr", "csc", "bsr"):
-        array.check_format(full_check=True)
-    return array
