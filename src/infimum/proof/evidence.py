@@ -75,7 +75,8 @@ def array(
     if kind_of(item) not in {"complex": ("real", "complex")}.get(kind, (kind,)):
         raise VerificationError(f"{name} must hold {kind} numbers, got dtype {item.dtype}")
     try:
-        require_finite(item, name)
+        if kind in ("real", "complex"):
+            require_finite(item, name)
     except NonFiniteError as error:
         raise VerificationError(str(error)) from error
     if like is not None and isinstance(item, np.ndarray) and not isinstance(like, np.ndarray):
