@@ -111,7 +111,9 @@ def class_of(problem: str) -> type[Result]:
 def _document(text: str) -> dict[str, Any]:
     """Parse the outer form of a result, strictly: no NaN, no key twice, no endless number."""
     try:
-        document = json.loads(text, parse_constant=_no_constant, parse_int=_integer, object_pairs_hook=_once)
+        document: dict[str, Any] = json.loads(
+            text, parse_constant=_no_constant, parse_int=_integer, object_pairs_hook=_once
+        )
     except (ValueError, RecursionError) as error:
         raise FileFormatError(f"expected the JSON of an infimum result: {shown(str(error))}") from error
     version = document.get("infimum") if isinstance(document, dict) else None
