@@ -46,7 +46,7 @@ class Result:
         """Draw the answer and its certificate on matplotlib axes (new ones by default) and return the axes."""
         raise NotImplementedError(f"{type(self).__name__} must say how it is drawn")
 
-    def recheck(self, *inputs: Any) -> Certificate:
+    def recheck(self, *inputs: Any, **drawn: Any) -> Certificate:
         """Derive the certificate again from the inputs, the answer and the witness alone (see `infimum.verify`).
 
         Where a random draw takes part in the proof, a keyword `rng` draws anew.
