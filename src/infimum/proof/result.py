@@ -121,7 +121,7 @@ def _document(text: str) -> dict[str, Any]:
         raise FileFormatError(f"expected infimum JSON of version {JSON_VERSION}, got something else")
     if not {"problem", "answer", "certificate"} <= document.keys() or not isinstance(document["problem"], str):
         raise FileFormatError("expected the JSON of an infimum result, with 'problem', 'answer' and 'certificate'")
-    return document
+    return dict(document)
 
 
 def _require_claims(claims: dict[str, Any]) -> None:
