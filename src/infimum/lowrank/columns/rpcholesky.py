@@ -19,7 +19,7 @@ class PartialCholesky:
     """Cholesky factor F of the chosen columns, and the diagonal of what it leaves: ``K ≈ F F* + diag(residual)``."""
 
     def __init__(self, K: Entries) -> None:
-        self.K, self.residual = K, K.diagonal.copy()
+        self.K, self.residual = K, np.maximum(K.diagonal, 0.0)
         self.chosen: list[int] = []
         self.F = np.zeros((K.shape[0], 0))
         self.least = PIVOT * float(np.max(K.diagonal))
