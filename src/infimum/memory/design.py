@@ -125,11 +125,15 @@ def design(
 def _rates(limits: Limits, lr: Array, profile: Array) -> Array:
     """Weight decay that follows from the learning rates as returned."""
     wide = host(lr)
-    if not np.all(wide > 0.0):
+    law = limits.law.decay(wide)
+    rates = rounded(law / np.maximum(wide, np.finfo(float).tiny), profile, "weight_decay")
+    kept = (wide > 0.0) & (np.abs(wide * host(rates) - law) <= limits.slack * law)
+    if not np.all(kept):
         raise RangeError(
-            f"the learning rate vanishes in {lr.dtype} at step {int(np.argmin(wide)) + 1}; widen the target"
+            f"lr, or the weight decay that follows from it, vanishes in {lr.dtype} at step {int(np.argmin(kept)) + 1}; "
+            "convert the target to a wider type first"
         )
-    return rounded(limits.law.decay(wide) / wide, profile, "weight_decay")
+    return rates
 
 
 def _share(share: object) -> float:
