@@ -7,7 +7,6 @@ import sys
 import threading
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 import infimum
@@ -70,7 +69,7 @@ print(*sorted(name for name in sys.modules if name.startswith("infimum.")))
 
 
 def test_verify_imports_no_solver():
-    """A process that only verifies loads `infimum.proof` and the ground: no module of a room, not even to be imported."""
+    """A process that only verifies loads `infimum.proof` and the ground: no module of a room, not even unused."""
     work = [
         (checks.solve(problem, case).to_json(), case.inputs) for problem in PROBLEMS for case in [checks.tiny(problem)]
     ]
