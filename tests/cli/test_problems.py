@@ -4,7 +4,7 @@ import dataclasses
 import inspect
 import json
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
@@ -17,8 +17,8 @@ from infimum import problems
 from infimum.cli.problem_command import arguments_of
 from infimum.problems import PROBLEMS
 from infimum.proof.result import Result
+from tests.contract.center import TOY
 from tests.contract.surface import data_tokens, option_tokens
-from tests.contract.test_ninth_problem import TOY
 
 # the command of one problem is written by hand: tests/cli/test_minimax.py
 MADE_COMMANDS = [problem for problem in PROBLEMS if problem.name != "minimax.polynomial"]
@@ -158,6 +158,7 @@ def test_quiet(run, file):
 @dataclasses.dataclass(frozen=True)
 class Parts(Result):
     problem = "toy.parts"
+    inputs: ClassVar[tuple[str, ...]] = ("n",)
     parts: tuple[int, ...]
 
 
@@ -191,7 +192,7 @@ def split(
 
 
 SPLIT = dataclasses.replace(
-    TOY, name="toy.parts", solve=split, result=Parts, inputs=("n",), arrays=False, answer_text=lambda r: "parts"
+    TOY, name="toy.parts", solve=split, result=Parts, arrays=False, answer_text=lambda r: "parts"
 )
 
 
@@ -225,6 +226,6 @@ def test_what_a_command_line_cannot_give_is_left_out(run):
 def test_unreadable_required_parameter_is_noticed():
     def solve(function: Callable[[float], float]) -> Parts: ...
 
-    broken = dataclasses.replace(SPLIT, solve=solve, inputs=("function",))
+    broken = dataclasses.replace(SPLIT, solve=solve)
     with pytest.raises(TypeError, match="cannot read function"):
         arguments_of(broken)

@@ -72,7 +72,9 @@ def check_tests(problem: Problem, root: Path = ROOT) -> None:
 
 def check_benchmark(problem: Problem, root: Path = ROOT) -> None:
     """A benchmark compares the problem's solver with its peers."""
-    assert problem.command in benchmarked(root), f"no Comparison(problem={problem.command!r}) in benchmarks/"
+    assert problem.command in benchmarked(root), (
+        f"no benchmark: no Comparison(problem={problem.command!r}) in benchmarks/"
+    )
 
 
 def benchmarked(root: Path) -> set[str]:

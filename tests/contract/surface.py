@@ -35,7 +35,7 @@ def check_plot(problem: Problem) -> None:
     texts = texts_of(axes)
     assert axes.get_title() or axes.get_legend(), "the plot has neither title nor legend"
     try:
-        assert result.plot() is pyplot.gca(), "plot() must draw on new axes"
+        assert result.plot().figure is pyplot.gcf(), "plot() must draw on new axes"
     finally:
         pyplot.close("all")
     if shown(result.certificate.value, texts):

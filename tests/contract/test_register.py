@@ -11,7 +11,7 @@ def named(check):
 
 
 @pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.name)
-@pytest.mark.parametrize("check", (*checks.CHECKS, *checks.FILE_CHECKS), ids=named)
+@pytest.mark.parametrize("check", [*checks.CHECKS, *checks.FILE_CHECKS], ids=named)
 def test_contract(problem, check):
     check(problem)
 
