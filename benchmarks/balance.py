@@ -14,8 +14,8 @@ import scipy.sparse
 
 from benchmarks.harness import Comparison
 from infimum import balance
+from infimum.balance.search.load_windows import limits
 from infimum.balance.search.sweeps import aim, sweep
-from infimum.proof.load_windows import limits
 from infimum.proof.theorems.assignment_dual import Bias, dual
 
 ROUNDING = 1e-12  # relative gap that the rounding of a bias to float64 may leave

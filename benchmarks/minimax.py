@@ -22,7 +22,7 @@ import numpy as np
 
 from benchmarks.harness import Comparison, Contender
 from infimum import minimax
-from infimum.minimax.expressions import parse
+from infimum.proof.enclosure.expressions import parse
 
 DEADLINE = 4  # seconds of CPU for one run of a peer
 

@@ -11,6 +11,7 @@ import numpy as np
 import scipy.linalg
 
 from infimum._arrays import Array, is_complex, like_array, namespace, scale_back, to_numpy, working
+from infimum.errors import RangeError
 
 
 def adjoint(array: Array) -> Array:
@@ -48,19 +49,55 @@ def norm(array: Array) -> float:
     return scale_back(frobenius(scaled.array), scaled.exponent, toward=0.0)
 
 
-def residual_norm(array: Array, left: Array, right: Array, eps: float) -> float:
+def residual_norm(array: Array, left: Array, right: Array, eps: float, room: float = 1.0) -> float:
     """Frobenius norm of ``array - left @ right``, rounded upwards; `eps` is that of `Working`.
 
     The allowance covers the worst case of every multiplication and sum, in any order of summation
     (N. J. Higham, Accuracy and Stability of Numerical Algorithms, section 3.5): entry by entry the product is off by at
-    most k unit roundoffs of ``abs(left) @ abs(right)``, whose norm is at most the sum over the k rank-one terms.
+    most k unit roundoffs of ``abs(left) @ abs(right)``, whose norm is at most the sum over the k rank-one terms. So
+    many allowances as `room` says are added.
     """
-    xp, unit = namespace(array=array), eps / 2
-    computed = math.hypot(*(_plain_norm(array[rows, :] - left[rows, :] @ right) for rows in row_chunks(array)))
-    lengths = xp.linalg.vector_norm(left, axis=0) * xp.linalg.vector_norm(right, axis=1)
-    magnitude = float(xp.sum(xp.real(lengths) if is_complex(lengths) else lengths)) + frobenius(array)
-    rounding = (left.shape[1] + 4) * unit * magnitude
-    return float((computed + rounding) * (1.0 + 2 * sum(array.shape) * unit))
+    unit = eps / 2
+    with np.errstate(over="ignore", invalid="ignore"):
+        computed = math.hypot(*(_plain_norm(array[rows, :] - left[rows, :] @ right) for rows in row_chunks(array)))
+    rounding = (left.shape[1] + 4) * unit * (sum_of_terms(left, right) + frobenius(array))
+    value = (computed + room * rounding) * (1.0 + 2 * room * sum(array.shape) * unit)
+    if not math.isfinite(value):
+        raise RangeError("the product of the factors is beyond the range of float64; scale the input down first")
+    return float(value)
+
+
+ORDINARY = 2.0**400  # lengths between its reciprocal and itself can be squared and multiplied
+
+
+def sum_of_terms(left: Array, right: Array) -> float:
+    """Sum of the norms of the rank-one terms of ``left @ right``, also where their factors differ beyond all range."""
+    xp = namespace(left=left, right=right)
+    with np.errstate(over="ignore"):
+        columns, rows = (to_numpy(xp.linalg.vector_norm(part, axis=axis)) for part, axis in ((left, 0), (right, 1)))
+    lengths = np.concatenate([columns.real, rows.real]).astype(np.float64)
+    if np.all((lengths > 1.0 / ORDINARY) & (lengths < ORDINARY)):
+        return float(columns.real @ rows.real)
+    _, shifts, sizes = scaled_columns(left)
+    _, more, others = scaled_columns(xp.matrix_transpose(right))
+    with np.errstate(over="ignore"):
+        return float(np.sum(np.ldexp(sizes * others, shifts + more)))
+
+
+def scaled_columns(array: Array) -> tuple[Array, np.ndarray, np.ndarray]:
+    """Scale every column by a power of two of its own; return the exponents and the lengths as scaled."""
+    xp = namespace(array=array)
+    parts = [xp.real(array), xp.imag(array)] if is_complex(array) else [array]
+    largest = np.max([to_numpy(xp.max(xp.abs(part), axis=0)) for part in parts], axis=0)
+    exponents = np.frexp(largest)[1].astype(np.int64)
+    for part in (-exponents // 2, -exponents - (-exponents // 2)):  # the whole power may be out of range
+        array = array * as_row(np.ldexp(1.0, part), array)
+    return array, exponents, np.asarray(to_numpy(xp.linalg.vector_norm(array, axis=0)).real)
+
+
+def as_row(values: np.ndarray, like: Array) -> Array:
+    """Return factors for the columns of `like`, in its library and precision."""
+    return namespace(like=like).astype(like_array(values, like), like.dtype)[None, :]
 
 
 def orthonormal_basis(array: Array) -> Array:

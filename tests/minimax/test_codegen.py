@@ -16,8 +16,8 @@ import torch
 
 from infimum import minimax
 from infimum.errors import OptionError, RangeError
-from infimum.minimax.formats import FORMATS
-from infimum.minimax.straight_line import evaluation_error, program
+from infimum.minimax.formats.straight_line import evaluation_error, program
+from infimum.proof.enclosure.machine_formats import FORMATS
 
 pytest.importorskip("flint")
 

@@ -5,12 +5,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from infimum.minimax.approximants import ChebyshevSum, Monomials
-from infimum.minimax.conversion import monomials
-from infimum.minimax.expressions import parse
-from infimum.minimax.systems import Powers
 from infimum.proof.enclosure import taylor_model
+from infimum.proof.enclosure.approximants import ChebyshevSum, Monomials
 from infimum.proof.enclosure.balls import LARGEST, float_above, float_below, hull, working
+from infimum.proof.enclosure.change_of_basis import monomials
+from infimum.proof.enclosure.expressions import parse
+from infimum.proof.enclosure.task import Powers
 from infimum.proof.enclosure.taylor_model import Cell, Model
 from infimum.proof.theorems import alternation, sup_norm
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from infimum.errors import OptionError
-from infimum.minimax.expressions import as_function, parse
-from infimum.minimax.operations import OPERATIONS
 from infimum.proof.enclosure.balls import working
+from infimum.proof.enclosure.expressions import as_function, parse
+from infimum.proof.enclosure.operations import OPERATIONS
 
 NAMES = sorted(name for name, operation in OPERATIONS.items() if operation.public and operation.arity == 1)
 FORMULAS = [

@@ -4,9 +4,9 @@ from itertools import pairwise
 
 import pytest
 
-from infimum.minimax.enclosure import dual_bound
-from infimum.minimax.remez import solve
-from infimum.minimax.systems import as_task
+from infimum.minimax.remez.exchange import solve
+from infimum.proof.enclosure.error_bounds import dual_bound
+from infimum.proof.enclosure.task import as_task
 from tests.minimax.optima import OPTIMA
 
 

@@ -11,8 +11,9 @@ from infimum.errors import OptionError
 from infimum.memory.decay import highest_of, law_of
 from infimum.memory.search import linear_program
 from infimum.memory.search.initial_weight import above, exact_after, with_share
-from infimum.proof.answers.memory_design import Schedule, certify_schedule
+from infimum.proof.answers.memory_design import OBJECTIVES, Objective, Schedule, certify_schedule, memory_of
 from infimum.proof.profiles import as_target
+from infimum.proof.rounding import ROOM
 from infimum.proof.schedule_limits import caps_of, host, limits_of, positive, rounded
 from infimum.proof.theorems import unrolling
 from infimum.proof.theorems.capped_filling import FixedDecay
@@ -29,7 +30,7 @@ def design(
     weight_decay: float | Any,
     warmup: int = 0,
     max_initial_share: float | None = None,
-    objective: Literal["tv", "ratio"] = "tv",
+    objective: Objective = "tv",
 ) -> Schedule:
     """Learning rate and weight decay whose memory of the batches comes nearest to a target profile.
 
@@ -85,7 +86,7 @@ def design(
     >>> [round(float(lr), 4) for lr in schedule.lr], round(schedule.initial_share, 4)
     ([0.5, 0.3333, 0.25, 0.2], 0.2)
     """
-    one_of("objective", objective, ("tv", "ratio"))
+    one_of("objective", objective, OBJECTIVES)
     profile = as_target(target, steps)
     highest = highest_of(max_lr, profile)
     caps = caps_of(highest, warmup, profile)
@@ -103,10 +104,10 @@ def design(
     lr = rounded(np.where(filling.capped, limits.caps, free), profile, "lr")
     if rates is None:
         rates = rounded(limits.law.decay(host(lr)) / host(lr), profile, "weight_decay")
+    memory = memory_of(limits, lr, rates)
+    share = unrolling.initial_share(memory, room=ROOM)
     if objective == "ratio" and not exact:
-        share = unrolling.initial_share(unrolling.unroll(host(lr), host(lr) * host(rates)))
         witness = {"initial": above(limits, filling, share)}
-    certificate, share = certify_schedule(limits, lr, rates, objective, witness)
     return Schedule(
         lr=lr,
         weight_decay=rates,
@@ -116,7 +117,7 @@ def design(
         objective=objective,
         decay_law=law,
         decay_rate=rate,
-        certificate=certificate,
+        certificate=certify_schedule(limits, memory, objective, witness, share, room=ROOM),
     )
 
 

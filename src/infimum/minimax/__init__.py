@@ -1,13 +1,16 @@
 """Minimax approximation: best polynomials, and compositions of them, with proofs from both sides."""
 
-from infimum.minimax.compositions import Composition
+from infimum.minimax.check import Optimality, check, sup_norm
 from infimum.minimax.least_degree import LeastDegree, degree_for
-from infimum.minimax.optimality import Optimality, check, sup_norm
-from infimum.minimax.polynomial import MinimaxPolynomial, polynomial
+from infimum.minimax.polynomial import polynomial
 from infimum.minimax.published import PUBLISHED, PublishedTable
-from infimum.minimax.rational import MinimaxRational, rational
-from infimum.minimax.rounding import RoundedPolynomial, rounded
+from infimum.minimax.rational import rational
+from infimum.minimax.rounding import rounded
 from infimum.minimax.schedules import msign_schedule, root_schedule, verify_schedule
+from infimum.proof.answers.composition import Composition
+from infimum.proof.answers.polynomial import MinimaxPolynomial
+from infimum.proof.answers.rational import MinimaxRational
+from infimum.proof.answers.rounded import RoundedPolynomial
 
 __all__ = [
     "PUBLISHED",

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 import scipy.optimize
 
-from infimum.minimax.compositions import Composition
-from infimum.minimax.expressions import as_function
-from infimum.minimax.formats import FORMATS
-from infimum.minimax.rounding import RoundedPolynomial
+from infimum.proof.answers.composition import Composition
+from infimum.proof.answers.rounded import RoundedPolynomial
+from infimum.proof.enclosure.expressions import as_function
+from infimum.proof.enclosure.machine_formats import FORMATS
 
 GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0
 GRID = 17  # points of a reference, at the first look

@@ -2,80 +2,78 @@
 
 from __future__ import annotations
 
+import decimal
 import keyword
+import math
+import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
+from infimum._arguments import whole_number
 from infimum.errors import OptionError
-from infimum.minimax.formats import as_format
-from infimum.minimax.straight_line import EvaluationError, Operand, Operation, Scheme, evaluation_error, program
-from infimum.proof.certificate import Certificate
+from infimum.minimax.formats.straight_line import EvaluationError, Operand, Operation, evaluation_error, program
+from infimum.proof.answers.source_code import Emitter, Scheme
+from infimum.proof.enclosure.machine_formats import as_format
+from infimum.proof.evidence import shown
 
 Language = Literal["c", "numpy", "torch", "triton"]
 
 C_TYPES = {"float32": ("float", "f"), "float64": ("double", "")}
 WORDS = """x y q t s np tl torch triton
 auto break case char const continue default do double else enum extern float for goto if inline int long register
-restrict return short signed sizeof static struct switch typedef union unsigned void volatile while"""
-TAKEN = frozenset(WORDS.split())  # the code's own names and the keywords of C
+restrict return short signed sizeof static struct switch typedef union unsigned void volatile while
+alignas alignof asm bool constexpr false nullptr static_assert thread_local true typeof typeof_unqual
+and and_eq bitand bitor catch char16_t char32_t char8_t class co_await co_return co_yield compl concept const_cast
+consteval constinit decltype delete dynamic_cast explicit export friend mutable namespace new noexcept not not_eq
+operator or or_eq private protected public reinterpret_cast requires static_cast template this throw try typeid
+typename using virtual wchar_t xor xor_eq"""
+TAKEN = frozenset(WORDS.split())  # the code's own names, and the keywords of C and C++
+MOST_POWERS = 4096  # between the lowest and the highest power: one operation each
+READABLE = frozenset(map(chr, range(32, 127))) - {"\\", '"', "?"}  # what a comment of C or Python may hold
 
 
-class Emitter:
-    """Abstract base of polynomials that write themselves as source code.
-
-    The comment of the code states the certified approximation error and a proven bound on what rounding adds: that of
-    the coefficients to the format, and that of every operation. `dtype` is "float32" or "float64" for C; NumPy also has
-    "float16", PyTorch and Triton "float16" and "bfloat16". `scheme` "horner" has the fewest operations, "estrin" the
-    shortest chain of them. `name` is that of the function.
-    """
-
-    f: str
-    powers: tuple[int, ...]
-    domain: tuple[tuple[float, float], ...]
-    relative: bool
-    weight: Any
-    certificate: Certificate
-
-    def exact_coefficients(self) -> list[Fraction]:
-        """Coefficients of ``x**powers`` as rational numbers."""
-        raise NotImplementedError(f"{type(self).__name__} must have coefficients")
-
-    def to_c(self, dtype: object = "float32", scheme: Scheme = "horner", name: str = "p") -> str:
-        """Return a C99 function, with its coefficients as hexadecimal floats."""
-        return _generate(self, "c", dtype, scheme, name)
-
-    def to_numpy(self, dtype: object = "float64", scheme: Scheme = "horner", name: str = "p") -> str:
-        """Return a Python function of a NumPy array."""
-        return _generate(self, "numpy", dtype, scheme, name)
-
-    def to_torch(self, dtype: object = "float32", scheme: Scheme = "horner", name: str = "p") -> str:
-        """Return a Python function of a PyTorch tensor."""
-        return _generate(self, "torch", dtype, scheme, name)
-
-    def to_triton(self, dtype: object = "float32", scheme: Scheme = "horner", name: str = "p") -> str:
-        """Return a Triton function of a block, and a kernel that applies it to an array."""
-        return _generate(self, "triton", dtype, scheme, name)
-
-    def evaluation_error(self, dtype: object = "float32", scheme: Scheme = "horner") -> EvaluationError:
-        """Bound what rounding adds when the polynomial is evaluated in a format; see `EvaluationError`."""
-        return evaluation_error(program(_by_power(self), scheme), self.domain, as_format(dtype).name)
+def _program(subject: Emitter, scheme: Scheme) -> list[Operation]:
+    """Return the program of a polynomial; it may have been read from a file, and nothing else asked for its fields."""
+    powers = [whole_number("a power of x", power, 0) for power in subject.powers]
+    if not powers or len(set(powers)) != len(powers) or max(powers) - min(powers) >= MOST_POWERS:
+        raise OptionError(f"powers must be different, and within {MOST_POWERS} of each other, got {shown(powers)}")
+    for low, high in subject.domain:
+        if not (isinstance(low, float | int) and isinstance(high, float | int) and -math.inf < low < high < math.inf):
+            raise OptionError(f"the domain must be intervals of finite floats, got {shown((low, high))}")
+    return program(dict(zip(powers, subject.exact_coefficients(), strict=True)), scheme)
 
 
-def _by_power(subject: Emitter) -> dict[int, Fraction]:
-    return dict(zip(subject.powers, subject.exact_coefficients(), strict=True))
-
-
-def _generate(subject: Emitter, language: Language, dtype: object, scheme: Scheme, name: str) -> str:
+def generate(subject: Emitter, language: Language, dtype: object, scheme: Scheme, name: str) -> str:
+    """Write a polynomial as a function in a language; see `Emitter`."""
     machine = as_format(dtype)
     allowed = {"c": ("float32", "float64"), "numpy": ("float16", "float32", "float64")}.get(language)
     if allowed is not None and machine.name not in allowed:
         raise OptionError(f"{language} has no {machine.name}: take one of {', '.join(allowed)}, or PyTorch or Triton")
-    if not (name.isidentifier() and name.isascii()) or keyword.iskeyword(name) or name in TAKEN:
-        raise OptionError(f"name must be an identifier of C and Python that the code does not use, got {name!r}")
-    operations = program(_by_power(subject), scheme)
+    _check_name(name)
+    operations = _program(subject, scheme)
     found = evaluation_error(operations, subject.domain, machine.name)
-    return WRITERS[language](name, operations, machine.name, comment(subject, machine.name, scheme, found))
+    lines = [readable(line) for line in comment(subject, machine.name, scheme, found)]
+    return WRITERS[language](name, operations, machine.name, lines)
+
+
+def _check_name(name: object) -> None:
+    """Refuse what is no name of a function in C and Python, or belongs to the languages or to the code itself."""
+    text = name if isinstance(name, str) else ""
+    reserved = keyword.iskeyword(text) or text in TAKEN or re.match("_[_A-Z]", text)
+    if reserved or not (text.isidentifier() and text.isascii()):
+        raise OptionError(f"name must be an identifier of C and Python that the code does not use, got {shown(name)}")
+
+
+def readable(text: str) -> str:
+    """Spell out what could end a comment or docstring, continue a line, or change how a reader sees it."""
+    spelled = "".join(c if c in READABLE else f"<U+{ord(c):04X}>" for c in text)
+    return spelled.replace("*/", "* /").replace("/*", "/ *")
+
+
+def rounding_of(subject: Emitter, dtype: object, scheme: Scheme) -> EvaluationError:
+    """Bound what rounding adds when a polynomial is evaluated in a format."""
+    return evaluation_error(_program(subject, scheme), subject.domain, as_format(dtype).name)
 
 
 def comment(subject: Emitter, dtype: str, scheme: str, found: EvaluationError) -> list[str]:
@@ -92,19 +90,24 @@ def comment(subject: Emitter, dtype: str, scheme: str, found: EvaluationError) -
         f"Rounding ({scheme.capitalize()} in {dtype}): |computed - p(x)| <= {_upwards(found.absolute)},",
     ]
     if found.relative < 1.0:
-        lines.append(f"and, where nothing underflows, <= {_upwards(found.relative)} |p(x)|,")
-    return [*lines, "for every x of the format in the domain, with or without fused multiply-add."]
+        underflow = f" + {_upwards(found.underflow)}" if found.underflow else ""
+        lines.append(f"and <= {_upwards(found.relative)} |p(x)|{underflow},")
+    lines.append("for every x of the format in the domain, with or without fused multiply-add,")
+    return [*lines, "and where subnormal numbers are taken for 0."]
 
 
 def _upwards(number: float) -> str:
     """Write three digits of a bound, no smaller than it is."""
-    text = f"{number:.2e}"
-    return text if float(text) >= number else f"{number * 1.006:.2e}"
+    return _digits(number, decimal.ROUND_CEILING)
 
 
 def _downwards(number: float) -> str:
-    text = f"{number:.2e}"
-    return text if float(text) <= number else f"{number * 0.994:.2e}"
+    return _digits(number, decimal.ROUND_FLOOR)
+
+
+def _digits(number: float, rounding: str) -> str:
+    digits, _, exponent = f"{decimal.Context(prec=3, rounding=rounding).create_decimal(number):.2e}".partition("e")
+    return f"{digits}e{int(exponent):+03d}"
 
 
 def _expression(operation: Operation, constant: Callable[[Fraction], str]) -> str:

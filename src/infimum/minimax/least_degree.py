@@ -9,11 +9,12 @@ from typing import Any, Literal
 import numpy as np
 
 from infimum.errors import OptionError, ToleranceError
-from infimum.minimax.enclosure import dual_bound, is_enclosable
-from infimum.minimax.polynomial import MinimaxPolynomial, polynomial
-from infimum.minimax.precision import in_multiple_precision
-from infimum.minimax.remez import solve
-from infimum.minimax.systems import LARGEST_DEGREE, as_task
+from infimum.minimax.polynomial import polynomial
+from infimum.minimax.remez.exchange import solve
+from infimum.minimax.remez.multiple_precision import in_multiple_precision
+from infimum.proof.answers.polynomial import MinimaxPolynomial
+from infimum.proof.enclosure.error_bounds import dual_bound, is_enclosable
+from infimum.proof.enclosure.task import LARGEST_DEGREE, as_task
 
 
 @dataclass(frozen=True)

@@ -3,186 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from dataclasses import replace
+from typing import Any, Literal
 
 import numpy as np
 
-from infimum._arguments import axes, one_of
-from infimum.errors import OptionError, VerificationError
-from infimum.minimax.approximants import Approximant, stored
-from infimum.minimax.certify import Certified, certified
-from infimum.minimax.codegen import Emitter
-from infimum.minimax.conversion import exact_sums, monomials
-from infimum.minimax.enclosure import is_enclosable, values_of_error
-from infimum.minimax.expressions import as_function
-from infimum.minimax.levels import variable
-from infimum.minimax.precision import in_multiple_precision
-from infimum.minimax.remez import Levelled, solve
-from infimum.minimax.systems import Powers, Space, Task, as_space, as_task
-from infimum.proof.certificate import Certificate
+from infimum._arguments import one_of
+from infimum.errors import OptionError
+from infimum.minimax.remez.exchange import Levelled, solve
+from infimum.minimax.remez.multiple_precision import in_multiple_precision
+from infimum.proof.answers.polynomial import MinimaxPolynomial, powers_of
+from infimum.proof.enclosure.approximants import Approximant, stored
 from infimum.proof.enclosure.balls import available
-from infimum.proof.result import Result
+from infimum.proof.enclosure.error_bounds import is_enclosable
+from infimum.proof.enclosure.error_certificate import Certified, claim_error
+from infimum.proof.enclosure.task import MOST_BREAKPOINTS, Powers, Task, as_task
 
-if TYPE_CHECKING:
-    from infimum.minimax.rounding import RoundedPolynomial
-
-SAME = 1e-9  # relative; an error of 1e-18 is no rounding here, as it would be elsewhere
-DRAWN = 2001  # points of the error curve in a plot
-
-
-@dataclass(frozen=True)
-class MinimaxPolynomial(Emitter, Result):
-    """A best uniform approximation, the answer of `polynomial`.
-
-    Attributes
-    ----------
-    f : str
-        What was approximated: the expression, or the name of the Python function.
-    expansion : array (parts, m)
-        What is stored: coefficients of the Chebyshev polynomials of ``t = x**stride`` on `interval` (or of the
-        functions of the system), each the sum of its column. There is a second row where one double would spoil the
-        error.
-    powers : tuple of int
-        Exponents of x; empty where the system is a list of functions.
-    interval : (float, float)
-        Range of t.
-    signs : tuple of int
-        Signs of ``f - p`` at `points`.
-    degree, domain, system, weight, relative, breakpoints, tol
-        As given.
-    certificate : Certificate
-        About ``max w |f - p|`` for the polynomial that is stored. Witness: `points`, the alternation.
-    """
-
-    problem: ClassVar[str] = "minimax.polynomial"
-    inputs: ClassVar[tuple[str, ...]] = ("f",)
-    f: str
-    expansion: np.ndarray
-    powers: tuple[int, ...]
-    interval: tuple[float, float]
-    signs: tuple[int, ...]
-    degree: int | None
-    domain: tuple[tuple[float, float], ...]
-    system: Any = "full"
-    weight: Any = None
-    relative: bool = False
-    breakpoints: tuple[float, ...] = ()
-    tol: float = 1e-6
-
-    def __post_init__(self) -> None:
-        for name in ("powers", "interval", "signs", "breakpoints"):  # JSON brings lists
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        object.__setattr__(self, "domain", tuple(tuple(pair) for pair in self.domain))
-
-    @property
-    def points(self) -> np.ndarray:
-        """The reference: where the error has the size that proves the bound, with the signs `signs`."""
-        return np.asarray(self.certificate.witness["points"], dtype=np.float64)
-
-    @property
-    def levelled_error(self) -> float:
-        """The error ``f - p`` that alternates on `points`: the bound, with the sign at the first of them."""
-        return self.signs[0] * float(self.certificate.lower_bound)
-
-    @property
-    def approximant(self) -> Approximant:
-        """The stored approximation as an exact function."""
-        return stored(self._space, self.interval, np.asarray(self.expansion))
-
-    @property
-    def _space(self) -> Space:
-        return as_space(None, self.powers or self.system)
-
-    def coefficients(self, basis: Literal["monomial", "chebyshev"] = "monomial") -> np.ndarray:
-        """Coefficients as doubles: of ``x**powers``, or of the Chebyshev polynomials (or functions) that are stored.
-
-        They are rounded, and those of high powers lose many digits: `minimax.sup_norm` says what is left of them.
-        """
-        one_of("basis", basis, ("monomial", "chebyshev"))
-        if basis == "chebyshev" or not self.powers:
-            return np.asarray(np.asarray(self.expansion).sum(axis=0))
-        return np.array([float(c) for c in self.exact_coefficients()])
-
-    def exact_coefficients(self) -> list[Fraction]:
-        """Coefficients of ``x**powers`` as rational numbers, without any rounding."""
-        if not self.powers:
-            raise OptionError("only polynomials have coefficients of powers; this system is a list of functions")
-        if isinstance(self._space, Powers):
-            return monomials(np.asarray(self.expansion), self.interval)
-        return exact_sums(np.asarray(self.expansion))
-
-    def __call__(self, x: Any) -> Any:
-        """Evaluate at an array of any library, or at a number, in its precision."""
-        if isinstance(x, int | list | tuple):
-            x = np.asarray(x, dtype=float)
-        values = self.approximant(x)
-        return float(values) if isinstance(values, np.generic) else values
-
-    def round(self, dtype: Any, *, f: Any = None) -> RoundedPolynomial:
-        """Round the coefficients to a machine format, together; see `minimax.rounded`.
-
-        `dtype` is a format or one for each coefficient; `f` is needed where it was a Python function.
-        """
-        from infimum.minimax.rounding import round_coefficients
-
-        return round_coefficients(self, dtype, f=f)
-
-    def recheck(self, f: Any) -> Certificate:
-        """Derive the certificate again from the function, the stored coefficients and the alternation alone."""
-        function = as_function(f)
-        if str(function) != self.f:
-            raise VerificationError(f"f: the result is about {self.f}, not about {function}")
-        task = self._task(function)
-        _refuse_other_space(task, self)
-        path: Literal["enclosed", "rounded"] = "rounded" if self.certificate.rigour == "rounded" else "enclosed"
-        if path == "enclosed" and not is_enclosable(task):
-            raise VerificationError("rigour: only functions that are given as expressions can be enclosed")
-        found = certified(task, self.approximant, self.points, self.tol, path)
-        if found.signs != self.signs:
-            raise VerificationError(f"signs: claimed {self.signs}, derived {found.signs}")
-        for name in ("value", "lower_bound"):
-            claim, derived = getattr(self.certificate, name), getattr(found.certificate, name)
-            if not abs(claim - derived) <= SAME * abs(derived):
-                raise VerificationError(f"{name}: claimed {claim!r}, derived {derived!r}")
-        return found.certificate
-
-    def _task(self, f: Any) -> Task:
-        return as_task(f, self.degree, self.domain, self.system, self.weight, self.relative, self.breakpoints)
-
-    def to_json(self) -> str:
-        """Return the answer and its certificate as JSON text; every number is kept exactly."""
-        listed = self.system if isinstance(self.system, tuple | list) else ()
-        if callable(self.weight) or any(callable(item) for item in listed):
-            raise OptionError("a Python function cannot be written to JSON: give weight and system as expressions")
-        return super().to_json()
-
-    def plot(self, ax: Any = None, *, f: Any = None) -> Any:
-        """Draw the error ``f - p`` with its alternation; `f` is needed where it was a Python function."""
-        task = self._task(self._known(f))
-        ax = axes(ax)
-        for low, high in self.domain:
-            inner = self.points[(self.points > low) & (self.points < high)]
-            angles = np.linspace(np.pi, 0.0, DRAWN)
-            x = np.union1d(np.clip((low + high) / 2 + (high - low) / 2 * np.cos(angles), low, high), inner)
-            ax.plot(x, values_of_error(task, self.approximant, x), color="C0")
-        limit = float(self.certificate.value)
-        for level in (limit, -limit):
-            ax.axhline(level, color="C1", ls="--", lw=1)
-        at = values_of_error(task, self.approximant, self.points)
-        ax.plot(self.points, at, "o", color="C1", ms=4, label=f"alternation on {len(self.points)} points")
-        kind = "relative error" if self.relative else ("weighted error" if self.weight is not None else "error f − p")
-        ax.set(xlabel="x", ylabel=kind, title=f"largest error {limit:.6g}")
-        ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), frameon=False)
-        return ax
-
-    def _known(self, f: Any) -> Any:
-        if f is not None:
-            return f
-        if self.f.startswith("<"):
-            raise OptionError(f"{self.f} was a Python function: give it again, as plot(f=...)")
-        return self.f
+LOOKS = 8  # at what samples of a Python function show that the exchange did not meet
 
 
 def polynomial(
@@ -207,10 +44,12 @@ def polynomial(
     Parameters
     ----------
     f : str or callable
-        A name ("gelu", "tanh", "erf", "sigmoid", ...), an expression in x ("exp(-x**2)", never executed), or a function
-        of a NumPy array. Names and expressions give *enclosed* certificates (with python-flint, the extra
-        ``enclosures``); of a Python function only values are known, so that `value` is the largest of many samples and
-        the certificate is "rounded".
+        A name ("gelu", "tanh", "erf", "sigmoid", ...), an expression in x ("exp(-x**2)", never executed), a table
+        ``(x, y)`` of points to be joined by straight lines, or a function of a NumPy array. Names, expressions and
+        tables give *enclosed* certificates (with python-flint, the extra ``enclosures``), and so do piecewise
+        polynomials that are recognised: SciPy's `PPoly`, `CubicSpline`, `PchipInterpolator` and `Akima1DInterpolator`,
+        NumPy's polynomials, and ``functools.partial(numpy.interp, xp=..., fp=...)``. Of any other function only values
+        are known: `value` is then the largest of many samples, and the certificate says "sampled".
     degree : int, optional
         Largest degree; left out where `system` is a list.
     domain : (float, float) or list of such
@@ -223,12 +62,13 @@ def polynomial(
     relative : bool
         Divide the error by f.
     breakpoints : sequence of float, optional
-        Where f has kinks. Those of ``abs``, ``max`` and the like in an expression are found.
+        Where f has kinks. Those of ``abs``, ``max`` and the like in an expression, the nodes of tables and splines, and
+        those that samples of a function show are found.
     precision : {"auto", "double", "multiple"}
         Arithmetic of the solver; "auto" goes on in multiple precision, and stores two doubles a coefficient, where
         double precision does not reach `tol`.
     certify : bool
-        Without it the certificate is not enclosed but rounded and sampled, which is a little faster.
+        Without it the value is sampled, not enclosed, and the bound is in double precision.
     tol : float
         Relative distance of value and lower bound that is aimed at.
 
@@ -263,21 +103,16 @@ def polynomial(
     tol = _tolerance(tol)
     task = as_task(f, degree, domain, system, weight, relative, breakpoints)
     enclosable = is_enclosable(task) and available()
-    path: Literal["enclosed", "rounded"] = "enclosed" if certify and enclosable else "rounded"
     if precision == "multiple" and not (is_enclosable(task) and isinstance(task.space, Powers)):
-        raise OptionError("multiple precision needs f and weight as expressions and a system of powers")
-    levelled = solve(task)
-    answer = _certify(task, levelled, tol, path)
-    better = precision == "multiple" or (precision == "auto" and answer.certificate.ratio > 1.0 + tol)
-    if better and enclosable and isinstance(task.space, Powers):
-        refined = in_multiple_precision(task, levelled, tol)
-        again = _certify(task, refined, tol, path)
-        if precision == "multiple" or again.certificate.value <= answer.certificate.value:
-            levelled, answer = refined, again
+        raise OptionError("multiple precision needs f and weight as formulas or tables and a system of powers")
+    if certify and enclosable:
+        levelled, answer = _enclosed(task, tol, precision)
+    else:
+        task, levelled, answer = _sampled(task, tol)
     return MinimaxPolynomial(
         f=str(task.f),
         expansion=levelled.coefficients,
-        powers=_powers(task.space, system),
+        powers=powers_of(task.space, system),
         interval=levelled.interval,
         signs=answer.signs,
         degree=degree,
@@ -285,21 +120,10 @@ def polynomial(
         system=system if isinstance(system, str) else tuple(system),
         weight=weight,
         relative=task.relative,
-        breakpoints=tuple(float(point) for point in breakpoints),
+        breakpoints=_breakpoints_of(task, breakpoints, answer),
         tol=tol,
         certificate=answer.certificate,
     )
-
-
-def _certify(task: Task, levelled: Levelled, tol: float, path: Literal["enclosed", "rounded"]) -> Certified:
-    approximant = stored(task.space, levelled.interval, levelled.coefficients)
-    return certified(task, approximant, levelled.points, tol, path)
-
-
-def _powers(space: Space, system: Any) -> tuple[int, ...]:
-    if isinstance(space, Powers):
-        return tuple(space.powers)
-    return tuple(sorted(map(int, system))) if all(isinstance(item, int | np.integer) for item in system) else ()
 
 
 def _tolerance(tol: object) -> float:
@@ -308,14 +132,43 @@ def _tolerance(tol: object) -> float:
     return float(tol)
 
 
-def _refuse_other_space(task: Task, result: MinimaxPolynomial) -> None:
-    """Refuse coefficients of another space than that of the task."""
-    space = task.space
-    powers = _powers(space, result.system)
-    interval = variable(space, task.half) if isinstance(space, Powers) else (0.0, 0.0)
-    if powers != result.powers or interval != result.interval:
-        raise VerificationError(
-            f"powers and interval: claimed {result.powers}, {result.interval}, not {powers}, {interval}"
-        )
-    if np.asarray(result.expansion).ndim != 2 or np.asarray(result.expansion).shape[1] != space.size:
-        raise VerificationError(f"expansion must have {space.size} columns, got {np.asarray(result.expansion).shape}")
+def _breakpoints_of(task: Task, given: Sequence[float], answer: Certified) -> tuple[float, ...]:
+    """As given, and where samples showed more than the exchange had met."""
+    found = task.breakpoints if answer.samples is not None else ()
+    return tuple(sorted({*map(float, given), *found}))
+
+
+def _enclosed(task: Task, tol: float, precision: str) -> tuple[Levelled, Certified]:
+    """Solve in double precision and, where that does not reach the tolerance, in multiple precision."""
+    levelled = solve(task)
+    answer = claim_error(task, _stored(task, levelled), levelled.points, tol, "enclosed")
+    better = precision == "multiple" or (precision == "auto" and answer.certificate.ratio > 1.0 + tol)
+    if better and isinstance(task.space, Powers):
+        refined = in_multiple_precision(task, levelled, tol)
+        again = claim_error(task, _stored(task, refined), refined.points, tol, "enclosed")
+        if precision == "multiple" or again.certificate.value <= answer.certificate.value:
+            return refined, again
+    return levelled, answer
+
+
+def _sampled(task: Task, tol: float) -> tuple[Task, Levelled, Certified]:
+    """Solve, look where samples show larger errors than the exchange met, and solve again with breakpoints there."""
+    best: tuple[Task, Levelled, Certified] | None = None
+    for _ in range(LOOKS):
+        levelled = solve(task)
+        found = claim_error(task, _stored(task, levelled), levelled.points, tol, "sampled")
+        if best is None or found.certificate.value < best[2].certificate.value:
+            best = task, levelled, found
+        assert found.samples is not None
+        seen = levelled.largest * (1.0 + tol) + found.samples.noise
+        missed = found.samples.places[np.abs(found.samples.errors) > seen]
+        places = np.union1d(task.breakpoints, missed)
+        if found.certificate.ratio <= 1.0 + tol or places.size in (len(task.breakpoints), MOST_BREAKPOINTS):
+            break
+        task = replace(task, breakpoints=tuple(places[:MOST_BREAKPOINTS].tolist()))
+    assert best is not None
+    return best
+
+
+def _stored(task: Task, levelled: Levelled) -> Approximant:
+    return stored(task.space, levelled.interval, levelled.coefficients)

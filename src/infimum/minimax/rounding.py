@@ -3,128 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import numpy as np
 
-from infimum._arguments import axes
-from infimum.errors import DTypeError, OptionError, RangeError, ShapeError, VerificationError
-from infimum.minimax import lattice
-from infimum.minimax.approximants import Monomials
-from infimum.minimax.certify import certified
-from infimum.minimax.codegen import Emitter
-from infimum.minimax.enclosure import is_enclosable, values_of_error
-from infimum.minimax.expressions import as_function
-from infimum.minimax.formats import FORMATS, Format, as_format
-from infimum.minimax.polynomial import MinimaxPolynomial, polynomial
-from infimum.minimax.systems import Powers, Task, as_task, points_of
-from infimum.proof.certificate import Certificate
-from infimum.proof.result import Result
+from infimum.errors import DTypeError, OptionError, RangeError, ShapeError
+from infimum.minimax.formats import lattice
+from infimum.minimax.polynomial import polynomial
+from infimum.proof.answers.polynomial import MinimaxPolynomial
+from infimum.proof.answers.rounded import RoundedPolynomial
+from infimum.proof.enclosure.approximants import Monomials
+from infimum.proof.enclosure.error_certificate import Path, claim_error
+from infimum.proof.enclosure.machine_formats import Format, as_format
+from infimum.proof.enclosure.task import Task, as_task, points_of
 
 POINTS = 48  # a coefficient, at which the search looks
-DRAWN = 2001
 SILENT = 1e-9  # of the error: coefficients that contribute less are 0
-
-
-@dataclass(frozen=True)
-class RoundedPolynomial(Emitter, Result):
-    """A polynomial with machine numbers as coefficients, the answer of `rounded` and of `MinimaxPolynomial.round`.
-
-    Attributes
-    ----------
-    f : str
-        What was approximated.
-    values : array (m,)
-        The coefficients of ``x**powers``, doubles that lie on the grid of their format.
-    powers : tuple of int
-        Exponents of x.
-    formats : tuple of str
-        Format of every coefficient.
-    signs : tuple of int
-        Signs of ``f - p`` at the points of the witness for the best polynomial without rounding.
-    degree, domain, system, weight, relative, breakpoints, tol
-        As given.
-    certificate : Certificate
-        `value` for these coefficients; `lower_bound` holds for every polynomial with real coefficients, hence for every
-        choice of machine numbers.
-    """
-
-    problem: ClassVar[str] = "minimax.rounded"
-    inputs: ClassVar[tuple[str, ...]] = ("f",)
-    f: str
-    values: np.ndarray
-    powers: tuple[int, ...]
-    formats: tuple[str, ...]
-    signs: tuple[int, ...]
-    degree: int | None
-    domain: tuple[tuple[float, float], ...]
-    system: Any = "full"
-    weight: Any = None
-    relative: bool = False
-    breakpoints: tuple[float, ...] = ()
-    tol: float = 1e-6
-
-    def __post_init__(self) -> None:
-        for name in ("powers", "formats", "signs", "breakpoints"):  # JSON brings lists
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        object.__setattr__(self, "domain", tuple(tuple(pair) for pair in self.domain))
-
-    def exact_coefficients(self) -> list[Fraction]:
-        """Coefficients of ``x**powers`` as rational numbers."""
-        return [Fraction(value) for value in self.values.tolist()]
-
-    @property
-    def approximant(self) -> Monomials:
-        """The polynomial as an exact function."""
-        return Monomials(dict(zip(self.powers, self.values.tolist(), strict=True)))
-
-    def __call__(self, x: Any) -> Any:
-        """Evaluate at an array of any library, or at a number, in its precision, by Horner's scheme."""
-        if isinstance(x, int | list | tuple):
-            x = np.asarray(x, dtype=float)
-        value, above = x * 0.0, 0
-        for power, c in sorted(zip(self.powers, self.values.tolist(), strict=True), reverse=True):
-            value = (value * x ** (above - power) if above else value) + c
-            above = power
-        return value * x**above
-
-    def recheck(self, f: Any) -> Certificate:
-        """Derive the certificate again from the function, the coefficients and the alternation alone."""
-        function = as_function(f)
-        if str(function) != self.f:
-            raise VerificationError(f"f: the result is about {self.f}, not about {function}")
-        task = self._task(function)
-        _check_grid(self)
-        listed = task.space.powers if isinstance(task.space, Powers) else sorted(set(self.system))
-        if tuple(listed) != self.powers:
-            raise VerificationError(f"powers: {self.powers} are not those of the system")
-        path: Literal["enclosed", "rounded"] = "rounded" if self.certificate.rigour == "rounded" else "enclosed"
-        if path == "enclosed" and not is_enclosable(task):
-            raise VerificationError("rigour: only functions that are given as expressions can be enclosed")
-        found = certified(task, self.approximant, np.asarray(self.certificate.witness["points"]), self.tol, path)
-        if found.signs != self.signs:
-            raise VerificationError(f"signs: claimed {self.signs}, derived {found.signs}")
-        return found.certificate
-
-    def _task(self, f: Any) -> Task:
-        return as_task(f, self.degree, self.domain, self.system, self.weight, self.relative, self.breakpoints)
-
-    def plot(self, ax: Any = None) -> Any:
-        """Draw the error, with its largest size and the floor of all polynomials."""
-        ax = axes(ax)
-        task = self._task(as_function(self.f))
-        for low, high in self.domain:
-            x = points_of(((low, high),), DRAWN)
-            ax.plot(x, values_of_error(task, self.approximant, x), color="C0")
-        bounds = ((self.certificate.value, "C0", "largest"), (self.certificate.lower_bound, "C1", "floor"))
-        for level, color, label in bounds:
-            ax.axhline(level, color=color, ls="--", lw=1, label=f"{label}: {level:.4g}")
-            ax.axhline(-level, color=color, ls="--", lw=1)
-        ax.set(xlabel="x", ylabel="error f − p", title=f"coefficients in {', '.join(sorted(set(self.formats)))}")
-        ax.legend()
-        return ax
 
 
 def rounded(
@@ -221,9 +115,9 @@ def round_coefficients(best: MinimaxPolynomial, dtype: Any, *, f: Any = None) ->
         best.breakpoints,
     )
     values = _search(task, best, formats)
-    path: Literal["enclosed", "rounded"] = "rounded" if best.certificate.rigour == "rounded" else "enclosed"
+    path: Path = "sampled" if best.certificate.rigour == "sampled" else "enclosed"
     approximant = Monomials(dict(zip(best.powers, values.tolist(), strict=True)))
-    found = certified(task, approximant, best.points, best.tol, path)
+    found = claim_error(task, approximant, best.points, best.tol, path)
     return RoundedPolynomial(
         f=best.f,
         values=values,
@@ -268,12 +162,3 @@ def _formats(dtype: Any, size: int) -> list[Format]:
     if len(listed) != size:
         raise ShapeError(f"dtype must be one format, or one for each of {size} coefficients, got {len(listed)}")
     return [as_format(item) for item in listed]
-
-
-def _check_grid(result: RoundedPolynomial) -> None:
-    size = len(result.powers)
-    if np.shape(result.values) != (size,) or len(result.formats) != size:
-        raise VerificationError(f"values and formats must have one entry for each of {size} powers")
-    for name, value in zip(result.formats, result.values.tolist(), strict=True):
-        if name not in FORMATS or FORMATS[name].round(Fraction(value)) != Fraction(value):
-            raise VerificationError(f"{value!r} is no number of {name}")

@@ -11,19 +11,19 @@ import numpy as np
 
 from infimum._arguments import whole_number
 from infimum.errors import OptionError, RangeError
-from infimum.minimax.compositions import (
+from infimum.minimax.composition.best_step import best_nodes, best_step
+from infimum.proof.answers.composition import (
     MAX_POWER,
     MAX_STEPS,
     MAX_TERMS,
     Composition,
     as_table,
-    certified,
+    certify_composition,
     checked_interval,
     checked_options,
     count,
     real,
 )
-from infimum.minimax.steps import best_step
 from infimum.proof.theorems import composition
 
 
@@ -200,7 +200,7 @@ def verify_schedule(
     0.113448 <= optimum <= 0.529456 (composition, enclosed)
     """
     low, high = checked_interval(lower, upper)
-    return certified(as_table(table), low, high, *checked_options(power, numerator, noise))
+    return _certified(as_table(table), low, high, *checked_options(power, numerator, noise))
 
 
 def _each(name: str, values: Any, steps: int) -> list[int]:
@@ -239,7 +239,7 @@ def _design(
         least, largest = composition.image(row, power, interval)
         interval = (least, max(largest, 2 - least))  # as much room above 1 as below
         rows.append(row)
-    return certified(as_table(rows), low, high, power, numerator, 0.0)
+    return _certified(as_table(rows), low, high, power, numerator, 0.0)
 
 
 def _recentred(step: list[Fraction], power: int, interval: composition.Interval, numerator: int) -> list[Fraction]:
@@ -263,3 +263,23 @@ def _root(number: float, r: int, direction: int) -> float:
     while (Fraction(root) ** r - Fraction(number)) * direction < 0:
         root = math.nextafter(root, direction * math.inf)
     return root
+
+
+def _certified(
+    table: tuple[np.ndarray, np.ndarray], lower: float, upper: float, power: int, numerator: int, noise: float
+) -> Composition:
+    """Find the witness for a table, and certify it."""
+    padded, terms = table
+    rows = [row[:size] for row, size in zip(padded.tolist(), terms.tolist(), strict=True)]
+    nodes = best_nodes(Fraction(lower), Fraction(upper), power, [len(row) for row in rows])
+    certificate = certify_composition(rows, lower, upper, power, numerator, noise, {"nodes": nodes})
+    return Composition(
+        table=padded,
+        terms=terms,
+        lower=lower,
+        upper=upper,
+        power=power,
+        numerator=numerator,
+        noise=noise,
+        certificate=certificate,
+    )

@@ -11,6 +11,7 @@ import numpy as np
 
 from infimum._arguments import axes, whole_numbers
 from infimum._arrays import Array, Working, as_matrix, namespace, scale_back, to_numpy
+from infimum._linalg import as_row
 from infimum.errors import DTypeError, ShapeError, VerificationError
 from infimum.proof.answers.factored import Factored
 from infimum.proof.certificate import Certificate
@@ -151,7 +152,7 @@ def _witness_vector(witness: Mapping[str, Any], name: str, G: gram.Gram, least: 
 
 def _tail_bound(parts: product.Terms, rank: int) -> float:
     """Lower bound on ``norm(X Y - A, "fro")`` over every A of rank at most `rank`, in units of ``2**exponent``."""
-    whole = (parts.left * product.row(np.ldexp(1.0, parts.shift), parts.left)) @ parts.right
+    whole = (parts.left * as_row(np.ldexp(1.0, parts.shift), parts.left)) @ parts.right
     if rank >= min(whole.shape):
         return 0.0
     tail = eckart_young.tail_bound(Working(whole, 0, parts.eps, namespace(whole=whole)), rank)

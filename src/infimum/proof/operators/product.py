@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from infimum._arrays import Array, is_complex, like_array, namespace, to_numpy, widen
-from infimum._linalg import frobenius
+from infimum._linalg import as_row, frobenius, scaled_columns
 from infimum.errors import RangeError
 
 VANISHED = -2000  # an exponent at which every double becomes 0
@@ -44,31 +44,14 @@ class Terms:
 
 def terms(X: Array, Y: Array) -> Terms:
     """Scale the terms of a product."""
-    left, p, left_lengths = _columns(widen(X))
-    right, q, right_lengths = _columns(namespace(Y=Y).matrix_transpose(widen(Y)))
+    left, p, left_lengths = scaled_columns(widen(X))
+    right, q, right_lengths = scaled_columns(namespace(Y=Y).matrix_transpose(widen(Y)))
     present = (left_lengths > 0.0) & (right_lengths > 0.0)
     exponent = int(np.max((p + q)[present])) if np.any(present) else 0
     shift = np.where(present, np.maximum(p + q - exponent, VANISHED), VANISHED)
     eps = float(namespace(left=left).finfo(left.dtype).eps) * (2 if is_complex(left) else 1)
     norms = left_lengths * right_lengths * np.ldexp(1.0, shift)
     return Terms(left, namespace(right=right).matrix_transpose(right), p, q, shift, exponent, norms, eps)
-
-
-def _columns(array: Array) -> tuple[Array, np.ndarray, np.ndarray]:
-    """Scale every column by a power of two of its own; return the exponents and the lengths as scaled."""
-    xp = namespace(array=array)
-    parts = [xp.real(array), xp.imag(array)] if is_complex(array) else [array]
-    largest = np.max([to_numpy(xp.max(xp.abs(part), axis=0)) for part in parts], axis=0)
-    exponents = np.frexp(largest)[1].astype(np.int64)
-    for part in (-exponents // 2, -exponents - (-exponents // 2)):  # the whole power may be out of range
-        array = array * row(np.ldexp(1.0, part), array)
-    return array, exponents, np.asarray(to_numpy(xp.linalg.vector_norm(array, axis=0)).real)
-
-
-def row(values: np.ndarray, like: Array) -> Array:
-    """Return factors for the columns of `like`, in its library and precision."""
-    xp = namespace(like=like)
-    return xp.astype(like_array(values, like), like.dtype)[None, :]
 
 
 def residual_norm(parts: Terms, kept: np.ndarray, weights: Array | None) -> float:
@@ -81,14 +64,14 @@ def residual_norm(parts: Terms, kept: np.ndarray, weights: Array | None) -> floa
     if weights is None or weights.ndim == 1:
         factors = np.ones(parts.norms.size, dtype=np.float64 if weights is None else to_numpy(widen(weights)).dtype)
         factors[kept] = 0.0 if weights is None else 1.0 - to_numpy(widen(weights))
-        computed = frobenius((parts.left * row(factors * np.ldexp(1.0, parts.shift), parts.left)) @ parts.right)
+        computed = frobenius((parts.left * as_row(factors * np.ldexp(1.0, parts.shift), parts.left)) @ parts.right)
         rounding = (parts.norms.size + 6) * unit * float(np.abs(factors) @ parts.norms)
     else:
         middle = _scaled_middle(parts, kept, to_numpy(widen(weights)))
         columns = like_array(kept, parts.left)
         left = namespace(left=parts.left).take(parts.left, columns, axis=1)
         right = namespace(right=parts.right).take(parts.right, columns, axis=0)
-        whole = (parts.left * row(np.ldexp(1.0, parts.shift), parts.left)) @ parts.right
+        whole = (parts.left * as_row(np.ldexp(1.0, parts.shift), parts.left)) @ parts.right
         computed = frobenius(whole - (left @ like_array(middle, left)) @ right)
         # every scaled column has a length of at most sqrt(n), every scaled row of sqrt(m)
         reach = math.sqrt(parts.left.shape[0] * parts.right.shape[1]) * float(np.sum(np.abs(middle)))

@@ -3,7 +3,7 @@
 A program is a list of ``target = factor * by + plus`` in a machine format. Over a partition of the domain into small
 cells the range of every exact value is enclosed, and the distance of the computed from the exact value is bounded
 operation by operation. Ranges are rounded outwards and bounds upwards, so that the result holds for every machine
-number of the domain, with or without fused multiply-add.
+number of the domain, with or without fused multiply-add, and where subnormal numbers are taken for 0.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from infimum._arguments import one_of
 from infimum.errors import RangeError
-from infimum.minimax.formats import FORMATS, Format
+from infimum.proof.answers.source_code import Scheme
+from infimum.proof.enclosure.machine_formats import FORMATS, Format
 
-Scheme = Literal["horner", "estrin"]
 Operand = str | Fraction  # the name of an earlier value, or a constant
 
 CELLS = 2048  # of every interval of the domain
@@ -37,13 +37,16 @@ class Operation(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EvaluationError:
-    """What rounding adds: ``abs(computed - p(x)) <= absolute``, and ``<= relative * abs(p(x))``, over the domain.
+    """What rounding adds to p(x), for every machine number x of the domain, subnormal ones among them.
 
-    `relative` leaves underflow out, and is infinite where p has a zero other than that of a factor x.
+    ``abs(computed - p(x)) <= absolute``, and ``<= relative * abs(p(x)) + underflow``. Both hold with and without fused
+    multiply-add, and where hardware takes subnormal numbers for 0 (those of float16 it never does). `relative` is
+    infinite where p has a zero other than that of a factor x; `underflow` is 0 where p has no zero.
     """
 
     absolute: float
     relative: float
+    underflow: float
 
 
 def program(coefficients: Mapping[int, Fraction], scheme: Scheme) -> list[Operation]:
@@ -137,46 +140,79 @@ def evaluation_error(
     Raises
     ------
     RangeError
-        An intermediate value may overflow.
+        An intermediate value may overflow, or constants are so small that the format loses them.
     """
-    machine = FORMATS[dtype]
-    ends = [np.linspace(low, high, CELLS + 1) for low, high in domain]
-    low, high = (np.concatenate([e[part] for e in ends]) for part in (slice(None, -1), slice(1, None)))
-    values = {"x": _Value(low, high, np.full_like(low, machine.tiny))}  # a subnormal x may be read as 0
-    with np.errstate(all="ignore"):
-        for operation in operations:
-            operands = [_operand(item, values, low, machine) for item in operation[1:] if item is not None]
-            exact = _product(operands[0], operands[1], machine)
-            if len(operands) == 3:
-                exact = _sum(exact, operands[2], machine)
-            if not np.all(exact.size + exact.error < machine.largest):
-                raise RangeError(f"the evaluation may overflow in {dtype} on this domain: take a wider format")
-            values[operation.target] = exact
-        last = operations[-1]
-        result = values["y"]
-        smallest = np.where(
-            (result.low > 0) | (result.high < 0), np.minimum(np.abs(result.low), np.abs(result.high)), 0
+    machine, x = FORMATS[dtype], _cells(domain)
+    last, values = operations[-1], _values(operations, x, machine)
+    absolute = float(np.max(values["y"].error))
+    small = [c for c in _constants(operations) if 0 < abs(c) < 2.0**machine.least_exponent]
+    if small and absolute > 2.0 * float(np.max(_values(operations, x, machine, lossless=True)["y"].error)):
+        raise RangeError(
+            f"a coefficient of size {float(max(map(abs, small))):.3g} is below the normal numbers of {dtype}, where "
+            "digits are lost or it is taken for 0: scale x or f to be nearer to 1, or take a wider format"
         )
-        relative = float(np.max(result.error / smallest)) if np.all(smallest > 0) else _relative(last, values, machine)
-    return EvaluationError(float(np.max(result.error)), relative * UPWARDS)
+    found = values["y"]
+    relative, underflow = float(np.max(found.error / found.smallest)) if np.all(found.smallest > 0.0) else np.inf, 0.0
+    if not np.isfinite(relative) and last.plus is None and (last.factor, last.by) == ("q", "x"):
+        relative, underflow = _of_product(values["q"], machine)
+    return EvaluationError(absolute, relative * UPWARDS, underflow)
 
 
-def _relative(last: Operation, values: Mapping[str, _Value], machine: Format) -> float:
-    """Relative error of a product ``q(t) * x`` where x reaches 0 and q does not; infinity otherwise."""
-    if last.plus is not None or last.by != "x" or last.factor != "q":
-        return np.inf
-    inner = float(np.max(values["q"].error / values["q"].smallest))
-    return (1.0 + inner) * (1.0 + machine.unit) - 1.0 if np.isfinite(inner) else np.inf
+def _of_product(q: _Value, machine: Format) -> tuple[float, float]:
+    """Relative error of ``q * x`` where x reaches 0 and q does not, and what underflow adds to it.
+
+    The product is rounded once more than q is: ``(1 + inner) * (1 + unit) - 1``, in a form that loses no digits. Where
+    x or the product is taken for 0, at most the smallest normal number is lost, times q or by itself.
+    """
+    if not np.all(q.smallest > 0.0):
+        return np.inf, 0.0
+    inner = float(np.max(q.error / q.smallest))
+    return inner + machine.unit + inner * machine.unit, machine.tiny * max(float(np.max(q.size)), 1.0) * UPWARDS
 
 
-def _operand(item: Operand, values: Mapping[str, _Value], like: np.ndarray, machine: Format) -> _Value:
+def _cells(domain: Sequence[tuple[float, float]]) -> _Value:
+    """Cut the domain into cells."""
+    ends = [np.minimum(np.linspace(low, high, CELLS + 1), high) for low, high in domain]
+    low, high = (np.concatenate([e[part] for e in ends]) for part in (slice(None, -1), slice(1, None)))
+    return _Value(low, high, np.zeros_like(low))
+
+
+def _constants(operations: Sequence[Operation]) -> list[Fraction]:
+    return [item for operation in operations for item in operation[1:] if isinstance(item, Fraction)]
+
+
+def _values(
+    operations: Sequence[Operation], x: _Value, machine: Format, *, lossless: bool = False
+) -> dict[str, _Value]:
+    """Follow a program from cell to cell; with `lossless` as if its constants could not underflow."""
+    values = {"x": x._replace(error=np.full_like(x.low, machine.tiny))}  # a subnormal x may be read as 0
+    with np.errstate(all="ignore"):
+        for target, *items in operations:
+            operands = [_operand(item, values, machine, lossless) for item in items if item is not None]
+            found = _checked(_product(operands[0], operands[1], machine), machine)
+            if len(operands) == 3:
+                found = _checked(_sum(found, operands[2], machine), machine)
+            values[target] = found
+    return values
+
+
+def _checked(value: _Value, machine: Format) -> _Value:
+    if not np.all(value.size + value.error < machine.largest):
+        raise RangeError(f"the evaluation may overflow in {machine.name} on this domain: take a wider format")
+    return value
+
+
+def _operand(item: Operand, values: Mapping[str, _Value], machine: Format, lossless: bool) -> _Value:
     if isinstance(item, str):
         return values[item]
     if abs(item) > machine.largest:
         raise RangeError(f"a coefficient of size {float(abs(item)):.3g} does not fit {machine.name}")
-    low, high = _down(np.full_like(like, float(item))), _up(np.full_like(like, float(item)))
-    off = abs(machine.round(item) - item)
-    return _Value(low, high, np.full_like(like, float(off) * UPWARDS))
+    like, rounded = values["x"].low, machine.round(item)
+    off = abs(item) if abs(rounded) < machine.tiny else abs(rounded - item)  # a subnormal constant may be read as 0
+    if lossless:
+        off = min(off, abs(item) * Fraction(machine.unit))
+    centre = np.full_like(like, float(item))
+    return _Value(_down(centre), _up(centre), _up(np.full_like(like, float(off))) if off else np.zeros_like(like))
 
 
 def _product(a: _Value, b: _Value, machine: Format) -> _Value:

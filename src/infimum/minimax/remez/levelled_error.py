@@ -13,9 +13,9 @@ import numpy as np
 import scipy.fft
 
 from infimum.errors import OptionError
-from infimum.minimax.expressions import Expression, Function
-from infimum.minimax.systems import Functions, Powers, Task
-from infimum.proof.enclosure.balls import Ball, flint, working
+from infimum.proof.enclosure.balls import Ball, working
+from infimum.proof.enclosure.point_values import values_at, weights_at
+from infimum.proof.enclosure.task import Functions, Powers, Task
 from infimum.proof.theorems.alternation import divided_difference
 
 ErrorFunction = Callable[[np.ndarray], np.ndarray]
@@ -39,18 +39,6 @@ class Level(Protocol):
     def coefficients(self, parts: int) -> np.ndarray:
         """Coefficients of the approximation on the last reference: `parts` rows of doubles whose sum they are."""
         ...
-
-
-def variable(space: Powers, intervals: tuple[tuple[float, float], ...]) -> tuple[float, float]:
-    """Range of ``t = x**stride``; the Chebyshev polynomials of an answer are those of this interval."""
-    with np.errstate(over="ignore"):
-        ends = np.array(intervals, dtype=np.float64).ravel() ** space.stride
-    if not np.all(np.isfinite(ends)):
-        raise OptionError(f"x**{space.stride} overflows on the domain; scale x down first")
-    low, high = float(ends.min()), float(ends.max())
-    if space.stride % 2 == 0 and any(a < 0.0 < b for a, b in intervals):
-        low = 0.0
-    return low, high
 
 
 class Barycentric:
@@ -114,7 +102,6 @@ class MultiplePrecision:
 
     def __init__(self, task: Task, interval: tuple[float, float], bits: int) -> None:
         assert isinstance(task.space, Powers)
-        assert isinstance(task.f, Expression)
         self.task, self.space, self.size = task, task.space, task.space.size
         self.interval, self.bits, self.noise = interval, bits, 0.0
         self._polynomial: Any = None
@@ -210,21 +197,6 @@ class Collocation:
 def signs_of(x: np.ndarray, space: Powers) -> np.ndarray | float:
     """Sign of ``x**start``: times it, the error of a best approximation alternates on both sides of 0 together."""
     return np.sign(x) if space.start % 2 else 1.0
-
-
-def values_at(function: Function, points: list[Ball]) -> list[Ball]:
-    """Values of an expression at points, as balls."""
-    module = flint()
-    assert isinstance(function, Expression)
-    return [function.series(module.arb_series([point]))[0] for point in points]
-
-
-def weights_at(task: Task, points: list[Ball]) -> list[Ball]:
-    """Factors of the error at points, as balls."""
-    factor = [flint().arb(1)] * len(points) if task.weight is None else values_at(task.weight, points)
-    if not task.relative:
-        return factor
-    return [w / abs(value) for w, value in zip(factor, values_at(task.f, points), strict=True)]
 
 
 def split(numbers: list[Ball], parts: int) -> np.ndarray:

@@ -15,7 +15,7 @@ from fractions import Fraction
 import numpy as np
 import scipy.optimize
 
-from infimum.minimax.formats import Format
+from infimum.proof.enclosure.machine_formats import Format
 
 LOVASZ = 0.75
 MOST_SWEEPS = 200

@@ -13,10 +13,10 @@ import numpy as np
 import scipy.interpolate
 import scipy.linalg
 
-from infimum.minimax.approximants import clenshaw
-from infimum.minimax.levels import ErrorFunction
-from infimum.minimax.remez import alternating, extrema, first_reference
-from infimum.minimax.systems import Task, points_of
+from infimum.minimax.remez.exchange import alternating, extrema, first_reference
+from infimum.minimax.remez.levelled_error import ErrorFunction
+from infimum.proof.enclosure.approximants import clenshaw
+from infimum.proof.enclosure.task import Task, points_of
 
 ITERATIONS = 40
 CLOSED = 1e-11

@@ -1,4 +1,4 @@
-"""A composition of polynomial steps, with its certificate."""
+"""The answer of `infimum.minimax.msign_schedule`: a composition of polynomial steps, its loss, and what it proves."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import numpy as np
 from infimum._arguments import axes, whole_number
 from infimum._arrays import Array
 from infimum.errors import DTypeError, NonFiniteError, OptionError, RangeError, VerificationError
-from infimum.minimax.steps import best_nodes
 from infimum.proof.certificate import Certificate
 from infimum.proof.result import Result
 from infimum.proof.theorems import composition
@@ -98,7 +97,7 @@ class Composition(Result):
             raise VerificationError("table and terms do not fit each other")
         low, high = checked_interval(self.lower, self.upper)
         power, numerator, noise = checked_options(self.power, self.numerator, self.noise)
-        return _certify(self.coefficients, low, high, power, numerator, noise, self.certificate.witness)
+        return certify_composition(self.coefficients, low, high, power, numerator, noise, self.certificate.witness)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the loss over the interval after every step, and the certified floor of the last."""
@@ -120,27 +119,7 @@ class Composition(Result):
         return ax
 
 
-def certified(
-    table: tuple[np.ndarray, np.ndarray], lower: float, upper: float, power: int, numerator: int, noise: float
-) -> Composition:
-    """Find the witness for a table, and certify it."""
-    padded, terms = table
-    rows = [row[:size] for row, size in zip(padded.tolist(), terms.tolist(), strict=True)]
-    nodes = best_nodes(Fraction(lower), Fraction(upper), power, [len(row) for row in rows])
-    certificate = _certify(rows, lower, upper, power, numerator, noise, {"nodes": nodes})
-    return Composition(
-        table=padded,
-        terms=terms,
-        lower=lower,
-        upper=upper,
-        power=power,
-        numerator=numerator,
-        noise=noise,
-        certificate=certificate,
-    )
-
-
-def _certify(
+def certify_composition(
     rows: Sequence[Sequence[float]],
     lower: float,
     upper: float,

@@ -1,0 +1,1 @@
+"""Searches among machine numbers, and the rounding of programs that evaluate polynomials."""

@@ -1,0 +1,1 @@
+"""The exchange algorithm: searches for best polynomials and rational functions."""

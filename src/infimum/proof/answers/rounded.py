@@ -1,0 +1,138 @@
+"""The answer of `infimum.minimax.rounded`: a polynomial with machine numbers as coefficients, and what it proves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, ClassVar
+
+import numpy as np
+
+from infimum._arguments import RNGLike, axes
+from infimum.errors import VerificationError
+from infimum.proof import evidence
+from infimum.proof.answers.source_code import Emitter
+from infimum.proof.certificate import Certificate
+from infimum.proof.enclosure.approximants import Monomials
+from infimum.proof.enclosure.error_bounds import values_of_error
+from infimum.proof.enclosure.error_certificate import derive_error
+from infimum.proof.enclosure.expressions import given_again
+from infimum.proof.enclosure.machine_formats import FORMATS
+from infimum.proof.enclosure.stated_task import (
+    refuse_other_signs,
+    stated_path,
+    stated_points,
+    stated_task,
+)
+from infimum.proof.enclosure.task import LARGEST_DEGREE, Powers, Task, as_task, points_of
+from infimum.proof.result import Result
+
+DRAWN = 2001
+
+
+@dataclass(frozen=True)
+class RoundedPolynomial(Emitter, Result):
+    """A polynomial with machine numbers as coefficients, the answer of `rounded` and of `MinimaxPolynomial.round`.
+
+    Attributes
+    ----------
+    f : str
+        What was approximated.
+    values : array (m,)
+        The coefficients of ``x**powers``, doubles that lie on the grid of their format.
+    powers : tuple of int
+        Exponents of x.
+    formats : tuple of str
+        Format of every coefficient.
+    signs : tuple of int
+        Signs of ``f - p`` at the points of the witness for the best polynomial without rounding.
+    degree, domain, system, weight, relative, breakpoints, tol
+        As given.
+    certificate : Certificate
+        `value` for these coefficients; `lower_bound` holds for every polynomial with real coefficients, hence for every
+        choice of machine numbers.
+    """
+
+    problem: ClassVar[str] = "minimax.rounded"
+    inputs: ClassVar[tuple[str, ...]] = ("f",)
+    f: str
+    values: np.ndarray
+    powers: tuple[int, ...]
+    formats: tuple[str, ...]
+    signs: tuple[int, ...]
+    degree: int | None
+    domain: tuple[tuple[float, float], ...]
+    system: Any = "full"
+    weight: Any = None
+    relative: bool = False
+    breakpoints: tuple[float, ...] = ()
+    tol: float = 1e-6
+
+    def __post_init__(self) -> None:
+        for name in ("powers", "formats", "signs", "breakpoints"):  # JSON brings lists
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        object.__setattr__(self, "domain", tuple(tuple(pair) for pair in self.domain))
+
+    def exact_coefficients(self) -> list[Fraction]:
+        """Coefficients of ``x**powers`` as rational numbers."""
+        return [Fraction(value) for value in self.values.tolist()]
+
+    @property
+    def approximant(self) -> Monomials:
+        """The polynomial as an exact function."""
+        return Monomials(dict(zip(self.powers, self.values.tolist(), strict=True)))
+
+    def __call__(self, x: Any) -> Any:
+        """Evaluate at an array of any library, or at a number, in its precision, by Horner's scheme."""
+        if isinstance(x, int | list | tuple):
+            x = np.asarray(x, dtype=float)
+        value, above = x * 0.0, 0
+        for power, c in sorted(zip(self.powers, self.values.tolist(), strict=True), reverse=True):
+            value = (value * x ** (above - power) if above else value) + c
+            above = power
+        return value * x**above
+
+    def recheck(self, f: Any, *, rng: RNGLike = None) -> Certificate:
+        """Derive the certificate again from the function, the coefficients and the alternation alone."""
+        task = stated_task(self, f)
+        listed = task.space.powers if isinstance(task.space, Powers) else sorted(set(self.system))
+        powers = [evidence.whole("powers", power, least=0, most=LARGEST_DEGREE) for power in self.powers]
+        if listed != powers:
+            raise VerificationError(f"powers: {evidence.shown(powers)} are not those of the system")
+        _refuse_other_grid(self)
+        points = stated_points(self.certificate, task.space.size + 1)
+        path = stated_path(self.certificate, task)
+        found = derive_error(task, self.approximant, points, self.tol, path, rng)
+        refuse_other_signs(self.signs, found.signs)
+        return found.certificate
+
+    def _task(self, f: Any) -> Task:
+        return as_task(f, self.degree, self.domain, self.system, self.weight, self.relative, self.breakpoints)
+
+    def plot(self, ax: Any = None, *, f: Any = None) -> Any:
+        """Draw the error, with its largest size and the floor of all polynomials; a Python function is asked for."""
+        task = self._task(given_again(self.f, f))
+        ax = axes(ax)
+        for low, high in self.domain:
+            x = points_of(((low, high),), DRAWN)
+            ax.plot(x, values_of_error(task, self.approximant, x), color="C0")
+        bounds = ((self.certificate.value, "C0", "largest"), (self.certificate.lower_bound, "C1", "floor"))
+        for level, color, label in bounds:
+            ax.axhline(level, color=color, ls="--", lw=1, label=f"{label}: {level:.4g}")
+            ax.axhline(-level, color=color, ls="--", lw=1)
+        kind = f"{', '.join(sorted(set(self.formats)))}, error {self.certificate.rigour}"
+        ax.set(xlabel="x", ylabel="error f − p", title=f"coefficients in {kind}")
+        ax.legend()
+        return ax
+
+
+def _refuse_other_grid(result: RoundedPolynomial) -> None:
+    """Refuse coefficients that are no machine numbers of their format."""
+    size = len(result.powers)
+    values = evidence.array("values", result.values, (size,)).tolist()
+    if len(result.formats) != size or any(name not in FORMATS for name in result.formats):
+        raise VerificationError(f"formats must name one of {', '.join(FORMATS)} for each of {size} powers")
+    for name, value in zip(result.formats, values, strict=True):
+        machine = FORMATS[name]
+        if abs(value) > machine.largest or machine.round(Fraction(value)) != Fraction(value):
+            raise VerificationError(f"{value!r} is no number of {name}")

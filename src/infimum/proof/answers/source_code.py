@@ -1,0 +1,58 @@
+"""What answers that can be written as source code have in common."""
+
+from __future__ import annotations
+
+import importlib
+from fractions import Fraction
+from typing import Any, Literal
+
+from infimum.proof.certificate import Certificate
+
+Scheme = Literal["horner", "estrin"]
+
+
+class Emitter:
+    """Abstract base of polynomials that write themselves as source code.
+
+    The code is written by `infimum.minimax.codegen`, which is loaded on use: no proof depends on it.
+
+    The comment of the code states the certified approximation error and a proven bound on what rounding adds: that of
+    the coefficients to the format, and that of every operation. `dtype` is "float32" or "float64" for C; NumPy also has
+    "float16", PyTorch and Triton "float16" and "bfloat16". `scheme` "horner" has the fewest operations, "estrin" the
+    shortest chain of them. `name` is that of the function.
+    """
+
+    f: str
+    powers: tuple[int, ...]
+    domain: tuple[tuple[float, float], ...]
+    relative: bool
+    weight: Any
+    certificate: Certificate
+
+    def exact_coefficients(self) -> list[Fraction]:
+        """Coefficients of ``x**powers`` as rational numbers."""
+        raise NotImplementedError(f"{type(self).__name__} must have coefficients")
+
+    def to_c(self, dtype: object = "float32", scheme: Scheme = "horner", name: str = "p") -> str:
+        """Return a C99 function, with its coefficients as hexadecimal floats."""
+        return str(_writer().generate(self, "c", dtype, scheme, name))
+
+    def to_numpy(self, dtype: object = "float64", scheme: Scheme = "horner", name: str = "p") -> str:
+        """Return a Python function of a NumPy array."""
+        return str(_writer().generate(self, "numpy", dtype, scheme, name))
+
+    def to_torch(self, dtype: object = "float32", scheme: Scheme = "horner", name: str = "p") -> str:
+        """Return a Python function of a PyTorch tensor."""
+        return str(_writer().generate(self, "torch", dtype, scheme, name))
+
+    def to_triton(self, dtype: object = "float32", scheme: Scheme = "horner", name: str = "p") -> str:
+        """Return a Triton function of a block, and a kernel that applies it to an array."""
+        return str(_writer().generate(self, "triton", dtype, scheme, name))
+
+    def evaluation_error(self, dtype: object = "float32", scheme: Scheme = "horner") -> Any:
+        """Bound what rounding adds when the polynomial is evaluated in a format; see `infimum.minimax.codegen`."""
+        return _writer().rounding_of(self, dtype, scheme)
+
+
+def _writer() -> Any:
+    return importlib.import_module("infimum.minimax.codegen")
