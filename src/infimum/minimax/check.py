@@ -19,7 +19,7 @@ from infimum.proof.enclosure.approximants import Approximant, ChebyshevSum, Mono
 from infimum.proof.enclosure.balls import available
 from infimum.proof.enclosure.change_of_basis import monomials
 from infimum.proof.enclosure.error_bounds import enclose_error, is_enclosable, values_of_error
-from infimum.proof.enclosure.error_certificate import certify_error, scale
+from infimum.proof.enclosure.error_certificate import Path, claim_error, scale
 from infimum.proof.enclosure.task import Powers, Task, as_intervals, as_task, points_of
 
 Basis = Literal["monomial", "chebyshev"]
@@ -63,7 +63,11 @@ class Optimality:
         for level in (float(self.certificate.value), float(self.certificate.lower_bound)):
             ax.axhline(level, color="C1", ls="--", lw=1)
             ax.axhline(-level, color="C1", ls="--", lw=1)
-        ax.set(xlabel="x", ylabel="error f − p", title=f"{self.alternations} of {self.needed} alternations")
+        ax.set(
+            xlabel="x",
+            ylabel="error f − p",
+            title=f"{self.alternations} of {self.needed} alternations, error {self.certificate.rigour}",
+        )
         return ax
 
 
@@ -176,8 +180,8 @@ def check(
     if degree is not None and degree < own:
         raise OptionError(f"p has degree {own}, so it cannot compete with degree {degree}")
     best = solve(task)
-    path: Literal["enclosed", "rounded"] = "enclosed" if is_enclosable(task) and available() else "rounded"
-    certificate = certify_error(task, approximant, best.points, tol, path).certificate
+    path: Path = "enclosed" if is_enclosable(task) and available() else "sampled"
+    certificate = claim_error(task, approximant, best.points, tol, path).certificate
     x, e = _largest_errors(task, approximant, own)
     high = np.abs(e) >= np.max(np.abs(e)) * (1.0 - NEAR_LARGEST)
     points, errors = _alternation(x[high], e[high])

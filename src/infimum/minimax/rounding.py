@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from infimum.minimax.polynomial import polynomial
 from infimum.proof.answers.polynomial import MinimaxPolynomial
 from infimum.proof.answers.rounded import RoundedPolynomial
 from infimum.proof.enclosure.approximants import Monomials
-from infimum.proof.enclosure.error_certificate import certify_error
+from infimum.proof.enclosure.error_certificate import Path, claim_error
 from infimum.proof.enclosure.machine_formats import Format, as_format
 from infimum.proof.enclosure.task import Task, as_task, points_of
 
@@ -115,9 +115,9 @@ def round_coefficients(best: MinimaxPolynomial, dtype: Any, *, f: Any = None) ->
         best.breakpoints,
     )
     values = _search(task, best, formats)
-    path: Literal["enclosed", "rounded"] = "rounded" if best.certificate.rigour == "rounded" else "enclosed"
+    path: Path = "sampled" if best.certificate.rigour == "sampled" else "enclosed"
     approximant = Monomials(dict(zip(best.powers, values.tolist(), strict=True)))
-    found = certify_error(task, approximant, best.points, best.tol, path)
+    found = claim_error(task, approximant, best.points, best.tol, path)
     return RoundedPolynomial(
         f=best.f,
         values=values,

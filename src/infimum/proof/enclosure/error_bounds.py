@@ -12,8 +12,8 @@ from infimum.errors import OptionError
 from infimum.proof.enclosure import taylor_model
 from infimum.proof.enclosure.approximants import Approximant
 from infimum.proof.enclosure.balls import Ball, available, flint, float_below, working
-from infimum.proof.enclosure.expressions import Expression
-from infimum.proof.enclosure.point_values import values_at, weights_at
+from infimum.proof.enclosure.expressions import BlackBox, Expression
+from infimum.proof.enclosure.point_values import formula, values_at, weights_at
 from infimum.proof.enclosure.task import Intervals, Powers, Task
 from infimum.proof.enclosure.taylor_model import Cell, Model
 from infimum.proof.theorems import alternation, sup_norm
@@ -26,10 +26,12 @@ NEAR = 0.35  # of the distance to the next point: radius of the cells about poin
 
 
 def is_enclosable(task: Task) -> bool:
-    """Tell whether everything about the task is known as a formula."""
+    """Tell whether everything about the task is known as a formula, or f and the weight as piecewise polynomials."""
     functions = [task.f, *([] if task.weight is None else [task.weight])]
-    functions += [] if isinstance(task.space, Powers) else task.space.functions
-    return all(isinstance(function, Expression) for function in functions)
+    spanning = [] if isinstance(task.space, Powers) else task.space.functions
+    return not any(isinstance(function, BlackBox) for function in functions) and all(
+        isinstance(function, Expression) for function in spanning
+    )
 
 
 # ------------------------------------------------------------------ lower bound
@@ -110,14 +112,14 @@ def error_model(task: Task, approximant: Approximant) -> Modelled:
             zero = cell.centre * 0
             cell = Cell(zero, (abs(cell.centre) + cell.radius).upper())
             extra = 1
-        f = taylor_model.of_function(task.f.series, cell, order + extra)  # type: ignore[union-attr]
+        f = formula(task.f).model(cell, order + extra)
         error = taylor_model.difference(approximant.model(cell, order + extra), f)
         if task.relative:
             if extra:
                 error, f = taylor_model.divided_by_s(error), taylor_model.divided_by_s(f)
             error = taylor_model.product(error, taylor_model.reciprocal(f))
         if task.weight is not None:
-            weight = taylor_model.of_function(task.weight.series, cell, order)  # type: ignore[union-attr]
+            weight = formula(task.weight).model(cell, order)
             error = taylor_model.product(error, weight)
         return error
 

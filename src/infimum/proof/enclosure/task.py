@@ -21,6 +21,8 @@ from infimum.proof.enclosure.expressions import Function, as_function
 Intervals = tuple[tuple[float, float], ...]
 
 LARGEST_DEGREE = 2000
+MOST_INTERVALS = 100
+MOST_BREAKPOINTS = 4000  # each costs samples, cells and a piece of the exchange
 SAMPLES = 4001  # points at which a function is looked at before anything is solved
 TOO_LARGE = 1e280
 TOUCHES = 1e-9  # of its values nearby: a weight so small vanishes between two points
@@ -98,6 +100,16 @@ class Task:
         factor = np.ones_like(x) if self.weight is None else self.weight(x)
         return factor / np.abs(self.f(x)) if self.relative else factor
 
+    def away_from_zero(self, intervals: Intervals) -> Intervals:
+        """Leave out x = 0 where all functions of the space vanish: relative errors there are limits."""
+        if not self.contains_zero():
+            return intervals
+        parts: list[tuple[float, float]] = []
+        for low, high in intervals:
+            gap = NEAR_ZERO * max(abs(low), abs(high))
+            parts += [(a, b) for a, b in ((low, min(high, -gap)), (max(low, gap), high)) if a < b]
+        return tuple(parts)
+
     def contains_zero(self) -> bool:
         """Tell whether all functions of the space vanish at a point of the domain, x = 0."""
         vanishing = isinstance(self.space, Powers) and self.space.start > 0
@@ -117,6 +129,8 @@ def as_intervals(domain: Any) -> Intervals:
         raise OptionError(f"{advice}, got {domain!r}")
     if not np.all(np.isfinite(table)):
         raise NonFiniteError(f"{advice}; both ends must be finite, got {domain!r}")
+    if len(table) > MOST_INTERVALS:
+        raise OptionError(f"domain must be at most {MOST_INTERVALS} intervals, got {len(table)}")
     table = table[np.argsort(table[:, 0])]
     if not np.all(table[:, 0] < table[:, 1]) or not np.all(table[:-1, 1] < table[1:, 0]):
         raise OptionError(f"{advice}, got {domain!r}")
@@ -249,14 +263,18 @@ def _require_no_zeros(task: Task) -> None:
 
 def _breakpoints(task: Task, given: Sequence[float]) -> tuple[float, ...]:
     """Gather the given breakpoints and the zeros of what stands inside abs, max and the like."""
+    if len(given) > MOST_BREAKPOINTS:
+        raise OptionError(f"breakpoints must be at most {MOST_BREAKPOINTS}, got {len(given)}: split the domain instead")
     inner: set[float] = set()
     for point in given:
         if not np.isfinite(point):
             raise OptionError(f"breakpoints must be finite numbers, got {point!r}")
         inner.add(float(point))
     for function in (task.f, task.weight):
-        for switch in function.switches() if function is not None else ():
-            inner.update(_zeros(switch, task.intervals))
+        if function is not None:
+            inner.update(function.nodes)
+            for switch in function.switches():
+                inner.update(_zeros(switch, task.intervals))
     return tuple(sorted(p for p in inner if any(low < p < high for low, high in task.intervals)))
 
 
