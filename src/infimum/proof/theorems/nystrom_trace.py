@@ -97,7 +97,8 @@ def _dependent() -> DependentLandmarksError:
 def trace_error(K: Entries, landmarks: np.ndarray, answer: np.ndarray, *, double: bool, room: float = 1.0) -> float:
     """Trace norm of ``K - answer @ answer*``, rounded upwards, for an answer near the Nystrom matrix of `landmarks`.
 
-    An answer that came in `double` precision is such a factor itself; a narrower one is compared with one.
+    An answer that came in `double` precision is such a factor itself; a narrower one is compared with one. Raises
+    `NotSemidefiniteError` where the entries seen prove that K is not positive semidefinite.
     """
     n = K.shape[0]
     landmarks = evidence.indices("landmarks", landmarks, n)
@@ -106,6 +107,8 @@ def trace_error(K: Entries, landmarks: np.ndarray, answer: np.ndarray, *, double
     columns = K.columns(landmarks)
     F = answer if double else cholesky_form(columns, landmarks)
     near = distance(columns, landmarks, F, room)
+    if K.spectrum is None:
+        refuse_indefinite(K, landmarks, columns, F, near.trace)
     left = float(np.sum(np.maximum(K.diagonal - np.sum(np.abs(F) ** 2, axis=1), 0.0)))
     rounding = (n + landmarks.size + 8) * EPS * (float(np.sum(np.abs(K.diagonal))) + frobenius(F) ** 2)
     total, lowest = K.negative_part(room)
