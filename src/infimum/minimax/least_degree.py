@@ -106,16 +106,19 @@ def degree_for(
             raise ToleranceError(f"degree {most} is not enough: every such error is at least {bounds[high]:.6g}")
         high = min(max(2 * high, 1), last)
     low = -1 if not any(bound > error for bound in bounds.values()) else max(i for i in bounds if bounds[i] > error)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if possible(middle):
-            high = middle
-        else:
-            low = middle
+    high = _least_possible(possible, low, high)
     answer = polynomial(f, first + step * high, domain, **options)
     if answer.certificate.value > error:
         raise ToleranceError(
             f"the best error of degree {first + step * high} is between {answer.certificate.lower_bound!r} and "
             f"{answer.certificate.value!r}: too close to {error!r} for a proof; ask for a slightly larger error"
         )
-    return LeastDegree(first + step * high, answer, bounds[low] if low >= 0 else np.inf)
+    return LeastDegree(first + step * high, answer, bounds.get(high - 1, np.inf))
+
+
+def _least_possible(possible: Callable[[int], bool], low: int, high: int) -> int:
+    """Bisect between an index that is impossible and one that is possible."""
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if possible(middle) else (middle, high)
+    return high
