@@ -16,7 +16,8 @@ from infimum.proof.certificate import Certificate
 from infimum.proof.enclosure.approximants import Approximant, ChebyshevSum, Combination, Monomials
 from infimum.proof.enclosure.error_bounds import dual_bound, enclose_error
 from infimum.proof.enclosure.sampled_error import Sampled, sample
-from infimum.proof.enclosure.task import Functions, Task, points_of
+from infimum.proof.enclosure.spaces import Functions
+from infimum.proof.enclosure.task import Task, points_of
 from infimum.proof.rounding import ROOM
 from infimum.proof.theorems import alternation
 
