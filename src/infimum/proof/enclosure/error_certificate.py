@@ -113,7 +113,7 @@ def _sampled(
     if rng is None:
         value = max(found.expected, _weighed(task, approximant, found)) + found.noise + room * resolution
     elif isinstance(approximant, Combination):
-        value = found.largest - resolution
+        value = found.largest + resolution
     else:
         value = _weighed(task, approximant, found)
     certificate = Certificate(max(value, bound), bound, alternation.THEOREM, "sampled", witness={"points": points})
