@@ -201,7 +201,7 @@ def test_interrupt(run, file, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(infimum.cli.problem_command, "read_array", stop)
-    assert run("svd", file, "--rank", 2) == (130, "", "error: interrupted; nothing was written\n")
+    assert run("svd", file, "--rank", 2) == (130, "", "error: interrupted; no file was left half-written\n")
 
 
 def test_progress_only_for_people(capsys, monkeypatch):

@@ -29,7 +29,7 @@ def minimax(
     /,
     *,
     degree: Annotated[int | None, Parameter(group=SPACE)] = None,
-    on: Annotated[list[float], LISTED, Parameter(group=SPACE)] | None = None,
+    on: Annotated[list[float], LISTED, Parameter(name=("--on", "--domain"), group=SPACE)] | None = None,
     odd: Annotated[bool, FLAG, Parameter(group=SPACE)] = False,
     even: Annotated[bool, FLAG, Parameter(group=SPACE)] = False,
     powers: Annotated[list[int], LISTED, Parameter(group=SPACE)] | None = None,

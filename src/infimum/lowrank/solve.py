@@ -70,8 +70,9 @@ def solve(A: Array, B: Array, *, ridge: float = 0.0, rtol: float | None = None) 
     values = to_numpy(s)
     rank = int(np.sum(values > rtol * values[0]))
     weight = scaled_ridge(ridge, left.exponent)
-    U, s, Vh = U[:, :rank], s[:rank], Vh[:rank, :]
-    image = xp.astype(right.array, U.dtype)
+    dtype = xp.result_type(U.dtype, right.array.dtype)  # complex where A or B is
+    U, s, Vh = xp.astype(U[:, :rank], dtype), s[:rank], xp.astype(Vh[:rank, :], dtype)
+    image = xp.astype(right.array, dtype)
     coordinates = adjoint(U) @ image
     filters = xp.astype(s / (s**2 + weight), U.dtype)
     X = adjoint(Vh) @ (filters[:, None] * coordinates)

@@ -225,7 +225,7 @@ def report(
     wanted = as_target(target, wide.size)
     written = rates_of(weight_decay, rate)
     decay = host(written) * {"coupled": wide, "independent": WIDE(1.0), "corrected": wide**2 / wide.max()}[convention]
-    memory = unroll(wide, decay)
+    memory = unroll(wide, decay, beyond=True)
     relative = memory.weights / host(wanted)
     return MemoryReport(
         lr=rate,

@@ -13,6 +13,7 @@ from infimum._arguments import axes, whole_numbers
 from infimum._arrays import Array, Working, as_matrix, namespace, scale_back, to_numpy
 from infimum._linalg import as_row
 from infimum.errors import DTypeError, ShapeError, VerificationError
+from infimum.proof import wording
 from infimum.proof.answers.factored import Factored
 from infimum.proof.certificate import Certificate
 from infimum.proof.operators import product
@@ -94,7 +95,7 @@ class CR(Factored):
         ax.set(
             xlabel="term",
             ylabel="norm of the kept term",
-            title=f"{lengths.size} terms: error {certificate.value:.5g}, floor {certificate.lower_bound:.5g}",
+            title=f"{lengths.size} terms: {wording.error_and_floor(certificate)}",
         )
         return ax
 

@@ -12,6 +12,7 @@ from infimum._arguments import axes, whole_numbers
 from infimum._arrays import Array, scale_back, times_power_of_two, to_numpy
 from infimum._linalg import adjoint
 from infimum.errors import ShapeError, VerificationError
+from infimum.proof import wording
 from infimum.proof.answers.factored import Factored
 from infimum.proof.certificate import Certificate
 from infimum.proof.operators.kernel import Entries
@@ -62,7 +63,7 @@ class Nystrom(Factored):
         factor = to_numpy(self.factor).astype(np.complex128 if np.iscomplexobj(to_numpy(self.factor)) else np.float64)
         values = np.linalg.svd(factor, compute_uv=False) ** 2
         ax.semilogy(np.arange(1, values.size + 1), np.maximum(values, np.finfo(float).tiny), ".-", label="eigenvalues")
-        ax.axhline(self.certificate.value, color="C1", label=f"error {self.certificate.value:.5g}")
+        ax.axhline(self.certificate.value, color="C1", label=wording.error_label(self.certificate))
         ax.axhline(self.certificate.lower_bound, color="C2", ls="--", label=f"floor {self.certificate.lower_bound:.5g}")
         ax.set(xlabel="index", ylabel="eigenvalue, trace norm of the error", title=f"Nystrom, {self.rank} landmarks")
         whole_numbers(ax.xaxis)

@@ -11,7 +11,7 @@ import numpy as np
 
 from infimum._arguments import axes
 from infimum.errors import NonFiniteError, OptionError
-from infimum.proof import evidence
+from infimum.proof import evidence, wording
 from infimum.proof.certificate import Certificate
 from infimum.proof.enclosure import taylor_model
 from infimum.proof.enclosure.approximants import ChebyshevSum, clenshaw
@@ -115,7 +115,7 @@ class MinimaxRational(Result):
             ax.axhline(level, color="C1", ls="--", lw=1)
         at = task.weights(self.points) * (task.f(self.points) - self(self.points))
         ax.plot(self.points, at, "o", color="C1", ms=4, label=f"alternation on {len(self.points)} points")
-        ax.set(xlabel="x", ylabel="error f − p/q", title=f"largest error {limit:.6g}")
+        ax.set(xlabel="x", ylabel="error f − p/q", title=wording.error_label(self.certificate, "largest error"))
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), frameon=False)
         return ax
 

@@ -22,6 +22,7 @@ from infimum._arrays import (
 )
 from infimum._linalg import frobenius, residual_norm
 from infimum.errors import RangeError, ShapeError
+from infimum.proof import wording
 from infimum.proof.certificate import Certificate
 from infimum.proof.result import Result
 from infimum.proof.theorems import least_squares_dual
@@ -65,7 +66,7 @@ class Solution(Result):
         ax.set(
             xlabel="right-hand side",
             ylabel="length of the solution",
-            title=f"error {certificate.value:.5g}, floor {certificate.lower_bound:.5g}",
+            title=wording.error_and_floor(certificate),
         )
         whole_numbers(ax.xaxis)
         return ax
