@@ -8,6 +8,7 @@ import pytest
 
 import infimum
 from infimum import memory
+from infimum.cli.app import build_app
 
 COSINE = ["memory", "--lr", "cosine", "--peak", "3e-4", "--weight-decay", "0.1", "--steps", "5000", "--warmup", "100"]
 DESIGN = ["memory", "design", "--steps", "200", "--max-lr", "1e-2", "--warmup", "10"]
