@@ -15,7 +15,8 @@ from infimum.minimax.remez.exchange import solve
 from infimum.minimax.remez.multiple_precision import in_multiple_precision
 from infimum.proof.answers.polynomial import MinimaxPolynomial
 from infimum.proof.enclosure.error_bounds import dual_bound, is_enclosable
-from infimum.proof.enclosure.task import LARGEST_DEGREE, SYSTEMS, System, as_task
+from infimum.proof.enclosure.spaces import LARGEST_DEGREE, SYSTEMS, System
+from infimum.proof.enclosure.task import as_task
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,8 @@ from infimum.proof.enclosure.approximants import Approximant, stored
 from infimum.proof.enclosure.balls import available
 from infimum.proof.enclosure.error_bounds import is_enclosable
 from infimum.proof.enclosure.error_certificate import Certified, claim_error
-from infimum.proof.enclosure.task import MOST_BREAKPOINTS, Powers, System, Task, as_task
+from infimum.proof.enclosure.spaces import Powers, System
+from infimum.proof.enclosure.task import MOST_BREAKPOINTS, Task, as_task
 
 LOOKS = 8  # at what samples of a Python function show that the exchange did not meet
 

@@ -15,7 +15,8 @@ from infimum.proof.answers.rounded import RoundedPolynomial
 from infimum.proof.enclosure.approximants import Monomials
 from infimum.proof.enclosure.error_certificate import Path, claim_error
 from infimum.proof.enclosure.machine_formats import Format, as_format
-from infimum.proof.enclosure.task import System, Task, as_task, points_of
+from infimum.proof.enclosure.spaces import System
+from infimum.proof.enclosure.task import Task, as_task, points_of
 
 POINTS = 48  # a coefficient, at which the search looks
 SILENT = 1e-9  # of the error: coefficients that contribute less are 0
