@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 
+from infimum._arguments import one_of
 from infimum.errors import OptionError, ToleranceError
 from infimum.minimax.polynomial import polynomial
 from infimum.minimax.remez.exchange import solve
 from infimum.minimax.remez.multiple_precision import in_multiple_precision
 from infimum.proof.answers.polynomial import MinimaxPolynomial
 from infimum.proof.enclosure.error_bounds import dual_bound, is_enclosable
-from infimum.proof.enclosure.spaces import LARGEST_DEGREE
+from infimum.proof.enclosure.spaces import LARGEST_DEGREE, SYSTEMS, System
 from infimum.proof.enclosure.task import as_task
 
 
@@ -43,7 +44,7 @@ def degree_for(
     error: float,
     domain: Any = (-1.0, 1.0),
     *,
-    system: Literal["full", "odd", "even"] = "full",
+    system: System = "full",
     weight: Any = None,
     relative: bool = False,
     breakpoints: Sequence[float] = (),
@@ -85,7 +86,8 @@ def degree_for(
     if not 0 <= most <= LARGEST_DEGREE:
         raise OptionError(f"most must be from 0 to {LARGEST_DEGREE}, got {most}")
     options: dict[str, Any] = {"system": system, "weight": weight, "relative": relative, "breakpoints": breakpoints}
-    step, first = {"full": (1, 0), "odd": (2, 1), "even": (2, 0)}[system]
+    one_of("system", system, get_args(System))
+    first, step = SYSTEMS[system]
     bounds: dict[int, float] = {}
 
     def possible(index: int) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from infimum._arguments import one_of, optional, whole_number
 
@@ -15,6 +15,8 @@ from torch.optim import Optimizer  # noqa: E402
 
 from infimum.errors import DTypeError, OptionError, ShapeError  # noqa: E402
 from infimum.optim.newton_schulz import EPS, Table, as_rows, iterate  # noqa: E402
+
+Adjustment: TypeAlias = Literal["original", "match_rms_adamw"]  # how the step follows the shape, as in PyTorch
 
 JORDAN = (3.4445, -4.7750, 2.0315)  # the default of torch.optim.Muon
 MOST_STEPS = 100  # as in torch.optim.Muon
@@ -85,7 +87,7 @@ class Muon(Optimizer):
         ns_coefficients: tuple[float, float, float] = JORDAN,
         eps: float = EPS,
         ns_steps: int = 5,
-        adjust_lr_fn: str | None = None,
+        adjust_lr_fn: Adjustment | None = None,
         *,
         schedule: Table | None = None,
     ) -> None:
@@ -175,7 +177,7 @@ def _check(group: dict[str, Any]) -> None:
 
 def _check_iteration(group: dict[str, Any]) -> None:
     if group["adjust_lr_fn"] is not None:
-        one_of("adjust_lr_fn", group["adjust_lr_fn"], ("original", "match_rms_adamw"))
+        one_of("adjust_lr_fn", group["adjust_lr_fn"], get_args(Adjustment))
     steps = group["ns_steps"]
     if whole_number("ns_steps", steps, 0) >= MOST_STEPS:
         raise OptionError(f"ns_steps must be below {MOST_STEPS}, got {steps}")
