@@ -16,7 +16,8 @@ from infimum.proof.certificate import Certificate
 from infimum.proof.enclosure.approximants import Approximant, ChebyshevSum, Combination, Monomials
 from infimum.proof.enclosure.error_bounds import dual_bound, enclose_error
 from infimum.proof.enclosure.sampled_error import Sampled, sample
-from infimum.proof.enclosure.task import Functions, Task, points_of
+from infimum.proof.enclosure.spaces import Functions
+from infimum.proof.enclosure.task import Task, points_of
 from infimum.proof.rounding import ROOM
 from infimum.proof.theorems import alternation
 
@@ -112,7 +113,7 @@ def _sampled(
     if rng is None:
         value = max(found.expected, _weighed(task, approximant, found)) + found.noise + room * resolution
     elif isinstance(approximant, Combination):
-        value = found.largest - resolution
+        value = found.largest + resolution
     else:
         value = _weighed(task, approximant, found)
     certificate = Certificate(max(value, bound), bound, alternation.THEOREM, "sampled", witness={"points": points})

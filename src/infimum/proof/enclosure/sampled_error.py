@@ -45,7 +45,8 @@ class Sampled:
     expected : float
         At least that: what cells may hold that were left before the estimate came down to what was met.
     noise : float
-        How far values may lie beside those of a smooth function: of a function in single precision, say.
+        How far values may lie beside those of a smooth function: of a function in single precision, say. 0 where the
+        first look was at random points.
     places : array
         Points of the largest local maxima of ``|e|`` that were met.
     errors : array
@@ -114,7 +115,8 @@ def _first_look(
     more = np.setdiff1d(near[(near > low) & (near < high)], grid)
     x = np.insert(grid, np.searchsorted(grid, more), more)
     e = _finite(error, x)
-    return _Look(_windows(x, e), _local_maxima(x, e), _noise(np.delete(e, np.searchsorted(x, more))))
+    noise = 0.0 if rng is not None else _noise(np.delete(e, np.searchsorted(x, more)))
+    return _Look(_windows(x, e), _local_maxima(x, e), noise)
 
 
 def _noise(e: np.ndarray) -> float:
@@ -128,9 +130,14 @@ def _noise(e: np.ndarray) -> float:
 
 
 def _windows(x: np.ndarray, e: np.ndarray) -> np.ndarray:
-    """Every cell with the points on both sides of it; NaN where there is none."""
+    """Cells that may hold more than the largest error at any point, with the points on both sides; NaN for none."""
+    width, slope = np.diff(x), np.diff(e) / np.diff(x)
+    turn = np.concatenate([[0.0], np.abs(np.diff(slope)), [0.0]])
+    size = np.abs(e)
+    promise = np.maximum(size[:-1], size[1:]) + np.maximum(turn[:-1], turn[1:]) * width / 2.0
+    chosen = np.flatnonzero(promise > np.max(size))
     x, e = (np.concatenate([[np.nan], row, [np.nan]]) for row in (x, e))
-    return np.stack([*(x[i : x.size - 3 + i] for i in range(4)), *(e[i : e.size - 3 + i] for i in range(4))])
+    return np.stack([*(x[chosen + k] for k in range(4)), *(e[chosen + k] for k in range(4))])
 
 
 def _promise(windows: np.ndarray) -> np.ndarray:
@@ -183,7 +190,7 @@ def _local_maxima(x: np.ndarray, e: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     size = np.concatenate([[-1.0], np.abs(e), [-1.0]])
     local = np.flatnonzero((size[1:-1] >= size[:-2]) & (size[1:-1] >= size[2:]))
     if local.size > LARGEST_KEPT:
-        local = np.sort(local[np.argsort(-np.abs(e[local]), kind="stable")[:LARGEST_KEPT]])
+        local = np.sort(local[np.argpartition(-np.abs(e[local]), LARGEST_KEPT)[:LARGEST_KEPT]])
     return x[local], e[local]
 
 

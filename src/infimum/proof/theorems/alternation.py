@@ -131,7 +131,10 @@ def of_functions(collocation: np.ndarray) -> Annihilator:
     values over the smallest singular value, which limits what is left of g.
     """
     rows, columns = collocation.shape
-    matrix = collocation / np.max(np.abs(collocation), axis=0)
+    with np.errstate(all="ignore"):
+        matrix = collocation / np.max(np.abs(collocation), axis=0)
+    if rows != columns + 1 or not np.all(np.isfinite(matrix)):
+        return NOTHING
     weights = np.linalg.qr(matrix, mode="complete")[0][:, -1]
     doubt = UNIT * (rows + 2.0 + VALUES)  # of a sum of so many products of values
     left = np.abs(weights @ matrix) + doubt * (np.abs(weights) @ np.abs(matrix))
