@@ -113,7 +113,9 @@ def test_the_distance_has_the_form_on_the_page(room):
     a = np.linalg.norm(W - S @ S.T) + room * (k + 4) * EPS * (np.linalg.norm(W) + s**2)
     b = np.linalg.norm(C - F @ S.T) + room * (k + 4) * EPS * (np.linalg.norm(C) + f * s)
     least = np.linalg.svd(S)[1][-1] - room * rounding_allowance((3, 3), EPS, s)
-    p = 1.1 * math.sqrt(np.linalg.norm(F @ np.linalg.inv(S)) ** 2 + room * (n + k + 8) * EPS * (f / least) ** 2)
+    p = (1.0 + 0.1 * room) * math.sqrt(
+        np.linalg.norm(F @ np.linalg.inv(S)) ** 2 + room * (n + k + 8) * EPS * (f / least) ** 2
+    )
     e = b + p * a
     near = distance(C, landmarks, F, room)
     assert near.trace == pytest.approx(2.0 * p * b + p**2 * a + e**2 / (least**2 - a), rel=1e-9)
@@ -133,7 +135,10 @@ def test_the_allowances_of_value_and_bounds(room):
     near = distance(entries.columns(landmarks), landmarks, F, room)
     left = np.sum(np.maximum(entries.diagonal - np.sum(F**2, axis=1), 0.0))
     rounding = (n + 2 + 8) * EPS * (np.sum(entries.diagonal) + np.sum(F**2))
-    expected = (left + room * rounding + 2.0 * near.trace) * (1.0 + room * 16 * n * EPS)
+    off = 2.0 * 2.0**-52 * np.sum(entries.diagonal)  # what is taken on trust
+    assert entries.negative_part(room) == pytest.approx((off * math.sqrt(12.0), off / math.sqrt(12.0)))
+    indefinite = (math.sqrt(off * math.sqrt(12.0)) + math.sqrt(off / math.sqrt(12.0)) * near.coefficients) ** 2
+    expected = (left + room * rounding + 2.0 * near.trace + 2.0 * indefinite) * (1.0 + room * 16 * n * EPS)
     assert trace_error(entries, landmarks, F, double=True, room=room) == pytest.approx(expected, rel=1e-12)
     G = F.astype(np.float32).astype(float)
     narrow = trace_error(entries, landmarks, G, double=False, room=room)
@@ -145,7 +150,7 @@ def test_the_allowances_of_value_and_bounds(room):
     # the bound of landmarks
     values = np.linalg.eigvalsh(F.T @ F)[::-1]
     rounding = ((n + 8) * EPS + (200.0 + 16.0 * math.sqrt(12.0)) * EPS) * np.sum(values) * math.sqrt(2.0)
-    expected = max(values[1] - near.trace - room * rounding, 0.0)
+    expected = max(values[1] - near.trace - indefinite - room * rounding, 0.0)
     assert landmark_bound(entries, 1, landmarks, room) == pytest.approx(expected, rel=1e-12)
     # that of the spectrum
     values, trace = array.spectrum, np.sum(array.diagonal)
