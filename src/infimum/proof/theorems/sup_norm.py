@@ -64,7 +64,7 @@ def enclose(
             model = error(Cell(*hull(low, high)), ORDER)
             done += 1
             heapq.heappush(heap, (-largest(model, scale), low, high))
-            if len(model.coefficients) > 1 and model.coefficients[0].is_finite():
+            if len(model.coefficients) > 1:  # else it holds no value; one that is not finite counts as none
                 found = max(found, float_below(model.coefficients[0].abs_lower() / scale))
 
         for low, high in cells:
