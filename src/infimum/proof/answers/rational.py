@@ -125,7 +125,7 @@ def rational_task(f: Any, domain: Any, weight: Any, breakpoints: Sequence[float]
     task = as_task(f, None, domain, [0], weight, False, breakpoints)
     if not is_enclosable(task):
         raise OptionError(
-            "rational approximation needs f and weight as names, expressions or tables, not as Python functions"
+            "rational approximation needs f and weight as names, expressions or tables, not as functions"
         )
     return task
 
