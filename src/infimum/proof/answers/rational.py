@@ -124,9 +124,7 @@ def rational_task(f: Any, domain: Any, weight: Any, breakpoints: Sequence[float]
     """Return the task of approximating a formula, weighted by another, on one interval."""
     task = as_task(f, None, domain, [0], weight, False, breakpoints)
     if not is_enclosable(task):
-        raise OptionError(
-            "rational approximation needs f and weight as names, expressions or tables, not as functions"
-        )
+        raise OptionError("rational approximation needs f and weight as names, expressions or tables, not as functions")
     return task
 
 
