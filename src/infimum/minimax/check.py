@@ -20,7 +20,7 @@ from infimum.proof.enclosure.balls import available
 from infimum.proof.enclosure.change_of_basis import monomials
 from infimum.proof.enclosure.error_bounds import enclose_error, is_enclosable, values_of_error
 from infimum.proof.enclosure.error_certificate import Path, claim_error, scale
-from infimum.proof.enclosure.spaces import Powers
+from infimum.proof.enclosure.spaces import Powers, System
 from infimum.proof.enclosure.task import Task, as_intervals, as_task, points_of
 
 Basis = Literal["monomial", "chebyshev"]
@@ -130,7 +130,7 @@ def check(
     domain: Any = (-1.0, 1.0),
     *,
     degree: int | None = None,
-    system: Literal["full", "odd", "even"] = "full",
+    system: System = "full",
     basis: Basis = "monomial",
     weight: Any = None,
     relative: bool = False,

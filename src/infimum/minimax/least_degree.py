@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 
+from infimum._arguments import one_of
 from infimum.errors import OptionError, ToleranceError
 from infimum.minimax.polynomial import polynomial
 from infimum.minimax.remez.exchange import solve
 from infimum.minimax.remez.multiple_precision import in_multiple_precision
 from infimum.proof.answers.polynomial import MinimaxPolynomial
 from infimum.proof.enclosure.error_bounds import dual_bound, is_enclosable
-from infimum.proof.enclosure.spaces import LARGEST_DEGREE
+from infimum.proof.enclosure.spaces import LARGEST_DEGREE, SYSTEMS, System
 from infimum.proof.enclosure.task import Task, as_task
 
 
@@ -43,7 +44,7 @@ def degree_for(
     error: float,
     domain: Any = (-1.0, 1.0),
     *,
-    system: Literal["full", "odd", "even"] = "full",
+    system: System = "full",
     weight: Any = None,
     relative: bool = False,
     breakpoints: Sequence[float] = (),
@@ -85,7 +86,8 @@ def degree_for(
     if not 0 <= most <= LARGEST_DEGREE:
         raise OptionError(f"most must be from 0 to {LARGEST_DEGREE}, got {most}")
     options: dict[str, Any] = {"system": system, "weight": weight, "relative": relative, "breakpoints": breakpoints}
-    step, first = {"full": (1, 0), "odd": (2, 1), "even": (2, 0)}[system]
+    one_of("system", system, get_args(System))
+    first, step = SYSTEMS[system]
     bounds: dict[int, float] = {}
 
     def possible(index: int) -> bool:
@@ -98,16 +100,22 @@ def degree_for(
         least = bounds[(most - first) // step]
         raise ToleranceError(f"degree {most} is not enough: every such error is at least {least:.6g}")
     low = -1 if not any(bound > error for bound in bounds.values()) else max(i for i in bounds if bounds[i] > error)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if possible(middle) else (middle, high)
+    high = _least_possible(possible, low, high)
     answer = polynomial(f, first + step * high, domain, **options)
     if answer.certificate.value > error:
         raise ToleranceError(
             f"the best error of degree {first + step * high} is between {answer.certificate.lower_bound!r} and "
             f"{answer.certificate.value!r}: too close to {error!r} for a proof; ask for a slightly larger error"
         )
-    return LeastDegree(first + step * high, answer, bounds[low] if low >= 0 else np.inf)
+    return LeastDegree(first + step * high, answer, bounds.get(high - 1, np.inf))
+
+
+def _least_possible(possible: Callable[[int], bool], low: int, high: int) -> int:
+    """Bisect between an index that is impossible and one that is possible."""
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if possible(middle) else (middle, high)
+    return high
 
 
 def _first_possible(possible: Callable[[int], bool], last: int) -> int | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -13,6 +13,9 @@ from infimum.errors import OptionError
 from infimum.proof.enclosure.expressions import Function, as_function
 
 LARGEST_DEGREE = 2000
+
+System: TypeAlias = Literal["full", "odd", "even"]
+SYSTEMS: dict[str, tuple[int, int]] = {"full": (0, 1), "odd": (1, 2), "even": (0, 2)}  # first power, and the stride
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +50,14 @@ Space = Powers | Functions
 def as_space(degree: int | None, system: str | Sequence[Any]) -> Space:
     """Return the space that `degree` and `system` describe."""
     if isinstance(system, str):
-        shapes = {"full": (0, 1), "odd": (1, 2), "even": (0, 2)}
-        if system not in shapes:
-            raise OptionError(f"system must be 'full', 'odd', 'even', powers or functions, got {system!r}")
+        if system not in SYSTEMS:
+            raise OptionError(f"system must be {', '.join(map(repr, SYSTEMS))}, powers or functions, got {system!r}")
         if degree is None:
             raise OptionError("give degree, or a list of powers or functions as system")
         n = whole_number("degree", degree, least=1 if system == "odd" else 0)
         if n > LARGEST_DEGREE:
             raise OptionError(f"degree must be at most {LARGEST_DEGREE}, got {n}; split the domain instead")
-        start, stride = shapes[system]
+        start, stride = SYSTEMS[system]
         return Powers(start, stride, (n - start) // stride + 1)
     if degree is not None:
         raise OptionError("degree must be left out when system lists powers or functions")
