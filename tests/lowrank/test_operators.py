@@ -34,7 +34,9 @@ def test_same_as_dense(form, shape, method):
     other = FORMS[form](M)
     result, dense = (lowrank.svd(item, 20, method=method, rng=3) for item in (other, M))
     assert result.certificate.value == pytest.approx(dense.certificate.value, rel=1e-6)
-    assert result.certificate.lower_bound == pytest.approx(dense.certificate.lower_bound, rel=1e-6)
+    # where the bases differ by rounding, the draws that judge them differ altogether
+    drawn = "probable" in (result.certificate.rigour, dense.certificate.rigour)
+    assert result.certificate.lower_bound == pytest.approx(dense.certificate.lower_bound, rel=1e-2 if drawn else 1e-6)
     derived = infimum.verify(result, other)
     assert derived.theorem == dense.certificate.theorem
     infimum.verify(result, M)  # and against the dense matrix

@@ -53,7 +53,10 @@ def verify(
     if not quiet:
         console = screen.console()
         console.print(f"{target} proves what it claims.", style="bold green")
-        console.print(screen.facts(screen.certificate_rows(certificate)))
+        rows = screen.certificate_rows(certificate)
+        for name, digest in certificate.witness.get("original", {}).items() if target.is_dir() else ():
+            rows[f"original {name}"] = f"SHA-256 {digest}"
+        console.print(screen.facts(rows))
     return 0
 
 

@@ -20,7 +20,7 @@ from infimum._arrays import (
     working,
 )
 from infimum._linalg import adjoint
-from infimum.proof import evidence
+from infimum.proof import evidence, wording
 from infimum.proof.answers.chosen_columns import FEW, check_skeleton, kind_of, nodes_of, search_tree
 from infimum.proof.answers.factored import Factored, bound_of_any_matrix, certify_factors
 from infimum.proof.certificate import Certificate
@@ -96,8 +96,7 @@ class CUR(Factored):
             ylabel="row",
             xlim=(-0.5, self.R.shape[1] - 0.5),
             ylim=(self.C.shape[0] - 0.5, -0.5),
-            title=f"{self.C.shape[1]} columns, {self.R.shape[0]} rows: error {certificate.value:.5g}, "
-            f"floor {certificate.lower_bound:.5g}",
+            title=f"{self.C.shape[1]} columns, {self.R.shape[0]} rows: " + wording.error_and_floor(certificate),
         )
         ax.legend(loc="upper right")
         return ax

@@ -11,7 +11,7 @@ from infimum._arguments import RNGLike, axes, whole_numbers
 from infimum._arrays import Array, to_numpy
 from infimum._linalg import adjoint
 from infimum.errors import VerificationError
-from infimum.proof import evidence
+from infimum.proof import evidence, wording
 from infimum.proof.answers.chosen_columns import NODES, certify_columns, check_skeleton, kind_of, nodes_of
 from infimum.proof.answers.factored import Factored, bound_of_any_matrix, certify_factors
 from infimum.proof.certificate import Certificate
@@ -85,6 +85,6 @@ class Interpolative(Factored):
         ax.set(
             xlabel=labels[kind == "row"],
             ylabel=labels[kind == "column"],
-            title=f"{self.rank} {kind}s: error {certificate.value:.5g}, floor {certificate.lower_bound:.5g}",
+            title=f"{self.rank} {kind}s: {wording.error_and_floor(certificate)}",
         )
         return ax

@@ -15,7 +15,7 @@ from infimum._arrays import (
     widen,
     working,
 )
-from infimum._linalg import adjoint, frobenius, residual_norm
+from infimum._linalg import adjoint, frobenius, residual_norm, with_rounding
 from infimum.proof.operators.operator import Operator
 
 
@@ -56,9 +56,8 @@ class Blockwise(Operator):
 
     def distance(self, left: Array, right: Array, room: float = 1.0) -> float:
         """Norm of the residual, formed block by block."""
-        blocks = self.scaled_blocks()
-        squares = (residual_norm(block, left[rows, :], right, self.eps, room) ** 2 for rows, block in blocks)
-        return math.sqrt(math.fsum(squares)) * (1.0 + 4.0 * room * self.eps)
+        norms = [residual_norm(block, left[rows, :], right, self.eps, 0.0) for rows, block in self.scaled_blocks()]
+        return with_rounding(math.hypot(*norms), math.sqrt(self.energy), left, right, self.eps, room)
 
     def gram(self) -> Array:
         """Sum of the Gram matrices of the blocks, in one pass."""

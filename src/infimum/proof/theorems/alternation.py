@@ -40,7 +40,7 @@ def duality(annihilator: Sequence[Ball], values: Sequence[Ball], inverse_weights
     total = sum((a * value for a, value in zip(annihilator, values, strict=True)), zero)
     price = sum((abs(a) * inverse for a, inverse in zip(annihilator, inverse_weights, strict=True)), zero)
     positive = all(inverse > 0 for inverse in inverse_weights)
-    return total / price if positive and price > 0 else zero.nan()
+    return total / price if positive else zero.nan()
 
 
 def divided_difference(points: Sequence[Ball]) -> list[Ball]:
@@ -131,7 +131,10 @@ def of_functions(collocation: np.ndarray) -> Annihilator:
     values over the smallest singular value, which limits what is left of g.
     """
     rows, columns = collocation.shape
-    matrix = collocation / np.max(np.abs(collocation), axis=0)
+    with np.errstate(all="ignore"):
+        matrix = collocation / np.max(np.abs(collocation), axis=0)
+    if rows != columns + 1 or not np.all(np.isfinite(matrix)):
+        return NOTHING
     weights = np.linalg.qr(matrix, mode="complete")[0][:, -1]
     doubt = UNIT * (rows + 2.0 + VALUES)  # of a sum of so many products of values
     left = np.abs(weights @ matrix) + doubt * (np.abs(weights) @ np.abs(matrix))
