@@ -33,7 +33,7 @@ def exact_bound(weights, values, inverse):
 def test_name_and_constants():
     assert alternation.THEOREM == "alternation"
     stated = (alternation.UNIT, alternation.VALUES, alternation.POWER, alternation.SECOND_ORDER)
-    assert stated == (2.0**-53, 8.0, 4.0, 1.0625)
+    assert stated == (2.0**-53, 16.0, 4.0, 1.0625)
     assert (alternation.LARGEST_LOSS, alternation.LEAST_WEIGHT) == (2.0**-6, 2.0**-960)
 
 
@@ -215,7 +215,7 @@ def test_what_weights_leave_of_functions_is_bounded():
                 assert float(left) <= found.leak * size
 
 
-def leak(matrix, values=8.0, doubt=2.0):
+def leak(matrix, values=16.0, doubt=2.0):
     scaled = matrix / np.max(np.abs(matrix), axis=0)
     rows = len(scaled)
     weights = np.linalg.qr(scaled, mode="complete")[0][:, -1]
@@ -272,7 +272,7 @@ F, SIZES, INVERSE = np.array([1.0, 0.25, 2.0]), np.array([1.5, 0.25, 3.0]), np.a
 
 def by_hand(annihilator, f, sizes, inverse, room):
     weights, loss, drop = annihilator
-    doubt = [Fraction(v) + Fraction(2) ** -53 * (len(f) + 11) for v in loss]
+    doubt = [Fraction(v) + Fraction(2) ** -53 * (len(f) + 19) for v in loss]
     second = Fraction(17, 16) * Fraction(room)
     norm = lambda v: Fraction(math.sqrt(sum(Fraction(c) ** 2 for c in v)))  # noqa: E731
     modulus = [abs(Fraction(w)) for w in weights]

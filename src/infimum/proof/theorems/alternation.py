@@ -19,7 +19,7 @@ from infimum.proof.rounding import rounding_allowance
 THEOREM = "alternation"
 
 UNIT = 2.0**-53  # largest relative error of one operation, to nearest
-VALUES = (
+VALUES = 16.0  # units that a quotient of two values may be off, each right to 8 of them: assumed
     8.0  # units that a value of f, of the weight or of a function of the space may be off: assumed of whoever gives it
 )
 POWER = 4.0  # units that NumPy's power of a double may be off: two units in the last place, observed and not proved
