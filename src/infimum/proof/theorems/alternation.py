@@ -20,8 +20,6 @@ THEOREM = "alternation"
 
 UNIT = 2.0**-53  # largest relative error of one operation, to nearest
 VALUES = 16.0  # units that a quotient of two values may be off, each right to 8 of them: assumed
-    8.0  # units that a value of f, of the weight or of a function of the space may be off: assumed of whoever gives it
-)
 POWER = 4.0  # units that NumPy's power of a double may be off: two units in the last place, observed and not proved
 SECOND_ORDER = 1.0625  # covers products of errors, and the rounding of allowances
 LARGEST_LOSS = 2.0**-6  # relative error of a weight, beyond which nothing is claimed
