@@ -9,6 +9,7 @@ import torch
 import infimum
 from infimum import balance
 from infimum.balance.brute_force import least_given_up
+from infimum.balance.search.load_windows import limits
 from infimum.balance.search.subsampled_sweeps import nearly_balancing_bias
 from infimum.balance.search.sweeps import aim
 from infimum.errors import (
@@ -20,7 +21,6 @@ from infimum.errors import (
     ShapeError,
     VerificationError,
 )
-from infimum.proof.load_windows import limits
 from tests.balance import reference
 
 

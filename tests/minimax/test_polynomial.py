@@ -13,6 +13,7 @@ import infimum
 from infimum import minimax
 from infimum.errors import InfimumError, NonFiniteError, OptionError, RangeError, VerificationError
 from infimum.proof.enclosure import expressions
+from tests.minimax.agreement import follows
 from tests.minimax.optima import OPTIMA
 
 
@@ -27,7 +28,7 @@ def test_known_optima_are_enclosed(name):
     assert certificate.lower_bound <= optimum * (1.0 + printed)
     assert optimum <= certificate.value * (1.0 + printed)
     assert certificate.lower_bound == pytest.approx(optimum, rel=max(printed, 1e-9))
-    assert infimum.verify(result, f) == certificate
+    assert follows(certificate, infimum.verify(result, f))
 
 
 @pytest.mark.slow
@@ -75,7 +76,7 @@ def test_chebyshev_polynomial_of_degree_40_at_degree_20():
     c = np.zeros(41)
     c[40] = 1.0
     certificate = minimax.polynomial(lambda x: np.polynomial.chebyshev.chebval(x, c), 20).certificate
-    assert certificate.rigour == "rounded"
+    assert certificate.rigour == "sampled"
     assert certificate.lower_bound <= 1.0 <= certificate.value + 1e-9
     assert certificate.ratio <= 1.0 + 1e-9
     enclosed = minimax.polynomial("cos(40*x)", 20).certificate
@@ -178,7 +179,7 @@ def test_breakpoints_of_a_python_function():
 
     enclosed = minimax.polynomial("abs(x - 0.3)", 9).certificate
     sampled = minimax.polynomial(f, 9, breakpoints=[0.3]).certificate
-    assert sampled.rigour == "rounded"
+    assert sampled.rigour == "sampled"
     assert sampled.value == pytest.approx(enclosed.value, rel=1e-6)
     assert sampled.lower_bound <= enclosed.value
     assert sampled.lower_bound == pytest.approx(enclosed.lower_bound, rel=1e-9)
@@ -210,7 +211,7 @@ def test_double_precision_is_honest_about_itself():
 def test_without_certify_the_certificate_is_rounded():
     loose = minimax.polynomial("exp", 5, certify=False).certificate
     enclosed = minimax.polynomial("exp", 5).certificate
-    assert loose.rigour == "rounded"
+    assert loose.rigour == "sampled"
     assert loose.lower_bound <= enclosed.lower_bound <= enclosed.value
     assert loose.value == pytest.approx(enclosed.value, rel=1e-6)
 
@@ -219,7 +220,7 @@ def test_without_python_flint(monkeypatch):
     module = importlib.import_module("infimum.minimax.polynomial")  # the function has the same name
     monkeypatch.setattr(module, "available", lambda: False)
     result = minimax.polynomial("tanh", 9, (-3, 3))
-    assert result.certificate.rigour == "rounded"
+    assert result.certificate.rigour == "sampled"
     assert result.certificate.ratio < 1.0 + 1e-9
 
 
@@ -231,6 +232,7 @@ def test_corrupted_results_are_refused():
     changed = result.expansion.copy()
     changed[1, 3] += 1e-20
     witness = dataclasses.replace(result.certificate, witness={"points": result.points * 0.99})
+    smaller = float(np.nextafter(infimum.verify(result, "exp").value, 0.0))
     for corrupted in (
         dataclasses.replace(result, expansion=changed),
         dataclasses.replace(result, certificate=witness),
@@ -238,7 +240,7 @@ def test_corrupted_results_are_refused():
         dataclasses.replace(result, f="cos(x)"),
         dataclasses.replace(result, expansion=result.expansion[:, :-1]),
         dataclasses.replace(result, interval=(-1.0, 1.0000001)),
-        dataclasses.replace(result, certificate=dataclasses.replace(result.certificate, value=1.4815e-18)),
+        dataclasses.replace(result, certificate=dataclasses.replace(result.certificate, value=smaller)),
     ):
         with pytest.raises(VerificationError):
             infimum.verify(corrupted, "exp")
@@ -250,7 +252,7 @@ def test_forged_rigour_of_a_python_function_is_refused():
     result = minimax.polynomial(np.exp, 5)
     forged = dataclasses.replace(result, certificate=dataclasses.replace(result.certificate, rigour="enclosed"))
     infimum.verify(result, np.exp)
-    with pytest.raises(VerificationError, match="expressions"):
+    with pytest.raises(VerificationError, match="formulas or tables"):
         infimum.verify(forged, np.exp)
 
 
@@ -304,7 +306,7 @@ def test_plot_shows_the_alternation():
     result = minimax.polynomial("sign(x)", 7, [(-1, -0.1), (0.1, 1)])
     ax = result.plot()
     assert len(ax.lines) >= 4
-    with pytest.raises(OptionError, match="Python function"):
+    with pytest.raises(OptionError, match="Python object"):
         minimax.polynomial(np.exp, 3).plot()
     assert minimax.polynomial(np.exp, 3).plot(f=np.exp).get_xlabel() == "x"
 

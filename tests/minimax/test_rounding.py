@@ -36,7 +36,7 @@ def test_as_good_as_sollya(f, degree, domain, system, dtype, naive, sollya):
     assert certificate.value <= sollya + half_a_digit
     assert certificate.value < naive
     best = minimax.polynomial(f, degree, domain, system=system)
-    assert certificate.lower_bound == best.certificate.lower_bound
+    assert result.certificate.lower_bound == best.certificate.lower_bound <= certificate.lower_bound
     for value in result.values.tolist():
         assert FORMATS[dtype].round(Fraction(value)) == Fraction(value)
     if dtype == "bfloat16":
@@ -121,7 +121,7 @@ def test_python_functions_are_rounded_with_a_sampled_certificate():
     with pytest.raises(OptionError, match="give it again"):
         best.round("bfloat16")
     result = best.round("bfloat16", f=np.exp)
-    assert result.certificate.rigour == "rounded"
+    assert result.certificate.rigour == "sampled"
     assert result.certificate.value == pytest.approx(minimax.rounded("exp", 3, (0.0, 1.0)).certificate.value, rel=1e-3)
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from infimum._arrays import Array, as_matrix, like_array, namespace
+from infimum._arrays import Array, as_matrix, like_array
 from infimum.balance.search.permutation import best_permutation
 from infimum.errors import DTypeError, ShapeError
 from infimum.proof.answers.linear_assignment import LinearAssignment, signed_duals
-from infimum.proof.real_arrays import host
+from infimum.proof.real_arrays import fitted, float64_matrix
 
 
 def linear_assignment(cost: Array, *, maximize: bool = False) -> LinearAssignment:
@@ -57,14 +57,13 @@ def linear_assignment(cost: Array, *, maximize: bool = False) -> LinearAssignmen
         raise ShapeError(
             f"cost must be a square matrix, got shape {tuple(cost.shape)}; for others use balanced_topk with k=1"
         )
-    values = -host(cost, "cost") if maximize else host(cost, "cost")
+    values = -float64_matrix(cost, "cost") if maximize else float64_matrix(cost, "cost")
     columns, proof, certificate, total = best_permutation(values)
-    xp = namespace(cost=cost)
     rows, cols = signed_duals(values, proof.high, maximize)
     return LinearAssignment(
         columns=like_array(columns, cost),
-        row_duals=xp.astype(like_array(rows, cost), cost.dtype),
-        column_duals=xp.astype(like_array(cols, cost), cost.dtype),
+        row_duals=fitted(rows, cost, narrow=True),
+        column_duals=fitted(cols, cost, narrow=True),
         cost=-total if maximize else total,
         maximize=maximize,
         certificate=certificate,

@@ -9,10 +9,11 @@ import numpy as np
 from infimum._arguments import RNGLike, whole_number
 from infimum._arrays import Array, as_matrix, like_array, namespace, narrow, to_numpy
 from infimum.balance.search.balanced_kmeans import alternate
+from infimum.balance.search.load_windows import limits
 from infimum.errors import OptionError, ShapeError
 from infimum.proof.answers.balanced_codebook import BalancedCodebook, certify_codebook
-from infimum.proof.load_windows import limits
-from infimum.proof.real_arrays import float_type, host
+from infimum.proof.real_arrays import fitted, float64_matrix
+from infimum.proof.rounding import ROOM
 
 
 def balanced_codebook(
@@ -68,7 +69,7 @@ def balanced_codebook(
     ([0.5, 5.5], [2, 2])
     """
     points = as_matrix(points, "points")
-    values = host(points, "points")
+    values = float64_matrix(points, "points")
     n_codes = whole_number("n_codes", n_codes, 1)
     if n_codes > values.shape[0]:
         raise OptionError(f"n_codes must be at most the number of points, {values.shape[0]}, got {n_codes}")
@@ -78,7 +79,7 @@ def balanced_codebook(
     if codes is None:
         start = values[np.sort(np.random.default_rng(rng).choice(values.shape[0], n_codes, replace=False))]
     else:
-        start = host(codes, "codes")
+        start = float64_matrix(codes, "codes")
         if start.shape != (n_codes, values.shape[1]):
             raise ShapeError(f"codes must have shape {(n_codes, values.shape[1])}, got {start.shape}")
 
@@ -86,11 +87,11 @@ def balanced_codebook(
         return to_numpy(narrow(like_array(wide, points), points, "a code")).astype(np.float64)
 
     found, labels, bias = alternate(values, start, within, rounded, steps)
-    certificate = certify_codebook(values, found, labels, within, bias)
+    certificate = certify_codebook(values, found, labels, within, bias, room=ROOM)
     return BalancedCodebook(
         codes=xp.astype(like_array(found, points), points.dtype),
         labels=like_array(labels, points),
-        bias=xp.astype(like_array(bias.high, points), float_type(points)),
+        bias=fitted(bias.high, points),
         loads=like_array(np.bincount(labels, minlength=n_codes), points),
         load=like_array(np.stack([within.low, within.high]), points),
         certificate=certificate,

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from infimum._arguments import one_of, whole_number
-from infimum._arrays import Array, as_array, as_matrix, like_array, namespace, require_finite, to_numpy
+from infimum._arrays import Array, as_array, as_matrix, is_complex, like_array, require_finite, to_numpy
+from infimum.balance.search.load_windows import limits
 from infimum.balance.search.methods import METHODS, Method, Routing, feasible, search
-from infimum.errors import OptionError, ShapeError
+from infimum.errors import DTypeError, OptionError, RangeError, ShapeError
 from infimum.proof.answers.balanced_topk import BalancedAssignment, certify_routing
 from infimum.proof.certificate import Certificate
-from infimum.proof.load_windows import limits
-from infimum.proof.real_arrays import float_type, host
+from infimum.proof.real_arrays import LARGEST, fitted, float64_matrix
 from infimum.proof.theorems.assignment_dual import Limits, dual, outward
 
 
@@ -177,7 +177,7 @@ def _checked(scores: Any, k: int) -> tuple[Array, np.ndarray, int]:
     k = whole_number("k", k, 1)
     if k > scores.shape[1]:
         raise OptionError(f"k must be at most the number of experts, {scores.shape[1]}, got {k}")
-    return scores, host(scores, "scores"), k
+    return scores, float64_matrix(scores, "scores"), k
 
 
 def _bias(bias: Any, width: int) -> np.ndarray:
@@ -185,7 +185,12 @@ def _bias(bias: Any, width: int) -> np.ndarray:
     if tuple(bias.shape) != (width,):
         raise ShapeError(f"bias must have shape ({width},), one number for every expert, got {tuple(bias.shape)}")
     require_finite(bias, "bias")
-    return to_numpy(bias).astype(np.float64)
+    if is_complex(bias):
+        raise DTypeError(f"bias must be real, got dtype {bias.dtype}; take the real part first")
+    values = to_numpy(bias).astype(np.float64)
+    if np.abs(values).max() > LARGEST:
+        raise RangeError(f"bias must be at most 2**1000 in size, got up to {np.abs(values).max():.3g}")
+    return values
 
 
 def _answer(scores: Array, values: np.ndarray, routing: Routing, within: Limits) -> BalancedAssignment:
@@ -193,12 +198,10 @@ def _answer(scores: Array, values: np.ndarray, routing: Routing, within: Limits)
     chosen = np.take_along_axis(values, experts, axis=1)
     experts = np.take_along_axis(experts, np.argsort(-chosen, axis=1, kind="stable"), axis=1)
     certificate, score = certify_routing(values, experts, within, routing.bias)
-    xp = namespace(scores=scores)
-    bias = xp.astype(like_array(routing.bias.high, scores), float_type(scores))
     groups = within.groups
     return BalancedAssignment(
         experts=like_array(experts, scores),
-        bias=bias,
+        bias=fitted(routing.bias.high, scores),
         loads=like_array(routing.member.sum(axis=0), scores),
         score=score,
         load=like_array(np.stack([within.low, within.high]), scores),

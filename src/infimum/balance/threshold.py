@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from infimum._arrays import Array, as_matrix, like_array, namespace
+from infimum._arrays import Array, as_matrix, like_array
+from infimum.balance.search.load_windows import limits
 from infimum.balance.search.thresholds import extra_tokens, separating_thresholds
 from infimum.errors import OptionError
 from infimum.proof.answers.threshold_routing import ThresholdRouting, certify_thresholds
-from infimum.proof.load_windows import limits
-from infimum.proof.real_arrays import float_type, host
+from infimum.proof.real_arrays import fitted, float64_matrix
 
 
 def threshold_routing(scores: Array, k: float, *, load: Any = None) -> ThresholdRouting:
@@ -60,7 +60,7 @@ def threshold_routing(scores: Array, k: float, *, load: Any = None) -> Threshold
            [False,  True]])
     """
     scores = as_matrix(scores, "scores")
-    values = host(scores, "scores")
+    values = float64_matrix(scores, "scores")
     tokens, experts = values.shape
     if isinstance(k, bool) or not isinstance(k, numbers.Real) or not 0.0 < float(k) <= experts:
         raise OptionError(f"k must be a number above 0 and at most the number of experts, {experts}, got {k!r}")
@@ -73,10 +73,9 @@ def threshold_routing(scores: Array, k: float, *, load: Any = None) -> Threshold
     np.put_along_axis(chosen, order, np.arange(tokens)[:, None] < counts, axis=0)
     thresholds, level = separating_thresholds(ranked, counts, within)
     certificate, score = certify_thresholds(values, chosen, within, thresholds, level)
-    xp = namespace(scores=scores)
     return ThresholdRouting(
         chosen=like_array(chosen, scores),
-        bias=xp.astype(like_array(-thresholds, scores), float_type(scores)),
+        bias=fitted(-thresholds, scores),
         loads=like_array(counts, scores),
         score=score,
         load=like_array(np.stack([within.low, within.high]), scores),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from infimum._arguments import whole_number
+from infimum.errors import OptionError
 from infimum.proof.answers.product_plus_remainder import ProductPlusRemainder, in_order
 from infimum.proof.theorems import product_plus_remainder as theorem
 from infimum.proof.theorems.product_plus_remainder import Equation, Visited
@@ -21,14 +22,14 @@ def product_plus_remainder(
     Parameters
     ----------
     n : int
-        Whole number from 0, of any size.
+        Whole number from 0, of up to 1000 digits.
     cost : tuple of three int
         Positive costs of one unit of a, b and c.
     all : bool
         Find every triple of the least cost (with ``a <= b`` where they cost the same).
     max_steps : int
-        Stop after so many lines; the bound is then true but below the value. The default is enough up to about
-        n = 10**41.
+        Stop after so many lines, 10**8 at most; the bound is then true but below the value. The default is enough up
+        to about n = 10**41.
 
     Returns
     -------
@@ -37,8 +38,8 @@ def product_plus_remainder(
 
     Raises
     ------
-    DTypeError, OptionError
-        `n`, a cost or `max_steps` is no whole number, or too small.
+    DTypeError, OptionError, RangeError
+        `n`, a cost or `max_steps` is no whole number, too small, or too large.
 
     References
     ----------
@@ -56,10 +57,13 @@ def product_plus_remainder(
     ((4, 13, 0), (5, 10, 2), (7, 7, 3))
     """
     equation = Equation.of(n, cost)
-    first, seen = _search(equation, whole_number("max_steps", max_steps, least=0), all)
+    budget = whole_number("max_steps", max_steps, least=0)
+    if budget > theorem.LINES:
+        raise OptionError(f"max_steps must be at most {theorem.LINES}, got {budget}: no more lines can be verified")
+    first, seen = _search(equation, budget, all)
     complete = all and theorem.outside(equation, first, seen.stop) > seen.best
     prices = equation.unit * equation.alpha, equation.unit * equation.beta, equation.gamma
-    certificate = theorem.certify_triple(equation, seen.triples[0], first, seen)
+    certificate = theorem.certify_triple(equation, seen.triples[0], {"first": first, "stop": seen.stop}, first, seen)
     return ProductPlusRemainder(*seen.triples[0], prices, in_order(seen) if complete else None, certificate=certificate)
 
 

@@ -47,4 +47,4 @@ def product_plus_remainder_many(values: Array) -> ProductsPlusRemainders:
     square = defect + (line - start) * (line + start) + 4 * c  # (b - a)**2, below 2**53
     difference = xp.astype(xp.sqrt(xp.astype(square, xp.float64)), xp.int64)
     a, b, c = (xp.reshape(item, shape) for item in ((line - difference) // 2, (line + difference) // 2, c))
-    return ProductsPlusRemainders(a, b, c, certificate=certify_sums(flat, xp.reshape(a + b + c, (-1,)), sums))
+    return ProductsPlusRemainders(a, b, c, certificate=certify_sums((a, b, c), sums))

@@ -214,8 +214,13 @@ def _every_step(source: str, steps: np.ndarray, interpolate: bool) -> np.ndarray
 
 
 def _read(path: Path) -> tuple[list[str], list[list[str]]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = [row for row in csv.reader(file) if row]
+    if path.exists() and not path.is_file():
+        raise FileFormatError(f"{path} is a folder, a pipe or a device; a file was expected")
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = [row for row in csv.reader(file) if row]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise FileFormatError(f"{path} is no table of text: {error}") from error
     if len(rows) < 2:
         raise FileFormatError(f"{path} must have a header and at least one row, got {len(rows)} lines")
     return [name.strip() for name in rows[0]], rows[1:]

@@ -19,8 +19,9 @@ from infimum.proof.enclosure.approximants import Approximant, ChebyshevSum, Mono
 from infimum.proof.enclosure.balls import available
 from infimum.proof.enclosure.change_of_basis import monomials
 from infimum.proof.enclosure.error_bounds import enclose_error, is_enclosable, values_of_error
-from infimum.proof.enclosure.error_certificate import certify_error, scale
-from infimum.proof.enclosure.task import Powers, Task, as_intervals, as_task, points_of
+from infimum.proof.enclosure.error_certificate import Path, claim_error, scale
+from infimum.proof.enclosure.spaces import Powers, System
+from infimum.proof.enclosure.task import Task, as_intervals, as_task, points_of
 
 Basis = Literal["monomial", "chebyshev"]
 NEAR_LARGEST = 1e-3  # relative: what counts as largest error when alternations are counted
@@ -63,7 +64,11 @@ class Optimality:
         for level in (float(self.certificate.value), float(self.certificate.lower_bound)):
             ax.axhline(level, color="C1", ls="--", lw=1)
             ax.axhline(-level, color="C1", ls="--", lw=1)
-        ax.set(xlabel="x", ylabel="error f − p", title=f"{self.alternations} of {self.needed} alternations")
+        ax.set(
+            xlabel="x",
+            ylabel="error f − p",
+            title=f"{self.alternations} of {self.needed} alternations, error {self.certificate.rigour}",
+        )
         return ax
 
 
@@ -85,7 +90,7 @@ def sup_norm(
     p : MinimaxPolynomial or array of float
         Coefficients in the basis, lowest degree first; they stand for themselves, exactly.
     f, domain, weight, relative, breakpoints
-        As in `polynomial`; f and weight as names or expressions.
+        As in `polynomial`; f and weight as names, expressions or tables.
     basis : {"monomial", "chebyshev"}
         Powers of x, or Chebyshev polynomials of the smallest interval that holds the domain.
     tol : float
@@ -111,7 +116,7 @@ def sup_norm(
     approximant, degree = _given(p, as_intervals(domain), basis)
     task = as_task(f, degree, domain, "full", weight, relative, breakpoints)
     if not is_enclosable(task):
-        raise OptionError("a rigorous enclosure needs f and weight as names or expressions")
+        raise OptionError("a rigorous enclosure needs f and weight as names, expressions or tables")
     points = _largest_errors(task, approximant, degree)[0]
     found = enclose_error(task, approximant, points, unit=scale(task) or 1.0, tol=tol, size=scale(task))
     if not np.isfinite(found.upper):
@@ -125,7 +130,7 @@ def check(
     domain: Any = (-1.0, 1.0),
     *,
     degree: int | None = None,
-    system: Literal["full", "odd", "even"] = "full",
+    system: System = "full",
     basis: Basis = "monomial",
     weight: Any = None,
     relative: bool = False,
@@ -176,8 +181,8 @@ def check(
     if degree is not None and degree < own:
         raise OptionError(f"p has degree {own}, so it cannot compete with degree {degree}")
     best = solve(task)
-    path: Literal["enclosed", "rounded"] = "enclosed" if is_enclosable(task) and available() else "rounded"
-    certificate = certify_error(task, approximant, best.points, tol, path).certificate
+    path: Path = "enclosed" if is_enclosable(task) and available() else "sampled"
+    certificate = claim_error(task, approximant, best.points, tol, path).certificate
     x, e = _largest_errors(task, approximant, own)
     high = np.abs(e) >= np.max(np.abs(e)) * (1.0 - NEAR_LARGEST)
     points, errors = _alternation(x[high], e[high])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import numpy as np
@@ -15,8 +16,11 @@ from infimum.proof.answers.polynomial import MinimaxPolynomial, powers_of
 from infimum.proof.enclosure.approximants import Approximant, stored
 from infimum.proof.enclosure.balls import available
 from infimum.proof.enclosure.error_bounds import is_enclosable
-from infimum.proof.enclosure.error_certificate import certify_error
-from infimum.proof.enclosure.task import Powers, Task, as_task
+from infimum.proof.enclosure.error_certificate import Certified, claim_error
+from infimum.proof.enclosure.spaces import Powers, System
+from infimum.proof.enclosure.task import MOST_BREAKPOINTS, Task, as_task
+
+LOOKS = 8  # at what samples of a Python function show that the exchange did not meet
 
 
 def polynomial(
@@ -24,7 +28,7 @@ def polynomial(
     degree: int | None = None,
     domain: tuple[float, float] | Sequence[tuple[float, float]] = (-1.0, 1.0),
     *,
-    system: str | Sequence[Any] = "full",
+    system: System | Sequence[Any] = "full",
     weight: str | Callable[[np.ndarray], np.ndarray] | None = None,
     relative: bool = False,
     breakpoints: Sequence[float] = (),
@@ -41,10 +45,12 @@ def polynomial(
     Parameters
     ----------
     f : str or callable
-        A name ("gelu", "tanh", "erf", "sigmoid", ...), an expression in x ("exp(-x**2)", never executed), or a function
-        of a NumPy array. Names and expressions give *enclosed* certificates (with python-flint, the extra
-        ``enclosures``); of a Python function only values are known, so that `value` is the largest of many samples and
-        the certificate is "rounded".
+        A name ("gelu", "tanh", "erf", "sigmoid", ...), an expression in x ("exp(-x**2)", never executed), a table
+        ``(x, y)`` of points to be joined by straight lines, or a function of a NumPy array. Names, expressions and
+        tables give *enclosed* certificates (with python-flint, the extra ``enclosures``), and so do piecewise
+        polynomials that are recognised: SciPy's `PPoly`, `CubicSpline`, `PchipInterpolator` and `Akima1DInterpolator`,
+        NumPy's polynomials, and ``functools.partial(numpy.interp, xp=..., fp=...)``. Of any other function only values
+        are known: `value` is then the largest of many samples, and the certificate says "sampled".
     degree : int, optional
         Largest degree; left out where `system` is a list.
     domain : (float, float) or list of such
@@ -57,12 +63,13 @@ def polynomial(
     relative : bool
         Divide the error by f.
     breakpoints : sequence of float, optional
-        Where f has kinks. Those of ``abs``, ``max`` and the like in an expression are found.
+        Where f has kinks. Those of ``abs``, ``max`` and the like in an expression, the nodes of tables and splines, and
+        those that samples of a function show are found.
     precision : {"auto", "double", "multiple"}
         Arithmetic of the solver; "auto" goes on in multiple precision, and stores two doubles a coefficient, where
         double precision does not reach `tol`.
     certify : bool
-        Without it the certificate is not enclosed but rounded and sampled, which is a little faster.
+        Without it the value is sampled, not enclosed, and the bound is in double precision.
     tol : float
         Relative distance of value and lower bound that is aimed at.
 
@@ -97,17 +104,12 @@ def polynomial(
     tol = _tolerance(tol)
     task = as_task(f, degree, domain, system, weight, relative, breakpoints)
     enclosable = is_enclosable(task) and available()
-    path: Literal["enclosed", "rounded"] = "enclosed" if certify and enclosable else "rounded"
     if precision == "multiple" and not (is_enclosable(task) and isinstance(task.space, Powers)):
-        raise OptionError("multiple precision needs f and weight as expressions and a system of powers")
-    levelled = solve(task)
-    answer = certify_error(task, _stored(task, levelled), levelled.points, tol, path)
-    better = precision == "multiple" or (precision == "auto" and answer.certificate.ratio > 1.0 + tol)
-    if better and enclosable and isinstance(task.space, Powers):
-        refined = in_multiple_precision(task, levelled, tol)
-        again = certify_error(task, _stored(task, refined), refined.points, tol, path)
-        if precision == "multiple" or again.certificate.value <= answer.certificate.value:
-            levelled, answer = refined, again
+        raise OptionError("multiple precision needs f and weight as formulas or tables and a system of powers")
+    if certify and enclosable:
+        levelled, answer = _enclosed(task, tol, precision)
+    else:
+        task, levelled, answer = _sampled(task, tol)
     return MinimaxPolynomial(
         f=str(task.f),
         expansion=levelled.coefficients,
@@ -119,7 +121,7 @@ def polynomial(
         system=system if isinstance(system, str) else tuple(system),
         weight=weight,
         relative=task.relative,
-        breakpoints=tuple(float(point) for point in breakpoints),
+        breakpoints=_breakpoints_of(task, breakpoints, answer),
         tol=tol,
         certificate=answer.certificate,
     )
@@ -129,6 +131,44 @@ def _tolerance(tol: object) -> float:
     if isinstance(tol, bool) or not isinstance(tol, int | float) or not 1e-12 <= tol <= 0.1:
         raise OptionError(f"tol must be a number from 1e-12 to 0.1, got {tol!r}")
     return float(tol)
+
+
+def _breakpoints_of(task: Task, given: Sequence[float], answer: Certified) -> tuple[float, ...]:
+    """As given, and where samples showed more than the exchange had met."""
+    found = task.breakpoints if answer.samples is not None else ()
+    return tuple(sorted({*map(float, given), *found}))
+
+
+def _enclosed(task: Task, tol: float, precision: str) -> tuple[Levelled, Certified]:
+    """Solve in double precision and, where that does not reach the tolerance, in multiple precision."""
+    levelled = solve(task)
+    answer = claim_error(task, _stored(task, levelled), levelled.points, tol, "enclosed")
+    better = precision == "multiple" or (precision == "auto" and answer.certificate.ratio > 1.0 + tol)
+    if better and isinstance(task.space, Powers):
+        refined = in_multiple_precision(task, levelled, tol)
+        again = claim_error(task, _stored(task, refined), refined.points, tol, "enclosed")
+        if precision == "multiple" or again.certificate.value <= answer.certificate.value:
+            return refined, again
+    return levelled, answer
+
+
+def _sampled(task: Task, tol: float) -> tuple[Task, Levelled, Certified]:
+    """Solve, look where samples show larger errors than the exchange met, and solve again with breakpoints there."""
+    best: tuple[Task, Levelled, Certified] | None = None
+    for _ in range(LOOKS):
+        levelled = solve(task)
+        found = claim_error(task, _stored(task, levelled), levelled.points, tol, "sampled")
+        if best is None or found.certificate.value < best[2].certificate.value:
+            best = task, levelled, found
+        assert found.samples is not None
+        seen = levelled.largest * (1.0 + tol) + found.samples.noise
+        missed = found.samples.places[np.abs(found.samples.errors) > seen]
+        places = np.union1d(task.breakpoints, missed)
+        if found.certificate.ratio <= 1.0 + tol or places.size in (len(task.breakpoints), MOST_BREAKPOINTS):
+            break
+        task = replace(task, breakpoints=tuple(places[:MOST_BREAKPOINTS].tolist()))
+    assert best is not None
+    return best
 
 
 def _stored(task: Task, levelled: Levelled) -> Approximant:

@@ -8,9 +8,8 @@ from typing import Any
 from infimum._arguments import whole_number
 from infimum.errors import OptionError, ToleranceError
 from infimum.minimax.remez.rational_exchange import search
-from infimum.proof.answers.rational import MinimaxRational, certify_rational, rational_task
-
-LARGEST_TYPE = 40
+from infimum.proof.answers.rational import LARGEST_TYPE, MinimaxRational, certify_rational, rational_task
+from infimum.proof.rounding import ROOM
 
 
 def rational(
@@ -32,8 +31,8 @@ def rational(
     Parameters
     ----------
     f : str
-        A name or an expression in x, as in `polynomial`. Python functions are not accepted: that q has no zero is
-        proved in ball arithmetic (python-flint).
+        A name, an expression in x, a table or a spline, as in `polynomial`. Other Python functions are not accepted:
+        that q has no zero is proved in ball arithmetic (python-flint).
     type : (int, int)
         Degrees m and n of numerator and denominator.
     domain : (float, float)
@@ -79,7 +78,8 @@ def rational(
             f"no rational function of type ({m}, {n}) without poles on the domain was found for {task.f}; try another "
             "type (for even or odd functions degrees of the same parity as f), or a polynomial"
         )
-    certificate, signs = certify_rational(task, (m, n), found.numerator, found.denominator, found.points, tol)
+    quotient = found.numerator, found.denominator
+    certificate, signs = certify_rational(task, (m, n), quotient, found.points, tol, room=ROOM)
     return MinimaxRational(
         f=str(task.f),
         numerator=found.numerator,

@@ -13,9 +13,11 @@ import numpy as np
 
 from infimum._arrays import Array, is_array, like_array, namespace, require_finite, to_numpy
 from infimum.errors import NonFiniteError, VerificationError
+from infimum.proof.wording import printable
 
 Kind = Literal["real", "complex", "integer", "bool"]
 SHOWN = 80  # characters of a value that an error repeats
+LINE = 400  # characters of an error
 
 
 def number(
@@ -73,7 +75,8 @@ def array(
     if kind_of(item) not in {"complex": ("real", "complex")}.get(kind, (kind,)):
         raise VerificationError(f"{name} must hold {kind} numbers, got dtype {item.dtype}")
     try:
-        require_finite(item, name)
+        if kind in ("real", "complex"):
+            require_finite(item, name)
     except NonFiniteError as error:
         raise VerificationError(str(error)) from error
     if like is not None and isinstance(item, np.ndarray) and not isinstance(like, np.ndarray):
@@ -111,3 +114,9 @@ def shown(item: Any) -> str:
     except ValueError:  # an integer of more digits than Python prints
         text = f"a number of {item.bit_length()} bits" if isinstance(item, int) else "what cannot be printed"
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+def one_line(message: str) -> str:
+    """Bring an error that repeats a stranger's text into one line of bounded length that steers no terminal."""
+    text = printable(" ".join(message.split()))
+    return text if len(text) <= LINE else f"{text[:LINE]}..."

@@ -1,18 +1,16 @@
-"""The way to the host, where assignments are found and proved."""
+"""Real matrices on the host, where assignments are found and proved, and the way back to the caller's library."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from infimum._arrays import Array, as_matrix, is_complex, namespace, to_numpy
+from infimum._arrays import Array, as_matrix, is_complex, like_array, namespace, to_numpy
 from infimum.errors import DTypeError, RangeError
 
 LARGEST = 2.0**1000  # sums of entries and biases stay within float64
 
 
-def host(matrix: Array, name: str) -> np.ndarray:
+def float64_matrix(matrix: Array, name: str) -> np.ndarray:
     """Return a real matrix as float64 on the host, every digit kept."""
     matrix = as_matrix(matrix, name)
     if is_complex(matrix):
@@ -27,7 +25,25 @@ def host(matrix: Array, name: str) -> np.ndarray:
     return values
 
 
-def float_type(matrix: Array) -> Any:
-    """Return the dtype for a bias: that of the scores, but not of 16 bits, which could not tell experts apart."""
-    xp = namespace(matrix=matrix)
-    return matrix.dtype if matrix.dtype in (xp.float64, xp.float32) else xp.float32
+def fitted(values: np.ndarray, like: Array, *, narrow: bool = False) -> Array:
+    """Move float64 numbers to the library and device of `like`, in its dtype or the first wider one that holds them.
+
+    16 bits are widened unless `narrow`: they could not tell biases apart. A dtype holds numbers whose largest neither
+    overflows in it nor vanishes.
+    """
+    xp, largest = namespace(like=like), float(np.abs(values).max(initial=0.0))
+    moved = like_array(values, like)
+    types = [dtype for dtype in (like.dtype, xp.float32, xp.float64) if narrow or xp.finfo(dtype).bits >= 32]
+    for dtype in types if like.dtype != xp.float64 else types[:1]:
+        with np.errstate(over="ignore", under="ignore"):
+            rounded = xp.astype(moved, dtype)
+        if largest == 0.0 or float(xp.finfo(dtype).smallest_normal) <= float(xp.max(xp.abs(rounded))) < np.inf:
+            return rounded
+    return moved  # subnormal even in float64
+
+
+def same_when_rounded(wide: np.ndarray, stored: Array) -> bool:
+    """Tell whether `stored` holds float64 numbers rounded to its own dtype."""
+    xp = namespace(stored=stored)
+    with np.errstate(over="ignore", under="ignore"):
+        return bool(xp.all(xp.astype(like_array(wide, stored), stored.dtype) == stored))

@@ -13,6 +13,7 @@ from infimum.balance.search.single_moves import repair
 from infimum.balance.search.subsampled_sweeps import nearly_balancing_bias
 from infimum.balance.search.sweeps import aim, best_constant, gradient_steps, midpoint_sweeps, quantile_sweeps
 from infimum.errors import RangeError
+from infimum.proof.real_arrays import LARGEST
 from infimum.proof.theorems.assignment_dual import Bias, Limits, biased, dual, exact_sum, two_sum, unbalanced
 
 Method: TypeAlias = Literal["auto", "exact", "midpoint", "quantile", "sign", "rms", "sgd"]
@@ -89,6 +90,8 @@ def _bias(scores: np.ndarray, units: Grid, potential: np.ndarray) -> Bias:
 
 def feasible(scores: np.ndarray, k: int, limits: Limits, bias: np.ndarray) -> Routing:
     """Route by the k best of ``scores + bias`` and balance that by single moves, or by paths where they fail."""
+    if not np.abs(bias).max() <= LARGEST:
+        raise RangeError(f"the bias outgrew 2**1000, by scores, a start or a rate up to {np.abs(bias).max():.3g}")
     wishes = scores + bias
     member = repair(wishes, first_choice(wishes, k, limits), limits) if limits.groups is None else None
     if member is None:

@@ -15,7 +15,8 @@ import numpy as np
 
 from infimum.minimax.remez.levelled_error import Barycentric, Collocation, ErrorFunction, Level, MultiplePrecision
 from infimum.minimax.remez.linear_program import linear_start
-from infimum.proof.enclosure.task import NEAR_ZERO, Intervals, Powers, Task, variable
+from infimum.proof.enclosure.spaces import Powers, variable
+from infimum.proof.enclosure.task import Intervals, Task
 
 SAMPLES = 24  # of the error on each piece between points of the reference
 FINE = 400
@@ -71,7 +72,7 @@ def solve(task: Task, *, bits: int | None = None, start: np.ndarray | None = Non
         level = Barycentric(task, interval)
     else:
         level = MultiplePrecision(task, interval, bits)
-    intervals = _open(task)
+    intervals = task.away_from_zero(task.half)  # errors at 0 are limits
     first = first_reference(intervals, level.size + 1, _stride(task)) if start is None else start
     found = _exchange(level, intervals, task.breakpoints, first, interval, parts)
     if found.distance > UNFINISHED and start is None:
@@ -84,17 +85,6 @@ def solve(task: Task, *, bits: int | None = None, start: np.ndarray | None = Non
 
 def _stride(task: Task) -> int:
     return task.space.stride if isinstance(task.space, Powers) else 1
-
-
-def _open(task: Task) -> Intervals:
-    """Keep away from x = 0 where all functions of the space vanish: errors there are limits."""
-    if not task.contains_zero():
-        return task.half
-    parts: list[tuple[float, float]] = []
-    for low, high in task.half:
-        gap = NEAR_ZERO * max(abs(low), abs(high))
-        parts += [(a, b) for a, b in ((low, min(high, -gap)), (max(low, gap), high)) if a < b]
-    return tuple(parts)
 
 
 def first_reference(intervals: Intervals, count: int, stride: int = 1) -> np.ndarray:

@@ -14,9 +14,9 @@ import scipy.fft
 
 from infimum.errors import OptionError
 from infimum.proof.enclosure.balls import Ball, working
-from infimum.proof.enclosure.expressions import Expression
 from infimum.proof.enclosure.point_values import values_at, weights_at
-from infimum.proof.enclosure.task import Functions, Powers, Task
+from infimum.proof.enclosure.spaces import Functions, Powers
+from infimum.proof.enclosure.task import Task
 from infimum.proof.theorems.alternation import divided_difference
 
 ErrorFunction = Callable[[np.ndarray], np.ndarray]
@@ -103,7 +103,6 @@ class MultiplePrecision:
 
     def __init__(self, task: Task, interval: tuple[float, float], bits: int) -> None:
         assert isinstance(task.space, Powers)
-        assert isinstance(task.f, Expression)
         self.task, self.space, self.size = task, task.space, task.space.size
         self.interval, self.bits, self.noise = interval, bits, 0.0
         self._polynomial: Any = None

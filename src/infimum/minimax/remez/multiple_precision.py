@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from infimum.minimax.remez.exchange import Levelled, solve
+from infimum.proof.answers.polynomial import MOST_PARTS
 from infimum.proof.enclosure.error_certificate import scale
 from infimum.proof.enclosure.task import Task
 
@@ -32,4 +33,4 @@ def in_multiple_precision(task: Task, start: Levelled, tol: float) -> Levelled:
 
 def _parts(size: float, error: float, tol: float) -> int:
     """Doubles a coefficient, so that rounding the last one adds little to the error."""
-    return min(max(math.ceil((math.log2(size / error) + math.log2(1.0 / tol) + 8.0) / 53.0), 2), 8)
+    return min(max(math.ceil((math.log2(size / error) + math.log2(1.0 / tol) + 8.0) / 53.0), 2), MOST_PARTS)

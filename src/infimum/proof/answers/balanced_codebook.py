@@ -10,13 +10,14 @@ from typing import Any, ClassVar
 import numpy as np
 
 from infimum._arguments import axes
-from infimum._arrays import Array, as_matrix, like_array, namespace, scale_back, to_numpy
-from infimum.errors import RangeError, VerificationError
-from infimum.proof.answers.balanced_topk import bias_of
+from infimum._arrays import Array, scale_back, to_numpy
+from infimum.errors import RangeError
 from infimum.proof.certificate import Certificate
-from infimum.proof.real_arrays import host
+from infimum.proof.evidence import array
+from infimum.proof.real_arrays import float64_matrix
 from infimum.proof.result import Result
-from infimum.proof.theorems.assignment_dual import Bias, Limits, dual, exact_sum, outward
+from infimum.proof.routing_evidence import bias_of, integers, limits_of, require_loads, require_rounded
+from infimum.proof.theorems.assignment_dual import BLOCK, THEOREM, Bias, Limits, dual, exact_sum, outward
 
 LARGEST = 500  # exponent of the largest coordinate
 
@@ -33,7 +34,8 @@ class BalancedCodebook(Result):
         Code of every point.
     bias : array (n,)
         A point z has the code that maximises ``bias - |z - code|**2``, up to ties: keep it to encode new points. The
-        cells are the power cells of semi-discrete optimal transport.
+        cells are the power cells of semi-discrete optimal transport. In the dtype of the points, or the first wider
+        one that holds squares of their size.
     loads : array (n,) of int64
         Points of every code.
     load : array (2, n) of int64
@@ -53,17 +55,15 @@ class BalancedCodebook(Result):
 
     def recheck(self, points: Array) -> Certificate:
         """Derive the certificate of an assignment to the codes from points, codes, labels and the witness bias."""
-        xp = namespace(points=as_matrix(points, "points"), codes=self.codes)
-        values, codes, labels = host(points, "points"), host(self.codes, "codes"), to_numpy(self.labels)
+        values = float64_matrix(points, "points")
+        tokens, dimension = values.shape
+        codes = float64_matrix(array("codes", self.codes, (None, dimension)), "codes")
         number = codes.shape[0]
-        if labels.shape != values.shape[:1] or not np.all((labels >= 0) & (labels < number)):
-            raise VerificationError(f"labels must be indices below {number}, one for every point")
-        loads, within = np.bincount(labels, minlength=number), Limits(*to_numpy(self.load))
-        if not np.array_equal(loads, to_numpy(self.loads)) or not within.admit(loads):
-            raise VerificationError("loads must be those of the labels, within their limits")
-        bias = bias_of(self.certificate, within)
-        if not bool(xp.all(xp.astype(like_array(bias.high, self.bias), self.bias.dtype) == self.bias)):
-            raise VerificationError("bias must be that of the witness, rounded")
+        labels = integers("labels", self.labels, (tokens,), below=number)
+        within = limits_of((tokens, number), self.load)
+        require_loads(np.bincount(labels, minlength=number), self.loads, within, tokens)
+        bias = bias_of(self.certificate.witness, within)
+        require_rounded("bias", self.bias, bias.high)
         return certify_codebook(values, codes, labels, within, bias)
 
     def plot(self, ax: Any = None) -> Any:
@@ -81,9 +81,18 @@ class BalancedCodebook(Result):
 
 
 def squares(points: np.ndarray, codes: np.ndarray, exponent: int) -> np.ndarray:
-    """Return the squared distances of all points to all codes, both divided by ``2**exponent``."""
+    """Return the squared distances of all points to all codes, both divided by ``2**exponent``.
+
+    The coordinates are added one after the other, entry by entry, so that every machine computes the same numbers.
+    """
     points, codes = np.ldexp(points, -exponent), np.ldexp(codes, -exponent)
-    return np.stack([np.square(points - code).sum(axis=1) for code in codes], axis=1)
+    distances = np.zeros((points.shape[0], codes.shape[0]))
+    rows = max(1, BLOCK // codes.shape[0])
+    for start in range(0, points.shape[0], rows):
+        part = slice(start, start + rows)
+        for axis in range(points.shape[1]):
+            distances[part] += np.square(points[part, axis, None] - codes[:, axis])
+    return distances
 
 
 def common_exponent(*arrays: np.ndarray) -> int:
@@ -97,17 +106,27 @@ def common_exponent(*arrays: np.ndarray) -> int:
 
 
 def certify_codebook(
-    points: np.ndarray, codes: np.ndarray, labels: np.ndarray, within: Limits, bias: Bias
+    points: np.ndarray, codes: np.ndarray, labels: np.ndarray, within: Limits, bias: Bias, *, room: float = 1.0
 ) -> Certificate:
-    """Return the certificate of an assignment to given codes."""
+    """Return the certificate of an assignment to given codes, less `room` allowances for rounding."""
     exponent = common_exponent(points, codes)
     distances = squares(points, codes, exponent)
     scaled = Bias(*(np.ldexp(part, -2 * exponent) for part in bias[:2]))
     total = exact_sum(np.take_along_axis(distances, labels[:, None], axis=1))
     least = -dual(-distances, 1, within, scaled).bound
-    # a sum of d rounded squares is off by d + 2 unit roundoffs of itself at most, and by what underflows
-    error, lost = Fraction(points.shape[1] + 4) / 2**53, Fraction(points.size, 2**1060)
+    error, lost = (Fraction(room) * part for part in allowance(points.shape))
     value, bound = outward(total * (1 + error) + lost, max(least * (1 - error) - lost, Fraction(0)))
     value, bound = scale_back(value, 2 * exponent, math.inf), scale_back(bound, 2 * exponent, 0.0)
     witness = {"bias": bias.high, "bias_low": bias.low}
-    return Certificate(value, bound, "assignment_dual", "rounded", witness=witness)
+    return Certificate(value, bound, THEOREM, "rounded", witness=witness)
+
+
+def allowance(shape: tuple[int, int]) -> tuple[Fraction, Fraction]:
+    """Return how far a sum of squared distances may be off: relative to itself, and by what underflows.
+
+    A square in d coordinates passes through d + 2 roundings: each off by ``gamma = n u / (1 - n u)`` of itself at most,
+    with n = d + 2 and u = 2**-53, and so is every sum of them. The truth is within ``gamma / (1 - gamma)`` of the sum.
+    Scaling, and each square, may lose less than 2**-1072 in every coordinate.
+    """
+    roundings = shape[1] + 2
+    return Fraction(roundings, 2**53 - 2 * roundings), Fraction(shape[0] * shape[1], 2**1072)

@@ -8,15 +8,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from infimum._arguments import axes, whole_numbers
-from infimum._arrays import Array, as_matrix, like_array, namespace, to_numpy
+from infimum._arrays import Array, to_numpy
 from infimum.errors import VerificationError
+from infimum.proof import wording
 from infimum.proof.certificate import Certificate
-from infimum.proof.load_windows import limits
-from infimum.proof.real_arrays import host
+from infimum.proof.evidence import number
+from infimum.proof.real_arrays import float64_matrix
 from infimum.proof.result import Result
-from infimum.proof.theorems.assignment_dual import Bias, Limits, dual, exact_sum, outward, unbalanced
-
-THEOREM = "assignment_dual"
+from infimum.proof.routing_evidence import bias_of, integers, limits_of, require_loads, require_rounded
+from infimum.proof.theorems.assignment_dual import THEOREM, Bias, Limits, dual, exact_sum, outward, unbalanced
 
 
 @dataclass(frozen=True)
@@ -61,28 +61,20 @@ class BalancedAssignment(Result):
 
     def recheck(self, scores: Array) -> Certificate:
         """Derive the certificate of an assignment from the scores, the answer and the witness bias alone."""
-        xp = namespace(scores=as_matrix(scores, "scores"), experts=self.experts)
-        values = host(scores, "scores")
-        experts = to_numpy(self.experts)
+        values = float64_matrix(scores, "scores")
         tokens, width = values.shape
-        if experts.ndim != 2 or experts.shape[0] != tokens or not np.all((experts >= 0) & (experts < width)):
-            raise VerificationError(f"experts must be indices below {width}, k for each of {tokens} tokens")
+        experts = integers("experts", self.experts, (tokens, None), below=width)
         if np.any(np.diff(np.sort(experts, axis=1), axis=1) == 0):
             raise VerificationError("experts must be distinct within a token")
+        if np.any(np.diff(np.take_along_axis(values, experts, axis=1), axis=1) > 0.0):
+            raise VerificationError("experts must be in the order of their scores, the highest first")
+        within = limits_of(values.shape, self.load, self.groups, self.group_load)
         loads = np.bincount(experts.ravel(), minlength=width)
-        if not np.array_equal(loads, to_numpy(self.loads)):
-            raise VerificationError(f"loads must be {loads.tolist()}, got {to_numpy(self.loads).tolist()}")
-        groups = None if self.groups is None else to_numpy(self.groups)
-        allowed = None if self.group_load is None else tuple(to_numpy(self.group_load))
-        within = limits(values.shape, experts.size, tuple(to_numpy(self.load)), groups, allowed)
-        if not within.admit(loads):
-            raise VerificationError("the loads are outside their limits")
-        bias = bias_of(self.certificate, within)
-        stored = xp.astype(like_array(bias.high, self.bias), self.bias.dtype)
-        if not bool(xp.all(stored == self.bias)):
-            raise VerificationError("bias must be that of the witness, rounded")
+        require_loads(loads, self.loads, within, tokens)
+        bias = bias_of(self.certificate.witness, within)
+        require_rounded("bias", self.bias, bias.high)
         certificate, score = certify_routing(values, experts, within, bias)
-        if score != self.score:
+        if number("score", self.score) != score:
             raise VerificationError(f"score must be {score!r}, got {self.score!r}")
         return certificate
 
@@ -102,7 +94,7 @@ class BalancedAssignment(Result):
             xlabel="expert",
             ylabel="tokens",
             ylim=(0.0, 1.3 * max(1, loads.max())),  # room for the legend
-            title=f"score given up {certificate.value:.5g}, of which unavoidable {certificate.lower_bound:.5g}",
+            title=wording.error_and_floor(certificate, "score given up", "of which unavoidable"),
         )
         other = ax.twinx()
         other.plot(index, bias, ".", color="C2", label="bias (right)")
@@ -113,25 +105,10 @@ class BalancedAssignment(Result):
         return ax
 
 
-def bias_of(certificate: Certificate, within: Limits) -> Bias:
-    """Read the bias out of the witness of a certificate."""
-
-    def part(name: str, shape: tuple[int, ...]) -> np.ndarray:
-        values = np.asarray(to_numpy(certificate.witness[name]), dtype=np.float64)
-        if values.shape != shape or not np.isfinite(values).all():
-            raise VerificationError(f"{name} of the witness must hold finite numbers of shape {shape}")
-        return values
-
-    width, groups = within.low.size, None
-    if within.groups is not None and "group_bias" in certificate.witness:
-        groups = part("group_bias", (2, within.groups.low.size))
-    return Bias(part("bias", (width,)), part("bias_low", (width,)), groups)
-
-
 def certify_routing(scores: np.ndarray, experts: np.ndarray, within: Limits, bias: Bias) -> tuple[Certificate, float]:
     """Return the certificate of an assignment, and its score."""
     k = experts.shape[1]
-    free, found = unbalanced(scores, k), dual(scores, k, within, bias)
+    found, free = dual(scores, k, within, bias), unbalanced(scores, k)
     score = exact_sum(np.take_along_axis(scores, experts, axis=1))
     value, bound = outward(free - score, max(free - found.bound, free - free))
     witness = {"bias": bias.high, "bias_low": bias.low}

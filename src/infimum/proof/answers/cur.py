@@ -21,6 +21,7 @@ from infimum._arrays import (
 )
 from infimum._linalg import adjoint
 from infimum.errors import ShapeError
+from infimum.proof import wording
 from infimum.proof.answers.chosen_columns import FEW, check_skeleton, search_tree
 from infimum.proof.answers.factored import Factored, certify_factors
 from infimum.proof.certificate import Certificate
@@ -93,8 +94,7 @@ class CUR(Factored):
             ylabel="row",
             xlim=(-0.5, self.R.shape[1] - 0.5),
             ylim=(self.C.shape[0] - 0.5, -0.5),
-            title=f"{self.C.shape[1]} columns, {self.R.shape[0]} rows: error {certificate.value:.5g}, "
-            f"floor {certificate.lower_bound:.5g}",
+            title=f"{self.C.shape[1]} columns, {self.R.shape[0]} rows: " + wording.error_and_floor(certificate),
         )
         ax.legend(loc="upper right")
         return ax

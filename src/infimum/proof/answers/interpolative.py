@@ -14,6 +14,7 @@ from infimum._arrays import (
 )
 from infimum._linalg import adjoint
 from infimum.errors import ShapeError, VerificationError
+from infimum.proof import wording
 from infimum.proof.answers.chosen_columns import certify_columns, check_skeleton
 from infimum.proof.answers.factored import Factored
 from infimum.proof.certificate import Certificate
@@ -80,6 +81,6 @@ class Interpolative(Factored):
         ax.set(
             xlabel=labels[kind == "row"],
             ylabel=labels[kind == "column"],
-            title=f"{self.rank} {kind}s: error {certificate.value:.5g}, floor {certificate.lower_bound:.5g}",
+            title=f"{self.rank} {kind}s: {wording.error_and_floor(certificate)}",
         )
         return ax

@@ -9,12 +9,15 @@ from typing import Any, ClassVar
 import numpy as np
 
 from infimum._arguments import axes
-from infimum._arrays import Array, as_matrix, like_array, namespace, to_numpy
+from infimum._arrays import Array, to_numpy
 from infimum.errors import VerificationError
+from infimum.proof import wording
 from infimum.proof.certificate import Certificate
-from infimum.proof.real_arrays import host
+from infimum.proof.evidence import indices, number, shown
+from infimum.proof.real_arrays import float64_matrix
 from infimum.proof.result import Result
-from infimum.proof.theorems.assignment_dual import Bias, Limits, dual, exact_sum, outward
+from infimum.proof.routing_evidence import part, require_rounded
+from infimum.proof.theorems.assignment_dual import THEOREM, Bias, Limits, dual, exact_sum, outward
 
 
 @dataclass(frozen=True)
@@ -26,7 +29,8 @@ class LinearAssignment(Result):
     columns : array (n,) of int64
         Column that each row takes: a permutation.
     row_duals, column_duals : array (n,)
-        ``cost[i, j] >= row_duals[i] + column_duals[j]``, with equality for the chosen entries (``<=`` when maximised).
+        ``cost[i, j] >= row_duals[i] + column_duals[j]``, with equality for the chosen entries (``<=`` when maximised),
+        up to rounding to the dtype of `cost`, or the first wider one that holds them.
     cost : float
         Sum of the chosen entries.
     maximize : bool
@@ -45,24 +49,22 @@ class LinearAssignment(Result):
 
     def recheck(self, cost: Array) -> Certificate:
         """Derive the certificate of an assignment from the costs, the answer and the witness duals alone."""
-        xp = namespace(cost=as_matrix(cost, "cost"), columns=self.columns)
-        values = -host(cost, "cost") if self.maximize else host(cost, "cost")
-        columns = to_numpy(self.columns)
+        if type(self.maximize) is not bool:
+            raise VerificationError(f"maximize must be True or False, got {shown(self.maximize)}")
+        values = float64_matrix(cost, "cost")
         size = values.shape[0]
-        if columns.shape != (size,) or not np.array_equal(np.sort(columns), np.arange(size)):
-            raise VerificationError(f"columns must be a permutation of 0 to {size - 1}")
-        parts = [np.asarray(to_numpy(self.certificate.witness[name]), dtype=float) for name in ("dual", "dual_low")]
-        if any(part.shape != (size,) or not np.isfinite(part).all() for part in parts):
-            raise VerificationError(f"the dual of the witness must hold {size} finite numbers, twice")
-        certificate, total = certify_permutation(values, columns, Bias(*parts))
-        if self.cost != (-total if self.maximize else total):
+        if values.shape != (size, size):
+            raise VerificationError(f"cost must be a square matrix, got shape {values.shape}")
+        values = -values if self.maximize else values
+        columns = indices("columns", self.columns, size, size)
+        dual_high, dual_low = (part(self.certificate.witness, name, (size,)) for name in ("dual", "dual_low"))
+        certificate, total = certify_permutation(values, columns, Bias(dual_high, dual_low))
+        if number("cost", self.cost) != (-total if self.maximize else total):
             raise VerificationError(f"cost must be {abs(total)!r} in size, got {self.cost!r}")
         for name, wide in zip(
-            ("row_duals", "column_duals"), signed_duals(values, parts[0], self.maximize), strict=True
+            ("row_duals", "column_duals"), signed_duals(values, dual_high, self.maximize), strict=True
         ):
-            stored = getattr(self, name)
-            if not bool(xp.all(xp.astype(like_array(wide, stored), stored.dtype) == stored)):
-                raise VerificationError(f"{name} must be those of the witness, rounded")
+            require_rounded(name, getattr(self, name), wide, narrow=True)
         return certificate
 
     def plot(self, ax: Any = None) -> Any:
@@ -71,7 +73,8 @@ class LinearAssignment(Result):
         columns = to_numpy(self.columns)
         ax.plot(columns, np.arange(columns.size), "o", ms=max(2.0, 8.0 - columns.size / 16.0), color="C0")
         goal = "largest" if self.maximize else "least"
-        title = f"{columns.size} x {columns.size}: {goal} total {self.cost:.6g}, gap {self.certificate.gap:.1g}"
+        rigour, gap = wording.rigour(self.certificate), f"{self.certificate.gap:.1g}"
+        title = f"{columns.size} x {columns.size}: {goal} total {self.cost:.6g}, {rigour}, gap {gap}"
         ax.set(xlabel="column", ylabel="row", title=title, aspect="equal")
         ax.invert_yaxis()
         return ax
@@ -84,7 +87,7 @@ def certify_permutation(cost: np.ndarray, columns: np.ndarray, column_dual: Bias
     least: Fraction = -dual(-cost, 1, Limits(one, one), column_dual).bound
     value, bound = outward(total, least)
     witness = {"dual": column_dual.high, "dual_low": column_dual.low}
-    return Certificate(value, bound, "assignment_dual", "exact", witness=witness), float(total)
+    return Certificate(value, bound, THEOREM, "exact", witness=witness), float(total)
 
 
 def signed_duals(cost: np.ndarray, column_dual: np.ndarray, maximize: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -9,20 +9,28 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 
-from infimum._arguments import axes, one_of
+from infimum._arguments import RNGLike, axes, one_of
 from infimum.errors import OptionError, VerificationError
+from infimum.proof import evidence
 from infimum.proof.answers.rounded import RoundedPolynomial
 from infimum.proof.answers.source_code import Emitter
 from infimum.proof.certificate import Certificate
 from infimum.proof.enclosure.approximants import Approximant, stored
 from infimum.proof.enclosure.change_of_basis import exact_sums, monomials
-from infimum.proof.enclosure.error_bounds import is_enclosable, values_of_error
-from infimum.proof.enclosure.error_certificate import certify_error
-from infimum.proof.enclosure.expressions import as_function
-from infimum.proof.enclosure.task import Powers, Space, Task, as_space, as_task, variable
+from infimum.proof.enclosure.error_bounds import values_of_error
+from infimum.proof.enclosure.error_certificate import derive_error
+from infimum.proof.enclosure.expressions import given_again
+from infimum.proof.enclosure.spaces import LARGEST_DEGREE, Powers, Space, as_space, variable
+from infimum.proof.enclosure.stated_task import (
+    refuse_other_signs,
+    stated_path,
+    stated_points,
+    stated_task,
+)
+from infimum.proof.enclosure.task import Task, as_task
 from infimum.proof.result import Result
 
-SAME = 1e-9  # relative; an error of 1e-18 is no rounding here, as it would be elsewhere
+MOST_PARTS = 8  # doubles a coefficient
 DRAWN = 2001  # points of the error curve in a plot
 
 
@@ -33,7 +41,7 @@ class MinimaxPolynomial(Emitter, Result):
     Attributes
     ----------
     f : str
-        What was approximated: the expression, or the name of the Python function.
+        What was approximated: the expression, or in angle brackets the name of the Python object.
     expansion : array (parts, m)
         What is stored: coefficients of the Chebyshev polynomials of ``t = x**stride`` on `interval` (or of the
         functions of the system), each the sum of its column. There is a second row where one double would spoil the
@@ -44,10 +52,13 @@ class MinimaxPolynomial(Emitter, Result):
         Range of t.
     signs : tuple of int
         Signs of ``f - p`` at `points`.
-    degree, domain, system, weight, relative, breakpoints, tol
+    breakpoints : tuple of float
+        As given, and those that samples of a Python function showed.
+    degree, domain, system, weight, relative, tol
         As given.
     certificate : Certificate
-        About ``max w |f - p|`` for the polynomial that is stored. Witness: `points`, the alternation.
+        About ``max w |f - p|`` for the polynomial that is stored: of a Python function the largest of samples (rigour
+        "sampled"). Witness: `points`, the alternation.
     """
 
     problem: ClassVar[str] = "minimax.polynomial"
@@ -123,23 +134,14 @@ class MinimaxPolynomial(Emitter, Result):
         rounded: RoundedPolynomial = rounding.round_coefficients(self, dtype, f=f)
         return rounded
 
-    def recheck(self, f: Any) -> Certificate:
+    def recheck(self, f: Any, *, rng: RNGLike = None) -> Certificate:
         """Derive the certificate again from the function, the stored coefficients and the alternation alone."""
-        function = as_function(f)
-        if str(function) != self.f:
-            raise VerificationError(f"f: the result is about {self.f}, not about {function}")
-        task = self._task(function)
-        _refuse_other_space(task, self)
-        path: Literal["enclosed", "rounded"] = "rounded" if self.certificate.rigour == "rounded" else "enclosed"
-        if path == "enclosed" and not is_enclosable(task):
-            raise VerificationError("rigour: only functions that are given as expressions can be enclosed")
-        found = certify_error(task, self.approximant, self.points, self.tol, path)
-        if found.signs != self.signs:
-            raise VerificationError(f"signs: claimed {self.signs}, derived {found.signs}")
-        for name in ("value", "lower_bound"):
-            claim, derived = getattr(self.certificate, name), getattr(found.certificate, name)
-            if not abs(claim - derived) <= SAME * abs(derived):
-                raise VerificationError(f"{name}: claimed {claim!r}, derived {derived!r}")
+        task = stated_task(self, f)
+        refuse_other_space(task, self)
+        points = stated_points(self.certificate, task.space.size + 1)
+        path = stated_path(self.certificate, task)
+        found = derive_error(task, self.approximant, points, self.tol, path, rng)
+        refuse_other_signs(self.signs, found.signs, self.certificate)
         return found.certificate
 
     def _task(self, f: Any) -> Task:
@@ -154,7 +156,7 @@ class MinimaxPolynomial(Emitter, Result):
 
     def plot(self, ax: Any = None, *, f: Any = None) -> Any:
         """Draw the error ``f - p`` with its alternation; `f` is needed where it was a Python function."""
-        task = self._task(self._known(f))
+        task = self._task(given_again(self.f, f))
         ax = axes(ax)
         for low, high in self.domain:
             inner = self.points[(self.points > low) & (self.points < high)]
@@ -167,16 +169,9 @@ class MinimaxPolynomial(Emitter, Result):
         at = values_of_error(task, self.approximant, self.points)
         ax.plot(self.points, at, "o", color="C1", ms=4, label=f"alternation on {len(self.points)} points")
         kind = "relative error" if self.relative else ("weighted error" if self.weight is not None else "error f − p")
-        ax.set(xlabel="x", ylabel=kind, title=f"largest error {limit:.6g}")
+        ax.set(xlabel="x", ylabel=kind, title=f"largest error {limit:.6g} ({self.certificate.rigour})")
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), frameon=False)
         return ax
-
-    def _known(self, f: Any) -> Any:
-        if f is not None:
-            return f
-        if self.f.startswith("<"):
-            raise OptionError(f"{self.f} was a Python function: give it again, as plot(f=...)")
-        return self.f
 
 
 def powers_of(space: Space, system: Any) -> tuple[int, ...]:
@@ -186,14 +181,14 @@ def powers_of(space: Space, system: Any) -> tuple[int, ...]:
     return tuple(sorted(map(int, system))) if all(isinstance(item, int | np.integer) for item in system) else ()
 
 
-def _refuse_other_space(task: Task, result: MinimaxPolynomial) -> None:
+def refuse_other_space(task: Task, result: MinimaxPolynomial) -> None:
     """Refuse coefficients of another space than that of the task."""
     space = task.space
     powers = powers_of(space, result.system)
     interval = variable(space, task.half) if isinstance(space, Powers) else (0.0, 0.0)
-    if powers != result.powers or interval != result.interval:
-        raise VerificationError(
-            f"powers and interval: claimed {result.powers}, {result.interval}, not {powers}, {interval}"
-        )
-    if np.asarray(result.expansion).ndim != 2 or np.asarray(result.expansion).shape[1] != space.size:
-        raise VerificationError(f"expansion must have {space.size} columns, got {np.asarray(result.expansion).shape}")
+    if powers != tuple(evidence.whole("powers", power, least=0, most=LARGEST_DEGREE) for power in result.powers):
+        raise VerificationError(f"powers: claimed {evidence.shown(result.powers)}, not {evidence.shown(powers)}")
+    if interval != tuple(evidence.number("interval", end) for end in result.interval):
+        raise VerificationError(f"interval: claimed {evidence.shown(result.interval)}, not {interval}")
+    rows = evidence.array("expansion", result.expansion, (None, space.size)).shape[0]
+    evidence.whole("the number of rows of expansion", rows, least=1, most=MOST_PARTS)

@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from infimum._arguments import axes, whole_number
+from infimum._arguments import axes
 from infimum.errors import RangeError, VerificationError
 from infimum.proof.certificate import Certificate
+from infimum.proof.evidence import shown, whole
 from infimum.proof.result import Result
 from infimum.proof.theorems import product_plus_remainder as theorem
 from infimum.proof.theorems.product_plus_remainder import Equation, Triple, Visited
@@ -63,15 +64,22 @@ class ProductPlusRemainder(Result):
         return int(self.certificate.witness["stop"] - self.certificate.witness["first"])
 
     def recheck(self, n: int) -> Certificate:
-        """Derive the certificate again: visit every line of the witness and see that none is cheaper."""
-        equation = Equation.of(n, self.cost)
-        triple = self.a, self.b, self.c
-        first, stop = (whole_number(name, self.certificate.witness[name], least=1) for name in ("first", "stop"))
+        """Derive the certificate again: visit the lines of the witness and see that none is cheaper."""
+        prices = tuple(whole(f"cost[{i}]", item, least=1, most=theorem.LARGEST) for i, item in enumerate(self.cost))
+        equation = Equation.of(n, prices)
         ties = self.optima is not None
-        seen = theorem.visit(equation, first, max(first, stop), equation.trivial, ties)
-        if ties and (theorem.outside(equation, first, seen.stop) <= seen.best or self.optima != in_order(seen)):
-            raise VerificationError(f"optima: claimed {self.optima!r}, derived {in_order(seen)!r}")
-        return theorem.certify_triple(equation, triple, first, seen)
+        witness = self.certificate.witness
+        first, seen = theorem.visit_range(equation, witness.get("first"), witness.get("stop"), ties)
+        if ties:
+            self._check_optima(equation, first, seen)
+        return theorem.certify_triple(equation, (self.a, self.b, self.c), witness, first, seen)
+
+    def _check_optima(self, equation: Equation, first: int, seen: Visited) -> None:
+        for triple in self.optima or ():
+            for item in triple:
+                whole("a number of optima", item, least=0, most=equation.n)
+        if theorem.outside(equation, first, seen.stop) <= seen.best or self.optima != in_order(seen):
+            raise VerificationError(f"optima: claimed {shown(self.optima)}, derived {shown(in_order(seen))}")
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the cheapest triple of lines from the start on: no cost is below the floor, the line itself."""

@@ -9,8 +9,9 @@ import numpy as np
 
 from infimum._arguments import axes
 from infimum._arrays import Array, as_array, namespace, to_numpy
-from infimum.errors import DTypeError, OptionError, RangeError, ShapeError, VerificationError
+from infimum.errors import DTypeError, OptionError, RangeError, VerificationError
 from infimum.proof.certificate import Certificate
+from infimum.proof.evidence import array
 from infimum.proof.result import Result
 from infimum.proof.theorems import product_plus_remainder as theorem
 
@@ -42,18 +43,16 @@ class ProductsPlusRemainders(Result):
         """Derive the certificate again: check every triple, and visit every line below its sum."""
         flat, shape = whole_numbers(values)
         xp = namespace(values=flat)
-        parts = [as_array(item, name) for name, item in (("a", self.a), ("b", self.b), ("c", self.c))]
+        parts = [array(name, getattr(self, name), shape, "integer", like=flat) for name in "abc"]
         for name, part in zip("abc", parts, strict=True):
-            if tuple(part.shape) != shape or part.dtype != flat.dtype:
-                raise ShapeError(
-                    f"{name} of shape {shape} in int64 was expected, got {tuple(part.shape)}, {part.dtype}"
-                )
+            if part.dtype != flat.dtype:
+                raise VerificationError(f"{name} must be int64, got {part.dtype}")
         a, b, c = (xp.reshape(part, (-1,)) for part in parts)
         # a <= n // b keeps the product from wrapping round
-        fits = (a >= 0) & (b >= 0) & (c >= 0) & ((b == 0) | (a <= flat // xp.where(b > 0, b, xp.ones_like(b))))
+        fits = (a >= 0) & (a <= b) & (c >= 0) & ((b == 0) | (a <= flat // xp.where(b > 0, b, xp.ones_like(b))))
         if not bool(xp.all(fits & (c == flat - a * b))):
-            raise VerificationError("a*b + c differs from the values")
-        return certify_sums(flat, a + b + c, theorem.least_sums(flat)[0])
+            raise VerificationError("a <= b and c, from 0 on, with a*b + c equal to the values were expected")
+        return certify_sums((a, b, c), theorem.least_sums(flat)[0])
 
     def plot(self, ax: Any = None) -> Any:
         """Draw what every sum exceeds ``2*sqrt(n)`` by, over n."""
@@ -68,13 +67,14 @@ class ProductsPlusRemainders(Result):
         return ax
 
 
-def certify_sums(flat: Array, reached: Array, least: Array) -> Certificate:
-    """Return the certificate of the total of the sums reached; no smaller ones than `least` exist."""
-    return Certificate(value=_total(reached), lower_bound=_total(least), theorem=theorem.THEOREM, rigour="exact")
+def certify_sums(reached: tuple[Array, Array, Array], least: Array) -> Certificate:
+    """Return the certificate of the total of a, b and c; no smaller sums than `least` exist."""
+    value = sum(_total(part) for part in reached)  # one by one: a + b + c of one number may leave 64 bits
+    return Certificate(value=value, lower_bound=_total(least), theorem=theorem.THEOREM, rigour="exact")
 
 
-def _total(sums: Array) -> int:
-    return sum(to_numpy(sums).tolist())  # Python integers: the total cannot overflow
+def _total(numbers: Array) -> int:
+    return sum(to_numpy(numbers).ravel().tolist())  # Python integers: the total cannot overflow
 
 
 def whole_numbers(values: Array) -> tuple[Array, tuple[int, ...]]:

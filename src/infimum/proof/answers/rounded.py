@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar
 
 import numpy as np
 
-from infimum._arguments import axes
+from infimum._arguments import RNGLike, axes
 from infimum.errors import VerificationError
+from infimum.proof import evidence
 from infimum.proof.answers.source_code import Emitter
 from infimum.proof.certificate import Certificate
 from infimum.proof.enclosure.approximants import Monomials
-from infimum.proof.enclosure.error_bounds import is_enclosable, values_of_error
-from infimum.proof.enclosure.error_certificate import certify_error
-from infimum.proof.enclosure.expressions import as_function
+from infimum.proof.enclosure.error_bounds import values_of_error
+from infimum.proof.enclosure.error_certificate import derive_error
+from infimum.proof.enclosure.expressions import given_again
 from infimum.proof.enclosure.machine_formats import FORMATS
-from infimum.proof.enclosure.task import Powers, Task, as_task, points_of
+from infimum.proof.enclosure.spaces import LARGEST_DEGREE, Powers
+from infimum.proof.enclosure.stated_task import (
+    refuse_other_signs,
+    stated_path,
+    stated_points,
+    stated_task,
+)
+from infimum.proof.enclosure.task import Task, as_task, points_of
 from infimum.proof.result import Result
 
 DRAWN = 2001
@@ -85,31 +93,27 @@ class RoundedPolynomial(Emitter, Result):
             above = power
         return value * x**above
 
-    def recheck(self, f: Any) -> Certificate:
+    def recheck(self, f: Any, *, rng: RNGLike = None) -> Certificate:
         """Derive the certificate again from the function, the coefficients and the alternation alone."""
-        function = as_function(f)
-        if str(function) != self.f:
-            raise VerificationError(f"f: the result is about {self.f}, not about {function}")
-        task = self._task(function)
-        _check_grid(self)
+        task = stated_task(self, f)
         listed = task.space.powers if isinstance(task.space, Powers) else sorted(set(self.system))
-        if tuple(listed) != self.powers:
-            raise VerificationError(f"powers: {self.powers} are not those of the system")
-        path: Literal["enclosed", "rounded"] = "rounded" if self.certificate.rigour == "rounded" else "enclosed"
-        if path == "enclosed" and not is_enclosable(task):
-            raise VerificationError("rigour: only functions that are given as expressions can be enclosed")
-        found = certify_error(task, self.approximant, np.asarray(self.certificate.witness["points"]), self.tol, path)
-        if found.signs != self.signs:
-            raise VerificationError(f"signs: claimed {self.signs}, derived {found.signs}")
+        powers = [evidence.whole("powers", power, least=0, most=LARGEST_DEGREE) for power in self.powers]
+        if listed != powers:
+            raise VerificationError(f"powers: {evidence.shown(powers)} are not those of the system")
+        _refuse_other_grid(self)
+        points = stated_points(self.certificate, task.space.size + 1)
+        path = stated_path(self.certificate, task)
+        found = derive_error(task, self.approximant, points, self.tol, path, rng)
+        refuse_other_signs(self.signs, found.signs, self.certificate)
         return found.certificate
 
     def _task(self, f: Any) -> Task:
         return as_task(f, self.degree, self.domain, self.system, self.weight, self.relative, self.breakpoints)
 
-    def plot(self, ax: Any = None) -> Any:
-        """Draw the error, with its largest size and the floor of all polynomials."""
+    def plot(self, ax: Any = None, *, f: Any = None) -> Any:
+        """Draw the error, with its largest size and the floor of all polynomials; a Python function is asked for."""
+        task = self._task(given_again(self.f, f))
         ax = axes(ax)
-        task = self._task(as_function(self.f))
         for low, high in self.domain:
             x = points_of(((low, high),), DRAWN)
             ax.plot(x, values_of_error(task, self.approximant, x), color="C0")
@@ -117,15 +121,19 @@ class RoundedPolynomial(Emitter, Result):
         for level, color, label in bounds:
             ax.axhline(level, color=color, ls="--", lw=1, label=f"{label}: {level:.4g}")
             ax.axhline(-level, color=color, ls="--", lw=1)
-        ax.set(xlabel="x", ylabel="error f − p", title=f"coefficients in {', '.join(sorted(set(self.formats)))}")
+        kind = f"{', '.join(sorted(set(self.formats)))}, error {self.certificate.rigour}"
+        ax.set(xlabel="x", ylabel="error f − p", title=f"coefficients in {kind}")
         ax.legend()
         return ax
 
 
-def _check_grid(result: RoundedPolynomial) -> None:
+def _refuse_other_grid(result: RoundedPolynomial) -> None:
+    """Refuse coefficients that are no machine numbers of their format."""
     size = len(result.powers)
-    if np.shape(result.values) != (size,) or len(result.formats) != size:
-        raise VerificationError(f"values and formats must have one entry for each of {size} powers")
-    for name, value in zip(result.formats, result.values.tolist(), strict=True):
-        if name not in FORMATS or FORMATS[name].round(Fraction(value)) != Fraction(value):
+    values = evidence.array("values", result.values, (size,)).tolist()
+    if len(result.formats) != size or any(name not in FORMATS for name in result.formats):
+        raise VerificationError(f"formats must name one of {', '.join(FORMATS)} for each of {size} powers")
+    for name, value in zip(result.formats, values, strict=True):
+        machine = FORMATS[name]
+        if abs(value) > machine.largest or machine.round(Fraction(value)) != Fraction(value):
             raise VerificationError(f"{value!r} is no number of {name}")

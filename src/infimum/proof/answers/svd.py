@@ -12,6 +12,7 @@ from infimum._arguments import axes, whole_numbers
 from infimum._arrays import Array, namespace, to_numpy, widen
 from infimum._linalg import adjoint, frobenius
 from infimum.errors import ShapeError, VerificationError
+from infimum.proof import wording
 from infimum.proof.answers.factored import Factored, certify_factors
 from infimum.proof.certificate import Certificate
 from infimum.proof.operators.inputs import as_operator
@@ -72,7 +73,7 @@ class SVD(Factored):
         ax.semilogy(
             np.arange(1, self.rank + 1), np.maximum(s, np.finfo(float).tiny), ".-", label="singular values kept"
         )
-        ax.axhline(self.certificate.value, color="C1", label=f"error {self.certificate.value:.5g}")
+        ax.axhline(self.certificate.value, color="C1", label=wording.error_label(self.certificate))
         ax.axhline(self.certificate.lower_bound, color="C2", ls="--", label=f"floor {self.certificate.lower_bound:.5g}")
         ax.set(xlabel="index", ylabel="singular value, Frobenius error", title=f"SVD of rank {self.rank}")
         whole_numbers(ax.xaxis)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from infimum._arguments import axes, whole_numbers
-from infimum._arrays import Array, as_matrix, like_array, namespace, to_numpy
+from infimum._arrays import Array, to_numpy
 from infimum.errors import VerificationError
 from infimum.proof.certificate import Certificate
-from infimum.proof.real_arrays import host
+from infimum.proof.evidence import array, number
+from infimum.proof.real_arrays import float64_matrix
 from infimum.proof.result import Result
-from infimum.proof.theorems.assignment_dual import Limits, best_entries, exact_sum, outward, threshold_dual
+from infimum.proof.routing_evidence import limits_of, part, require_loads, require_rounded
+from infimum.proof.theorems.assignment_dual import THEOREM, Limits, best_entries, exact_sum, outward, threshold_dual
 
 
 @dataclass(frozen=True)
@@ -48,21 +49,16 @@ class ThresholdRouting(Result):
 
     def recheck(self, scores: Array) -> Certificate:
         """Derive the certificate of a routing from the scores, the answer and the witness thresholds alone."""
-        xp = namespace(scores=as_matrix(scores, "scores"), chosen=self.chosen)
-        values, chosen = host(scores, "scores"), to_numpy(self.chosen)
-        if chosen.shape != values.shape or chosen.dtype != np.bool_:
-            raise VerificationError(f"chosen must be booleans of shape {values.shape}")
-        within = Limits(*to_numpy(self.load))
-        if not np.array_equal(chosen.sum(axis=0), to_numpy(self.loads)) or not within.admit(chosen.sum(axis=0)):
-            raise VerificationError("loads must be those of chosen, within their limits")
+        values = float64_matrix(scores, "scores")
+        tokens, experts = values.shape
+        chosen = np.asarray(to_numpy(array("chosen", self.chosen, values.shape, "bool")))
+        within = limits_of(values.shape, self.load)
+        require_loads(chosen.sum(axis=0), self.loads, within, tokens)
         witness = self.certificate.witness
-        thresholds, level = np.asarray(to_numpy(witness["thresholds"]), dtype=float), float(witness["level"])
-        if thresholds.shape != (values.shape[1],) or not np.isfinite(thresholds).all() or not math.isfinite(level):
-            raise VerificationError("the thresholds of the witness must be finite, one for every expert")
-        if not bool(xp.all(xp.astype(like_array(-thresholds, self.bias), self.bias.dtype) == self.bias)):
-            raise VerificationError("bias must be minus the thresholds of the witness, rounded")
+        thresholds, level = part(witness, "thresholds", (experts,)), number("level", witness.get("level"))
+        require_rounded("bias", self.bias, -thresholds)
         certificate, score = certify_thresholds(values, chosen, within, thresholds, level)
-        if score != self.score:
+        if number("score", self.score) != score:
             raise VerificationError(f"score must be {score!r}, got {self.score!r}")
         return certificate
 
@@ -86,4 +82,4 @@ def certify_thresholds(
     bound = threshold_dual(scores, total, within, thresholds, level)
     value, least = outward(free - score, max(free - bound, free - free))
     witness = {"thresholds": thresholds, "level": level}
-    return Certificate(value, least, "assignment_dual", "exact", witness=witness), float(score)
+    return Certificate(value, least, THEOREM, "exact", witness=witness), float(score)

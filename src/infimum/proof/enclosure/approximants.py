@@ -7,13 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import Any, Protocol
 
 import numpy as np
 
 from infimum.proof.enclosure.balls import Ball, flint, working
+from infimum.proof.enclosure.change_of_basis import chebyshev_value, exact_sums
 from infimum.proof.enclosure.expressions import Expression
-from infimum.proof.enclosure.task import Functions, Powers
+from infimum.proof.enclosure.spaces import Functions, Powers
 from infimum.proof.enclosure.taylor_model import Cell, Model, of_function, of_polynomial
 
 
@@ -70,6 +72,12 @@ class ChebyshevSum:
             u = (2 * x**self.space.stride - low - high) / (high - low)
             return self._powers()(u) * x**self.space.start
 
+    def exact(self, x: float) -> Fraction:
+        """Value at a double, without any rounding."""
+        low, high = map(Fraction, self.interval)
+        u = (2 * Fraction(x) ** self.space.stride - low - high) / (high - low)
+        return chebyshev_value(exact_sums(self.coefficients), u) * Fraction(x) ** self.space.start
+
     def _powers(self) -> Any:
         """Expand in powers of u by Clenshaw's recurrence on polynomials, in the precision of the context."""
         module = flint()
@@ -114,6 +122,10 @@ class Monomials:
         for power, c in self.coefficients.items():
             dense[power] = c
         return np.asarray(np.polynomial.polynomial.polyval(x, dense))
+
+    def exact(self, x: float) -> Fraction:
+        """Value at a double, without any rounding."""
+        return sum((Fraction(c) * Fraction(x) ** power for power, c in self.coefficients.items()), Fraction(0))
 
     def at(self, x: Ball) -> Ball:
         """Value at a point, as a ball."""

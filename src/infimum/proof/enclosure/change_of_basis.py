@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -19,6 +20,19 @@ def monomials(expansion: np.ndarray, interval: tuple[float, float]) -> list[Frac
         later, last = _plus(_minus(_affine(later, 2 * slope, 2 * offset), last), c), later
     total = _plus(_minus(_affine(later, slope, offset), last), columns[0])
     return [*total, *[Fraction(0)] * (len(columns) - len(total))]
+
+
+def chebyshev_value(coefficients: list[Fraction], u: Fraction) -> Fraction:
+    """Sum ``c_k T_k(u)`` without rounding: Clenshaw's recurrence on whole numbers, with one denominator at the end."""
+    top, bottom = u.numerator, u.denominator
+    scale = math.lcm(*(c.denominator for c in coefficients))
+    whole = [int(c * scale) for c in coefficients]
+    later = last = 0
+    power = 1  # of the denominator: later and last stand for themselves over it, and over the one before
+    for c in reversed(whole[1:]):
+        later, last = 2 * top * later - bottom * bottom * last + c * power, later
+        power *= bottom
+    return Fraction(top * later - bottom * bottom * last + whole[0] * power, scale * power)
 
 
 def exact_sums(expansion: np.ndarray) -> list[Fraction]:

@@ -1,37 +1,74 @@
-"""The certificate of a stored approximation: enclosed where all is known as a formula, else rounded and sampled."""
+"""The certificate of a stored approximation: enclosed where all is known as a formula, else the value is sampled."""
 
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 from itertools import pairwise
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from infimum._arguments import RNGLike
 from infimum.errors import NonFiniteError, OptionError
+from infimum.proof import draws
 from infimum.proof.certificate import Certificate
-from infimum.proof.enclosure.approximants import Approximant
+from infimum.proof.enclosure.approximants import Approximant, ChebyshevSum, Combination, Monomials
 from infimum.proof.enclosure.error_bounds import dual_bound, enclose_error
-from infimum.proof.enclosure.task import Functions, Powers, Task, points_of
-from infimum.proof.theorems.alternation import THEOREM
+from infimum.proof.enclosure.sampled_error import Sampled, sample
+from infimum.proof.enclosure.spaces import Functions
+from infimum.proof.enclosure.task import Task, points_of
+from infimum.proof.rounding import ROOM
+from infimum.proof.theorems import alternation
 
 EPS = float(np.finfo(float).eps)
-SAMPLES = 64  # of the error on each piece between points of the reference, where it is only sampled
+OUTWARD = 2.0**-46  # relative: what the size that the bounds are measured in may move them by (see `taylor_model`)
+CLAIMED = 0  # seed of the samples of a claim; a check takes others
+WEIGHED = 16  # largest samples whose errors are computed without the rounding of the approximation
 
-Path = Literal["enclosed", "rounded"]
+Path = Literal["enclosed", "sampled"]
 
 
 class Certified(NamedTuple):
-    """A certificate, and the signs that the error ``f - p`` of an optimal p has at the points of its witness."""
+    """A certificate, the signs that the error ``f - p`` of an optimal p has at its points, and samples, if any."""
 
     certificate: Certificate
     signs: tuple[int, ...]
+    samples: Sampled | None = None
 
 
-def certify_error(task: Task, approximant: Approximant, points: np.ndarray, tol: float, path: Path) -> Certified:
-    """Bound the error of the approximation from above and that of all approximations from below."""
-    if path == "rounded":
-        return _rounded(task, approximant, points)
+def claim_error(task: Task, approximant: Approximant, points: np.ndarray, tol: float, path: Path) -> Certified:
+    """Bound the error of an approximation and of all others, with room for rounding elsewhere; no draw takes part."""
+    if path == "sampled":
+        return _sampled(task, approximant, points, None, room=ROOM)
+    return _enclosed(task, approximant, points, tol, room=ROOM)
+
+
+def derive_error(
+    task: Task, approximant: Approximant, points: np.ndarray, tol: float, path: Path, rng: RNGLike
+) -> Certified:
+    """Do the same to check a claim: where the value is sampled, at points that the claim's author did not choose."""
+    if path == "enclosed":
+        return _enclosed(task, approximant, points, tol, room=1.0)
+    drawn = draws.generator(rng, *_chosen(approximant), points, list(task.breakpoints))
+    return _sampled(task, approximant, points, drawn, room=1.0)
+
+
+def outwards(value: float, bound: float, room: float) -> tuple[float, float]:
+    """Leave room beyond what is derived for what another machine may derive."""
+    margin = (room - 1.0) * OUTWARD
+    return value * (1.0 + margin), bound * (1.0 - margin)
+
+
+def scale(task: Task) -> float:
+    """Largest ``w |f|`` seen: the natural size of the error."""
+    x = points_of(task.half, 1001)
+    if task.contains_zero():
+        x = x[x != 0.0]
+    return float(np.max(np.abs(task.weights(x) * task.f(x))))
+
+
+def _enclosed(task: Task, approximant: Approximant, points: np.ndarray, tol: float, room: float) -> Certified:
     bound, signs = dual_bound(task, points.tolist())
     size = scale(task)
     # half the tolerance is left to the distance between the two optima, the exchange algorithm's and the stored one
@@ -50,72 +87,89 @@ def certify_error(task: Task, approximant: Approximant, points: np.ndarray, tol:
             f"the error cannot be bounded between x = {low!r} and x = {high!r}: f or the weight has a pole there, or "
             "is not defined; leave that point out of the domain"
         )
-    certificate = Certificate(enclosed.upper, bound, THEOREM, "enclosed", witness={"points": points})
+    value, bound = outwards(enclosed.upper, bound, room)
+    certificate = Certificate(value, bound, alternation.THEOREM, "enclosed", witness={"points": points})
     return Certified(certificate, tuple(signs))
 
 
-def scale(task: Task) -> float:
-    """Largest ``w |f|`` seen: the natural size of the error."""
+# ------------------------------------------------------------------ functions known by their values
+
+
+def _sampled(
+    task: Task, approximant: Approximant, points: np.ndarray, rng: np.random.Generator | None, room: float
+) -> Certified:
+    """Bound by duality in double precision; the value is the largest error that samples show.
+
+    A claim, made without a generator, adds what cells between its samples may hold, and some rounding of f.
+    """
+    bound, signs = _bound_in_doubles(task, points, room)
+
+    def error(x: np.ndarray) -> np.ndarray:
+        return np.asarray(task.weights(x) * (task.f(x) - approximant(x)))
+
+    known = np.union1d(np.union1d(points, -points), task.breakpoints)
+    resolution = 2.0 * EPS * _size_of_terms(task, approximant)
+    intervals = task.away_from_zero(task.intervals) if task.relative else task.intervals
+    draw = np.random.default_rng(CLAIMED) if rng is None else rng
+    found = sample(error, intervals, known, resolution=resolution, rng=draw, claim=rng is None)
+    if rng is None:
+        value = max(found.expected, _weighed(task, approximant, found)) + found.noise + room * resolution
+    elif isinstance(approximant, Combination):
+        value = found.largest + resolution
+    else:
+        value = _weighed(task, approximant, found)
+    certificate = Certificate(max(value, bound), bound, alternation.THEOREM, "sampled", witness={"points": points})
+    return Certified(certificate, signs, found)
+
+
+def _weighed(task: Task, approximant: Approximant, found: Sampled) -> float:
+    """Largest error at the largest samples, where the approximation is evaluated without rounding."""
+    if not isinstance(approximant, ChebyshevSum | Monomials):
+        return found.largest
+    order = np.argsort(-np.abs(found.errors), kind="stable")[:WEIGHED]
+    x = found.places[order]
+    values, weights = task.f(x).tolist(), task.weights(x).tolist()
+    pairs = zip(x.tolist(), values, weights, strict=True)
+    return max(float(w) * abs(float(Fraction(f) - approximant.exact(p))) for p, f, w in pairs)
+
+
+def _size_of_terms(task: Task, approximant: Approximant) -> float:
+    """Size of the numbers whose difference is the error: their last digits are its resolution."""
+    size = scale(task)
+    if not isinstance(approximant, Combination):
+        return size
     x = points_of(task.half, 1001)
-    if task.contains_zero():
-        x = x[x != 0.0]
-    return float(np.max(np.abs(task.weights(x) * task.f(x))))
+    coefficients = np.abs(approximant.coefficients.sum(axis=0))
+    terms = [c * np.abs(function(x)) for c, function in zip(coefficients, approximant.space.functions, strict=True)]
+    return size + len(terms) * float(np.max(task.weights(x) * np.sum(terms, axis=0)))
 
 
-def _rounded(task: Task, approximant: Approximant, points: np.ndarray) -> Certified:
-    """Bound by duality in double precision, less what rounding may add; the value is the largest of many samples."""
-    bound, signs = _rounded_bound(task, points)
-    ends = np.unique(np.concatenate([points, *task.half, task.breakpoints]))
-    x = np.unique(np.concatenate([np.linspace(a, b, SAMPLES) for a, b in pairwise(ends)]))
+def _chosen(approximant: Approximant) -> list[Any]:
+    """Tell what whoever made an approximation chose."""
+    if isinstance(approximant, Monomials):
+        return [sorted(approximant.coefficients.items())]
+    assert isinstance(approximant, ChebyshevSum | Combination)
+    return [np.asarray(approximant.coefficients)]
+
+
+def _bound_in_doubles(task: Task, x: np.ndarray, room: float) -> tuple[float, tuple[int, ...]]:
     inside = np.zeros(x.shape, dtype=bool)
     for low, high in task.half:
         inside |= (x >= low) & (x <= high)
-    x = x[inside]
-    if task.mirror:
-        x = np.union1d(x, -x)
-    if task.contains_zero() and task.relative:
-        x = x[x != 0.0]
-    error = task.weights(x) * (task.f(x) - approximant(x))
-    if not np.all(np.isfinite(error)):
-        raise NonFiniteError(f"the error is not finite at x = {x[~np.isfinite(error)][0]!r}")
-    value = max(float(np.max(np.abs(error))), bound)
-    return Certified(Certificate(value, bound, THEOREM, "rounded", witness={"points": points}), signs)
-
-
-def _rounded_bound(task: Task, x: np.ndarray) -> tuple[float, tuple[int, ...]]:
-    inside = np.zeros(x.shape, dtype=bool)
-    for low, high in task.half:
-        inside |= (x >= low) & (x <= high)
-    if x.shape != (task.space.size + 1,) or not np.all(inside) or not np.all(x[:-1] < x[1:]):
+    if x.shape != (task.space.size + 1,) or not np.all(inside) or not all(a < b for a, b in pairwise(x.tolist())):
         raise OptionError(f"the reference must be {task.space.size + 1} increasing points of the domain")
-    weights, slack = _annihilator(task.space, x)
+    if isinstance(task.space, Functions):
+        annihilator = alternation.of_functions(np.stack([function(x) for function in task.space.functions], axis=1))
+    else:
+        annihilator = alternation.of_powers(x, task.space.start, task.space.stride)
     f, inverse = task.f(x), 1.0 / task.weights(x)
+    sizes = np.abs(f)
     if task.mirror:
-        f = (f + task.mirror * task.f(-x)) / 2.0
+        mirrored = task.f(-x)
+        f, sizes = (f + task.mirror * mirrored) / 2.0, (sizes + np.abs(mirrored)) / 2.0
         inverse = (inverse + 1.0 / task.weights(-x)) / 2.0
-    price = float(np.sum(np.abs(weights) * inverse))
-    h = float(np.sum(weights * f)) / price
-    # values of f are taken to be right to a few units in the last place
-    allowance = (slack + 16.0 * EPS * x.size) * float(np.sum(np.abs(weights * f))) / price
-    signs = tuple(int(s) for s in np.sign(weights) * (np.sign(h) or 1.0))
-    return max(abs(h) - allowance, 0.0), signs
-
-
-def _annihilator(space: Powers | Functions, x: np.ndarray) -> tuple[np.ndarray, float]:
-    """Weights on the points that annihilate the space, and their relative error."""
-    if isinstance(space, Functions):
-        matrix = np.stack([function(x) for function in space.functions], axis=1)
-        matrix = matrix / np.max(np.abs(matrix), axis=0)
-        weights = np.linalg.qr(matrix, mode="complete")[0][:, -1]
-        # the residue times the coefficients of an optimal approximation, whose values are at most twice those of f
-        return weights, 64.0 * EPS * x.size * float(np.linalg.cond(matrix))
-    t = x**space.stride
-    difference = t[:, None] - t[None, :]
-    np.fill_diagonal(difference, 1.0)
-    logarithms = np.log2(np.abs(difference))
-    totals = np.sum(logarithms, axis=1) + (space.start * np.log2(np.abs(x)) if space.start else 0.0)
-    signs = np.where(np.sum(difference < 0.0, axis=1) % 2, -1.0, 1.0) * np.sign(x) ** space.start
-    # rounding of t moves the differences; those of x itself are right to the last place
-    moved = (np.abs(t)[:, None] + np.abs(t)) / np.abs(difference) if space.stride > 1 else np.zeros((1, 1))
-    lost = x.size * (8.0 + float(np.max(np.abs(logarithms)))) + space.stride * float(np.max(np.sum(moved, axis=1)))
-    return signs * np.exp2(totals.min() - totals), EPS * lost
+    bound = alternation.in_doubles(annihilator, f, sizes, inverse, room=room)
+    if not annihilator.weights.size:
+        return 0.0, (0,) * x.size
+    sign = -1.0 if bound and np.sum(annihilator.weights * f) < 0.0 else 1.0
+    return bound, tuple(int(s) for s in np.sign(annihilator.weights) * sign)

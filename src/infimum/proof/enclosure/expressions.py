@@ -15,7 +15,11 @@ from typing import Any
 import numpy as np
 
 from infimum.errors import OptionError
+from infimum.proof.enclosure.known_functions import knots_of, recognised, table
 from infimum.proof.enclosure.operations import OPERATIONS, constant_series, power_series
+from infimum.proof.enclosure.piecewise import Piecewise
+from infimum.proof.enclosure.taylor_model import Cell, Model, of_function
+from infimum.proof.evidence import shown
 
 LONGEST = 4000  # characters of an expression
 DEEPEST = 60  # nested operations
@@ -84,6 +88,15 @@ class Expression:
         elif self.operation in ("max", "min"):
             yield Expression("sub", self.operands)
 
+    @property
+    def nodes(self) -> tuple[float, ...]:
+        """Places of kinks that are known by number: none, `switches` says where they are."""
+        return ()
+
+    def model(self, cell: Cell, order: int) -> Model:
+        """Taylor model on a cell."""
+        return of_function(self.series, cell, order)
+
     def parity(self) -> int:
         """1 if the formula shows the function to be even, -1 if odd, else 0."""
         operands = [operand.parity() for operand in self.operands]
@@ -122,9 +135,10 @@ class Expression:
 
 @dataclass(frozen=True, slots=True)
 class BlackBox:
-    """A function known by its values only, in double precision."""
+    """A function known by its values only, in double precision, and perhaps by `nodes` at which it may have kinks."""
 
     function: Callable[[np.ndarray], Any]
+    nodes: tuple[float, ...] = ()
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Evaluate at an array of points."""
@@ -149,30 +163,41 @@ class BlackBox:
         return f"<{getattr(self.function, '__name__', type(self.function).__name__)}>"
 
 
-Function = Expression | BlackBox
+Function = Expression | Piecewise | BlackBox
 X = Expression("x")
 
 
 def as_function(f: Any, name: str = "f") -> Function:
-    """Return `f`, a name, an expression, a number or a callable on NumPy arrays, as a `Function`.
+    """Return `f`, a name, an expression, a number, a table or a callable on NumPy arrays, as a `Function`.
 
     Raises
     ------
     OptionError
         The text is not an expression in x of known functions, or `f` is something else.
     """
-    if isinstance(f, Expression | BlackBox):
+    if isinstance(f, Expression | Piecewise | BlackBox):
         return f
     if isinstance(f, str):
         return parse(f, name)
     if isinstance(f, int | float) and not isinstance(f, bool) and np.isfinite(f):
         return Expression("number", number=Fraction(f))
+    if isinstance(f, tuple | list) and len(f) == 2 and not isinstance(f[0], str):
+        return table(f[0], f[1], name)
     if callable(f):
-        return BlackBox(f)
+        return recognised(f) or BlackBox(f, knots_of(f))
     raise OptionError(
-        f"{name} must be a name such as 'gelu', an expression such as 'exp(-x**2)', or a function of a NumPy array, "
-        f"got {f!r}"
+        f"{name} must be a name such as 'gelu', an expression such as 'exp(-x**2)', a table (x, y), or a function of a "
+        f"NumPy array, got {shown(f)}"
     )
+
+
+def given_again(name: str, f: Any) -> Any:
+    """Return what a stored name stands for: itself, if it is a formula, else `f`, which must be given again."""
+    if f is not None:
+        return f
+    if name.startswith("<"):
+        raise OptionError(f"{name} was a Python object: give it again, as f=...")
+    return name
 
 
 def parse(text: str, name: str = "f") -> Expression:

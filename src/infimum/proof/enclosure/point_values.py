@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from infimum.errors import OptionError
 from infimum.proof.enclosure.balls import Ball, flint
-from infimum.proof.enclosure.expressions import Expression, Function
+from infimum.proof.enclosure.expressions import BlackBox, Expression, Function
+from infimum.proof.enclosure.piecewise import Piecewise
 from infimum.proof.enclosure.task import Task
 
 
+def formula(function: Function) -> Expression | Piecewise:
+    """Return a function that is known by more than its values."""
+    if isinstance(function, BlackBox):
+        raise OptionError(f"{function} is a Python function: only its values are known, and nothing can be enclosed")
+    return function
+
+
 def values_at(function: Function, points: list[Ball]) -> list[Ball]:
-    """Values of an expression at points, as balls."""
-    module = flint()
-    assert isinstance(function, Expression)
+    """Values of a formula at points, as balls."""
+    module, function = flint(), formula(function)
     return [function.series(module.arb_series([point]))[0] for point in points]
 
 

@@ -17,10 +17,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from infimum.errors import RangeError
+from infimum.errors import RangeError, VerificationError
+from infimum.proof.evidence import number, whole
+
+THEOREM = "assignment_dual"
 
 BLOCK = 2**16  # entries handled at once, so that temporaries stay in the cache
 CHUNK = 2**25  # entries summed at once: their 27-bit halves add up to less than 2**53
+REACH = 2.0**1020  # of a bias or threshold: sums with scores of up to 2**1000 stay within float64
 
 
 class Groups(NamedTuple):
@@ -72,7 +76,12 @@ class Dual(NamedTuple):
 
 
 def dual(scores: np.ndarray, k: int, limits: Limits, bias: Bias) -> Dual:
-    """Evaluate D(b) exactly; any finite bias gives a bound, a poor one a weak bound."""
+    """Evaluate D(b) exactly; any bias gives a bound, a poor one a weak bound. Hypotheses are asked for (see `ask`).
+
+    `scores` are finite and at most 2**1000 in size: see `infimum.proof.real_arrays.float64_matrix`.
+    """
+    k = whole("k", k, least=1, most=scores.shape[1])
+    ask(scores.shape, limits, bias)
     score, loads = Fraction(0), np.zeros(scores.shape[1], dtype=np.int64)
     for rows in _blocks(scores):
         chosen = largest(rows, bias, k)
@@ -88,6 +97,36 @@ def dual(scores: np.ndarray, k: int, limits: Limits, bias: Bias) -> Dual:
         joint -= np.where(_signs(*shared) > 0, limits.groups.low, limits.groups.high)
         bound += exact_dot(joint, shared[0]) + exact_dot(joint, shared[1])
     return Dual(bound, score, loads)
+
+
+def ask(shape: tuple[int, int], limits: Limits, bias: Bias) -> None:
+    """Refuse windows or a bias for which D(b) is not defined, or would not be exact.
+
+    Windows are whole numbers with ``0 <= low <= high``. Those of an expert end at the number of tokens, which no load
+    exceeds, and those of a group at tokens times experts: so no sum of loads can leave 64 bits.
+    """
+    tokens, experts = shape
+    _ask_windows("load", limits.low, limits.high, experts, tokens)
+    width = 0
+    if limits.groups is not None:
+        of, low, high = limits.groups
+        width = low.size
+        _ask_windows("group_load", low, high, width, tokens * experts)
+        if of.dtype != np.int64 or of.shape != (experts,) or not np.all((of >= 0) & (of < width)):
+            raise VerificationError(f"groups must name one of {width} groups for each of {experts} experts")
+    parts = (bias.high, bias.low, *(() if bias.groups is None else bias.groups))
+    if any(part.dtype != np.float64 or not np.all(np.abs(part) <= REACH) for part in parts):
+        raise VerificationError("the bias must hold float64 numbers of at most 2**1020 in size")
+    shapes = (bias.high.shape, bias.low.shape, None if bias.groups is None else bias.groups.shape)
+    if shapes[:2] != ((experts,), (experts,)) or shapes[2] not in (None, (2, width)):
+        raise VerificationError(f"the bias must hold {experts} numbers twice, and (2, {width}) of groups, got {shapes}")
+
+
+def _ask_windows(name: str, low: np.ndarray, high: np.ndarray, count: int, most: int) -> None:
+    if not (low.dtype == high.dtype == np.int64 and low.shape == high.shape == (count,)):
+        raise VerificationError(f"{name} must hold two rows of {count} whole numbers, int64")
+    if not np.all((low >= 0) & (low <= high) & (high <= most)):
+        raise VerificationError(f"{name} must be windows 0 <= low <= high <= {most}")
 
 
 def _shared(limits: Limits, bias: Bias) -> np.ndarray:
@@ -106,6 +145,8 @@ def threshold_dual(scores: np.ndarray, total: int, limits: Limits, thresholds: n
 
     ``sum_ij max(s_ij - t_j, 0) + level * total - sum_j low_j max(level - t_j, 0) + sum_j high_j max(t_j - level, 0)``.
     """
+    ask(scores.shape, limits._replace(groups=None), Bias(thresholds, np.zeros_like(thresholds)))
+    total, level = whole("total", total, least=0, most=scores.size), number("level", level, least=-REACH, most=REACH)
     above = scores > thresholds
     pinned = np.where(_signs(np.full(thresholds.size, level), -thresholds) > 0, limits.low, limits.high)
     free = (total - int(pinned.sum())) * Fraction(level)

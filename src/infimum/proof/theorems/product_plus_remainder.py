@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
@@ -17,12 +18,15 @@ import numpy as np
 
 from infimum._arguments import whole_number
 from infimum._arrays import Array, Namespace, like_array, namespace, to_numpy
-from infimum.errors import OptionError, VerificationError
+from infimum.errors import OptionError, RangeError, VerificationError
 from infimum.proof.certificate import Certificate
+from infimum.proof.evidence import shown, whole
 
 Triple: TypeAlias = tuple[int, int, int]
 
 THEOREM = "product_plus_remainder"
+LINES = 10**8  # that a search, and so a proof, may visit: ten times what a search visits unless told otherwise
+LARGEST = 10**1000  # of a number, a cost, or a line: what is solved can be read back from JSON
 HEAD = 32  # so many lines are visited one by one, before a block of machine integers pays
 BLOCK = 1 << 13  # lines in the largest block: its arrays stay in the cache
 SPARSE = 0.7  # finished numbers are put aside when less than this part still runs
@@ -65,7 +69,10 @@ class Equation:
         number = whole_number("n", n, least=0)
         alpha, beta, gamma = (whole_number(f"cost[{i}]", item, least=1) for i, item in enumerate(cost))
         unit = math.gcd(alpha, beta)
-        return cls(number, alpha // unit, beta // unit, gamma, unit)
+        equation = cls(number, alpha // unit, beta // unit, gamma, unit)
+        if max(alpha, beta, gamma * max(number, 1), equation.start) >= LARGEST:
+            raise RangeError(f"n, its costs and cost[2] * n must be below 10**1000, got n = {shown(number)}")
+        return equation
 
     @property
     def modulus(self) -> int:
@@ -81,6 +88,11 @@ class Equation:
     def start(self) -> int:
         """The last line on which every product a*b fits into n."""
         return math.isqrt(2 * self.modulus * self.n)
+
+    @property
+    def floor(self) -> int:
+        """Least cost of a triple on the start and above it."""
+        return self.unit * self.start
 
     @property
     def trivial(self) -> Visited:
@@ -110,6 +122,26 @@ def outside(equation: Equation, first: int, stop: int) -> int:
     """No triple but (0, 0, n) costs less on the lines below `first` and from `stop` on."""
     beyond = equation.unit * stop
     return min(beyond, equation.below(first)) if first > 1 else beyond
+
+
+def visit_range(equation: Equation, first: Any, stop: Any, ties: bool) -> tuple[int, Visited]:
+    """Visit the lines ``first <= t < stop`` that a witness names, and no more than a search would.
+
+    Upwards from the start, until no line can be cheaper (`ties`: as cheap); then downwards as long as one may be.
+    Returns the lowest line that was needed, and what was seen.
+    """
+    first = whole("first", first, least=1, most=LARGEST)
+    stop = whole("stop", stop, least=first, most=LARGEST)
+    if stop - first > LINES:
+        raise VerificationError(f"the witness asks for {shown(stop - first)} lines, at most {LINES:,} are visited")
+    if first > max(equation.start, 1) and equation.below(first) < min(equation.gamma * equation.n, equation.floor):
+        raise VerificationError(f"first must be at most {shown(equation.start)}, where lines start, got {shown(first)}")
+    begin = max(first, min(equation.start, stop))
+    seen = visit(equation, begin, stop, equation.trivial, ties)
+    while begin > first and equation.below(begin) < seen.best + ties:
+        begin -= 1
+        seen = visit(equation, begin, begin + 1, seen, ties)._replace(stop=seen.stop)
+    return begin, seen
 
 
 def visit(equation: Equation, first: int, stop: int, seen: Visited, ties: bool = False) -> Visited:
@@ -194,17 +226,21 @@ def _wrap(number: int) -> np.int64:
     return np.int64((number + (1 << 63)) % (1 << 64) - (1 << 63))
 
 
-def certify_triple(equation: Equation, triple: Triple, first: int, seen: Visited) -> Certificate:
+def certify_triple(
+    equation: Equation, triple: Triple, witness: Mapping[str, int], first: int, seen: Visited
+) -> Certificate:
     """Measure the triple; bound the cost of every triple by what was seen from line `first` on, and by the rest."""
-    a, b, c = (whole_number(name, item, least=0) for name, item in zip("abc", triple, strict=True))
+    a, b, c = (whole(name, item, least=0, most=equation.n) for name, item in zip("abc", triple, strict=True))
     if a * b + c != equation.n:
-        raise VerificationError(f"a*b + c = {equation.n} was expected, got {a}*{b} + {c} = {a * b + c}")
+        raise VerificationError(f"a*b + c = {shown(equation.n)} was expected, got {shown(a * b + c)}")
+    if equation.alpha == equation.beta and a > b:
+        raise VerificationError(f"a <= b was expected where they cost the same, got a = {shown(a)}")
     return Certificate(
         value=equation.price((a, b, c)),
         lower_bound=min(seen.best, outside(equation, first, seen.stop)),
         theorem=THEOREM,
         rigour="exact",
-        witness={"first": first, "stop": seen.stop},
+        witness=witness,
     )
 
 

@@ -8,7 +8,10 @@ import numpy as np
 
 from infimum._arrays import is_array, to_numpy
 from infimum.errors import InfeasibleError, NonFiniteError, OptionError, ShapeError
+from infimum.proof.evidence import shown
 from infimum.proof.theorems.assignment_dual import Groups, Limits
+
+MANY = float(2**52)  # more tokens than any array has
 
 
 def limits(shape: tuple[int, int], total: int, load: Any, groups: Any = None, group_load: Any = None) -> Limits:
@@ -53,8 +56,8 @@ def _windows(name: str, load: Any, total: int, count: int) -> tuple[np.ndarray, 
     low, high = (np.broadcast_to(side, (count,)) if side.ndim == 0 else side for side in sides)
     for side in (low, high):
         _require_shape(name, side, count)
-    bounded = np.minimum(np.maximum(high, -1.0), float(2**52))
-    return np.ceil(np.maximum(low, 0.0)).astype(np.int64), np.floor(bounded).astype(np.int64)
+    least, most = np.clip(low, 0.0, MANY), np.clip(high, -1.0, MANY)
+    return np.ceil(least).astype(np.int64), np.floor(most).astype(np.int64)
 
 
 def _around(values: np.ndarray, total: int) -> tuple[np.ndarray, np.ndarray]:
@@ -68,9 +71,12 @@ def _around(values: np.ndarray, total: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _numbers(name: str, item: Any) -> np.ndarray:
     try:
-        values = np.asarray(to_numpy(item) if is_array(item) else item, dtype=np.float64)
+        given = np.asarray(to_numpy(item) if is_array(item) else item)
+        if given.dtype.kind not in "iuf":
+            raise OptionError(f"{name} must hold real numbers, got {shown(item)} of dtype {given.dtype}")
+        values = given.astype(np.float64)
     except (TypeError, ValueError) as error:
-        raise OptionError(f"{name} must hold numbers, got {item!r}") from error
+        raise OptionError(f"{name} must hold numbers, got {shown(item)}") from error
     if np.isnan(values).any():
         raise NonFiniteError(f"{name} must not hold NaN")
     return values
