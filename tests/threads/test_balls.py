@@ -148,15 +148,11 @@ def test_another_thread_waits():
 
 
 def test_python_flint_has_one_door():
-    """Nothing but `balls` imports python-flint, and nothing keeps the module beyond a block."""
+    """Nothing but `balls` imports python-flint."""
     for path in SOURCE.rglob("*.py"):
         text = path.read_text()
         if path != Path(balls.__file__):
             assert not re.search(r"\bimport flint\b|\bfrom flint\b|[\"']flint[\"']", text), path
-        top = [
-            line for line in text.splitlines() if line and not line.startswith((" ", "#", "def ", "from ", "import "))
-        ]
-        assert not any("flint()" in line for line in top if "lambda" not in line and "=" in line), path
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="fork")
