@@ -66,7 +66,7 @@ def array(
 
     "complex" takes real numbers, too; "real" takes no complex ones; neither takes whole numbers or truth values.
     """
-    if not is_array(item):
+    if not is_array(item) or isinstance(item, np.ma.MaskedArray):  # a mask would hide numbers from what compares them
         raise VerificationError(f"{name} must be an array, got {shown(item)} of type {type(item).__name__}")
     got = tuple(int(length) for length in item.shape)
     if len(got) != len(shape) or any(want is not None and have != want for have, want in zip(got, shape, strict=True)):
