@@ -121,7 +121,7 @@ def test_the_loss_is_counted_as_the_page_says(start, stride):
     t = x**stride
     moved = [sum((a + b) / abs(a - b) for j, b in enumerate(t) if j != k) for k, a in enumerate(t)]
     expected = [2.0**-53 * (10.0 + start + (4.0 * m if stride > 1 else 0.0)) for m in moved]
-    assert alternation.of_powers(x, start, stride).loss == pytest.approx(expected, rel=1e-12)
+    assert alternation.of_powers(x, start, stride).loss == pytest.approx(expected, rel=1e-12, abs=0.0)
 
 
 def test_near_powers_are_paid_for():
@@ -155,6 +155,7 @@ def test_no_weights_where_points_coincide_or_vanish():
         assert alternation.of_powers(np.array(x), start, stride) is alternation.NOTHING
     assert alternation.of_powers(np.array([0.0, 0.5, 1.0]), 0, 1) is not alternation.NOTHING
     nothing = alternation.NOTHING
+    assert (nothing.weights.size, nothing.loss.size, nothing.leak) == (0, 0, math.inf)
     assert alternation.in_doubles(nothing, np.zeros(0), np.zeros(0), np.ones(0)) == 0.0
 
 
@@ -230,7 +231,7 @@ def test_the_leak_is_what_the_page_says(near):
     """The smallest singular value is down to its allowance in the last case."""
     x = np.linspace(0.0, 1.0, 4)
     matrix = np.stack([np.ones(4), 3.0 + near * x, np.exp(x)], axis=1)
-    assert alternation.of_functions(matrix).leak == pytest.approx(leak(matrix), rel=1e-9)
+    assert alternation.of_functions(matrix).leak == pytest.approx(leak(matrix), rel=1e-9, abs=0.0)
 
 
 def test_dependent_functions_prove_nothing():
@@ -289,7 +290,7 @@ def by_hand(annihilator, f, sizes, inverse, room):
 def test_every_allowance_has_the_size_that_the_page_states(room, drop):
     annihilator = WEIGHTS._replace(leak=drop)
     found = alternation.in_doubles(annihilator, F, SIZES, INVERSE, room=room)
-    assert 0.0 < found == pytest.approx(by_hand(annihilator, F, SIZES, INVERSE, room), rel=4e-16)
+    assert 0.0 < found == pytest.approx(by_hand(annihilator, F, SIZES, INVERSE, room), rel=4e-16, abs=0.0)
 
 
 def test_without_room_there_is_one_allowance():

@@ -104,13 +104,24 @@ def test_halving_ends_where_it_is_told():
         assert run(tol=1e-6, most=1).cells == 1
         assert run(tol=1e-6, enough=1.6).cells == 1
         assert run(tol=1e-6, enough=1.3).cells == 3
+        first = run(tol=1e-6, most=1).upper
+        assert run(tol=1e-6, enough=first).cells == 1
+        assert run(tol=1e-6, enough=math.nextafter(first, 0.0)).cells == 3
+        tenth = sup_norm.enclose(
+            lambda cell, order: Model([flint.arb(0.1), flint.arb(0)], cell.radius / 10),
+            UNIT_INTERVAL,
+            UNIT_INTERVAL,
+            unit=1.0,
+            tol=0.2,
+        )
+        assert tenth.cells == 7  # by default no size is small enough
         small = sup_norm.enclose(error, UNIT_INTERVAL, UNIT_INTERVAL, unit=4.0, tol=1e-6, enough=1.3)
         assert small.cells == 3
         assert small.upper == pytest.approx(1.25, rel=1e-12)
         assert small.lower == pytest.approx(1.0, rel=1e-12)
-        ends = sup_norm.enclose(error, [(1.0, math.nextafter(1.0, 2.0))], [(1.0, math.nextafter(1.0, 2.0))],
-                                unit=1.0, tol=1e-30)  # fmt: skip
-        assert ends.cells == 1
+        for low in (1.0, math.nextafter(1.0, 2.0)):  # their middles are rounded down and up
+            ends = [(low, math.nextafter(low, 2.0))]
+            assert sup_norm.enclose(error, ends, ends, unit=1.0, tol=1e-30).cells == 1
 
 
 def test_both_bounds_are_rounded_outwards():

@@ -66,6 +66,8 @@ def test_too_few_points_or_equal_signs_prove_nothing():
     assert bound(points, [1.0, -2.0, -3.0], 3) == 0.0
     assert bound(points, [-1.0, -2.0, 3.0], 3) == 0.0
     assert bound(points, [0.0, -2.0, 3.0], 3) == 0.0
+    for pair in ([0.5, 0.75], [2.0, 0.5], [0.5, 2.0], [-0.5, -2.0], [-2.0, -0.5]):
+        assert bound([0.0, 1.0], pair, 2) == 0.0
     assert bound(points, [1.0, -2.0, 0.0], 3) == 0.0
     with working(64) as flint:
         assert bound(points, [1.0, flint.arb(0, 1e-3), 1.0], 3) == 0.0

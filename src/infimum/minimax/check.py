@@ -90,7 +90,7 @@ def sup_norm(
     p : MinimaxPolynomial or array of float
         Coefficients in the basis, lowest degree first; they stand for themselves, exactly.
     f, domain, weight, relative, breakpoints
-        As in `polynomial`; f and weight as names or expressions.
+        As in `polynomial`; f and weight as names, expressions or tables.
     basis : {"monomial", "chebyshev"}
         Powers of x, or Chebyshev polynomials of the smallest interval that holds the domain.
     tol : float
@@ -116,7 +116,7 @@ def sup_norm(
     approximant, degree = _given(p, as_intervals(domain), basis)
     task = as_task(f, degree, domain, "full", weight, relative, breakpoints)
     if not is_enclosable(task):
-        raise OptionError("a rigorous enclosure needs f and weight as names or expressions")
+        raise OptionError("a rigorous enclosure needs f and weight as names, expressions or tables")
     points = _largest_errors(task, approximant, degree)[0]
     found = enclose_error(task, approximant, points, unit=scale(task) or 1.0, tol=tol, size=scale(task))
     if not np.isfinite(found.upper):

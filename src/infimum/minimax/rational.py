@@ -31,8 +31,8 @@ def rational(
     Parameters
     ----------
     f : str
-        A name or an expression in x, as in `polynomial`. Python functions are not accepted: that q has no zero is
-        proved in ball arithmetic (python-flint).
+        A name, an expression in x, a table or a spline, as in `polynomial`. Other Python functions are not accepted:
+        that q has no zero is proved in ball arithmetic (python-flint).
     type : (int, int)
         Degrees m and n of numerator and denominator.
     domain : (float, float)

@@ -44,8 +44,8 @@ def rounded(
     Parameters
     ----------
     f : str or callable
-        A name ("gelu", "tanh", "erf", ...), an expression in x ("exp(-x**2)", never executed), or a function of a NumPy
-        array, of which only samples are certified.
+        A name ("gelu", "tanh", "erf", ...), an expression in x ("exp(-x**2)", never executed), a table, a spline, or
+        a function of a NumPy array, as in `polynomial`.
     degree : int, optional
         Largest degree; left out where `system` is a list.
     domain : (float, float) or list of such

@@ -165,6 +165,17 @@ def _check(group: dict[str, Any]) -> None:
             raise OptionError(f"{name} must be at least 0, got {value}")
     if not group["eps"] > 0.0:
         raise OptionError(f"eps must be above 0, got {group['eps']}")
+    _check_iteration(group)
+    for parameter in group["params"]:
+        if parameter.ndim != 2:
+            raise ShapeError(
+                f"Muon is for matrices, got a parameter of shape {tuple(parameter.shape)}; give the others to AdamW"
+            )
+        if not parameter.is_floating_point():
+            raise DTypeError(f"Muon needs real parameters, got {parameter.dtype}")
+
+
+def _check_iteration(group: dict[str, Any]) -> None:
     if group["adjust_lr_fn"] is not None:
         one_of("adjust_lr_fn", group["adjust_lr_fn"], get_args(Adjustment))
     steps = group["ns_steps"]
@@ -176,10 +187,3 @@ def _check(group: dict[str, Any]) -> None:
         )
     if group["schedule"] is not None:
         group["schedule"] = as_rows(group["schedule"])
-    for parameter in group["params"]:
-        if parameter.ndim != 2:
-            raise ShapeError(
-                f"Muon is for matrices, got a parameter of shape {tuple(parameter.shape)}; give the others to AdamW"
-            )
-        if not parameter.is_floating_point():
-            raise DTypeError(f"Muon needs real parameters, got {parameter.dtype}")

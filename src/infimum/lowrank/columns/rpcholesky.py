@@ -19,7 +19,7 @@ class PartialCholesky:
     """Cholesky factor F of the chosen columns, and the diagonal of what it leaves: ``K ≈ F F* + diag(residual)``."""
 
     def __init__(self, K: Entries) -> None:
-        self.K, self.residual = K, K.diagonal.copy()
+        self.K, self.residual = K, np.maximum(K.diagonal, 0.0)
         self.chosen: list[int] = []
         self.F = np.zeros((K.shape[0], 0))
         self.least = PIVOT * float(np.max(K.diagonal))
@@ -55,7 +55,10 @@ class PartialCholesky:
             columns = self.block(proposals)
             kept = _accept(columns[proposals], self, rng)[:room]
             if kept.size:
-                self.add(proposals[kept], columns[:, kept])
+                try:
+                    self.add(proposals[kept], columns[:, kept])
+                except np.linalg.LinAlgError:  # entries of low precision, or no semidefinite matrix: one is safe
+                    self.add(proposals[kept[:1]], columns[:, kept[:1]])
             else:
                 self.residual[proposals] = 0.0  # only rounding was left of them
         return np.asarray(self.chosen, dtype=np.int64)

@@ -101,7 +101,7 @@ class MinimaxRational(Result):
         evidence.whole("the number of points", points.size, least=1, most=MOST_POINTS)
         stated_tolerance(self.tol)
         certificate, signs = certify_rational(task, (m, n), (self.numerator, self.denominator), points, self.tol)
-        refuse_other_signs(self.signs, signs)
+        refuse_other_signs(self.signs, signs, self.certificate)
         return certificate
 
     def plot(self, ax: Any = None, *, f: Any = None) -> Any:
@@ -124,7 +124,7 @@ def rational_task(f: Any, domain: Any, weight: Any, breakpoints: Sequence[float]
     """Return the task of approximating a formula, weighted by another, on one interval."""
     task = as_task(f, None, domain, [0], weight, False, breakpoints)
     if not is_enclosable(task):
-        raise OptionError("rational approximation needs f and weight as names or expressions, not as Python functions")
+        raise OptionError("rational approximation needs f and weight as names, expressions or tables, not as functions")
     return task
 
 

@@ -104,7 +104,7 @@ class RoundedPolynomial(Emitter, Result):
         points = stated_points(self.certificate, task.space.size + 1)
         path = stated_path(self.certificate, task)
         found = derive_error(task, self.approximant, points, self.tol, path, rng)
-        refuse_other_signs(self.signs, found.signs)
+        refuse_other_signs(self.signs, found.signs, self.certificate)
         return found.certificate
 
     def _task(self, f: Any) -> Task:

@@ -40,7 +40,7 @@ def duality(annihilator: Sequence[Ball], values: Sequence[Ball], inverse_weights
     total = sum((a * value for a, value in zip(annihilator, values, strict=True)), zero)
     price = sum((abs(a) * inverse for a, inverse in zip(annihilator, inverse_weights, strict=True)), zero)
     positive = all(inverse > 0 for inverse in inverse_weights)
-    return total / price if positive and price > 0 else zero.nan()
+    return total / price if positive else zero.nan()
 
 
 def divided_difference(points: Sequence[Ball]) -> list[Ball]:

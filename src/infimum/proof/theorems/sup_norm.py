@@ -52,8 +52,7 @@ def enclose(
     """
     cells = sorted(cells)
     _require_cover(domain, cells)
-    if not (0.0 < unit < math.inf and tol > 0.0 and enough >= 0.0):
-        raise VerificationError(f"unit and tol must be positive and enough not negative, got {unit}, {tol}, {enough}")
+    _require_sizes(unit, tol, enough)
     heap: list[tuple[float, float, float]] = []
     found, done = 0.0, 0
     with working(bits) as module:
@@ -64,7 +63,7 @@ def enclose(
             model = error(Cell(*hull(low, high)), ORDER)
             done += 1
             heapq.heappush(heap, (-largest(model, scale), low, high))
-            if len(model.coefficients) > 1 and model.coefficients[0].is_finite():
+            if len(model.coefficients) > 1:  # else it holds no value; one that is not finite counts as none
                 found = max(found, float_below(model.coefficients[0].abs_lower() / scale))
 
         for low, high in cells:
@@ -91,6 +90,11 @@ def _require_cover(domain: Iterable[tuple[float, float]], cells: Sequence[tuple[
                 reached = b
         if not reached >= high:
             raise VerificationError(f"the cells leave a gap in the domain: from {reached!r} up to {high!r}")
+
+
+def _require_sizes(unit: float, tol: float, enough: float) -> None:
+    if not (0.0 < unit < math.inf and tol > 0.0 and enough >= 0.0):
+        raise VerificationError(f"unit and tol must be positive and enough not negative, got {unit}, {tol}, {enough}")
 
 
 def _above(number: float, unit: Ball) -> float:
