@@ -78,6 +78,6 @@ def require_rounded(name: str, stored: Any, wide: np.ndarray, *, narrow: bool = 
 
 def _bits(stored: Array) -> int:
     if isinstance(stored, np.ndarray):
-        return 8 * stored.dtype.itemsize
+        return 8 * int(stored.dtype.itemsize)
     bits: int = namespace(stored=stored).finfo(stored.dtype).bits
     return bits
