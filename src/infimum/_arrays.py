@@ -43,6 +43,13 @@ def as_array(item: Any, name: str) -> Array:
     """Return `item` as an array: nested sequences become NumPy arrays, tensors leave their autograd graph."""
     if isinstance(item, list | tuple | np.generic | int | float | complex):
         item = np.asarray(item)
+    if isinstance(item, np.ma.MaskedArray):
+        raise LibraryError(
+            f"{name} must be an array without a mask, got a masked one: give {name}.filled(...) or {name}.data, or "
+            "take the masked rows and columns out first"
+        )
+    if isinstance(item, np.ndarray):
+        item = np.asarray(item)  # a subclass, such as numpy.matrix, may multiply and reduce in ways of its own
     if array_api_compat.is_dask_array(item):
         raise LibraryError(
             f"{name} must be in memory, got a Dask array: bring it there with {name}.compute(), or where matrices "
