@@ -235,8 +235,6 @@ FILES: dict[str, Callable[[Path], object]] = {
     "a rank in the configuration": lambda out: write_json(out / "config.json", infimum_layers={}),
     "code of the model": lambda out: (out / "modeling_infimum.py").write_text("import os"),
     "code of the layers": lambda out: (out / "infimum_linear.py").write_text("import os"),
-        (out / "infimum_linear.py").read_text() + "\n"
-    ),
     "code gone": lambda out: (out / "modeling_infimum.py").unlink(),
     "vocabulary": lambda out: (out / "tokenizer.json").write_text(
         (out / "tokenizer.json").read_text().replace("word7", "word-7")

@@ -1,9 +1,10 @@
 """What a plan claims: its measured errors raised and its bounds lowered, so that they follow on any machine.
 
-The moments come from a model that runs in float32. Two machines, or two numbers of threads, round differently: between
-instruction sets (AVX-512, AVX2, SSE) errors and bounds were seen to differ by up to 7e-6 of themselves, and beside that
-by up to 1e-9 of what a random change as large would cost: the whole weight, for a bound. Claims leave `RELATIVE` and
-`FLOOR` for it, some four and ten times as much; `infimum verify` leaves nothing.
+The moments come from a model that runs in float32. Two machines, or two numbers of threads, round differently. Between
+instruction sets (AVX-512, AVX2, SSE) errors and bounds were seen to differ by up to 7e-6 of themselves; where they are
+small, by up to 1e-9 of what a random change as large as the weight would cost, and an error by up to 1e-6 of what a
+random change as large as its own would cost, whichever is less. Claims leave some four to ten times as much; `infimum
+verify` leaves nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 from infimum.compress.menu.task import Task
 from infimum.compress.model.checkpoint import Layer
 
-RELATIVE, FLOOR = 3e-5, 1e-8
+RELATIVE, WHOLE, CHANGE = 3e-5, 1e-8, 1e-5
 
 
 def mean_weight(task: Task, layer: Layer) -> tuple[float, float]:
@@ -26,11 +27,11 @@ def mean_weight(task: Task, layer: Layer) -> tuple[float, float]:
     return 0.0 if task.settings.objective == "plain" else mean, float(np.sum(W**2))
 
 
-def raised(error: float, size: float) -> float:
-    """Return the error that is claimed for a measured one, when a random change as large costs `size`."""
-    return error * (1.0 + RELATIVE) + FLOOR * size if size else error
+def raised(error: float, mean: float, change: float, whole: float) -> float:
+    """Return the error that is claimed for a measured one; `change` and `whole` are squared norms."""
+    return error * (1.0 + RELATIVE) + mean * min(CHANGE * change, WHOLE * whole) if mean else error
 
 
-def reduced(errors: np.ndarray, size: float) -> np.ndarray:
-    """Return the bounds that are claimed for derived ones, when a random change as large as the weight costs `size`."""
-    return np.maximum(errors * (1.0 - RELATIVE) - FLOOR * size, 0.0) if size else errors
+def reduced(errors: np.ndarray, mean: float, whole: float) -> np.ndarray:
+    """Return the bounds that are claimed for derived ones; `whole` is the squared norm of the weight."""
+    return np.maximum(errors * (1.0 - RELATIVE) - WHOLE * mean * whole, 0.0) if mean else errors
