@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import array_api_compat
 
@@ -14,7 +14,7 @@ from infimum.balance.rules import wanted_load
 from infimum.errors import OptionError, ShapeError
 
 Form: TypeAlias = Literal["ste", "product", "switch", "entropy"]
-FORMS = ("ste", "product", "switch", "entropy")
+FORMS: tuple[Form, ...] = get_args(Form)
 
 
 def aux_loss(probs: Array, counts: Array, form: Form = "ste", *, load: Array | float | None = None) -> Array:

@@ -27,7 +27,7 @@ Every answer comes with a lower bound on what any admissible answer could reach 
 LIST = re.compile(r"[-+.\de]+(,[-+.\de]+)+")  # numbers with commas between them
 
 
-def build() -> App:
+def build_app() -> App:
     """Return the application, with one command for every registered problem."""
     from infimum.cli import compress, demo, demo_lm, evaluate, inspect, memory, minimax, msign, verify
 
@@ -48,7 +48,7 @@ def build() -> App:
             app.command(command_for(problem), name=problem.command, group="Problems")
     for command in (compress.compress, inspect.inspect, evaluate.evaluate):
         app.command(command, group="Models", help_format="markdown")
-    app.command(memory.build())
+    app.command(memory.build_memory())
     app.command(msign.msign, group="Models")
     app.command(verify.verify, group="Proof", help_format="markdown")
     app.command(demo.demo, group="Proof", help_format="markdown")
@@ -65,7 +65,7 @@ def run(arguments: Sequence[str]) -> int:
         warnings.showwarning = _show_warning
         try:
             with unwinding():
-                status = build()(_with_lists(_with_stdout(arguments)))
+                status = build_app()(_with_lists(_with_stdout(arguments)))
                 sys.stdout.flush()
             return int(status or 0)
         except CycloptsError as error:

@@ -54,7 +54,7 @@ def gap_label(certificate: Certificate) -> str:
 def gap_text(certificate: Certificate) -> str:
     """Say what the gap is, in a line under its number."""
     if certificate.rigour == "sampled":
-        return f"{gap_label(certificate)}: no limit of what could still be gained"
+        return f"{gap_label(certificate)}: between them more may be lost"
     return "gap: what could still be gained at most"
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from infimum._arguments import axes, whole_number
 from infimum._arrays import Array
 from infimum.errors import DTypeError, NonFiniteError, OptionError, RangeError, VerificationError
+from infimum.proof import wording
 from infimum.proof.certificate import Certificate
 from infimum.proof.result import Result
 from infimum.proof.theorems import composition
@@ -113,7 +114,7 @@ class Composition(Result):
         ax.set(
             xlabel="singular value" if self.power == 2 else "x",
             ylabel="distance from 1",
-            title=f"{self.steps} steps: error {self.certificate.value:.4g}, floor {self.certificate.lower_bound:.4g}",
+            title=f"{self.steps} steps: {wording.error_and_floor(self.certificate)}",
         )
         ax.legend()
         return ax

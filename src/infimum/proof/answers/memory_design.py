@@ -11,6 +11,7 @@ import numpy as np
 from infimum._arguments import axes
 from infimum._arrays import Array, is_array, to_numpy
 from infimum.errors import VerificationError
+from infimum.proof import wording
 from infimum.proof.certificate import Certificate
 from infimum.proof.evidence import array, number, shown, whole
 from infimum.proof.profiles import as_target
@@ -97,7 +98,7 @@ class Schedule(Result):
         lr = to_numpy(self.lr)
         ax.plot(steps, lr / lr.max(), ls="--", label=f"learning rate / {lr.max():.3g}")
         kind = "total variation" if self.objective == "tv" else "max/min"
-        title = f"{kind} {self.certificate.value:.4g}, initialisation keeps {self.initial_share:.1%}"
+        title = f"{wording.error_label(self.certificate, kind)}, initialisation keeps {self.initial_share:.1%}"
         ax.set(xlabel="step", ylabel="relative to the largest", title=title, ylim=(0.0, 1.05))
         ax.legend()
         return ax
@@ -105,7 +106,8 @@ class Schedule(Result):
 
 def memory_of(limits: Limits, lr: Array, weight_decay: Array) -> Unrolled:
     """Measure the memory of a schedule that stays within its limits."""
-    rate, decay = host(lr), host(lr) * host(weight_decay)
+    rate = host(lr)
+    decay = rate * host(weight_decay)
     if rate.shape != limits.caps.shape or not np.all((rate >= 0.0) & (rate <= limits.caps)):
         raise VerificationError("lr must have one entry a step, from 0 to its cap")
     law = limits.law.decay(rate)

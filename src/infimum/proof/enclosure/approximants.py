@@ -15,7 +15,7 @@ import numpy as np
 from infimum.proof.enclosure.balls import Ball, flint, working
 from infimum.proof.enclosure.change_of_basis import chebyshev_value, exact_sums
 from infimum.proof.enclosure.expressions import Expression
-from infimum.proof.enclosure.task import Functions, Powers
+from infimum.proof.enclosure.spaces import Functions, Powers
 from infimum.proof.enclosure.taylor_model import Cell, Model, of_function, of_polynomial
 
 

@@ -16,12 +16,14 @@ from infimum.proof.certificate import Certificate
 from infimum.proof.enclosure.approximants import Approximant, ChebyshevSum, Combination, Monomials
 from infimum.proof.enclosure.error_bounds import dual_bound, enclose_error
 from infimum.proof.enclosure.sampled_error import Sampled, sample
-from infimum.proof.enclosure.task import Functions, Task, points_of
+from infimum.proof.enclosure.spaces import Functions
+from infimum.proof.enclosure.task import Task, points_of
 from infimum.proof.rounding import ROOM
 from infimum.proof.theorems import alternation
 
 EPS = float(np.finfo(float).eps)
 OUTWARD = 2.0**-46  # relative: what the size that the bounds are measured in may move them by (see `taylor_model`)
+CLAIMED = 0  # seed of the samples of a claim; a check takes others
 WEIGHED = 16  # largest samples whose errors are computed without the rounding of the approximation
 
 Path = Literal["enclosed", "sampled"]
@@ -108,11 +110,12 @@ def _sampled(
     known = np.union1d(np.union1d(points, -points), task.breakpoints)
     resolution = 2.0 * EPS * _size_of_terms(task, approximant)
     intervals = task.away_from_zero(task.intervals) if task.relative else task.intervals
-    found = sample(error, intervals, known, resolution=resolution, rng=rng)
+    draw = np.random.default_rng(CLAIMED) if rng is None else rng
+    found = sample(error, intervals, known, resolution=resolution, rng=draw, claim=rng is None)
     if rng is None:
         value = max(found.expected, _weighed(task, approximant, found)) + found.noise + room * resolution
     elif isinstance(approximant, Combination):
-        value = found.largest - resolution
+        value = found.largest + resolution
     else:
         value = _weighed(task, approximant, found)
     certificate = Certificate(max(value, bound), bound, alternation.THEOREM, "sampled", witness={"points": points})
