@@ -218,3 +218,31 @@ def test_points_that_are_not_finite_are_named():
 
     with pytest.raises(NonFiniteError, match=r"0\.3"):
         minimax.polynomial(f, 3)
+
+
+@pytest.mark.parametrize(
+    ("f", "domain"),
+    [
+        (lambda x: np.round(3.0 * x) / 3.0, (-1.0, 1.0)),
+        (lambda x: np.sign(np.sin(20.0 * x)), (-1.0, 1.0)),
+        (lambda x: (9.0 * x) % 1.0, (-1.0, 1.0)),
+        (lambda x: np.abs(x - 0.123) ** 0.1, (-1.0, 1.0)),
+        (np.cbrt, (-1.0, 1.0)),
+        (np.log, (1e-6, 1.0)),
+        (lambda x: 1e250 * np.exp(x), (-1.0, 1.0)),
+        (lambda x: 1e-250 * np.exp(x), (-1.0, 1.0)),
+        (np.sin, (1e6, 1e6 + 3.0)),
+        (np.exp, (1.0, 1.0 + 1e-9)),
+        (lambda x: np.full_like(x, 2.5), (-1.0, 1.0)),
+        (lambda x: np.sign(x) * np.exp(-np.abs(x)), [(-1.0, -0.1), (0.1, 1.0)]),
+    ],
+)
+def test_jumps_cusps_and_scales(f, domain):
+    for degree in (1, 5, 12):
+        result = minimax.polynomial(f, degree, domain)
+        for low, high in result.domain:
+            near = low + (high - low) * np.geomspace(1e-16, 1.0, 2001)
+            x = np.concatenate([np.linspace(low, high, 200_003), near.clip(low, high)])
+            assert np.max(np.abs(f(x) - result(x))) <= result.certificate.value
+        for rng in (None, 1):
+            infimum.verify(result, f, rng=rng)

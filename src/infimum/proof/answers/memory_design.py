@@ -106,7 +106,8 @@ class Schedule(Result):
 
 def memory_of(limits: Limits, lr: Array, weight_decay: Array) -> Unrolled:
     """Measure the memory of a schedule that stays within its limits."""
-    rate, decay = host(lr), host(lr) * host(weight_decay)
+    rate = host(lr)
+    decay = rate * host(weight_decay)
     if rate.shape != limits.caps.shape or not np.all((rate >= 0.0) & (rate <= limits.caps)):
         raise VerificationError("lr must have one entry a step, from 0 to its cap")
     law = limits.law.decay(rate)

@@ -11,6 +11,7 @@ import numpy as np
 from infimum._arguments import axes, whole_numbers
 from infimum._arrays import Array, is_complex, scale_back, times_power_of_two, to_numpy
 from infimum._linalg import adjoint
+from infimum.errors import NotSemidefiniteError
 from infimum.proof import evidence, wording
 from infimum.proof.answers.factored import Factored
 from infimum.proof.certificate import Certificate
@@ -85,6 +86,8 @@ def certify_nystrom(
         more = evidence.indices("the landmarks of the witness", witness["landmarks"], entries.shape[0])
         evidence.whole("their number", more.size, least=0, most=more_landmarks(chosen.size))
         bound = nystrom_trace.landmark_bound(entries, chosen.size, more, room)
+        if bound > value:  # the theorem does not allow it
+            raise NotSemidefiniteError("K must be positive semidefinite: its columns contradict its diagonal")
     return Certificate(
         value=scale_back(value, entries.exponent, toward=float("inf")),
         lower_bound=scale_back(bound, entries.exponent, toward=0.0),

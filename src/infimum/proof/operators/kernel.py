@@ -156,16 +156,19 @@ class Entries:
         return np.linalg.eigvalsh(self.columns(np.arange(self.shape[0])))[::-1]
 
     def negative_part(self, room: float = 1.0) -> tuple[float, float]:
-        """Bounds on the sum and on the size of the negative eigenvalues; both 0 where there is no spectrum to tell.
+        """Bounds on the sum and on the size of the negative eigenvalues, which rounding makes.
 
-        The computed spectrum is that of a matrix that differs by `each` in the Frobenius norm, so the sizes of n
-        eigenvalues move by ``sqrt(n) * each`` together.
+        The computed spectrum of an array is that of a matrix that differs by `each` in the Frobenius norm, so the sizes
+        of n eigenvalues move by ``sqrt(n) * each`` together. Where there is no spectrum to tell, entries that are off
+        by twice their spacing at random would have eigenvalues of about this size: that is taken on trust.
         """
+        n = self.shape[0]
         if self.spectrum is None:
-            return 0.0, 0.0
+            off = 2.0 * self.doubt**2 * float(np.sum(np.abs(self.diagonal)))
+            return off * math.sqrt(n), off / math.sqrt(n)
         each = room * spectrum_allowance(self.spectrum)
         lowest = max(each - float(self.spectrum[-1]), 0.0)
-        total = float(np.sum(np.maximum(-self.spectrum, 0.0))) + math.sqrt(self.shape[0]) * each
+        total = float(np.sum(np.maximum(-self.spectrum, 0.0))) + math.sqrt(n) * each
         return (total, lowest) if lowest > 0.0 else (0.0, 0.0)
 
     def _asymmetry(self) -> float:

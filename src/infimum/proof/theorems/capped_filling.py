@@ -15,8 +15,7 @@ from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
-from infimum.errors import VerificationError
-from infimum.proof.evidence import array, number
+from infimum.proof.evidence import number, within
 from infimum.proof.theorems.unrolling import SPACING, WIDE
 
 THEOREM = "capped_filling"
@@ -156,15 +155,10 @@ def ratio_bound(
 
 
 def ask(target: np.ndarray, caps: np.ndarray, law: DecayLaw) -> None:
-    """Refuse a target or caps that are not positive, and a law that is not between 0 and 1 at the caps."""
-    steps = caps.shape[0] if caps.ndim else 0
-    for name, item in (("target", target), ("max_lr", caps), ("weight_decay", law.decay(caps))):
-        array(name, item, (steps,))
-    if not (np.all(target > 0.0) and np.all(caps > 0.0)):
-        raise VerificationError("target and max_lr must be positive at every step")
-    decay = law.decay(caps)
-    if not np.all((decay >= 0.0) & (decay < 1.0)):
-        raise VerificationError("max_lr * weight_decay must be at least 0 and below 1 at every step")
+    """Refuse a target or caps that are not positive, and a law that is not from 0 to below 1 at the caps."""
+    steps = within("max_lr", caps, (None,), above=0.0).shape[0]
+    within("target", target, (steps,), above=0.0)
+    within("max_lr * weight_decay", law.decay(caps), (steps,), least=0.0, below=1.0)
 
 
 def relative_error(law: DecayLaw, caps: np.ndarray, slack: float = 0.0, *, room: float = 1.0) -> float:

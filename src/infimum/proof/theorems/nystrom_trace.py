@@ -72,7 +72,7 @@ def distance(columns: np.ndarray, landmarks: np.ndarray, F: np.ndarray, room: fl
     # the inverse is accurate to less than a tenth: its condition is below sqrt(1 / EPS)
     inverse = np.linalg.inv(chosen)
     square = max(float(np.sum((inverse.conj() * (gram @ inverse)).real)), 0.0)
-    p = 1.1 * math.sqrt(square + room * (n + k + 8) * EPS * (size / least) ** 2)
+    p = (1.0 + 0.1 * room) * math.sqrt(square + room * (n + k + 8) * EPS * (size / least) ** 2)
     e, smallest = off + p * off_core, least**2 - off_core
     trace = 2.0 * p * off + p**2 * off_core + e**2 / smallest
     growth = 1.0 + room * 16 * (n + k) * EPS
@@ -111,11 +111,15 @@ def trace_error(K: Entries, landmarks: np.ndarray, answer: np.ndarray, *, double
         refuse_indefinite(K, landmarks, columns, F, near.trace)
     left = float(np.sum(np.maximum(K.diagonal - np.sum(np.abs(F) ** 2, axis=1), 0.0)))
     rounding = (n + landmarks.size + 8) * EPS * (float(np.sum(np.abs(K.diagonal))) + frobenius(F) ** 2)
-    total, lowest = K.negative_part(room)
-    indefinite = 2.0 * (math.sqrt(total) + math.sqrt(lowest) * near.coefficients) ** 2
     moved = 0.0 if double else difference(F, answer, room)
-    value = left + room * rounding + 2.0 * near.trace + moved + indefinite + K.skew
+    value = left + room * rounding + 2.0 * near.trace + moved + 2.0 * _indefinite(K, near, room) + K.skew
     return value * (1.0 + room * 16 * n * EPS)
+
+
+def _indefinite(K: Entries, near: Distance, room: float) -> float:
+    """Bound on the sum of the negative eigenvalues of what the landmarks leave, which are those of K interpolated."""
+    total, lowest = K.negative_part(room)
+    return (math.sqrt(total) + math.sqrt(lowest) * near.coefficients) ** 2
 
 
 def spectral_bound(K: Entries, rank: int, room: float = 1.0) -> float:
@@ -148,4 +152,5 @@ def landmark_bound(K: Entries, rank: int, landmarks: np.ndarray, room: float = 1
     values = np.maximum(np.linalg.eigvalsh(near.gram)[::-1], 0.0)
     size, k = float(np.sum(values)), max(values.size, 1)
     rounding = ((n + 8) * EPS + rounding_allowance(F.shape, EPS, 1.0)) * size * math.sqrt(k)
-    return max(float(np.sum(values[rank:])) - near.trace - room * rounding - K.skew, 0.0)
+    tail = float(np.sum(values[rank:])) - near.trace - _indefinite(K, near, room)
+    return max(tail - room * rounding - K.skew, 0.0)

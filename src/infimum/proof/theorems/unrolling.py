@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from infimum.errors import RangeError, VerificationError
-from infimum.proof.evidence import array
+from infimum.proof.evidence import within
 from infimum.proof.rounding import ROOM
 
 THEOREM = "unrolling"
@@ -52,12 +52,10 @@ def unroll(lr: np.ndarray, decay: np.ndarray, *, beyond: bool = False) -> Unroll
 
 def ask(lr: np.ndarray, decay: np.ndarray) -> None:
     """Refuse learning rates below 0, or all 0, and decays that are not from 0 to below 1."""
-    steps = array("lr", lr, (None,)).shape[0]
-    array("lr * weight_decay", decay, (steps,))
-    if not (steps and np.all(lr >= 0.0) and np.any(lr > 0.0)):
-        raise VerificationError("lr must be at least 0 at every step, and above 0 at one of them")
-    if not np.all((decay >= 0.0) & (decay < 1.0)):
-        raise VerificationError("lr * weight_decay must be at least 0 and below 1 at every step")
+    steps = within("lr", lr, (None,), least=0.0).shape[0]
+    within("lr * weight_decay", decay, (steps,), least=0.0, below=1.0)
+    if not (steps and lr.max() > 0.0):
+        raise VerificationError("lr must be above 0 at one step at least")
 
 
 def variation(memory: Unrolled, target: np.ndarray, *, room: float = 1.0) -> float:
@@ -101,10 +99,7 @@ def _most(memory: Unrolled, room: float) -> float:
 
 
 def _shares(target: np.ndarray, steps: int) -> np.ndarray:
-    array("target", target, (steps,))
-    if not np.all(target > 0.0):
-        raise VerificationError("target must be positive at every step")
-    wide = np.asarray(target, dtype=WIDE)
+    wide = np.asarray(within("target", target, (steps,), above=0.0), dtype=WIDE)
     wide = wide / wide.max()
     shares: np.ndarray = wide / wide.sum()
     return shares
