@@ -24,13 +24,13 @@ LINE = 2**16  # characters of a line before the numbers
 
 
 class Header(NamedTuple):
-    """What the first lines of a file declare; `count` numbers or entries are stored."""
+    """What the first lines of a file declare; `stored` numbers or entries follow."""
 
     layout: str
     field: str
     symmetry: str
     shape: tuple[int, int]
-    count: int
+    stored: int
 
 
 def read_matrix_market(path: Path, name: str) -> Any:
@@ -39,19 +39,19 @@ def read_matrix_market(path: Path, name: str) -> Any:
     size = path.stat().st_size
     with path.open(encoding="latin-1") as file:  # comments may hold anything
         header = _header(path, file)
-        least = header.count * (NUMBER if header.layout == "array" else ENTRY)
+        least = header.stored * (NUMBER if header.layout == "array" else ENTRY)
         if least > size + NUMBER:  # the last line may lack its end
             raise FileFormatError(
-                f"{path} declares {header.count:,} numbers and has {amount(size)}: it is damaged or cut short"
+                f"{path} declares {header.stored:,} numbers and has {amount(size)}: it is damaged or cut short"
             )
         if header.layout == "coordinate":
             require_sides(path, header.shape)
         columns = ["i8", "i8"] if header.layout == "coordinate" else []
         kinds = [*columns, *FIELDS[header.field]]
         dtype = np.dtype([(f"f{place}", kind) for place, kind in enumerate(kinds)])
-        table = np.loadtxt(file, dtype=dtype, ndmin=1, comments="%") if header.count else np.empty(0, dtype)
-    if table.size != header.count:
-        raise FileFormatError(f"{path} declares {header.count:,} numbers and holds {table.size:,}")
+        table = np.loadtxt(file, dtype=dtype, ndmin=1, comments="%") if header.stored else np.empty(0, dtype)
+    if table.size != header.stored:
+        raise FileFormatError(f"{path} declares {header.stored:,} numbers and holds {table.size:,}")
     parts = [table[name] for name in table.dtype.names or ()]
     return _sparse(header, parts) if header.layout == "coordinate" else _dense(header, parts)
 
@@ -82,7 +82,7 @@ def _values(parts: list[np.ndarray], count: int) -> np.ndarray:
 
 
 def _sparse(header: Header, parts: list[np.ndarray]) -> Any:
-    rows, columns, values = parts[0] - 1, parts[1] - 1, _values(parts[2:], header.count)
+    rows, columns, values = parts[0] - 1, parts[1] - 1, _values(parts[2:], header.stored)
     if header.symmetry in MIRRORED:
         off = rows != columns
         rows, columns = np.concatenate([rows, columns[off]]), np.concatenate([columns, rows[off]])
@@ -91,7 +91,7 @@ def _sparse(header: Header, parts: list[np.ndarray]) -> Any:
 
 
 def _dense(header: Header, parts: list[np.ndarray]) -> np.ndarray:
-    values = _values(parts, header.count)
+    values = _values(parts, header.stored)
     if header.symmetry not in MIRRORED:
         return np.asarray(values.reshape(header.shape, order="F"))
     matrix = np.zeros(header.shape, values.dtype)
