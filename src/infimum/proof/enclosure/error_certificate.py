@@ -108,7 +108,8 @@ def _sampled(
     def error(x: np.ndarray) -> np.ndarray:
         return np.asarray(task.weights(x) * (task.f(x) - approximant(x)))
 
-    known = np.union1d(np.union1d(points, -points), task.breakpoints)
+    breaks = np.asarray(task.breakpoints, dtype=np.float64)  # a jump has another value on either side
+    known = np.concatenate([points, -points, breaks, np.nextafter(breaks, -np.inf), np.nextafter(breaks, np.inf)])
     resolution = 2.0 * EPS * _size_of_terms(task, approximant)
     intervals = task.away_from_zero(task.intervals) if task.relative else task.intervals
     draw = np.random.default_rng(CLAIMED) if rng is None else rng
