@@ -40,14 +40,14 @@ from infimum.proof.theorems.allocation_dual import Curve, Unit, dual_value
 class Offer(NamedTuple):
     """What a group of layers can become: its alternatives, and the lower convex hull of their costs and errors.
 
-    `claimed` are the bounds that are claimed for the alternatives, `means` the `mean_weight` of the layers.
+    `claimed` are the bounds that are claimed for the alternatives, `weights` the `mean_weight` of each layer.
     """
 
     group: Group
     unit: Unit
     frontier: Frontier
     claimed: Unit
-    means: tuple[float, ...]
+    weights: tuple[tuple[float, float], ...]
 
     @classmethod
     def of(cls, task: Task, layers: tuple[Layer, ...]) -> Offer:
@@ -55,12 +55,11 @@ class Offer(NamedTuple):
         group = ordered_group(task, layers)
         unit, roomy = units_of(task, group, (1.0, ROOM))
         weights = [mean_weight(task, layer) for layer in layers]
-        sizes = [mean * square for mean, square in weights]
         claimed = tuple(
-            tuple(Curve(curve.costs, reduced(curve.errors, size)) for curve, size in zip(curves, sizes, strict=True))
+            tuple(Curve(curve.costs, reduced(curve.errors, *w)) for curve, w in zip(curves, weights, strict=True))
             for curves in roomy
         )
-        return cls(group, unit, frontier(unit), claimed, tuple(mean for mean, _ in weights))
+        return cls(group, unit, frontier(unit), claimed, tuple(weights))
 
 
 @dataclass(frozen=True)
@@ -270,11 +269,11 @@ def _solve(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None) 
 def _built(task: Task, offer: Offer, choice: Choice, forms: FormShelf) -> tuple[Unit, list[LayerPlan]]:
     """Build what was chosen for some layers, keep it, and return their bounds and rows as they are claimed."""
     rows, distances = [], []
-    for part, mean in zip(replacements_of(offer.group, offer.claimed, choice), offer.means, strict=True):
+    for part, (mean, whole) in zip(replacements_of(offer.group, offer.claimed, choice), offer.weights, strict=True):
         stored = build(task, part)
         row, distance, lost, moved = measure(task, part, stored, room=ROOM)
-        rows.append(dataclasses.replace(row, error=raised(row.error, mean * lost)))
-        distances.append(raised(distance, mean * moved))
+        rows.append(dataclasses.replace(row, error=raised(row.error, mean, lost, whole)))
+        distances.append(raised(distance, mean, moved, whole))
         if stored is not None:
             forms[row.name] = stored
     return near_rank(offer.claimed, rows, distances)
