@@ -65,9 +65,7 @@ def comparisons() -> Iterator[Comparison]:
 
 
 def best_polynomial(text: str, degree: int, domain: Domain) -> Comparison:
-    """Compare by the largest error: ours enclosed (with the proof), those of the peers, and of our exchange alone, on
-    a dense grid.
-    """
+    """Compare by the largest error: ours enclosed, with the proof; the others, and our exchange alone, on a grid."""
     best = minimax.polynomial(text, degree, domain)
     f = parse(text)
     x = dense(best, domain)
