@@ -338,6 +338,8 @@ def test_a_bound_below_0_is_0():
         (WEIGHTS._replace(weights=np.array([1.0, -2.0, 0.0])), {}),
         (WEIGHTS, {"sizes": np.array([0.5, 0.25, 3.0])}),
         (WEIGHTS, {"sizes": np.array([1.5, np.inf, 3.0])}),
+        (WEIGHTS, {"sizes": np.array([1.5, np.inf, 3.0]), "inverse": np.array([1.0, np.inf, 0.5])}),
+        (WEIGHTS._replace(weights=np.array([1.0, -np.inf, 1.0])), {"inverse": np.array([1.0, np.inf, 0.5])}),
         (WEIGHTS, {"sizes": np.array([1.5, 0.25])}),
         (WEIGHTS, {"values": np.array([1.0, 0.25])}),
         (WEIGHTS, {"values": np.array([1.0, np.nan, 2.0])}),

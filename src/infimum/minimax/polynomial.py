@@ -69,7 +69,8 @@ def polynomial(
         Arithmetic of the solver; "auto" goes on in multiple precision, and stores two doubles a coefficient, where
         double precision does not reach `tol`.
     certify : bool
-        Without it the value is sampled, not enclosed, and the bound is in double precision.
+        Without it the value is sampled, not enclosed, and the bound is in double precision: faster for degrees beyond
+        40 or so.
     tol : float
         Relative distance of value and lower bound that is aimed at.
 
