@@ -273,3 +273,19 @@ def test_names_and_norms():
     assert nystrom_trace.THEOREM == "nystrom_trace"
     assert EPS == 2.0**-51
     assert frobenius(np.eye(3)) == pytest.approx(math.sqrt(3.0))
+
+
+def test_one_allowance_is_the_default():
+    entries, array = both(np.random.default_rng(7), 9, 9)
+    landmarks = np.array([1, 4, 6])
+    F = cholesky_form(entries.columns(landmarks), landmarks)
+    G = F.astype(np.float32).astype(float)
+    for call in (
+        lambda *room: trace_error(entries, landmarks, F, double=True, **dict(zip(["room"], room, strict=False))),
+        lambda *room: difference(F, G, *room),
+        lambda *room: distance(entries.columns(landmarks), landmarks, F, *room).trace,
+        lambda *room: -landmark_bound(entries, 1, landmarks, *room),
+        lambda *room: -spectral_bound(array, 2, *room),
+        lambda *room: array.negative_part(*room)[0] + 1e-300,
+    ):
+        assert call() == call(1.0) <= call(100.0)
