@@ -119,6 +119,8 @@ def test_allowances_have_the_size_on_the_page():
     assert G.allowance == pytest.approx(16.0 * (1e-6 + 24 * EPS) * np.sum(norms) ** 2, rel=1e-14)
     exact = Gram(G.matrix, norms, 0.0)
     assert exact.allowance == pytest.approx(16.0 * 24 * EPS * np.sum(norms) ** 2, rel=1e-14)
+    lowered = Relaxation(exact, np.full(4, -0.5), 1e9).d / norms**2 + 0.5
+    assert lowered == pytest.approx(np.full(4, -1e9 * 2.0 * 6 * EPS * 4), rel=1e-9)
     slack = 4 * 1e-6 + 2.0 * 6 * EPS * 4
     for room in (1.0, 3.0):
         relaxation = Relaxation(G, np.full(4, -0.5), room)
