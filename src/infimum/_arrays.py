@@ -5,6 +5,7 @@ Nothing here imports PyTorch or any other array library but NumPy: libraries are
 
 from __future__ import annotations
 
+import cmath
 import math
 from typing import Any, NamedTuple, TypeAlias
 
@@ -102,7 +103,10 @@ def require_finite(array: Array, name: str) -> None:
     xp = namespace(**{name: array})
     if 0 in array.shape:
         return
-    if not all(math.isfinite(float(end(part))) for part in _real_parts(array) for end in (xp.min, xp.max)):
+    # a sum is finite only if every term is; one that overflows is no reason to refuse, so the ends are looked at then
+    with np.errstate(over="ignore", invalid="ignore"):
+        whole = not is_floating(array) or cmath.isfinite(complex(xp.sum(array)))
+    if not (whole or all(math.isfinite(float(end(part))) for part in _real_parts(array) for end in (xp.min, xp.max))):
         finite = xp.isfinite(array)
         count = int(xp.sum(xp.astype(~finite, xp.int64)))
         raise NonFiniteError(
@@ -171,8 +175,11 @@ def scale_back(value: float, exponent: int, toward: float) -> float:
         raise RangeError(
             f"the norm is about {value:.3g} * 2**{exponent}, beyond the range of float64; scale the input down first"
         ) from None
-    kept = math.frexp(scaled)[0] == math.frexp(value)[0]  # all digits
-    return scaled if kept else math.nextafter(scaled, toward)
+    # only a subnormal number has lost digits: its mantissa and exponent tell on which side of the value it came out
+    (kept, power), (mantissa, exact) = math.frexp(scaled), math.frexp(value)
+    back = math.ldexp(kept, power - exponent - exact)
+    passed = back < mantissa if toward > value else back > mantissa
+    return math.nextafter(scaled, toward) if passed else scaled
 
 
 def narrow(array: Array, like: Array, name: str) -> Array:

@@ -115,7 +115,7 @@ def round_coefficients(best: MinimaxPolynomial, dtype: Any, *, f: Any = None) ->
         best.relative,
         best.breakpoints,
     )
-    values = _search(task, best, formats)
+    values = _search_grid(task, best, formats)
     path: Path = "sampled" if best.certificate.rigour == "sampled" else "enclosed"
     approximant = Monomials(dict(zip(best.powers, values.tolist(), strict=True)))
     found = claim_error(task, approximant, best.points, best.tol, path)
@@ -136,7 +136,7 @@ def round_coefficients(best: MinimaxPolynomial, dtype: Any, *, f: Any = None) ->
     )
 
 
-def _search(task: Task, best: MinimaxPolynomial, formats: Sequence[Format]) -> np.ndarray:
+def _search_grid(task: Task, best: MinimaxPolynomial, formats: Sequence[Format]) -> np.ndarray:
     start = best.coefficients()
     for machine, c in zip(formats, start.tolist(), strict=True):
         if abs(c) > machine.largest:

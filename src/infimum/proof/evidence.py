@@ -68,7 +68,7 @@ def array(
     """
     _require_kind(name, item, shape, kind)
     try:
-        if kind in ("real", "complex") and not (isinstance(item, np.ndarray) and np.isfinite(item).all()):
+        if kind in ("real", "complex"):
             require_finite(item, name)
     except NonFiniteError as error:
         raise VerificationError(str(error)) from error
@@ -100,7 +100,7 @@ def within(
 
 
 def _require_kind(name: str, item: Any, shape: tuple[int | None, ...], kind: Kind) -> None:
-    if not (isinstance(item, np.ndarray) or is_array(item)):
+    if isinstance(item, np.ma.MaskedArray) or not (isinstance(item, np.ndarray) or is_array(item)):
         raise VerificationError(f"{name} must be an array, got {shown(item)} of type {type(item).__name__}")
     got = tuple(int(length) for length in item.shape)
     if len(got) != len(shape) or any(want is not None and have != want for have, want in zip(got, shape, strict=True)):
