@@ -183,6 +183,15 @@ def test_a_cap_that_is_just_met_does_not_bind():
     assert (filling.capped.tolist(), filling.weights.tolist()) == ([False], [1.0])
 
 
+def test_one_allowance_and_no_slack_by_default():
+    caps, law = np.full(1000, WIDE(0.5)), ProportionalDecay(2.0)
+    assert relative_error(law, caps) == relative_error(law, caps, 0.0, room=1.0)
+    options = {"initial": 0.5, "slack": 0.0}
+    bound = ratio_bound(np.ones(1000), caps, law, 1e-9, **options)
+    assert 1.0 < bound == ratio_bound(np.ones(1000), caps, law, 1e-9, room=1.0, **options)
+    assert bound > ratio_bound(np.ones(1000), caps, law, 1e-9, room=1.5, **options)
+
+
 def test_slack_lowers_both_sides():
     """Decays off by a factor prove less: the share must exceed by the error, and the bound is lowered by it."""
     target, caps = problem(3)

@@ -232,5 +232,12 @@ def test_a_weight_that_is_not_finite_has_no_ratio():
         ratio(Unrolled(wide(1.0, np.inf), WIDE(0.5), 0.0), np.ones(2))
 
 
+def test_one_allowance_by_default():
+    memory, target = Unrolled(wide(3.0, 1.0), WIDE(0.25), 1e-6), np.array([1.0, 2.0])
+    assert variation(memory, target) == variation(memory, target, room=1.0)
+    assert ratio(memory, target) == ratio(memory, target, room=1.0)
+    assert initial_share(memory) == initial_share(memory, room=1.0)
+
+
 def test_its_name():
     assert unrolling.THEOREM == "unrolling"
