@@ -74,7 +74,7 @@ class Plan(Answer):
     def with_budget(self, remove: float, *, on_progress: Progress | None = None) -> Plan:
         """Plan another budget with the same moments and spectra: nothing is measured on text again."""
         settings = dataclasses.replace(self.settings, remove=remove)
-        return _solve(Task(self.checkpoint, self.moments, settings), self.offers, on_progress)
+        return _planned(Task(self.checkpoint, self.moments, settings), self.offers, on_progress)
 
     def with_target(self, error: float, *, on_progress: Progress | None = None) -> Plan:
         """Plan to remove as much as found possible with a total error of at most `error`, on the same moments.
@@ -216,7 +216,7 @@ def plan(
             offers.append(Offer.of(task, layers))
         if on_progress:
             on_progress("spectra", index + 1, len(together))
-    return _solve(task, tuple(offers), on_progress)
+    return _planned(task, tuple(offers), on_progress)
 
 
 def _check_target(error: float) -> None:
@@ -234,7 +234,7 @@ def _check_moments(checkpoint: Checkpoint, moments: Moments) -> None:
         )
 
 
-def _solve(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None) -> Plan:
+def _planned(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None) -> Plan:
     """Share the budget, build what was chosen for every layer, and measure it as stored."""
     budget = budget_of(task)
     groups, units, frontiers, _, _ = zip(*offers, strict=True)
