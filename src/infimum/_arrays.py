@@ -43,6 +43,10 @@ def as_array(item: Any, name: str) -> Array:
     """Return `item` as an array: nested sequences become NumPy arrays, tensors leave their autograd graph."""
     if isinstance(item, list | tuple | np.generic | int | float | complex):
         item = np.asarray(item)
+    if isinstance(item, np.ma.MaskedArray):
+        raise LibraryError(
+            f"{name} must be an array without a mask, since masked entries would count; give {name}.filled(value)"
+        )
     if array_api_compat.is_dask_array(item):
         raise LibraryError(
             f"{name} must be in memory, got a Dask array: bring it there with {name}.compute(), or where matrices "

@@ -11,7 +11,7 @@ from scipy.interpolate import CubicSpline, PchipInterpolator
 import infimum
 from infimum import minimax
 from infimum.errors import NonFiniteError, VerificationError
-from infimum.proof.enclosure.sampled_error import sample
+from infimum.proof.uniform_error.sampled_error import sample
 
 NODES = np.sort(np.random.default_rng(0).uniform(-1.0, 1.0, 20))
 NODES[[0, -1]] = -1.0, 1.0

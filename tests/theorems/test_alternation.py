@@ -152,6 +152,8 @@ def test_products_that_would_overflow():
 def test_no_weights_where_points_coincide_or_vanish():
     for x, start, stride in (
         ([0.0, 0.5, 1.0], 1, 1),
+        ([0.0, 0.25, 1.0], 1, 1),
+        ([-1.0, 0.0, 0.25], 2, 1),
         ([0.5, 0.5, 1.0], 0, 1),
         ([-0.5, 0.5, 1.0], 0, 2),
         ([1e-200, 2e-200, 1.0], 0, 2),

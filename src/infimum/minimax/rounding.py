@@ -13,10 +13,10 @@ from infimum.minimax.polynomial import polynomial
 from infimum.proof.answers.polynomial import MinimaxPolynomial
 from infimum.proof.answers.rounded import RoundedPolynomial
 from infimum.proof.enclosure.approximants import Monomials
-from infimum.proof.enclosure.error_certificate import Path, claim_error
 from infimum.proof.enclosure.machine_formats import Format, as_format
 from infimum.proof.enclosure.spaces import System
 from infimum.proof.enclosure.task import Task, as_task, points_of
+from infimum.proof.uniform_error.error_certificate import Path, claim_error
 
 POINTS = 48  # a coefficient, at which the search looks
 SILENT = 1e-9  # of the error: coefficients that contribute less are 0

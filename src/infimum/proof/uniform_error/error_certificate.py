@@ -15,12 +15,12 @@ from infimum.proof import draws
 from infimum.proof.certificate import Certificate
 from infimum.proof.enclosure.approximants import Approximant, ChebyshevSum, Combination, Monomials
 from infimum.proof.enclosure.change_of_basis import rounded_sums
-from infimum.proof.enclosure.error_bounds import dual_bound, enclose_error
-from infimum.proof.enclosure.sampled_error import Sampled, sample
 from infimum.proof.enclosure.spaces import Functions
 from infimum.proof.enclosure.task import Task, points_of
 from infimum.proof.rounding import ROOM
 from infimum.proof.theorems import alternation
+from infimum.proof.uniform_error.error_bounds import dual_bound, enclose_error
+from infimum.proof.uniform_error.sampled_error import Sampled, sample
 
 EPS = float(np.finfo(float).eps)
 OUTWARD = 2.0**-46  # relative: what the size that the bounds are measured in may move them by (see `taylor_model`)
