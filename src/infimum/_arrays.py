@@ -43,6 +43,10 @@ def as_array(item: Any, name: str) -> Array:
     """Return `item` as an array: nested sequences become NumPy arrays, tensors leave their autograd graph."""
     if isinstance(item, list | tuple | np.generic | int | float | complex):
         item = np.asarray(item)
+    if isinstance(item, np.ma.MaskedArray):
+        raise LibraryError(
+            f"{name} must be an array without a mask, since masked entries would count; give {name}.filled(value)"
+        )
     if array_api_compat.is_dask_array(item):
         raise LibraryError(
             f"{name} must be in memory, got a Dask array: bring it there with {name}.compute(), or where matrices "
@@ -175,8 +179,11 @@ def scale_back(value: float, exponent: int, toward: float) -> float:
         raise RangeError(
             f"the norm is about {value:.3g} * 2**{exponent}, beyond the range of float64; scale the input down first"
         ) from None
-    kept = math.frexp(scaled)[0] == math.frexp(value)[0]  # all digits
-    return scaled if kept else math.nextafter(scaled, toward)
+    # only a subnormal number has lost digits: its mantissa and exponent tell on which side of the value it came out
+    (kept, power), (mantissa, exact) = math.frexp(scaled), math.frexp(value)
+    back = math.ldexp(kept, power - exponent - exact)
+    passed = back < mantissa if toward > value else back > mantissa
+    return math.nextafter(scaled, toward) if passed else scaled
 
 
 def narrow(array: Array, like: Array, name: str) -> Array:

@@ -33,8 +33,12 @@ def exact_bound(weights, values, inverse):
 def test_name_and_constants():
     assert alternation.THEOREM == "alternation"
     stated = (alternation.UNIT, alternation.VALUES, alternation.POWER, alternation.SECOND_ORDER)
-    assert stated == (2.0**-53, 8.0, 4.0, 1.0625)
-    assert (alternation.LARGEST_LOSS, alternation.LEAST_WEIGHT) == (2.0**-6, 2.0**-960)
+    assert stated == (2.0**-53, 16.0, 4.0, 1.0625)
+    assert (alternation.LARGEST_LOSS, alternation.LEAST_WEIGHT, alternation.LEAST_BOUND) == (
+        2.0**-6,
+        2.0**-960,
+        2.0**-1000,
+    )
 
 
 # ------------------------------------------------------------------ ball arithmetic
@@ -148,6 +152,8 @@ def test_products_that_would_overflow():
 def test_no_weights_where_points_coincide_or_vanish():
     for x, start, stride in (
         ([0.0, 0.5, 1.0], 1, 1),
+        ([0.0, 0.25, 1.0], 1, 1),
+        ([-1.0, 0.0, 0.25], 2, 1),
         ([0.5, 0.5, 1.0], 0, 1),
         ([-0.5, 0.5, 1.0], 0, 2),
         ([1e-200, 2e-200, 1.0], 0, 2),
@@ -215,7 +221,7 @@ def test_what_weights_leave_of_functions_is_bounded():
                 assert float(left) <= found.leak * size
 
 
-def leak(matrix, values=8.0, doubt=2.0):
+def leak(matrix, values=16.0, doubt=2.0):
     scaled = matrix / np.max(np.abs(matrix), axis=0)
     rows = len(scaled)
     weights = np.linalg.qr(scaled, mode="complete")[0][:, -1]
@@ -272,7 +278,7 @@ F, SIZES, INVERSE = np.array([1.0, 0.25, 2.0]), np.array([1.5, 0.25, 3.0]), np.a
 
 def by_hand(annihilator, f, sizes, inverse, room):
     weights, loss, drop = annihilator
-    doubt = [Fraction(v) + Fraction(2) ** -53 * (len(f) + 11) for v in loss]
+    doubt = [Fraction(v) + Fraction(2) ** -53 * (len(f) + 19) for v in loss]
     second = Fraction(17, 16) * Fraction(room)
     norm = lambda v: Fraction(math.sqrt(sum(Fraction(c) ** 2 for c in v)))  # noqa: E731
     modulus = [abs(Fraction(w)) for w in weights]
@@ -291,6 +297,23 @@ def test_every_allowance_has_the_size_that_the_page_states(room, drop):
     annihilator = WEIGHTS._replace(leak=drop)
     found = alternation.in_doubles(annihilator, F, SIZES, INVERSE, room=room)
     assert 0.0 < found == pytest.approx(by_hand(annihilator, F, SIZES, INVERSE, room), rel=4e-16, abs=0.0)
+
+
+@pytest.mark.parametrize("leak", [0.0, 2.0**-28])
+def test_the_bound_follows_the_scales_of_values_and_weights(leak):
+    """Squares of such numbers overflow or vanish, and so would the norms of the allowance."""
+    given = WEIGHTS._replace(leak=leak)
+    one = alternation.in_doubles(given, F, SIZES, INVERSE)
+    for a, b in ((900, 0), (-900, 0), (0, 900), (0, -900), (900, 900), (-900, -900), (990, 12)):
+        found = alternation.in_doubles(given, np.ldexp(F, a), np.ldexp(SIZES, a), np.ldexp(INVERSE, b))
+        assert found == math.ldexp(one, a - b)
+    for a, b in ((1000, -100), (-500, 600)):
+        assert alternation.in_doubles(given, np.ldexp(F, a), np.ldexp(SIZES, a), np.ldexp(INVERSE, b)) == 0.0
+    exact = Annihilator(np.array([1.0, -1.0]), np.zeros(2), 0.0)
+    for a, kept in ((-998, True), (-1002, False)):
+        found = alternation.in_doubles(exact, np.ldexp([1.0, -1.0], a), np.ldexp([1.0, 1.0], a), np.ones(2))
+        assert (found > 0.0) == kept
+    assert alternation.in_doubles(exact, np.zeros(2), np.zeros(2), np.ones(2)) == 0.0
 
 
 def test_without_room_there_is_one_allowance():
@@ -317,6 +340,8 @@ def test_a_bound_below_0_is_0():
         (WEIGHTS._replace(weights=np.array([1.0, -2.0, 0.0])), {}),
         (WEIGHTS, {"sizes": np.array([0.5, 0.25, 3.0])}),
         (WEIGHTS, {"sizes": np.array([1.5, np.inf, 3.0])}),
+        (WEIGHTS, {"sizes": np.array([1.5, np.inf, 3.0]), "inverse": np.array([1.0, np.inf, 0.5])}),
+        (WEIGHTS._replace(weights=np.array([1.0, -np.inf, 1.0])), {"inverse": np.array([1.0, np.inf, 0.5])}),
         (WEIGHTS, {"sizes": np.array([1.5, 0.25])}),
         (WEIGHTS, {"values": np.array([1.0, 0.25])}),
         (WEIGHTS, {"values": np.array([1.0, np.nan, 2.0])}),
