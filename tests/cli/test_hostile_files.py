@@ -9,6 +9,7 @@ import zipfile
 
 import numpy as np
 import pytest
+import scipy.io
 import scipy.sparse
 
 from infimum.cli.formats.limits import ALWAYS, TIMES
@@ -163,6 +164,12 @@ FILES = {
         "dense 20000 x 20000": matrix_market("20000 20000", "1.0\n", layout="array"),
         "dense symmetric 20000": matrix_market("20000 20000", "1.0\n", layout="array", symmetry="symmetric"),
         "sparse 2^16 x 2^16": matrix_market("65536 65536 1", "1 1 1.0\n"),
+        # SciPy's reader ends the process on these two
+        "a zero byte among numbers": matrix_market("2 2 3", "1 2 1\n2 1 3\0\0\0\0\0\0\0@ 2 5\n2\0\0\0\0\0\0\0\0 1E1\n"),
+        "the last number cut off": matrix_market("2 2 2", "1 2 1\n2 1 1.1E"),
+        "one entry too many": matrix_market("2 2 1", "1 2 1\n2 1 1\n"),
+        "an index of 30 digits": matrix_market("2 2 1", f"{10**30} 2 1\n"),
+        "a symmetric matrix that is not square": matrix_market("2 3 1", "1 2 1\n", symmetry="symmetric"),
         "entries missing": matrix_market("5 5 3", "1 1 1.0\n"),
         "an index outside": matrix_market("5 5 1", "6 1 1.0\n"),
         "index 0": matrix_market("5 5 1", "0 1 1.0\n"),
@@ -323,3 +330,74 @@ def test_broken_logs(run, tmp_path, content):
     assert outcome.out == ""
     assert outcome.err.startswith("error: ")
     assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("symmetry", ["general", "symmetric", "skew-symmetric", "hermitian"])
+@pytest.mark.parametrize("field", ["real", "complex", "integer", "pattern"])
+@pytest.mark.parametrize("kept", [True, False])
+def test_matrix_market_as_scipy_reads_it(tmp_path, symmetry, field, kept):
+    rng = np.random.default_rng(5)
+    path = tmp_path / "a.mtx"
+    for size in (1, 2, 5):
+        A = (
+            rng.integers(-9, 9, (size, size + (symmetry == "general"))).astype(float)
+            * (rng.random(size + 1) < 0.6)[:size, None]
+        )
+        A = A * (1 + 2j) if field == "complex" else A
+        half = {"symmetric": A.T, "skew-symmetric": -A.T, "hermitian": A.conj().T}.get(symmetry, 0.0)
+        if (field == "pattern" and not kept) or (symmetry == "hermitian" and field != "complex"):
+            continue
+        whole = (A + half).astype(int) if field == "integer" else A + half
+        scipy.io.mmwrite(path, scipy.sparse.coo_array(whole) if kept else whole, field=field, symmetry=symmetry)
+        theirs, ours = scipy.io.mmread(path), read_array(str(path), sparse=True)
+        assert scipy.sparse.issparse(ours) == kept
+        theirs, ours = (item.toarray() if kept else item for item in (theirs, ours))
+        assert np.array_equal(theirs, ours)
+        assert theirs.dtype.kind == ours.dtype.kind
+
+
+def spoiled(content, rng):
+    """Change, insert, remove or repeat some bytes."""
+    content = bytearray(content)
+    for _ in range(int(rng.choice([1, 2, 8]))):
+        place, length = int(rng.integers(len(content))), int(rng.integers(1, 20))
+        piece = bytes(rng.choice([b"9" * length, b"-", b"\n", b" ", b"e400", b"nan", bytes(length), b"\xff" * 8]))
+        kind = int(rng.integers(4))
+        if kind == 0:
+            content[place : place + 1] = bytes([int(rng.integers(256))])
+        elif kind == 1:
+            content[place:place] = piece
+        elif kind == 2 and len(content) > length:
+            del content[place : place + length]
+        elif kind == 3:
+            content[place:place] = content[place // 2 : place // 2 + length]
+        content = content or bytearray(b"x")
+    return bytes(content)
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", FILES)
+def test_spoiled_files_are_read_or_refused(tmp_path, name):
+    """Whatever happens to the bytes of a file, it is read, or refused by the one error."""
+    from PIL import Image
+
+    rng, path, sound = np.random.default_rng(1), tmp_path / name, io.BytesIO()
+    if name.endswith(".png"):
+        Image.fromarray(TABLE.astype(np.uint8)).save(sound, "png")
+    elif name.endswith(".mtx"):
+        scipy.io.mmwrite(sound, scipy.sparse.coo_array(TABLE))
+    elif name.endswith(".csv"):
+        np.savetxt(sound, TABLE, delimiter=",")
+    elif name.endswith(".safetensors"):
+        sound.write(tensors(tensor(), bytes(32)))
+    else:
+        sound.write(saved(TABLE) if name.endswith(".npy") else sparse())
+    for _ in range(150):
+        path.write_bytes(spoiled(sound.getvalue(), rng))
+        try:
+            read_array(str(path), sparse=bool(rng.integers(2)))
+        except FileFormatError as error:
+            message = str(error)
+        else:
+            continue
+        assert "\n" not in message

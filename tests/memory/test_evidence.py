@@ -216,3 +216,12 @@ def test_what_is_designed_is_verified(seed):
 def test_truth_values_are_no_options(change):
     with pytest.raises(OptionError):
         memory.design(TARGET, **{**COMMON, "weight_decay": 1.0, **change})
+
+
+def test_masks_are_refused():
+    masked = np.ma.masked_array(TARGET, mask=[True] + [False] * 11)
+    for change in ({"target": masked}, {"max_lr": masked}, {"weight_decay": masked}):
+        options = {"target": TARGET, "max_lr": 0.1, "weight_decay": 1.0, **change}
+        with pytest.raises(InfimumError, match="without a mask"):
+            memory.design(**options)
+    refuse(SCHEDULES["exact"], masked)

@@ -152,6 +152,8 @@ def test_products_that_would_overflow():
 def test_no_weights_where_points_coincide_or_vanish():
     for x, start, stride in (
         ([0.0, 0.5, 1.0], 1, 1),
+        ([0.0, 0.25, 1.0], 1, 1),
+        ([-1.0, 0.0, 0.25], 2, 1),
         ([0.5, 0.5, 1.0], 0, 1),
         ([-0.5, 0.5, 1.0], 0, 2),
         ([1e-200, 2e-200, 1.0], 0, 2),
@@ -338,6 +340,8 @@ def test_a_bound_below_0_is_0():
         (WEIGHTS._replace(weights=np.array([1.0, -2.0, 0.0])), {}),
         (WEIGHTS, {"sizes": np.array([0.5, 0.25, 3.0])}),
         (WEIGHTS, {"sizes": np.array([1.5, np.inf, 3.0])}),
+        (WEIGHTS, {"sizes": np.array([1.5, np.inf, 3.0]), "inverse": np.array([1.0, np.inf, 0.5])}),
+        (WEIGHTS._replace(weights=np.array([1.0, -np.inf, 1.0])), {"inverse": np.array([1.0, np.inf, 0.5])}),
         (WEIGHTS, {"sizes": np.array([1.5, 0.25])}),
         (WEIGHTS, {"values": np.array([1.0, 0.25])}),
         (WEIGHTS, {"values": np.array([1.0, np.nan, 2.0])}),

@@ -23,7 +23,7 @@ EPS = float(np.finfo(float).eps)
 LAWS = {
     "fixed": lambda T: FixedDecay(np.linspace(0.5, 1.5, T).astype(WIDE)),
     "proportional": lambda _: ProportionalDecay(2.0),
-    "norm": lambda _: NormKeepingDecay(1.0),
+    "norm": lambda _: NormKeepingDecay(0.8),
 }
 
 
@@ -152,13 +152,17 @@ def test_allowances_have_the_size_that_the_page_states(room):
         for slack in (0.0, 1e-7, 1e-4):
             growth = 1000 * 0.5 / (1.0 - 0.5 * (1.0 + slack))
             error = room * (spacing * 8008.0 + 2.0 * SPACING * growth) + slack * growth
-            assert relative_error(law, caps, slack, room=room) == pytest.approx(error / (1.0 - error), rel=1e-12)
+            assert relative_error(law, caps, slack, room=room) == pytest.approx(
+                error / (1.0 - error), rel=1e-12, abs=0.0
+            )
     assert NormKeepingDecay(1.0).spacing == FixedDecay(caps).spacing == SPACING
     assert ProportionalDecay.spacing == EPS
     near = np.full(1000, 1.0 - WIDE(2.0) ** -40)  # the growth counts
     growth = 1000 * (2.0**40 - 1.0)
     error = room * (SPACING * 8008.0 + 2.0 * SPACING * growth)
-    assert relative_error(FixedDecay(np.ones(1000)), near, room=room) == pytest.approx(error / (1.0 - error), rel=1e-9)
+    assert relative_error(FixedDecay(np.ones(1000)), near, room=room) == pytest.approx(
+        error / (1.0 - error), rel=1e-9, abs=0.0
+    )
 
 
 def test_errors_that_leave_nothing():
@@ -170,6 +174,24 @@ def test_errors_that_leave_nothing():
     assert ratio_bound(np.ones(10), caps, law, 1e-9, initial=0.5, slack=0.5) == 1.0
 
 
+def test_one_step_that_keeps_nothing_is_enough():
+    assert relative_error(FixedDecay(np.ones(2)), wide(0.1, 0.9), 0.5) == math.inf
+
+
+def test_a_cap_that_is_just_met_does_not_bind():
+    filling = fill(wide(1.0), wide(0.5), FixedDecay(wide(1.0)), WIDE(1.0))
+    assert (filling.capped.tolist(), filling.weights.tolist()) == ([False], [1.0])
+
+
+def test_one_allowance_and_no_slack_by_default():
+    caps, law = np.full(1000, WIDE(0.5)), ProportionalDecay(2.0)
+    assert relative_error(law, caps) == relative_error(law, caps, 0.0, room=1.0)
+    options = {"initial": 0.5, "slack": 0.0}
+    bound = ratio_bound(np.ones(1000), caps, law, 1e-9, **options)
+    assert 1.0 < bound == ratio_bound(np.ones(1000), caps, law, 1e-9, room=1.0, **options)
+    assert bound > ratio_bound(np.ones(1000), caps, law, 1e-9, room=1.5, **options)
+
+
 def test_slack_lowers_both_sides():
     """Decays off by a factor prove less: the share must exceed by the error, and the bound is lowered by it."""
     target, caps = problem(3)
@@ -179,14 +201,14 @@ def test_slack_lowers_both_sides():
     found, share = float((target / filling.weights).max()), float(filling.share)
     inside, outside = share * (1.0 - error) * (1.0 - 1e-9), share * (1.0 - error) * (1.0 + 1e-9)
     assert ratio_bound(target, caps, law, inside, initial=0.5, slack=1e-3) == pytest.approx(
-        found * (1.0 - error), rel=1e-14
+        found * (1.0 - error), rel=1e-14, abs=0.0
     )
     assert ratio_bound(target, caps, law, outside, initial=0.5, slack=1e-3) == 1.0
     bound = ratio_bound(target, caps, law, 1e-3, initial=0.5, slack=0.0)
     assert ratio_bound(target, caps, law, 1e-3, initial=0.5, slack=0.0, room=ROOM) < bound
     room = relative_error(law, caps, 0.0, room=1e6)
     assert ratio_bound(target, caps, law, 1e-3, initial=0.5, slack=0.0, room=1e6) == pytest.approx(
-        found * (1.0 - room), rel=1e-14
+        found * (1.0 - room), rel=1e-14, abs=0.0
     )
 
 

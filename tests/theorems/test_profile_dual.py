@@ -178,5 +178,11 @@ def test_hypotheses_are_asked_for(change):
         lower_bound(**{**GOOD, **change})
 
 
+def test_one_allowance_by_default(monkeypatch):
+    monkeypatch.setattr(profile_dual, "SPACING", 1e-6)
+    bound = lower_bound(**{**GOOD, "rates": np.zeros(2, WIDE)})
+    assert 0.0 < bound == lower_bound(**{**GOOD, "rates": np.zeros(2, WIDE)}, room=1.0)
+
+
 def test_its_name():
     assert profile_dual.THEOREM == "profile_dual"

@@ -103,21 +103,21 @@ def test_allowances_have_the_size_that_the_page_states(room):
     decay[:1500] = 1.0 - 2.0**-20
     memory = unroll(lr, decay)
     error = 1.01 * SPACING * (1500 * 2.0**20 + 1500 * 2.0 + steps + 4)
-    assert memory.error == pytest.approx(error, rel=1e-12)
+    assert memory.error == pytest.approx(error, rel=1e-12, abs=0.0)
     memory = Unrolled(np.ones(steps, dtype=WIDE), WIDE(0.25), 1e-9)
     e = room * 1e-9
     assert variation(memory, np.ones(steps), room=room) == pytest.approx(
-        e / (1.0 - e) + room * 3.0 * (steps + 4) * SPACING, rel=1e-12
+        e / (1.0 - e) + room * 3.0 * (steps + 4) * SPACING, rel=1e-12, abs=0.0
     )
     exact_memory = memory._replace(error=0.0)
     assert variation(exact_memory, np.ones(steps), room=room) == pytest.approx(
-        room * 3.0 * (steps + 4) * SPACING, rel=1e-12
+        room * 3.0 * (steps + 4) * SPACING, rel=1e-12, abs=0.0
     )
-    assert ratio(memory, np.ones(steps), room=room) - 1.0 == pytest.approx(2.0 * e / (1.0 - e), rel=1e-6)
+    assert ratio(memory, np.ones(steps), room=room) - 1.0 == pytest.approx(2.0 * e / (1.0 - e), rel=1e-6, abs=0.0)
     assert ratio(exact_memory, np.ones(steps), room=room * 1e6) - 1.0 == pytest.approx(
-        room * 1e6 * 8.0 * SPACING, rel=1e-3
+        room * 1e6 * 8.0 * SPACING, rel=1e-3, abs=0.0
     )
-    assert initial_share(memory, room=room) == pytest.approx(0.25 / (1.0 - e), rel=1e-15)
+    assert initial_share(memory, room=room) == pytest.approx(0.25 / (1.0 - e), rel=1e-15, abs=0.0)
 
 
 def test_results_are_rounded_upwards():
@@ -195,7 +195,7 @@ def test_hypotheses_are_asked_for(label):
 def test_reports_may_go_beyond():
     memory = unroll(wide(0.5, 0.5), wide(0.5, 1.5), beyond=True)
     assert memory.weights.tolist() == [-0.25, 0.5]
-    assert memory.error == pytest.approx(1.01 * SPACING * (2.0 + 2.0 + 4.0), rel=1e-12)
+    assert memory.error == pytest.approx(1.01 * SPACING * (2.0 + 2.0 + 4.0), rel=1e-12, abs=0.0)
     unroll(wide(0.1, 0.5), wide(0.0, 1.0 - 2.0**-40))
 
 
@@ -219,6 +219,24 @@ def test_targets_are_positive_and_as_long_as_the_run(target):
     for measure in (variation, ratio):
         with pytest.raises(VerificationError, match="target"):
             measure(memory, target)
+
+
+def test_a_step_that_forgets_all_does_not_count_in_the_error():
+    memory = unroll(wide(0.5, 0.5), wide(0.5, 1.0), beyond=True)
+    assert memory.weights.tolist() == [0.0, 0.5]
+    assert memory.error == pytest.approx(1.01 * SPACING * (2.0 + 2.0 + 4.0), rel=1e-12, abs=0.0)
+
+
+def test_a_weight_that_is_not_finite_has_no_ratio():
+    with pytest.raises(RangeError, match="not finite"):
+        ratio(Unrolled(wide(1.0, np.inf), WIDE(0.5), 0.0), np.ones(2))
+
+
+def test_one_allowance_by_default():
+    memory, target = Unrolled(wide(3.0, 1.0), WIDE(0.25), 1e-6), np.array([1.0, 2.0])
+    assert variation(memory, target) == variation(memory, target, room=1.0)
+    assert ratio(memory, target) == ratio(memory, target, room=1.0)
+    assert initial_share(memory) == initial_share(memory, room=1.0)
 
 
 def test_its_name():

@@ -40,14 +40,14 @@ from infimum.proof.theorems.allocation_dual import Curve, Unit, dual_value
 class Offer(NamedTuple):
     """What a group of layers can become: its alternatives, and the lower convex hull of their costs and errors.
 
-    `claimed` are the bounds that are claimed for the alternatives, `means` the `mean_weight` of the layers.
+    `claimed` are the bounds that are claimed for the alternatives, `weights` the `mean_weight` of each layer.
     """
 
     group: Group
     unit: Unit
     frontier: Frontier
     claimed: Unit
-    means: tuple[float, ...]
+    weights: tuple[tuple[float, float], ...]
 
     @classmethod
     def of(cls, task: Task, layers: tuple[Layer, ...]) -> Offer:
@@ -55,12 +55,11 @@ class Offer(NamedTuple):
         group = ordered_group(task, layers)
         unit, roomy = units_of(task, group, (1.0, ROOM))
         weights = [mean_weight(task, layer) for layer in layers]
-        sizes = [mean * square for mean, square in weights]
         claimed = tuple(
-            tuple(Curve(curve.costs, reduced(curve.errors, size)) for curve, size in zip(curves, sizes, strict=True))
+            tuple(Curve(curve.costs, reduced(curve.errors, *w)) for curve, w in zip(curves, weights, strict=True))
             for curves in roomy
         )
-        return cls(group, unit, frontier(unit), claimed, tuple(mean for mean, _ in weights))
+        return cls(group, unit, frontier(unit), claimed, tuple(weights))
 
 
 @dataclass(frozen=True)
@@ -75,7 +74,7 @@ class Plan(Answer):
     def with_budget(self, remove: float, *, on_progress: Progress | None = None) -> Plan:
         """Plan another budget with the same moments and spectra: nothing is measured on text again."""
         settings = dataclasses.replace(self.settings, remove=remove)
-        return _solve(Task(self.checkpoint, self.moments, settings), self.offers, on_progress)
+        return _planned(Task(self.checkpoint, self.moments, settings), self.offers, on_progress)
 
     def with_target(self, error: float, *, on_progress: Progress | None = None) -> Plan:
         """Plan to remove as much as found possible with a total error of at most `error`, on the same moments.
@@ -217,7 +216,7 @@ def plan(
             offers.append(Offer.of(task, layers))
         if on_progress:
             on_progress("spectra", index + 1, len(together))
-    return _solve(task, tuple(offers), on_progress)
+    return _planned(task, tuple(offers), on_progress)
 
 
 def _check_target(error: float) -> None:
@@ -235,7 +234,7 @@ def _check_moments(checkpoint: Checkpoint, moments: Moments) -> None:
         )
 
 
-def _solve(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None) -> Plan:
+def _planned(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None) -> Plan:
     """Share the budget, build what was chosen for every layer, and measure it as stored."""
     budget = budget_of(task)
     groups, units, frontiers, _, _ = zip(*offers, strict=True)
@@ -270,11 +269,11 @@ def _solve(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None) 
 def _built(task: Task, offer: Offer, choice: Choice, forms: FormShelf) -> tuple[Unit, list[LayerPlan]]:
     """Build what was chosen for some layers, keep it, and return their bounds and rows as they are claimed."""
     rows, distances = [], []
-    for part, mean in zip(replacements_of(offer.group, offer.claimed, choice), offer.means, strict=True):
+    for part, (mean, whole) in zip(replacements_of(offer.group, offer.claimed, choice), offer.weights, strict=True):
         stored = build(task, part)
         row, distance, lost, moved = measure(task, part, stored, room=ROOM)
-        rows.append(dataclasses.replace(row, error=raised(row.error, mean * lost)))
-        distances.append(raised(distance, mean * moved))
+        rows.append(dataclasses.replace(row, error=raised(row.error, mean, lost, whole)))
+        distances.append(raised(distance, mean, moved, whole))
         if stored is not None:
             forms[row.name] = stored
     return near_rank(offer.claimed, rows, distances)

@@ -26,7 +26,7 @@ from infimum.compress.menu.stored_tensors import check_tensors, expected_tensors
 from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import Choice, Group, partition, unit_of
 from infimum.compress.model.checkpoint import Checkpoint, Layer, open_checkpoint
-from infimum.compress.model.tensor_files import INDEX, ITEM_BYTES, TensorFiles, read_all
+from infimum.compress.model.tensor_files import INDEX, ITEM_BYTES, TensorFiles, read_all, same_bits
 from infimum.errors import CalibrationError, InfimumError, VerificationError
 from infimum.proof import checkpoint as proof
 from infimum.proof import folder as files
@@ -185,7 +185,7 @@ def _check_untouched(checkpoint: Checkpoint, described: Description, tensors: Te
     narrower = {row.name for row in described.layers if row.kept[0] != row.shape[0]}
     replaced |= {layer.bias for layer in checkpoint.layers if layer.name in narrower}
     for name, tensor in checkpoint.blocks():
-        if name not in replaced and not torch.equal(tensor, tensors[name]):
+        if name not in replaced and not same_bits(tensor, tensors[name]):
             raise VerificationError(f"tensor {name} should be as in the original, and is not")
 
 
@@ -271,7 +271,7 @@ def _check_stored(
         proof.same(f"{name}: numbers that are stored", stored.numbers, int(part.points.costs[part.point]))
         if bias is not None and part.outputs is not None:
             bias = bias[part.outputs]
-    if bias is not None and not torch.equal(tensors[part.layer.bias], bias):
+    if bias is not None and not same_bits(tensors[part.layer.bias], bias):
         raise VerificationError(f"the bias of {name} should be that of the original, and is not")
 
 

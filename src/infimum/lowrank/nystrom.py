@@ -40,8 +40,8 @@ def nystrom(
     ----------
     K : array (n, n)
         Hermitian positive semidefinite, of any library of the array API standard; or a `KernelMatrix`, of which only
-        the diagonal and a few columns are computed. That a kernel, or an array of order above 2000, has no
-        negative eigenvalues is taken on trust.
+        the diagonal, a few columns and a small block are computed. That a kernel, or an array of order above 2000, has
+        no negative eigenvalues is taken on trust, unless the entries seen disprove it.
     rank : int, optional
         Number of landmarks, 1 <= rank <= n. Give one of `rank`, `tol` and `landmarks`. Fewer come back where the rest
         of K is rounding.
@@ -68,7 +68,7 @@ def nystrom(
     ShapeError, RankError, NonFiniteError, DTypeError, LibraryError, OptionError
         Each says what was expected, what came, and what to do.
     NotSemidefiniteError
-        K is not Hermitian, or has a negative eigenvalue.
+        K is not Hermitian, or has a negative eigenvalue, as far as the entries seen tell.
     RangeError
         An entry of the factor does not fit the dtype of `K`.
 

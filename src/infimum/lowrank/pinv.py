@@ -93,7 +93,7 @@ def _best_multiplier(values: np.ndarray, rows: int, radius: float) -> float:
     """Multiplier with the highest dual value (the dual is concave in mu); relative to the input scaled to unit size."""
 
     def loss(log_mu: float) -> float:
-        return -tikhonov_dual.lower_bound(values, rows, radius, math.exp(log_mu))
+        return -tikhonov_dual.dual_value(values, rows, radius, math.exp(log_mu))
 
     # the dual has one hump in mu, but it is flat (clipped at 0) far away: look on a coarse grid first
     grid = np.linspace(-80.0, 5.0, 171)

@@ -18,10 +18,10 @@ from infimum.proof.certificate import Certificate
 from infimum.proof.enclosure.approximants import Approximant, ChebyshevSum, Monomials
 from infimum.proof.enclosure.balls import available
 from infimum.proof.enclosure.change_of_basis import monomials
-from infimum.proof.enclosure.error_bounds import enclose_error, is_enclosable, values_of_error
-from infimum.proof.enclosure.error_certificate import Path, claim_error, scale
 from infimum.proof.enclosure.spaces import Powers, System
 from infimum.proof.enclosure.task import Task, as_intervals, as_task, points_of
+from infimum.proof.uniform_error.error_bounds import enclose_error, is_enclosable, values_of_error
+from infimum.proof.uniform_error.error_certificate import Path, claim_error, scale
 
 Basis = Literal["monomial", "chebyshev"]
 NEAR_LARGEST = 1e-3  # relative: what counts as largest error when alternations are counted

@@ -15,10 +15,10 @@ from infimum.minimax.remez.multiple_precision import in_multiple_precision
 from infimum.proof.answers.polynomial import MinimaxPolynomial, powers_of
 from infimum.proof.enclosure.approximants import Approximant, stored
 from infimum.proof.enclosure.balls import available
-from infimum.proof.enclosure.error_bounds import is_enclosable
-from infimum.proof.enclosure.error_certificate import Certified, claim_error
 from infimum.proof.enclosure.spaces import Powers, System
 from infimum.proof.enclosure.task import MOST_BREAKPOINTS, Task, as_task
+from infimum.proof.uniform_error.error_bounds import is_enclosable
+from infimum.proof.uniform_error.error_certificate import Certified, claim_error
 
 LOOKS = 8  # at what samples of a Python function show that the exchange did not meet
 
@@ -69,7 +69,8 @@ def polynomial(
         Arithmetic of the solver; "auto" goes on in multiple precision, and stores two doubles a coefficient, where
         double precision does not reach `tol`.
     certify : bool
-        Without it the value is sampled, not enclosed, and the bound is in double precision.
+        Without it the value is sampled, not enclosed, and the bound is in double precision: faster for degrees beyond
+        40 or so.
     tol : float
         Relative distance of value and lower bound that is aimed at.
 

@@ -13,10 +13,10 @@ from infimum.minimax.polynomial import polynomial
 from infimum.proof.answers.polynomial import MinimaxPolynomial
 from infimum.proof.answers.rounded import RoundedPolynomial
 from infimum.proof.enclosure.approximants import Monomials
-from infimum.proof.enclosure.error_certificate import Path, claim_error
 from infimum.proof.enclosure.machine_formats import Format, as_format
 from infimum.proof.enclosure.spaces import System
 from infimum.proof.enclosure.task import Task, as_task, points_of
+from infimum.proof.uniform_error.error_certificate import Path, claim_error
 
 POINTS = 48  # a coefficient, at which the search looks
 SILENT = 1e-9  # of the error: coefficients that contribute less are 0
@@ -115,7 +115,7 @@ def round_coefficients(best: MinimaxPolynomial, dtype: Any, *, f: Any = None) ->
         best.relative,
         best.breakpoints,
     )
-    values = _search(task, best, formats)
+    values = _search_grid(task, best, formats)
     path: Path = "sampled" if best.certificate.rigour == "sampled" else "enclosed"
     approximant = Monomials(dict(zip(best.powers, values.tolist(), strict=True)))
     found = claim_error(task, approximant, best.points, best.tol, path)
@@ -136,7 +136,7 @@ def round_coefficients(best: MinimaxPolynomial, dtype: Any, *, f: Any = None) ->
     )
 
 
-def _search(task: Task, best: MinimaxPolynomial, formats: Sequence[Format]) -> np.ndarray:
+def _search_grid(task: Task, best: MinimaxPolynomial, formats: Sequence[Format]) -> np.ndarray:
     start = best.coefficients()
     for machine, c in zip(formats, start.tolist(), strict=True):
         if abs(c) > machine.largest:

@@ -145,6 +145,8 @@ def check_calibration(claimed: Mapping[str, Any], ids: Any, mask: Any, goal: str
     """Derive what is said about the calibration from the stored tokens and from the model."""
     rows, length = array("ids", ids, (None, None), "integer").shape
     array("mask", mask, (rows, length), "integer")
+    if ids.dtype != np.int64 or mask.dtype != np.int64:
+        raise VerificationError(f"ids and mask in {TEXT} must be int64, got {ids.dtype} and {mask.dtype}")
     lengths = mask.sum(axis=1)
     if rows == 0 or not np.array_equal(mask, np.arange(length) < lengths[:, None]) or int(lengths.min()) < 1:
         raise VerificationError(f"the mask in {TEXT} must be ones and then zeros, with a token in every row")

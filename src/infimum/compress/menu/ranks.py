@@ -53,7 +53,7 @@ def spectrum(W: np.ndarray, norm: Weighting) -> Tails:
     """Bound the error at rank 0, 1, ..., min(m, n)."""
     _, T = weighted_tail.split(W, norm.G)
     values = scipy.linalg.eigvalsh(T @ norm.C @ T.T, check_finite=False)
-    return _tails(values, W, T, norm)
+    return _tails_of_layer(values, W, T, norm)
 
 
 def decompose(W: np.ndarray, norm: Weighting) -> Decomposition:
@@ -68,10 +68,10 @@ def decompose(W: np.ndarray, norm: Weighting) -> Decomposition:
     # where W has not full rank, T has fewer rows than W: ranks beyond add nothing
     missing = min(W.shape) - T.shape[0]
     left, right = np.pad(L @ U, ((0, 0), (0, missing))), np.pad(U.T @ T, ((0, missing), (0, 0)))
-    return Decomposition(left, right, _tails(values, W, T, norm))
+    return Decomposition(left, right, _tails_of_layer(values, W, T, norm))
 
 
-def _tails(eigenvalues: np.ndarray, W: np.ndarray, T: np.ndarray, norm: Weighting) -> Tails:
+def _tails_of_layer(eigenvalues: np.ndarray, W: np.ndarray, T: np.ndarray, norm: Weighting) -> Tails:
     allowance = weighted_tail.allowance(W, T, norm.C, norm.G)
     return weighted_tail.tails(eigenvalues, (W.shape[0], W.shape[1]), allowance)
 

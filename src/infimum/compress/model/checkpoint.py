@@ -218,7 +218,8 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
             "compress the merged model"
         )
     if "quantization_config" in config:
-        method = dict(config["quantization_config"] or {}).get("quant_method", "unknown method")
+        chosen = config["quantization_config"]
+        method = chosen.get("quant_method", "unknown method") if isinstance(chosen, dict) else shown(chosen)
         raise CheckpointError(
             f"{path.name} is quantised already ({method}); load it with transformers, call dequantize(), delete "
             "config.quantization_config, save_pretrained, and compress that"

@@ -167,6 +167,13 @@ def _read(path: Path, name: str) -> torch.Tensor:
     return tensor
 
 
+def same_bits(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether two tensors have the same dtype, shape and bits: 0 and -0 differ."""
+    if one.dtype != other.dtype or one.shape != other.shape:
+        return False
+    return torch.equal(*(tensor.contiguous().flatten().view(torch.uint8) for tensor in (one, other)))
+
+
 def write_small(path: Path, tensors: Mapping[str, torch.Tensor]) -> None:
     """Write tensors that are all in memory; a disk that is full is an error of its own."""
     try:

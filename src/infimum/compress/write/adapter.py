@@ -37,8 +37,8 @@ def write_adapter(plan: Answer, rank: int, folder: Path, base: Path) -> dict[str
         with one_thread():
             weight, factors = restore(task, plan, layer, rank)
             error, lost = restored_error(task, layer, weight, factors, room=ROOM)
-            mean, _ = mean_weight(task, layer)
-        errors[layer.name] = raised(error, mean * lost)
+            mean, whole = mean_weight(task, layer)
+        errors[layer.name] = raised(error, mean, lost, whole)
         tensors |= factors
     folder.mkdir()
     write_small(folder / WEIGHTS, tensors)

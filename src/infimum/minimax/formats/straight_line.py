@@ -224,14 +224,14 @@ def _product(a: _Value, b: _Value, rounding: _Rounding) -> _Value:
     if a is b:
         low = np.maximum(low, np.where((a.low <= 0.0) & (a.high >= 0.0), 0.0, _down(np.minimum(a.low**2, a.high**2))))
     carried = a.size * b.error + b.size * a.error + a.error * b.error
-    return _rounded(low, high, carried, rounding)
+    return _after_rounding(low, high, carried, rounding)
 
 
 def _sum(a: _Value, b: _Value, rounding: _Rounding) -> _Value:
-    return _rounded(_down(a.low + b.low), _up(a.high + b.high), a.error + b.error, rounding)
+    return _after_rounding(_down(a.low + b.low), _up(a.high + b.high), a.error + b.error, rounding)
 
 
-def _rounded(low: np.ndarray, high: np.ndarray, carried: np.ndarray, rounding: _Rounding) -> _Value:
+def _after_rounding(low: np.ndarray, high: np.ndarray, carried: np.ndarray, rounding: _Rounding) -> _Value:
     size = np.maximum(np.abs(low), np.abs(high))
     error = (carried + rounding.unit * (size + carried) + rounding.tiny) * UPWARDS
     if not np.all(size + error < rounding.machine.largest):

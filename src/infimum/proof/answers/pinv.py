@@ -160,7 +160,7 @@ def certify_pinv(
 ) -> Certificate:
     """Measure ``norm(A @ matrix - I)``; bound it for every B that is no longer, by the dual.
 
-    `multiplier` is that of the dual, or a search for it among the first arguments of `tikhonov_dual.lower_bound`;
+    `multiplier` is that of the dual, or a search for it among the first arguments of `tikhonov_dual.dual_value`;
     `values` are the computed singular values of A, scaled as in `working`.
     """
     scaled = working(A)

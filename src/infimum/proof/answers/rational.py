@@ -16,12 +16,17 @@ from infimum.proof.certificate import Certificate
 from infimum.proof.enclosure import taylor_model
 from infimum.proof.enclosure.approximants import ChebyshevSum, clenshaw
 from infimum.proof.enclosure.balls import working
-from infimum.proof.enclosure.error_bounds import is_enclosable, partition
-from infimum.proof.enclosure.error_certificate import outwards, scale
 from infimum.proof.enclosure.expressions import given_again
 from infimum.proof.enclosure.point_values import formula, values_at, weights_at
 from infimum.proof.enclosure.spaces import Powers
-from infimum.proof.enclosure.stated_task import (
+from infimum.proof.enclosure.task import Task, as_task, points_of
+from infimum.proof.enclosure.taylor_model import Cell, Model
+from infimum.proof.result import Result
+from infimum.proof.theorems import sup_norm, vallee_poussin
+from infimum.proof.theorems.sup_norm import Modelled
+from infimum.proof.uniform_error.error_bounds import is_enclosable, partition
+from infimum.proof.uniform_error.error_certificate import outwards, scale
+from infimum.proof.uniform_error.stated_task import (
     numbers_of_pairs,
     refuse_other_signs,
     same_function,
@@ -30,11 +35,6 @@ from infimum.proof.enclosure.stated_task import (
     stated_tolerance,
     stated_weight,
 )
-from infimum.proof.enclosure.task import Task, as_task, points_of
-from infimum.proof.enclosure.taylor_model import Cell, Model
-from infimum.proof.result import Result
-from infimum.proof.theorems import sup_norm, vallee_poussin
-from infimum.proof.theorems.sup_norm import Modelled
 
 BITS = 256
 DRAWN = 2001

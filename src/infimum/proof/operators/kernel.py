@@ -201,7 +201,8 @@ def spectrum_allowance(spectrum: np.ndarray) -> float:
 def refuse_large_entries(K: Entries, block: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> None:
     """Refuse a matrix with ``abs(K[i, j])**2 > K[i, i] * K[j, j]`` beyond rounding: it has a negative eigenvalue."""
     roots = np.sqrt(np.maximum(K.diagonal, 0.0))
-    excess = np.abs(block) - roots[rows, None] * roots[None, columns] * (1.0 + K.doubt)
+    excess = np.abs(block)
+    excess -= np.outer(roots[rows], roots[columns] * (1.0 + K.doubt))
     if block.size and float(np.max(excess)) > K.floor:
         at = np.unravel_index(int(np.argmax(excess)), excess.shape)
         i, j = int(rows[at[0]]), int(columns[at[1]])

@@ -8,6 +8,7 @@ eigenvalue beyond rounding refute the hypothesis. What none of the entries seen 
 from __future__ import annotations
 
 import numpy as np
+import scipy.linalg
 
 from infimum.errors import NotSemidefiniteError
 from infimum.proof import draws
@@ -17,17 +18,15 @@ PROBES = 128  # points whose block of the residual is looked at: those with the 
 LOWEST = 32
 
 
-def refuse_indefinite(K: Entries, landmarks: np.ndarray, columns: np.ndarray, F: np.ndarray, slack: float) -> None:
-    """Raise `NotSemidefiniteError` where the columns of the landmarks, or a block of the residual, prove it.
+def refuse_indefinite(K: Entries, landmarks: np.ndarray, F: np.ndarray, slack: float) -> None:
+    """Raise `NotSemidefiniteError` where the block between landmarks and probes, or its residual, proves it.
 
     ``F F*`` is the Nystrom matrix of the landmarks up to `slack` in the trace norm.
     """
-    n = K.shape[0]
-    refuse_large_entries(K, columns, np.arange(n), landmarks)
-    _refuse_asymmetry(K, columns[landmarks], landmarks)
     probes = _probes(K, landmarks, K.diagonal - np.sum(np.abs(F) ** 2, axis=1))
     block = K.block(probes)
     refuse_large_entries(K, block, probes, probes)
+    _refuse_asymmetry(K, K.block(landmarks), landmarks)
     _refuse_asymmetry(K, block, probes)
     # errors of relative size `doubt` in the entries reach the residual through the coefficients of interpolation
     roots = np.sqrt(np.maximum(K.diagonal, 0.0))
@@ -37,21 +36,30 @@ def refuse_indefinite(K: Entries, landmarks: np.ndarray, columns: np.ndarray, F:
     size = np.sqrt(reach**2 + (slack + K.floor) / K.doubt)
     size = np.where(size > 0.0, size, 1.0)
     residual = (block - F[probes] @ F[probes].conj().T) / np.outer(size, size)
-    lowest = float(np.linalg.eigvalsh((residual + residual.conj().T) / 2.0)[0]) if probes.size else 0.0
-    if lowest < -K.doubt * probes.size:
-        raise NotSemidefiniteError(
-            f"K must be positive semidefinite, but what {landmarks.size} of its columns leave of it has a negative "
-            f"eigenvalue beyond rounding ({lowest:.2g} of its size)"
-        )
+    _refuse_negative((residual + residual.conj().T) / 2.0, K.doubt * probes.size, landmarks.size)
+
+
+def _refuse_negative(residual: np.ndarray, forgiven: float, count: int) -> None:
+    try:  # where a decomposition succeeds no eigenvalue is needed
+        scipy.linalg.cholesky(residual + forgiven * np.eye(len(residual)), check_finite=False)
+    except np.linalg.LinAlgError:
+        lowest = float(np.linalg.eigvalsh(residual)[0])
+        if lowest < -forgiven:
+            raise NotSemidefiniteError(
+                f"K must be positive semidefinite, but what {count} of its columns leave of it has a negative "
+                f"eigenvalue beyond rounding ({lowest:.2g} of its size)"
+            ) from None
 
 
 def _probes(K: Entries, landmarks: np.ndarray, residual: np.ndarray) -> np.ndarray:
-    others = np.setdiff1d(np.arange(K.shape[0]), landmarks)
+    left = np.ones(K.shape[0], dtype=bool)
+    left[landmarks] = False
+    others = np.flatnonzero(left)
     if others.size <= PROBES:
         return others
     lowest = others[np.argsort(residual[others], kind="stable")[:LOWEST]]
-    rest = np.setdiff1d(others, lowest)
-    drawn = draws.generator(None, landmarks).choice(rest, size=PROBES - LOWEST, replace=False)
+    left[lowest] = False
+    drawn = draws.generator(None, landmarks).choice(np.flatnonzero(left), size=PROBES - LOWEST, replace=False)
     return np.concatenate([lowest, drawn])
 
 

@@ -65,4 +65,5 @@ def dual_value(units: Sequence[Unit], budget: int, multiplier: float, *, room: f
 
 def _least(curve: Curve, multiplier: float) -> float:
     """Smallest error plus price of a layer."""
-    return float(np.min(curve.errors + multiplier * curve.costs))
+    with np.errstate(over="ignore"):
+        return float(np.min(curve.errors + multiplier * curve.costs))

@@ -142,10 +142,11 @@ def optimum_bound(
 
 def _limited(name: str, vector: np.ndarray, size: int, least: float) -> np.ndarray:
     """Return a vector of so many numbers from `least` to 1."""
-    values = np.asarray(to_numpy(evidence.array(name, vector, (size,))), dtype=np.float64)
-    if values.size and not (float(np.min(values)) >= least and float(np.max(values)) <= 1.0):
-        raise VerificationError(f"{name} must hold numbers from {least:g} to 1, got {evidence.shown(values.tolist())}")
-    return values
+    if not (isinstance(vector, np.ndarray) and vector.dtype == np.float64 and vector.shape == (size,)):
+        vector = np.asarray(to_numpy(evidence.array(name, vector, (size,))), dtype=np.float64)
+    if size and not (float(np.min(vector)) >= least and float(np.max(vector)) <= 1.0):
+        raise VerificationError(f"{name} must hold numbers from {least:g} to 1, got {evidence.shown(vector.tolist())}")
+    return vector
 
 
 def _node(

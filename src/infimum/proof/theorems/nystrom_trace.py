@@ -16,7 +16,7 @@ import scipy.linalg
 from infimum._linalg import frobenius
 from infimum.errors import VerificationError
 from infimum.proof import evidence
-from infimum.proof.operators.kernel import EPS, Entries, spectrum_allowance
+from infimum.proof.operators.kernel import EPS, Entries, refuse_large_entries, spectrum_allowance
 from infimum.proof.operators.semidefinite import refuse_indefinite
 from infimum.proof.rounding import rounding_allowance
 
@@ -108,7 +108,7 @@ def trace_error(K: Entries, landmarks: np.ndarray, answer: np.ndarray, *, double
     F = answer if double else cholesky_form(columns, landmarks)
     near = distance(columns, landmarks, F, room)
     if K.spectrum is None:
-        refuse_indefinite(K, landmarks, columns, F, near.trace)
+        refuse_indefinite(K, landmarks, F, near.trace)
     left = float(np.sum(np.maximum(K.diagonal - np.sum(np.abs(F) ** 2, axis=1), 0.0)))
     rounding = (n + landmarks.size + 8) * EPS * (float(np.sum(np.abs(K.diagonal))) + frobenius(F) ** 2)
     moved = 0.0 if double else difference(F, answer, room)
@@ -148,7 +148,8 @@ def landmark_bound(K: Entries, rank: int, landmarks: np.ndarray, room: float = 1
     columns = K.columns(landmarks)
     F = cholesky_form(columns, landmarks)
     near = distance(columns, landmarks, F, room)
-    refuse_indefinite(K, landmarks, columns, F, near.trace)
+    refuse_large_entries(K, columns, np.arange(n), landmarks)
+    refuse_indefinite(K, landmarks, F, near.trace)
     values = np.maximum(np.linalg.eigvalsh(near.gram)[::-1], 0.0)
     size, k = float(np.sum(values)), max(values.size, 1)
     rounding = ((n + 8) * EPS + rounding_allowance(F.shape, EPS, 1.0)) * size * math.sqrt(k)

@@ -31,14 +31,21 @@ def spectrum(A: Working, values: np.ndarray | None = None) -> tuple[np.ndarray, 
 def lower_bound(above: np.ndarray, rows: int, radius: float, mu: float, room: float = 1.0) -> float:
     """Lower bound on ``norm(A @ B - I)`` over all B with ``norm(B) <= radius``, rounded downwards.
 
-    Decreasing in each singular value, so upper bounds stand in for them (`above`). The sum has p terms, each accurate
-    to 6 unit roundoffs, and 3 roundings follow: together less than half the allowance.
+    Decreasing in each singular value, so upper bounds stand in for them (`above`).
     """
     mu = evidence.number("mu", mu, least=0.0)
     radius = evidence.number("the radius", radius, least=0.0)
     above = evidence.array("the bounds on the singular values", above, (None,))
     if not 0 < above.size <= rows or float(np.min(above)) < 0.0:
         raise VerificationError(f"1 to {rows} singular values, 0 or more, were expected, got {above.size}")
+    return dual_value(above, rows, radius, mu, room)
+
+
+def dual_value(above: np.ndarray, rows: int, radius: float, mu: float, room: float = 1.0) -> float:
+    """Evaluate the bound where its hypotheses are known to hold.
+
+    The sum has p terms, each accurate to 6 unit roundoffs, and a few roundings follow: less than half the allowance.
+    """
     beyond, root = float(rows - above.size), math.sqrt(mu)
     with np.errstate(over="ignore"):
         reached = float(np.sum(1.0 / (1.0 + np.square(above / root)))) if root > 0.0 else 0.0

@@ -71,7 +71,7 @@ def sample(
     rng: np.random.Generator,
     claim: bool = False,
 ) -> Sampled:
-    """Look for the largest ``|e|`` on the intervals; the points `known` and their neighbours are looked at as well.
+    """Look for the largest ``|e|`` on the intervals; the points `known` are looked at as well.
 
     `resolution` is the size of differences that rounding makes. The first look is at random points, one in every cell
     of a grid. For a claim, noise is measured too.
@@ -116,9 +116,10 @@ def _first_look(
     inner = low + (np.arange(count) + rng.random() / 2.0 + rng.random(count) / 2.0) * ((high - low) / count)
     grid = np.concatenate([[low], inner[(inner > low) & (inner < high)], [high]])
     grid = grid[np.concatenate([[True], np.diff(grid) > 0.0])]
-    near = np.concatenate([known, np.nextafter(known, -np.inf), np.nextafter(known, np.inf)])
-    more = np.setdiff1d(near[(near > low) & (near < high)], grid)
-    x = np.insert(grid, np.searchsorted(grid, more), more)
+    more = np.unique(known[(known > low) & (known < high)])
+    place = np.searchsorted(grid, more)
+    new = grid[place] != more
+    x = np.insert(grid, place[new], more[new])
     e = _finite(error, x)
     return _Look(_windows(x, e), _local_maxima(x, e))
 

@@ -9,11 +9,11 @@ import numpy as np
 from infimum.errors import VerificationError
 from infimum.proof import evidence
 from infimum.proof.certificate import Certificate
-from infimum.proof.enclosure.error_bounds import is_enclosable
-from infimum.proof.enclosure.error_certificate import Path
 from infimum.proof.enclosure.expressions import LONGEST, Function, as_function
 from infimum.proof.enclosure.spaces import LARGEST_DEGREE
 from infimum.proof.enclosure.task import MOST_BREAKPOINTS, MOST_INTERVALS, Task, as_task
+from infimum.proof.uniform_error.error_bounds import is_enclosable
+from infimum.proof.uniform_error.error_certificate import Path
 
 TOLERANCES = 1e-12, 0.1
 
