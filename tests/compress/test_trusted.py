@@ -97,12 +97,14 @@ from infimum import compress
 torch.set_num_threads(int(sys.argv[1]))
 for model in sys.argv[4:]:
     moments = compress.calibrate(model, Path(sys.argv[2]))
-    for form in ("mixed", "pivot"):
-        for remove in (0.0, 0.02, 0.3):
-            plan = compress.plan(model, remove=remove, moments=moments, form=form, plain=remove == 0.02)
-            plan.save(Path(sys.argv[3]) / f"{Path(model).name}-{form}-{remove}")
-    plan = compress.plan(model, remove=0.3, moments=moments, objective="activation", form="pivot")
-    plan.save(Path(sys.argv[3]) / f"{Path(model).name}-activation")
+    for name, options in {
+        "nothing": {"remove": 0.0, "form": "mixed"},
+        "mixed": {"remove": 0.3, "form": "mixed"},
+        "plain": {"remove": 0.02, "form": "pivot", "plain": True},
+        "activation": {"remove": 0.3, "form": "pivot", "objective": "activation"},
+    }.items():
+        plan = compress.plan(model, moments=moments, **options)
+        plan.save(Path(sys.argv[3]) / f"{Path(model).name}-{name}")
 """
 VERIFY = """
 import sys, torch
