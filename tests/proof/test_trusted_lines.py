@@ -96,6 +96,5 @@ def test_the_documentation_states_what_has_to_be_believed(record_property):
     assert found, "docs/why.md must say: at most N files and N lines"
     stated = [int(number.replace(",", "")) for number in found.groups()]
     print(f"proof and ground: {len(files)} files, {lines} lines that are not blank")
-    assert (len(files), lines) <= tuple(stated)
     assert lines <= stated[1] <= 1.15 * lines + 100, f"stated {stated}, counted {len(files)} files and {lines} lines"
     assert len(files) <= stated[0] <= len(files) + 10

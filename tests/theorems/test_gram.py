@@ -119,6 +119,8 @@ def test_allowances_have_the_size_on_the_page():
     assert G.allowance == pytest.approx(16.0 * (1e-6 + 24 * EPS) * np.sum(norms) ** 2, rel=1e-14)
     exact = Gram(G.matrix, norms, 0.0)
     assert exact.allowance == pytest.approx(16.0 * 24 * EPS * np.sum(norms) ** 2, rel=1e-14)
+    lowered = Relaxation(exact, np.full(4, -0.5), 1e9).d / norms**2 + 0.5
+    assert lowered == pytest.approx(np.full(4, -1e9 * 2.0 * 6 * EPS * 4), rel=1e-9)
     slack = 4 * 1e-6 + 2.0 * 6 * EPS * 4
     for room in (1.0, 3.0):
         relaxation = Relaxation(G, np.full(4, -0.5), room)
@@ -198,3 +200,11 @@ def test_limits_belong_to_their_ranges():
 def test_no_diagonal_helps_a_matrix_that_is_not_one():
     with pytest.raises(VerificationError, match="semidefinite"):
         Relaxation(Gram(np.array([[1.0, math.inf], [math.inf, 1.0]]), np.ones(2), 0.0), np.zeros(2))
+
+
+def test_one_allowance_is_the_default():
+    _, _, G = drawn(np.random.default_rng(6), 5, rank=8)
+    rough, diagonal = Gram(G.matrix, G.norms, 1e-6), np.full(5, -0.25)
+    point = np.full(5, 0.4)
+    bounds = [Relaxation(rough, diagonal, *room).bound(point, 4) for room in ((), (1.0,), (2.0,))]
+    assert bounds[0] == bounds[1] > bounds[2] > 0.0

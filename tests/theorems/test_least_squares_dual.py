@@ -146,3 +146,10 @@ def test_names_and_libraries():
     assert THEOREM == "least_squares_dual"
     with pytest.raises(LibraryError):
         lower_bound(working(torch.eye(3)), ONE, torch.ones((3, 2)), ridge=0.0, radius=1.0)
+
+
+def test_one_allowance_is_the_default():
+    A, B = np.array([[1.0], [2.0]]), np.array([[1.0], [1.0]])
+    given_ = given(A, 1e-4)
+    bounds = [lower_bound(given_, B, B, ridge=0.0, radius=0.1, **room) for room in ({}, {"room": 1.0}, {"room": 2.0})]
+    assert bounds[0] == bounds[1] > bounds[2] > 0.0

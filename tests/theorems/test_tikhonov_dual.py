@@ -8,7 +8,7 @@ import pytest
 
 from infimum._arrays import working
 from infimum.errors import VerificationError
-from infimum.proof.theorems.tikhonov_dual import THEOREM, lower_bound, spectrum
+from infimum.proof.theorems.tikhonov_dual import THEOREM, dual_value, lower_bound, spectrum
 
 EPS = 2.0**-52
 
@@ -108,3 +108,9 @@ def test_radius_is_asked(radius):
 def test_singular_values_are_asked(above):
     with pytest.raises(VerificationError, match="singular values"):
         lower_bound(above, 2, 1.0, 1.0)
+
+
+def test_one_allowance_is_the_default():
+    s = np.array([3.0, 0.5])
+    assert lower_bound(s, 4, 0.7, 0.2) == lower_bound(s, 4, 0.7, 0.2, 1.0) == dual_value(s, 4, 0.7, 0.2)
+    assert lower_bound(s, 4, 0.7, 0.2, 1e9) < lower_bound(s, 4, 0.7, 0.2)
