@@ -20,6 +20,7 @@ from tests.contract.entry import (
     check_docstring,
     check_entry,
     check_tests,
+    check_theorems,
 )
 from tests.contract.surface import check_command, check_plot
 from tests.contract.truth import (
@@ -48,7 +49,7 @@ CHECKS = (
     check_plot,
     check_command,
 )
-FILE_CHECKS = (check_docs_pages, check_tests, check_benchmark)  # what lies beside the code
+FILE_CHECKS = (check_docs_pages, check_theorems, check_tests, check_benchmark)  # what lies beside the code
 ARRAY_CHECKS = (
     check_library_kept,
     check_same_answer_everywhere,

@@ -21,6 +21,7 @@ from tests.contract.center import THEOREM, TOY, Center, center, certify_center, 
 
 FILES = {
     "docs/problems/center.md": "# A page\n",
+    "docs/theorems/spread.md": "# A page\n",
     "docs/how-to-choose.md": "| numbers | their middle | {py:obj}`infimum.toy.center` |\n",
     "tests/toy/test_center.py": "",
     "benchmarks/toy.py": 'Comparison(problem="center", input="three numbers")\n',
