@@ -47,6 +47,8 @@ def as_array(item: Any, name: str) -> Array:
         raise LibraryError(
             f"{name} must be an array without a mask, since masked entries would count; give {name}.filled(value)"
         )
+    if isinstance(item, np.ndarray):
+        item = np.asarray(item)  # a subclass, such as numpy.matrix, may multiply and reduce in ways of its own
     if array_api_compat.is_dask_array(item):
         raise LibraryError(
             f"{name} must be in memory, got a Dask array: bring it there with {name}.compute(), or where matrices "
@@ -85,6 +87,8 @@ def as_matrix(item: Any, name: str) -> Array:
             f"{name} must be a matrix with at least one row and one column, got shape {tuple(array.shape)}"
         )
     xp = namespace(**{name: array})
+    if isinstance(array, np.ndarray) and array.dtype.fields:
+        raise DTypeError(f"{name} must hold real or complex numbers, got dtype {array.dtype}; take one field first")
     if xp.isdtype(array.dtype, ("bool", "integral")):
         array = xp.astype(array, xp.asarray(1.0).dtype)
     elif not is_floating(array):
