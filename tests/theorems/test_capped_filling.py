@@ -174,6 +174,12 @@ def test_errors_that_leave_nothing():
     assert ratio_bound(np.ones(10), caps, law, 1e-9, initial=0.5, slack=0.5) == 1.0
 
 
+def test_errors_on_both_sides_of_one():
+    caps, law = np.full(10, WIDE(0.5)), FixedDecay(np.ones(10))
+    assert relative_error(law, caps, 0.107) == math.inf  # 10 * 0.107 / (1 - 0.107) = 1.2
+    assert relative_error(law, caps, 0.0654) == pytest.approx(0.69976 / 0.30024, rel=1e-3)
+
+
 def test_one_step_that_keeps_nothing_is_enough():
     assert relative_error(FixedDecay(np.ones(2)), wide(0.1, 0.9), 0.5) == math.inf
 
