@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import scipy.cluster.vq
 import scipy.optimize
 import scipy.sparse
 
@@ -30,6 +31,8 @@ def comparisons() -> Iterator[Comparison]:
     for size in (64, 256, 512, 1000, 2000):
         yield square("uniform", size)
     yield square("whole numbers to 100", 512)
+    yield thresholds("skewed sigmoid scores", 256, 32, 4)
+    yield codebook(1024, 16, 8)
 
 
 def scores_like(kind: str, tokens: int, experts: int, seed: int = 0) -> np.ndarray:
@@ -117,6 +120,62 @@ def square(kind: str, size: int) -> Comparison:
         certify=lambda columns: result.recheck(cost),
         rounds=15,
         seconds=15.0,
+    )
+
+
+def thresholds(kind: str, tokens: int, experts: int, k: int) -> Comparison:
+    """Compare choices of so many entries within balanced loads by the score that they give up."""
+    scores = scores_like(kind, tokens, experts)
+    best = balance.threshold_routing(scores, k)
+    free = best.score + best.certificate.value
+
+    def program(seed: int) -> np.ndarray:
+        columns = scipy.sparse.kron(np.ones((1, tokens)), scipy.sparse.identity(experts), format="csr")
+        loads = np.full(experts, tokens * k / experts)
+        answer = scipy.optimize.linprog(-scores.ravel(), A_eq=columns, b_eq=loads, bounds=(0.0, 1.0), method="highs-ds")
+        return answer.x.reshape(scores.shape) > 0.5
+
+    return Comparison(
+        problem="threshold",
+        input=f"{kind} {tokens} x {experts}",
+        task=f"k = {k} on average, equal loads",
+        contenders={
+            "infimum": lambda seed: balance.threshold_routing(scores, k).chosen,
+            "scipy linprog, highs-ds": program,
+        },
+        loss=lambda chosen: free - scores[chosen].sum(),
+        floor=best.certificate.lower_bound,
+        certify=lambda chosen: best.recheck(scores),
+        rounds=3,
+    )
+
+
+def codebook(points: int, codes: int, dimensions: int) -> Comparison:
+    """Compare codes for equally many points each by the squared distances; no bound holds for all codes."""
+    data = np.random.default_rng(0).standard_normal((points, dimensions))
+
+    def distances(answer: tuple[np.ndarray, np.ndarray]) -> float:
+        found, labels = answer
+        return float(np.square(data - found[labels]).sum())
+
+    def ours(seed: int) -> tuple[np.ndarray, np.ndarray]:
+        result = balance.balanced_codebook(data, codes, rng=seed)
+        return result.codes, result.labels
+
+    def means_first(seed: int) -> tuple[np.ndarray, np.ndarray]:
+        means, _ = scipy.cluster.vq.kmeans2(data, codes, minit="++", seed=seed)
+        squares = np.square(data[:, None, :] - means).sum(axis=2)
+        labels = repeated_columns(-squares, 1)[:, 0]
+        return np.stack([data[labels == code].mean(axis=0) for code in range(codes)]), labels
+
+    return Comparison(
+        problem="codebook",
+        input=f"Gaussian {points} x {dimensions}",
+        task=f"{codes} codes, equal loads",
+        contenders={"infimum": ours, "scipy kmeans2, then the best assignment": means_first},
+        loss=distances,
+        floor=0.0,
+        rounds=3,
     )
 
 

@@ -28,6 +28,7 @@ def comparisons() -> Iterator[Comparison]:
     yield five_steps(M)
     yield equal_error(M)
     yield optimizers(M.shape)
+    yield designs(5)
 
 
 def five_steps(M: torch.Tensor) -> Comparison:
@@ -50,6 +51,26 @@ def five_steps(M: torch.Tensor) -> Comparison:
         loss=error,
         floor=best.certificate.lower_bound,
         rounds=9,
+    )
+
+
+def designs(steps: int) -> Comparison:
+    """Compare ways to design a table: all steps together, or each best for what the one before it leaves."""
+    best = minimax.msign_schedule(LOWER, steps)
+    contenders: dict[str, Contender] = {
+        "infimum": lambda seed: minimax.msign_schedule(LOWER, steps).coefficients,
+        "infimum, recentre=False": lambda seed: minimax.msign_schedule(LOWER, steps, recentre=False).coefficients,
+        "Su's five steps": lambda seed: TABLES["Su, 5 steps"],
+        "CANS": lambda seed: TABLES["CANS"],
+    }
+    return Comparison(
+        problem="msign-schedule",
+        input=f"singular values from {LOWER:g} to 1",
+        task=f"{steps} quintic steps",
+        contenders=contenders,
+        loss=error,
+        floor=best.certificate.lower_bound,
+        rounds=3,
     )
 
 

@@ -8,6 +8,7 @@ and the witness alone.
 from __future__ import annotations
 
 import importlib
+import threading
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -73,12 +74,18 @@ __all__ = [
 ]
 
 
+_loading = threading.RLock()
+
+
 def __getattr__(name: str) -> Any:
-    # Rooms load on first use (PEP 562), so that "import infimum" stays light.
+    # Rooms load on first use (PEP 562), so that "import infimum" stays light. One thread after the other: modules of
+    # SciPy that import each other in a circle are seen half done by a second one. No room asks here for another room.
     if name in _MODULES:
-        return importlib.import_module(f"infimum.{name}")
+        with _loading:
+            return importlib.import_module(f"infimum.{name}")
     if name in _NAMES:
-        value = getattr(importlib.import_module(_NAMES[name]), name)
+        with _loading:
+            value = getattr(importlib.import_module(_NAMES[name]), name)
         globals()[name] = value
         return value
     raise AttributeError(f"module 'infimum' has no attribute {name!r}")

@@ -5,6 +5,7 @@ Nothing here imports PyTorch or any other array library but NumPy: libraries are
 
 from __future__ import annotations
 
+import cmath
 import math
 from typing import Any, NamedTuple, TypeAlias
 
@@ -42,6 +43,12 @@ def as_array(item: Any, name: str) -> Array:
     """Return `item` as an array: nested sequences become NumPy arrays, tensors leave their autograd graph."""
     if isinstance(item, list | tuple | np.generic | int | float | complex):
         item = np.asarray(item)
+    if isinstance(item, np.ma.MaskedArray):
+        raise LibraryError(
+            f"{name} must be an array without a mask, since masked entries would count; give {name}.filled(value)"
+        )
+    if isinstance(item, np.ndarray):
+        item = np.asarray(item)  # a subclass, such as numpy.matrix, may multiply and reduce in ways of its own
     if array_api_compat.is_dask_array(item):
         raise LibraryError(
             f"{name} must be in memory, got a Dask array: bring it there with {name}.compute(), or where matrices "
@@ -80,6 +87,8 @@ def as_matrix(item: Any, name: str) -> Array:
             f"{name} must be a matrix with at least one row and one column, got shape {tuple(array.shape)}"
         )
     xp = namespace(**{name: array})
+    if isinstance(array, np.ndarray) and array.dtype.fields:
+        raise DTypeError(f"{name} must hold real or complex numbers, got dtype {array.dtype}; take one field first")
     if xp.isdtype(array.dtype, ("bool", "integral")):
         array = xp.astype(array, xp.asarray(1.0).dtype)
     elif not is_floating(array):
@@ -102,7 +111,10 @@ def require_finite(array: Array, name: str) -> None:
     xp = namespace(**{name: array})
     if 0 in array.shape:
         return
-    if not all(math.isfinite(float(end(part))) for part in _real_parts(array) for end in (xp.min, xp.max)):
+    # a sum is finite only if every term is; one that overflows is no reason to refuse, so the ends are looked at then
+    with np.errstate(over="ignore", invalid="ignore"):
+        whole = not is_floating(array) or cmath.isfinite(complex(xp.sum(array)))
+    if not (whole or all(math.isfinite(float(end(part))) for part in _real_parts(array) for end in (xp.min, xp.max))):
         finite = xp.isfinite(array)
         count = int(xp.sum(xp.astype(~finite, xp.int64)))
         raise NonFiniteError(
@@ -171,8 +183,11 @@ def scale_back(value: float, exponent: int, toward: float) -> float:
         raise RangeError(
             f"the norm is about {value:.3g} * 2**{exponent}, beyond the range of float64; scale the input down first"
         ) from None
-    kept = math.frexp(scaled)[0] == math.frexp(value)[0]  # all digits
-    return scaled if kept else math.nextafter(scaled, toward)
+    # only a subnormal number has lost digits: its mantissa and exponent tell on which side of the value it came out
+    (kept, power), (mantissa, exact) = math.frexp(scaled), math.frexp(value)
+    back = math.ldexp(kept, power - exponent - exact)
+    passed = back < mantissa if toward > value else back > mantissa
+    return math.nextafter(scaled, toward) if passed else scaled
 
 
 def narrow(array: Array, like: Array, name: str) -> Array:

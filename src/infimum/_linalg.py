@@ -57,11 +57,16 @@ def residual_norm(array: Array, left: Array, right: Array, eps: float, room: flo
     most k unit roundoffs of ``abs(left) @ abs(right)``, whose norm is at most the sum over the k rank-one terms. So
     many allowances as `room` says are added.
     """
-    unit = eps / 2
     with np.errstate(over="ignore", invalid="ignore"):
         computed = math.hypot(*(_plain_norm(array[rows, :] - left[rows, :] @ right) for rows in row_chunks(array)))
-    rounding = (left.shape[1] + 4) * unit * (sum_of_terms(left, right) + frobenius(array))
-    value = (computed + room * rounding) * (1.0 + 2 * room * sum(array.shape) * unit)
+    return with_rounding(computed, frobenius(array), left, right, eps, room)
+
+
+def with_rounding(computed: float, norm: float, left: Array, right: Array, eps: float, room: float) -> float:
+    """Add the allowance of `residual_norm` to a computed residual of a matrix of that norm."""
+    unit, size = eps / 2, left.shape[0] + right.shape[1]
+    rounding = (left.shape[1] + 4) * unit * (sum_of_terms(left, right) + norm)
+    value = (computed + room * rounding) * (1.0 + 2 * room * size * unit)
     if not math.isfinite(value):
         raise RangeError("the product of the factors is beyond the range of float64; scale the input down first")
     return float(value)

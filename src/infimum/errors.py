@@ -6,6 +6,7 @@ built-in, so both ``except InfimumError`` and ``except ValueError`` work::
     InfimumError
     ├── ShapeError, RankError, NonFiniteError, OptionError   (ValueError)     a bad argument
     ├── DTypeError, LibraryError                             (TypeError)      an array of the wrong kind
+    ├── AdjointError                                         (ValueError)     an operator whose adjoint is not its own
     ├── NotSemidefiniteError                                 (ValueError)     a kernel or covariance that is none
     ├── RangeError                                           (OverflowError)  the answer does not fit the dtype
     ├── InfeasibleError                                      (ValueError)     no admissible answer exists
@@ -44,6 +45,10 @@ class DTypeError(InfimumError, TypeError):
 
 class LibraryError(InfimumError, TypeError):
     """Arrays of different libraries or devices were mixed, or the input is not an array."""
+
+
+class AdjointError(InfimumError, ValueError):
+    """A linear operator whose products with the adjoint are not those of its conjugate transpose."""
 
 
 class NotSemidefiniteError(InfimumError, ValueError):

@@ -278,3 +278,36 @@ def test_a_bias_that_no_sum_can_hold():
         balance.balanced_topk(SCORES, 2, method="sign", rate=1e302, steps=3)
     with pytest.raises(OptionError, match="groups"):
         balance.balanced_topk(SCORES, 2, groups=np.array([True, True, False, False]))
+
+
+MASK = np.eye(6, 4, dtype=bool)
+MASKED = np.ma.masked_array(SCORES, mask=MASK)
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("scores", lambda: balance.balanced_topk(MASKED, 2)),
+        ("scores", lambda: balance.threshold_routing(MASKED, 2)),
+        ("cost", lambda: balance.linear_assignment(MASKED[:4])),
+        ("points", lambda: balance.balanced_codebook(MASKED, 2)),
+        ("codes", lambda: balance.balanced_codebook(SCORES, 2, codes=MASKED[:2])),
+        ("bias", lambda: balance.balanced_topk(SCORES, 2, bias=MASKED[0])),
+        ("bias", lambda: balance.routing_certificate(SCORES, MASKED[0], 2)),
+        ("load", lambda: balance.balanced_topk(SCORES, 2, load=np.ma.masked_array([3] * 4))),
+        (
+            "groups",
+            lambda: balance.balanced_topk(SCORES, 2, groups=np.ma.masked_array([0, 0, 1, 1])),
+        ),
+    ],
+)
+def test_masks_are_refused(name, call):
+    with pytest.raises(InfimumError, match=f"{name} must be an array without a mask"):
+        call()
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_masks_are_refused_in_verification(name):
+    result, data = RESULTS[name]
+    with pytest.raises(VerificationError, match="mask"):
+        infimum.verify(result, np.ma.masked_array(data, mask=np.zeros(data.shape, dtype=bool)))

@@ -8,7 +8,7 @@ import pytest
 
 import infimum
 from infimum import memory
-from infimum.cli.app import build
+from infimum.cli.app import build_app
 
 COSINE = ["memory", "--lr", "cosine", "--peak", "3e-4", "--weight-decay", "0.1", "--steps", "5000", "--warmup", "100"]
 DESIGN = ["memory", "design", "--steps", "200", "--max-lr", "1e-2", "--warmup", "10"]
@@ -76,7 +76,7 @@ def test_the_word_uniform_stands_for_a_file(run):
 def test_design_options():
     found = {
         label
-        for argument in build()["memory"]["design"].assemble_argument_collection(parse_docstring=True)
+        for argument in build_app()["memory"]["design"].assemble_argument_collection(parse_docstring=True)
         if argument.show and argument.parse
         for label in argument.names
     }

@@ -4,7 +4,7 @@ import dataclasses
 import inspect
 import json
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import pytest
@@ -14,28 +14,14 @@ from safetensors.numpy import load_file
 
 import infimum
 from infimum import problems
-from infimum._arrays import is_array
 from infimum.cli.problem_command import arguments_of
 from infimum.problems import PROBLEMS
 from infimum.proof.result import Result
-from tests.contract.test_ninth_problem import TOY
+from tests.contract.center import TOY
+from tests.contract.surface import data_tokens, option_tokens
 
 # the command of one problem is written by hand: tests/cli/test_minimax.py
 MADE_COMMANDS = [problem for problem in PROBLEMS if problem.name != "minimax.polynomial"]
-
-
-def as_tokens(problem, case, folder):
-    """Give the data of a case as the command line wants them: files for arrays, text for the rest."""
-    tokens = []
-    for name, item in zip(problem.inputs, case.inputs, strict=True):
-        if is_array(item):
-            np.save(folder / f"{name}.npy", np.asarray(item))
-            item = folder / f"{name}.npy"
-        tokens.append(str(item))
-    for name, value in case.options.items():
-        text = ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
-        tokens += [f"--{name.replace('_', '-')}", *([] if value is True else [text])]
-    return tokens
 
 
 @pytest.mark.parametrize("problem", MADE_COMMANDS, ids=lambda problem: problem.name)
@@ -43,7 +29,7 @@ def test_every_problem_has_a_command(problem, run, tmp_path):
     case = problem.tiny(np.random.default_rng(0))
     seeded = {"rng": 0} if "rng" in inspect.signature(problem.solve).parameters else {}
     result = problem.solve(*case.inputs, **{**seeded, **case.options})
-    outcome = run(problem.command, *as_tokens(problem, case, tmp_path), "--json", "-")
+    outcome = run(problem.command, *data_tokens(problem, case, tmp_path), *option_tokens(case), "--json", "-")
     assert outcome.status == 0, outcome.err
     assert outcome.err == ""
     assert infimum.from_json(outcome.out).certificate == result.certificate
@@ -172,6 +158,7 @@ def test_quiet(run, file):
 @dataclasses.dataclass(frozen=True)
 class Parts(Result):
     problem = "toy.parts"
+    inputs: ClassVar[tuple[str, ...]] = ("n",)
     parts: tuple[int, ...]
 
 
@@ -205,7 +192,7 @@ def split(
 
 
 SPLIT = dataclasses.replace(
-    TOY, name="toy.parts", solve=split, result=Parts, inputs=("n",), arrays=False, answer_text=lambda r: "parts"
+    TOY, name="toy.parts", solve=split, result=Parts, arrays=False, answer_text=lambda r: "parts"
 )
 
 
@@ -239,6 +226,6 @@ def test_what_a_command_line_cannot_give_is_left_out(run):
 def test_unreadable_required_parameter_is_noticed():
     def solve(function: Callable[[float], float]) -> Parts: ...
 
-    broken = dataclasses.replace(SPLIT, solve=solve, inputs=("function",))
+    broken = dataclasses.replace(SPLIT, solve=solve)
     with pytest.raises(TypeError, match="cannot read function"):
         arguments_of(broken)

@@ -8,7 +8,7 @@ import pytest
 
 import infimum
 from infimum.cli import main, screen
-from infimum.cli.app import build
+from infimum.cli.app import build_app
 
 OUTPUTS = {"--json", "--report", "--plot", "--save", "--force", "--quiet"}
 SURFACE = {
@@ -67,7 +67,7 @@ def surface(app):
 
 
 def test_commands_and_options():
-    found = surface(build())
+    found = surface(build_app())
     assert {name: found.get(name) for name in SURFACE} == SURFACE
     registered = {problem.command for problem in infimum.problems.PROBLEMS}
     assert found.keys() == SURFACE.keys() | registered
@@ -201,7 +201,7 @@ def test_interrupt(run, file, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(infimum.cli.problem_command, "read_array", stop)
-    assert run("svd", file, "--rank", 2) == (130, "", "error: interrupted; nothing was written\n")
+    assert run("svd", file, "--rank", 2) == (130, "", "error: interrupted; no file was left half-written\n")
 
 
 def test_progress_only_for_people(capsys, monkeypatch):

@@ -79,7 +79,7 @@ def test_dual_optimum_and_value_are_ordered() -> None:
     for _ in range(300):
         units = random_units(rng)
         smallest, largest = limits(units)
-        budget = float(rng.integers(int(smallest), int(largest) + 1))
+        budget = int(rng.integers(int(smallest), int(largest) + 1))
         chosen = solve(units, budget)
         optimum = best(units, budget)
         assert cost(units, chosen.choices) <= budget
@@ -117,9 +117,11 @@ def test_fine_curves_have_a_small_gap(alternatives: int) -> None:
     units: list[Unit] = []
     for _ in range(30):
         full = fine_curve(rng, 64)
-        narrow = [Curve(full.costs * (1 - k / 8), full.errors * (1 - k / 8) + k**2) for k in range(alternatives)]
+        narrow = [
+            Curve(np.floor(full.costs * (1 - k / 8)), full.errors * (1 - k / 8) + k**2) for k in range(alternatives)
+        ]
         units.append(tuple((curve, full) for curve in narrow))
-    budget = 0.7 * 60 * 4096
+    budget = int(0.7 * 60 * 4096)
     chosen = solve(units, budget)
     reached = value(units, chosen.choices)
     assert reached - dual_value(units, budget, chosen.multiplier) <= 1e-3 * reached

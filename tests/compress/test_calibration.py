@@ -121,3 +121,14 @@ def test_more_projections_agree_on_the_whole(bert: Path, text: list[str]) -> Non
     one, many = (compress.calibrate(bert, text, projections=count).layers for count in (1, 8))
     for name in one:
         assert np.trace(one[name].right) == pytest.approx(np.trace(many[name].right), rel=0.6)
+
+
+@pytest.mark.parametrize("shape", ["(1000000000000,)", "(10, 10)", "(1000000000000, 1000000000000)"])
+def test_token_ids_that_declare_more_than_there_is(shape: str, bert: Path, tmp_path: Path) -> None:
+    header = f"{{'descr': '<i8', 'fortran_order': False, 'shape': {shape}, }}".ljust(117) + "\n"
+    content = b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header.encode()
+    for name, written in (("many.npy", content), ("none.npy", b"")):
+        (tmp_path / name).write_bytes(written)
+        with pytest.raises(CalibrationError, match="not an array of token ids") as caught:
+            compress.tokens_for(bert, tmp_path / name)
+        assert "\n" not in str(caught.value)

@@ -124,13 +124,13 @@ def test_an_order_with_a_channel_twice_is_refused(out: Path) -> None:
         order[0] = order[1]
     save_file(orders, out / "channels.safetensors")
     forge(out)
-    with pytest.raises(VerificationError, match="an order of its 40 channels"):
+    with pytest.raises(VerificationError, match="must be different indices"):
         compress.verify(out)
 
 
 def test_a_missing_order_is_refused(out: Path) -> None:
     (out / "channels.safetensors").unlink()
-    with pytest.raises(CheckpointError, match=r"channels\.safetensors is missing"):
+    with pytest.raises(CheckpointError, match=r"channels\.safetensors. is missing"):
         compress.verify(out)
 
 

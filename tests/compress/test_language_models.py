@@ -82,8 +82,8 @@ def test_compressed_saved_loaded_and_verified(
     with torch.no_grad():
         torch.testing.assert_close(loaded(ids).logits, in_memory(ids).logits, rtol=1e-5, atol=1e-5)
     again = compress.verify(out)
-    assert again.value == pytest.approx(plan.certificate.value, rel=1e-5)
-    assert again.lower_bound == pytest.approx(plan.certificate.lower_bound, rel=1e-5)
+    assert again.value == pytest.approx(plan.certificate.value, rel=3e-4)
+    assert again.lower_bound == pytest.approx(plan.certificate.lower_bound, rel=3e-4)
 
 
 def test_nothing_removed_is_the_same_model(folders: dict[str, Path], long_text: list[str]) -> None:

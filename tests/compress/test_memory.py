@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import gc
 import os
 import subprocess
 import sys
+import threading
+import time
+import warnings
 from functools import partial
 from pathlib import Path
 
@@ -224,6 +228,78 @@ def test_abandoned_folders_are_removed_and_those_in_use_are_not(tmp_path: Path) 
     assert {path.name for path in tmp_path.iterdir()} == {mine.name, again.name, "other"}
     os.close(own)
     os.close(third)
+
+
+def test_a_lock_that_another_process_holds_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scratch, "SILENCE", 0.05)
+    monkeypatch.setattr(scratch, "PATIENCE", 0.3)
+    descriptor = os.open(tmp_path, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    with (
+        pytest.warns(UserWarning, match="waiting for another process"),
+        pytest.raises(TimeoutError, match="lock") as caught,
+    ):
+        scratch.claim(tmp_path, "mine-")
+    assert caught.value.filename == str(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(scratch, "PATIENCE", 60.0)
+    timer = threading.Timer(0.1, os.close, [descriptor])
+    timer.start()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        folder, own = scratch.claim(tmp_path, "mine-")
+    timer.join()
+    assert folder.is_dir()
+    os.close(own)
+
+
+FULL = """
+import resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+from infimum.cli import main
+resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), int(sys.argv[1])))
+sys.exit(main(sys.argv[2:]))
+"""
+
+
+@pytest.mark.parametrize("limit", [1000, 60_000])
+def test_a_disk_that_is_full_ends_in_one_line(limit: int, bert: Path, text: list[str], tmp_path: Path) -> None:
+    """A limit on the size of files stands for the disk: the scratch files do not fit, or the output does not."""
+    for name in ("work", "scratch"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "text.txt").write_text("\n\n".join(text))
+    arguments = ["compress", bert, "--calib", tmp_path / "text.txt", "--no-compare", "-o", tmp_path / "work" / "out"]
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(limit), *map(str, arguments)],
+        env=os.environ | {"TMPDIR": str(tmp_path / "scratch"), "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1, done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert len(errors) == 1
+    assert "Traceback" not in done.stderr
+    assert list((tmp_path / "work").iterdir()) == list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_the_end_by_a_signal_leaves_nothing(bert: Path, tmp_path: Path) -> None:
+    for name in ("work", "scratch"):
+        (tmp_path / name).mkdir()
+    main = "import sys; from infimum.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", main, "compress", bert, "--quiet", "-o", tmp_path / "work" / "out"]
+    running = subprocess.Popen(
+        list(map(str, command)),
+        env=os.environ | {"TMPDIR": str(tmp_path / "scratch"), "OMP_NUM_THREADS": "1"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while running.poll() is None and not list((tmp_path / "scratch").rglob("*.safetensors")):
+        time.sleep(0.01)
+    running.terminate()
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 143, said
+    assert list((tmp_path / "work").iterdir()) == list((tmp_path / "scratch").iterdir()) == []
 
 
 def test_shelves_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ def test_the_bound_is_below_the_truth_on_hostile_layers(start: int) -> None:
         order = np.random.default_rng(seed).permutation(W.shape[1])
         found = Narrowing.of(W[:, order], norm.C[np.ix_(order, order)], norm.G)
         for width in range(1, W.shape[1] + 1):
-            bounds = found.errors()[width] + found.tails(width)
+            bounds = found.errors().bounds()[width] + found.tails(width).bounds()
             for bound, truth in zip(bounds, exact(W, norm, order[:width].tolist()), strict=False):
                 assert mpmath.mpf(float(bound)) <= truth, (seed, width)
 
@@ -61,8 +61,8 @@ def test_bound_and_repair_meet(damped: bool) -> None:
             right = np.zeros((rank, 8))
             right[:, :width] = best.right[:rank]
             value = weighted_tail.error(W, best.left[:, :rank], right, C, G)
-            assert value == pytest.approx(found.errors()[width] + found.tails(width)[rank], rel=1e-9)
-            assert value >= found.errors()[width] + found.tails(width)[rank]
+            assert value == pytest.approx(found.errors().bounds()[width] + found.tails(width).bounds()[rank], rel=1e-9)
+            assert value >= found.errors().bounds()[width] + found.tails(width).bounds()[rank]
 
 
 def test_no_rival_beats_the_bound() -> None:
@@ -84,7 +84,7 @@ def test_no_rival_beats_the_bound() -> None:
         for left, right in rivals:
             padded = np.pad(right, ((0, 0), (0, W.shape[1] - width)))
             value = weighted_tail.error(W, left, padded, norm.C, norm.G)
-            assert value >= found.errors()[width] + found.tails(width)[rank]
+            assert value >= found.errors().bounds()[width] + found.tails(width).bounds()[rank]
 
 
 @pytest.mark.parametrize("trace", [0.0, 1.0, 1e-150, 1e150])
@@ -113,11 +113,11 @@ def test_moments_without_full_rank(C: np.ndarray, W: np.ndarray) -> None:
     order = eliminate(W, C, np.eye(4), 1)
     assert sorted(order) == list(range(6))
     found = Narrowing.of(W[:, order], C[np.ix_(order, order)], np.eye(4))
-    assert found.errors()[1] <= 1e-9  # one input determines all
+    assert found.errors().bounds()[1] <= 1e-9  # one input determines all
     right = np.zeros((1, 6))
     right[0, order[0]] = 1.0
     value = weighted_tail.error(W, found.repaired(W[:, order], 1), right, C, np.eye(4))
-    assert found.errors()[1] <= value <= 1e-8
+    assert found.errors().bounds()[1] <= value <= 1e-8
 
 
 def test_the_order_gives_up_what_is_not_missed() -> None:
@@ -131,7 +131,7 @@ def test_the_order_gives_up_what_is_not_missed() -> None:
     order = eliminate(W, C, np.eye(5), 2)
     assert {4, 6} <= set(order[6:].tolist())
     assert {1, 3, 7} & set(order[6:].tolist())
-    assert Narrowing.of(W[:, order], C[np.ix_(order, order)], np.eye(5)).errors()[6] < 1e-9
+    assert Narrowing.of(W[:, order], C[np.ix_(order, order)], np.eye(5)).errors().bounds()[6] < 1e-9
 
 
 def test_backward_elimination_is_near_the_best_choice() -> None:
@@ -140,7 +140,7 @@ def test_backward_elimination_is_near_the_best_choice() -> None:
         rng = np.random.default_rng(seed)
         W, norm = rng.standard_normal((4, 6)), Weighting(moment(rng, 6, 2)[0], moment(rng, 4, 1)[0])
         order = eliminate(W, norm.C, norm.G, 1)
-        errors = Narrowing.of(W[:, order], norm.C[np.ix_(order, order)], norm.G).errors()
+        errors = Narrowing.of(W[:, order], norm.C[np.ix_(order, order)], norm.G).errors().bounds()
         for width in range(1, 6):
             best = min(float(exact(W, norm, list(kept))[-1]) for kept in itertools.combinations(range(6), width))
             ratios.append(errors[width] / best)
@@ -178,16 +178,19 @@ def test_rows_of_low_rank_are_bounded_on_hostile_layers(start: int) -> None:
     for seed in range(start, start + 20):
         W, norm = hostile(seed)
         widths = list(range(1, len(W) + 1))
-        for width, bounds in zip(widths, row_tails(W, norm.C, norm.G, widths), strict=True):
+        for width, tails in zip(widths, row_tails(W, norm.C, norm.G, widths), strict=True):
             G = None if norm.G is None else norm.G[:width, :width]
             truth = exact_tails(W[:width], Weighting(norm.C, G))
-            assert all(mpmath.mpf(float(b)) <= best for b, best in zip(bounds, truth, strict=False)), (seed, width)
+            assert all(mpmath.mpf(float(b)) <= best for b, best in zip(tails.bounds(), truth, strict=False))
 
 
 @pytest.mark.parametrize("damped", [False, True])
 def test_row_tails_are_weighted_tails(damped: bool) -> None:
     rng = np.random.default_rng(5)
     W, C, G = rng.standard_normal((9, 5)), moment(rng, 5, 3)[0], moment(rng, 9, 2)[0] if damped else None
-    for width, bounds in zip((2, 5, 8), row_tails(W, C, G, (2, 5, 8)), strict=True):
-        tails = spectrum(W[:width], Weighting(C, None if G is None else G[:width, :width]))
+    for width, found in zip((2, 5, 8), row_tails(W, C, G, (2, 5, 8)), strict=True):
+        bounds, tails = (
+            found.bounds(),
+            spectrum(W[:width], Weighting(C, None if G is None else G[:width, :width])).bounds(),
+        )
         np.testing.assert_allclose(bounds[: len(tails)], tails, rtol=1e-9, atol=1e-12 * tails[0])

@@ -46,8 +46,8 @@ def test_plain_output_loads_in_stock_transformers(
             torch.testing.assert_close(model(input_ids=IDS)[0], expected, **exact)
         assert not torch.allclose(plan.checkpoint.load()(input_ids=IDS)[0], expected)
     again = compress.verify(out)
-    assert again.value == pytest.approx(plan.certificate.value, rel=1e-5)
-    assert again.lower_bound == pytest.approx(plan.certificate.lower_bound, rel=1e-5)
+    assert again.value == pytest.approx(plan.certificate.value, rel=3e-4)
+    assert again.lower_bound == pytest.approx(plan.certificate.lower_bound, rel=3e-4)
 
 
 @pytest.mark.parametrize("remove", [0.01, 0.3])
@@ -80,7 +80,7 @@ def test_a_product_that_rounds_to_the_original(text: list[str], tmp_path: Path) 
     factored = compress.plan(folder, remove=0.1, calib=text)
     plan = compress.plan(folder, remove=0.1, moments=factored.moments, form="pivot", plain=True)
     pairs = list(zip(plan.table, factored.table, strict=True))
-    assert any(rounded.error < exact.lower_bound for rounded, exact in pairs)
+    assert any(0.0 < rounded.error < 1e-6 * exact.error for rounded, exact in pairs)
     assert all(0.0 <= rounded.lower_bound <= rounded.error for rounded, _ in pairs)
     compress.verify(plan.save(tmp_path / "out"))
 

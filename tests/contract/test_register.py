@@ -6,15 +6,19 @@ from infimum.problems import PROBLEMS
 from tests.contract import checks
 
 
+def named(check):
+    return check.__name__.removeprefix("check_")
+
+
 @pytest.mark.parametrize("problem", PROBLEMS, ids=lambda problem: problem.name)
-@pytest.mark.parametrize("check", checks.CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
+@pytest.mark.parametrize("check", [*checks.CHECKS, *checks.FILE_CHECKS], ids=named)
 def test_contract(problem, check):
     check(problem)
 
 
 @pytest.mark.parametrize("library", checks.LIBRARIES)
 @pytest.mark.parametrize("problem", [p for p in PROBLEMS if p.arrays], ids=lambda problem: problem.name)
-@pytest.mark.parametrize("check", checks.ARRAY_CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
+@pytest.mark.parametrize("check", checks.ARRAY_CHECKS, ids=named)
 def test_array_contract(problem, check, library):
     check(problem, library)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import infimum
-from infimum.errors import FileFormatError, OptionError, RangeError, VerificationError
+from infimum.errors import FileFormatError, LibraryError, OptionError, RangeError, VerificationError
 from infimum.integers import product_plus_remainder, product_plus_remainder_many
 from infimum.proof.evidence import shown
 from infimum.proof.theorems import product_plus_remainder as theorem
@@ -158,3 +158,11 @@ def test_results_travel_between_libraries():
     infimum.verify(infimum.from_json(result.to_json()), torch.asarray(values))
     infimum.verify(infimum.from_json(result.to_json()), values)
     infimum.verify(product_plus_remainder_many(values), torch.asarray(values))
+
+
+def test_masks_are_refused():
+    values = np.array([130, 77])
+    masked = np.ma.masked_array(values, mask=[True, False])
+    with pytest.raises(LibraryError, match="without a mask"):
+        product_plus_remainder_many(masked)
+    refuse(product_plus_remainder_many(values), masked, match="mask")

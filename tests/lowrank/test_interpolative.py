@@ -92,7 +92,7 @@ def test_kahan_matrix_stays_bounded():
 def test_wide_single_row():
     result = lowrank.interpolative(np.array([[1.0, -3.0, 2.0]]), 1)
     assert result.columns.tolist() == [1]
-    assert result.certificate.value <= 1e-14
+    assert result.certificate.value <= 2e-14
 
 
 def test_simulated_device_is_kept():

@@ -10,7 +10,7 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 import infimum
 from infimum import errors, lowrank
 from infimum._arrays import times_power_of_two
-from infimum.proof.operators import inputs
+from infimum.proof.operators import sparse as sparse_operator
 from tests.lowrank.exact import at_least, at_most, best_columns, squared_loss, squared_tails
 from tests.lowrank.hostile import matrices
 
@@ -34,7 +34,9 @@ def test_same_as_dense(form, shape, method):
     other = FORMS[form](M)
     result, dense = (lowrank.svd(item, 20, method=method, rng=3) for item in (other, M))
     assert result.certificate.value == pytest.approx(dense.certificate.value, rel=1e-6)
-    assert result.certificate.lower_bound == pytest.approx(dense.certificate.lower_bound, rel=1e-6)
+    # where the bases differ by rounding, the draws that judge them differ altogether
+    drawn = "probable" in (result.certificate.rigour, dense.certificate.rigour)
+    assert result.certificate.lower_bound == pytest.approx(dense.certificate.lower_bound, rel=1e-2 if drawn else 1e-6)
     derived = infimum.verify(result, other)
     assert derived.theorem == dense.certificate.theorem
     infimum.verify(result, M)  # and against the dense matrix
@@ -55,7 +57,7 @@ THROUGH = {
 def test_columns_and_rows_of_either_are_as_good(monkeypatch, form, shape, problem):
     M = sparse(*shape) * (1 + 1j if problem == "rows" else 1)
     dense = THROUGH[problem](M, rng=3)
-    monkeypatch.setattr(inputs, "EXPLICIT", 100)  # sparse matrices are not filled
+    monkeypatch.setattr(sparse_operator, "EXPLICIT", 100)  # sparse matrices are not filled
     other = FORMS[form](M)
     result = THROUGH[problem](other, rng=3)
     assert result.certificate.theorem == dense.certificate.theorem
@@ -84,7 +86,7 @@ def test_dtypes(form, dtype):
 @pytest.mark.parametrize("count", [72, pytest.param(2500, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("form", "filled"), [("csr", False), ("coo", True), ("operator", False)])
 def test_no_certificate_is_false(monkeypatch, form, filled, count):
-    monkeypatch.setattr(inputs, "EXPLICIT", 1000 * filled)
+    monkeypatch.setattr(sparse_operator, "EXPLICIT", 1000 * filled)
     rng = np.random.default_rng(1)
     for label, M in matrices(count, seed=21):
         if M.dtype == np.float16:  # SciPy has no sparse matrices of them

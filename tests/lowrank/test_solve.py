@@ -54,7 +54,7 @@ def test_vector_as_the_matrix_of_one_column():
         assert one.certificate.value == column.certificate.value
         infimum.verify(infimum.from_json(one.to_json()), A, b)
         assert len(one.plot().patches) == 1
-        with pytest.raises(errors.VerificationError, match=r"shape \(4, 1\) was expected"):
+        with pytest.raises(errors.VerificationError, match=r"matrix must have shape \(4, 1\)"):
             infimum.verify(one, A, b[:, None])
 
 

@@ -115,7 +115,8 @@ def test_spectral_norm_fails_with_probability_delta(dtype):
     """Where one direction holds everything the bound is the norm times a quantile: it fails as often as delta says."""
     M = Dense(np.diag([1.0, 0.0, 0.0]).astype(dtype))
     nothing, delta, draws = np.zeros((3, 0), dtype=dtype), 0.1, 2000
-    failures = sum(spectral_norm_bound(M, nothing, seed=seed, delta=delta) < M.energy for seed in range(draws))
+    bounds = (spectral_norm_bound(M, nothing, np.random.default_rng(seed), delta) for seed in range(draws))
+    failures = sum(bound < M.energy for bound in bounds)
     assert abs(failures - delta * draws) < 4.0 * math.sqrt(draws * delta * (1.0 - delta))
 
 

@@ -10,9 +10,9 @@ from infimum.proof.enclosure.approximants import ChebyshevSum, Monomials
 from infimum.proof.enclosure.balls import LARGEST, float_above, float_below, hull, working
 from infimum.proof.enclosure.change_of_basis import monomials
 from infimum.proof.enclosure.expressions import parse
-from infimum.proof.enclosure.task import Powers
+from infimum.proof.enclosure.spaces import Powers
 from infimum.proof.enclosure.taylor_model import Cell, Model
-from infimum.proof.theorems import alternation, sup_norm
+from infimum.proof.theorems import alternation
 
 
 def exact(ball):
@@ -133,40 +133,6 @@ def test_products_and_reciprocals_of_models_enclose():
             polynomial = sum((c * flint.arb(s) ** i for i, c in enumerate(quotient.coefficients)), flint.arb(0))
             assert (value - polynomial).abs_lower() <= quotient.tail * abs(flint.arb(s)) ** 8 + flint.arb(10) ** -30
         assert not taylor_model.reciprocal(taylor_model.of_function(parse("x - 0.3").series, cell, 8)).is_finite()
-
-
-def test_a_pole_is_never_bounded():
-    for text, low, high in (("1/x", -1.0, 1.0), ("1/(x - 1/3)", 0.0, 1.0), ("tan(x)", 1.0, 2.0), ("log(x)", 0.0, 1.0)):
-        function = parse(text)
-        found = sup_norm.enclose(
-            lambda cell, order, f=function: taylor_model.of_function(f.series, cell, order),
-            [(low, high)],
-            unit=1.0,
-            tol=1e-6,
-            most=3000,
-        )
-        assert found.upper == np.inf
-
-
-def test_supremum_of_known_functions():
-    for text, low, high, supremum in (
-        ("sin(x)", 0.0, 3.0, 1.0),
-        ("x*(1 - x)", 0.0, 1.0, 0.25),
-        ("abs(x - 1/3)", 0.0, 1.0, 2.0 / 3.0),
-        ("sqrt(x)", 0.0, 2.0, np.sqrt(2.0)),
-        ("x**2*sign(x - 0.7)", -1.0, 1.0, 1.0),
-        ("cos(50*x)*exp(-x**2)", -1.0, 1.0, 1.0),
-    ):
-        function = parse(text)
-        found = sup_norm.enclose(
-            lambda cell, order, f=function: taylor_model.of_function(f.series, cell, order),
-            [(low, high)],
-            unit=1.0,
-            tol=1e-8,
-        )
-        assert found.lower <= supremum * (1 + 1e-15)
-        assert supremum <= found.upper
-        assert found.upper <= supremum * (1 + 1e-7)
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,6 @@ import pytest
 import infimum
 from infimum import minimax
 from infimum.errors import InfimumError, OptionError, VerificationError
-from infimum.proof.enclosure.balls import working
-from infimum.proof.theorems.vallee_poussin import lower_bound, points_needed
 from tests.minimax.agreement import follows
 
 
@@ -73,17 +71,6 @@ def test_corrupted_results_are_refused():
     ):
         with pytest.raises(VerificationError):
             infimum.verify(corrupted, "exp")
-
-
-def test_too_few_points_prove_nothing():
-    with working(64) as flint:
-        errors = [flint.arb(v) for v in (1, -2, 3)]
-        assert lower_bound(errors, 3) == 1.0
-        assert lower_bound(errors, 4) == 0.0
-        assert lower_bound([flint.arb(1), flint.arb(2), flint.arb(-3)], 3) == 0.0
-        assert lower_bound([flint.arb(1), flint.arb(0, 1e-3), flint.arb(1)], 3) == 0.0
-    assert points_needed((3, 3), (2, 2)) == 7
-    assert points_needed((3, 3), (3, 2)) == 8
 
 
 def test_json_and_plot():

@@ -5,8 +5,8 @@ from itertools import pairwise
 import pytest
 
 from infimum.minimax.remez.exchange import solve
-from infimum.proof.enclosure.error_bounds import dual_bound
 from infimum.proof.enclosure.task import as_task
+from infimum.proof.uniform_error.error_bounds import dual_bound
 from tests.minimax.optima import OPTIMA
 
 

@@ -251,6 +251,8 @@ def test_call_and_intervals(library):
         ((0.1,), {"cushion": 1.0}, OptionError),
         ((0.1,), {"safety": 0.9}, OptionError),
         ((1e-200,), {"upper": 1e-199, "degree": 5}, RangeError),
+        ((1e-20, 5, 5), {}, RangeError),
+        ((1e-50, 2, 3), {}, RangeError),
     ],
 )
 def test_bad_arguments(arguments, options, error):
@@ -274,6 +276,16 @@ def test_bad_arguments(arguments, options, error):
 def test_bad_tables(table, error):
     with pytest.raises(error):
         minimax.verify_schedule(table, 0.5)
+
+
+def test_many_steps_end_soon():
+    """The error shrinks to its eighth power in a step; what no float can hold is not carried along."""
+    for steps in (6, 7):
+        schedule = minimax.msign_schedule(0.5, steps, 15)
+        assert schedule.certificate.lower_bound == 0.0
+        assert schedule.certificate.value < 1e-100
+        infimum.verify(schedule, 0.5)
+    assert minimax.msign_schedule(1e-20, 20, cushion=0.1).certificate.ratio < 1.01
 
 
 def test_degenerate_tables_have_true_certificates():

@@ -357,3 +357,50 @@ def test_gmpy2_or_not_is_the_same(monkeypatch):
         assert found[0] == found[1]
         numbers = [found[1][0], found[1][1].best, found[1][1].stop, *(x for t in found[1][1].triples for x in t)]
         assert all(type(x) is int for x in numbers)
+
+
+@pytest.mark.parametrize(("n", "cost"), [(23, (3, 5, 2)), (47, (6, 10, 15)), (1123, (50, 49, 3)), (1127, (50, 49, 3))])
+def test_lines_below_the_start_are_visited_one_by_one(n, cost):
+    """The optimum lies below the start: downwards, and no further than the bound of the lines below asks for."""
+    equation = Equation.of(n, cost)
+    first, seen = theorem.visit_range(equation, 1, 1 + 10**8, False)
+    assert first < equation.start
+    assert seen.best == min(cost_of(x, cost) for x in triples(n))
+    assert equation.below(first) >= seen.best
+    above = theorem.visit(equation, equation.start, equation.start + 10**6, equation.trivial)
+    assert above.best > seen.best
+
+
+def test_no_line_is_visited_where_the_bound_is_met():
+    """Below line `first` every triple costs at least what was seen: the least such line is not passed."""
+    passed = 0
+    for n in range(500, 560):
+        equation = Equation.of(n, (1, 100, 1))
+        first, seen = theorem.visit_range(equation, 1, 1 + 10**8, False)
+        if first < equation.start:
+            passed += 1
+            assert equation.below(first + 1) < theorem.visit(equation, first + 1, first + 10**6, equation.trivial).best
+        assert equation.below(first) >= seen.best or first == 1
+    assert passed
+
+
+def test_small_things_of_the_search(monkeypatch):
+    equation = Equation.of(175, (1, 1, 1))
+    first, stop = equation.start, equation.start + 50
+    alone = theorem.visit(equation, first, stop, equation.trivial)
+    assert alone == theorem.visit(equation, first, stop, equation.trivial, ties=False)
+    assert len(alone.triples) < len(theorem.visit(equation, first, stop, equation.trivial, ties=True).triples)
+    assert theorem.outside(Equation.of(10**6, (1, 1, 1)), 1, 10**7) == 10**7
+    with pytest.raises(VerificationError, match="first must be at most 2000"):
+        theorem.visit_range(Equation.of(10**6, (1, 1, 1)), 2100, 2200, False)
+    wide = Equation.of(10**6, (1000, 999, 1))  # one class of d is longer than the line
+    assert not theorem._fits_machine(wide, wide.start + 1, wide.start + 10)
+    monkeypatch.setattr(theorem, "HEAD", 1)
+    fits = theorem._fits_machine
+    for n in range(10_000, 10_400):
+        equation = Equation.of(n, (1, 1, 1))
+        found = []
+        for usable in (fits, lambda *_: False):
+            monkeypatch.setattr(theorem, "_fits_machine", usable)
+            found.append(theorem.visit(equation, equation.start, equation.start + 200, equation.trivial, ties=True))
+        assert found[0] == found[1]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from statistics import NormalDist
-from typing import Literal
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
 from infimum._arguments import RNGLike, one_of, whole_number
 from infimum.errors import OptionError
+
+Score: TypeAlias = Literal["sigmoid", "softmax"]  # activation of a router's scores
 
 
 def shared_expert_scale(
@@ -17,7 +19,7 @@ def shared_expert_scale(
     active: int,
     shared: int,
     *,
-    score: Literal["softmax", "sigmoid"] = "sigmoid",
+    score: Score = "sigmoid",
     normalize: bool = True,
     samples: int = 20_000,
     rng: RNGLike = 0,
@@ -59,7 +61,7 @@ def shared_expert_scale(
     >>> round(shared_expert_scale(160, 6, 2, score="softmax", normalize=False))  # DeepSeek-V2 uses 16
     16
     """
-    one_of("score", score, ("softmax", "sigmoid"))
+    one_of("score", score, get_args(Score))
     routed, shared = whole_number("routed", routed, 1), whole_number("shared", shared, 1)
     active = whole_number("active", active, 1)
     if active > routed:
@@ -74,9 +76,7 @@ def shared_expert_scale(
     return float(np.mean(math.sqrt(shared) / np.linalg.norm(top, axis=1)))
 
 
-def initial_threshold_bias(
-    n: int, k: float, *, std: float = 1.0, score: Literal["sigmoid", "softmax"] = "sigmoid"
-) -> float:
+def initial_threshold_bias(n: int, k: float, *, std: float = 1.0, score: Score = "sigmoid") -> float:
     """Find a starting bias for threshold routing: with normal logits, ``score + bias > 0`` for k experts on average.
 
     Parameters
@@ -104,7 +104,7 @@ def initial_threshold_bias(
     ----------
     .. [1] Su Jianlin, Scientific Spaces 11626.
     """
-    one_of("score", score, ("sigmoid", "softmax"))
+    one_of("score", score, get_args(Score))
     n = whole_number("n", n, 1)
     if not 0 < k < n:
         raise OptionError(f"k must be between 0 and n = {n}, got {k!r}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import math
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import array_api_compat
 
@@ -14,7 +14,7 @@ from infimum.balance.rules import wanted_load
 from infimum.errors import OptionError, ShapeError
 
 Form: TypeAlias = Literal["ste", "product", "switch", "entropy"]
-FORMS = ("ste", "product", "switch", "entropy")
+FORMS: tuple[Form, ...] = get_args(Form)
 
 
 def aux_loss(probs: Array, counts: Array, form: Form = "ste", *, load: Array | float | None = None) -> Array:
@@ -82,10 +82,10 @@ def aux_loss(probs: Array, counts: Array, form: Form = "ste", *, load: Array | f
         raise OptionError(f'form="{form}" knows only the even load; take "ste" or "entropy"')
     dtype = probs.dtype if xp.finfo(probs.dtype).bits >= 32 else xp.float32
     P = xp.mean(xp.astype(probs, dtype), axis=-2)
-    F = xp.astype(_shares(widen(counts)), dtype)
+    F = xp.astype(_shares_of_tokens(widen(counts)), dtype)
     if form in ("product", "switch"):
         return xp.mean(xp.sum(F * P, axis=-1)) * (n if form == "switch" else 1)
-    Q = xp.ones_like(F) / n if load is None else xp.astype(_shares(wanted_load(load, counts)), dtype)
+    Q = xp.ones_like(F) / n if load is None else xp.astype(_shares_of_tokens(wanted_load(load, counts)), dtype)
     if form == "ste":
         value, slope = xp.sum((F - Q) ** 2, axis=-1) / 2, F - Q
     else:
@@ -96,7 +96,7 @@ def aux_loss(probs: Array, counts: Array, form: Form = "ste", *, load: Array | f
     return xp.mean(value + (gradient - _stop_gradient(gradient)))
 
 
-def _shares(counts: Array) -> Array:
+def _shares_of_tokens(counts: Array) -> Array:
     xp = namespace(counts=counts)
     total = xp.sum(counts, axis=-1, keepdims=True)
     return counts / xp.where(total > 0, total, xp.ones_like(total))

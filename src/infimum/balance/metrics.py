@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from scipy import integrate, stats
 
-from infimum._arguments import whole_number
+from infimum._arguments import one_of, whole_number
 from infimum._arrays import Array, as_array, namespace, require_finite, to_numpy, widen
 from infimum.balance.rules import checked_counts, wanted_load
 from infimum.errors import DTypeError, OptionError, ShapeError
+
+Narrow: TypeAlias = Literal["bfloat16", "float16"]
 
 
 def max_violation(counts: Array, *, load: Array | float | None = None, two_sided: bool = False) -> float:
@@ -192,7 +195,7 @@ class BiasPrecision:
     spread: float
 
 
-def bias_precision(bias: Array, dtype: str = "bfloat16") -> BiasPrecision:
+def bias_precision(bias: Array, dtype: Narrow = "bfloat16") -> BiasPrecision:
     """Check what storing a bias in 16 bits would destroy.
 
     A common constant does not change top-k routing, yet it eats the digits: around 7 neighbouring bfloat16 numbers are
@@ -223,8 +226,7 @@ def bias_precision(bias: Array, dtype: str = "bfloat16") -> BiasPrecision:
     >>> check.distinct, check.rounded_distinct, check.centered_distinct
     (238, 9, 238)
     """
-    if dtype not in ("bfloat16", "float16"):
-        raise OptionError(f"dtype must be 'bfloat16' or 'float16', got {dtype!r}")
+    one_of("dtype", dtype, get_args(Narrow))
     bias = as_array(bias, "bias")
     if bias.ndim != 1 or bias.shape[0] == 0:
         raise ShapeError(f"bias must be a vector with at least one entry, got shape {tuple(bias.shape)}")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import array_api_compat
 
@@ -17,7 +17,7 @@ from infimum._arrays import Array, as_array, is_array, is_floating, namespace, r
 from infimum.errors import DTypeError, OptionError, ShapeError
 
 Rule: TypeAlias = Literal["sign", "rms", "sgd", "relative", "tanh", "budget", "at-most"]
-RULES = ("sign", "rms", "sgd", "relative", "tanh", "budget", "at-most")
+RULES: tuple[Rule, ...] = get_args(Rule)
 TANH_SLOPE = 2.0  # tanh(2 e): half of the full step at a relative error of 0.27
 
 

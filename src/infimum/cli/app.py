@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import re
@@ -14,8 +15,10 @@ from cyclopts import App, CycloptsError, UnusedCliTokensError
 
 import infimum
 from infimum import problems
+from infimum.cli.ending import Ended, unwinding
 from infimum.cli.problem_command import command_for
 from infimum.errors import InfimumError
+from infimum.proof.wording import printable
 
 HELP = """Approximation problems, solved with a certificate: how far the answer is from the best possible one.
 
@@ -24,7 +27,7 @@ Every answer comes with a lower bound on what any admissible answer could reach 
 LIST = re.compile(r"[-+.\de]+(,[-+.\de]+)+")  # numbers with commas between them
 
 
-def build() -> App:
+def build_app() -> App:
     """Return the application, with one command for every registered problem."""
     from infimum.cli import compress, demo, demo_lm, evaluate, inspect, memory, minimax, msign, verify
 
@@ -45,7 +48,7 @@ def build() -> App:
             app.command(command_for(problem), name=problem.command, group="Problems")
     for command in (compress.compress, inspect.inspect, evaluate.evaluate):
         app.command(command, group="Models", help_format="markdown")
-    app.command(memory.build())
+    app.command(memory.build_memory())
     app.command(msign.msign, group="Models")
     app.command(verify.verify, group="Proof", help_format="markdown")
     app.command(demo.demo, group="Proof", help_format="markdown")
@@ -55,23 +58,41 @@ def build() -> App:
 
 def run(arguments: Sequence[str]) -> int:
     """Run one command; every expected failure ends in one line on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name may hold what the encoding of a terminal does not
+            stream.reconfigure(errors="backslashreplace")
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
-            status = build()(_with_lists(_with_stdout(arguments)))
-            sys.stdout.flush()
+            with unwinding():
+                status = build_app()(_with_lists(_with_stdout(arguments)))
+                sys.stdout.flush()
+            return int(status or 0)
         except CycloptsError as error:
             return _fail(_usage(error), 2)
-        except InfimumError as error:
-            return _fail(str(error), 1)
-        except BrokenPipeError:  # the reader of a pipe has gone ("| head"): nobody is left to tell
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            return 1
-        except OSError as error:
-            return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error), 1)
+        except (InfimumError, OSError, MemoryError) as error:
+            return _fail(_message(error), 1)
         except KeyboardInterrupt:
-            return _fail("interrupted; nothing was written", 130)
-        return int(status or 0)
+            return _fail("interrupted; no file was left half-written", 130)
+        except Ended as error:
+            return _fail("ended by a signal; no file was left half-written", error.status)
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, OSError) and not isinstance(error, InfimumError):
+        _let_go_of_stdout()
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
+    if isinstance(error, MemoryError):
+        return f"this needs more memory than there is ({error or 'no size is known'})"
+    return str(error)
+
+
+def _let_go_of_stdout() -> None:
+    """Where stdout takes nothing more (its reader has gone, or its disk is full), nothing is left to be flushed."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _with_stdout(arguments: Sequence[str]) -> list[str]:
@@ -100,9 +121,13 @@ def _usage(error: CycloptsError) -> str:
 
 
 def _fail(message: str, status: int) -> int:
-    print(f"error: {' '.join(message.split())}", file=sys.stderr)
+    _say(f"error: {message}")
     return status
 
 
 def _show_warning(message: Any, *_: Any, **__: Any) -> None:
-    print(f"warning: {' '.join(str(message).split())}", file=sys.stderr)
+    _say(f"warning: {message}")
+
+
+def _say(message: str) -> None:
+    print(printable(" ".join(message.split())), file=sys.stderr)

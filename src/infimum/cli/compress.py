@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 from rich.table import Table
@@ -109,15 +109,11 @@ def compress(
     quiet
         No progress, no tables.
     """
-    if out.exists():
-        raise OptionError(f"{out} exists; choose a new folder, or remove that one first")
     if size is not None and target_objective is not None:
         raise OptionError("give --size or --target-objective, not both")
     if adapter is not None and not plain:
         raise OptionError("--adapter needs --plain: peft attaches it to the layers of stock transformers")
-    if report is not None:
-        check_output(report, suffixes=(".html", ".htm"), overwrite=force)
-        check_output(report.with_suffix(".json"), overwrite=force)
+    _check_outputs(out, report, overwrite=force)
     with screen.progress("reading the model", quiet=quiet) as on_progress:
         from infimum import compress as room
         from infimum.compress.menu.budget import bytes_of
@@ -126,48 +122,45 @@ def compress(
         checkpoint = room.open_checkpoint(model)
         # before the work: the text may be missing
         unseen = _unseen(checkpoint, held_out, max_tokens) if compare else None
+        source = "" if unseen is None else unseen.source
         if size is not None:
             remove, of = max(0.0, 1.0 - parse_size(size) / bytes_of(checkpoint)), "bytes"
         start = time.perf_counter()
-        moments = room.calibrate(
-            checkpoint,
-            calib,
-            tokens=tokens,
-            max_tokens=max_tokens,
-            projections=projections,
-            seed=seed,
-            on_progress=on_progress,
-        )
-        plan = room.plan(
-            checkpoint,
-            remove=remove if target_objective is None else 0.0,
-            of=of,
-            objective=objective,
-            allocation=allocation,
-            form=form,
-            plain=plain,
-            moments=moments,
-            on_progress=on_progress,
-        )
+        sizes_of_text: dict[str, Any] = {"tokens": tokens, "max_tokens": max_tokens, "projections": projections}
+        moments = room.calibrate(checkpoint, calib, **sizes_of_text, seed=seed, on_progress=on_progress)
+        choices: dict[str, Any] = {"objective": objective, "allocation": allocation, "form": form, "plain": plain}
+        fraction = remove if target_objective is None else 0.0
+        plan = room.plan(checkpoint, remove=fraction, of=of, **choices, moments=moments, on_progress=on_progress)
         if target_objective is not None:
             plan = plan.with_target(target_objective, on_progress=on_progress)
         seconds = time.perf_counter() - start
         plan.save(out, adapter=adapter)
-        comparisons = [] if unseen is None else _compare(plan, out, unseen, on_progress)
+        comparisons = [] if unseen is None else _score_both(plan, out, unseen, on_progress)
         if report is not None:
-            source = "" if unseen is None else unseen.source
             details = {"out": out, "comparisons": comparisons, "held_out": source, "seconds": seconds}
             write(plan, report, overwrite=force, **details)
     if not quiet:
-        show_plan(plan, comparisons, "" if unseen is None else unseen.source)
+        show_plan(plan, comparisons, source)
         if target_objective is not None:
-            most = plan.most_removable(target_objective)
-            screen.console().print(
-                f"\nno plan that removes {most:.2%} or more has an error of {target_objective:g} or less"
-            )
+            _show_most_removable(plan, target_objective)
         paths = [str(out), *([str(report)] if report else [])]
         screen.console().print(f"\nwritten: {', '.join(paths)}; check it with: infimum verify {out}")
     return 0
+
+
+def _check_outputs(out: Path, report: Path | None, *, overwrite: bool) -> None:
+    """Refuse what cannot be written, before any work is done."""
+    if out.exists():
+        raise OptionError(f"{out} exists; choose a new folder, or remove that one first")
+    if report is not None:
+        check_output(report, suffixes=(".html", ".htm"), overwrite=overwrite)
+        check_output(report.with_suffix(".json"), overwrite=overwrite)
+
+
+def _show_most_removable(plan: Plan, target: float) -> None:
+    """Print what no plan of the wanted error can remove."""
+    most = plan.most_removable(target)
+    screen.console().print(f"\nno plan that removes {most:.2%} or more has an error of {target:g} or less")
 
 
 def parse_size(text: str) -> float:
@@ -186,7 +179,7 @@ def _unseen(checkpoint: Checkpoint, text: str, max_tokens: int | None) -> Tokens
     return unseen.sample(HELD_OUT, seed=0) if checkpoint.is_language_model else unseen
 
 
-def _compare(plan: Plan, out: Path, unseen: Tokens, on_progress: Progress) -> list[Comparison]:
+def _score_both(plan: Plan, out: Path, unseen: Tokens, on_progress: Progress) -> list[Comparison]:
     """Score the original and the compressed model."""
     from infimum.compress import load, scorer
     from infimum.report.plan import Comparison

@@ -104,7 +104,7 @@ def compress_model(out: Path, *, force: bool, quiet: bool) -> None:
         seconds = time.perf_counter() - start
         out.mkdir(parents=True, exist_ok=True)
         plan.save(folder)
-        comparisons, held_out = compare(checkpoint, plan, moments, folder, on_progress)
+        comparisons, held_out = compare_methods(checkpoint, plan, moments, folder, on_progress)
         details = {"out": folder, "comparisons": comparisons, "held_out": held_out, "seconds": seconds}
         write(plan, report, overwrite=force, **details)
     console = screen.console()
@@ -123,7 +123,7 @@ def clear(out: Path, *, force: bool) -> tuple[Path, Path]:
     return folder, report
 
 
-def compare(
+def compare_methods(
     checkpoint: Checkpoint, plan: Plan, moments: Moments, folder: Path, on_progress: OnProgress
 ) -> tuple[list[Comparison], str]:
     """Compare dense, the usual methods and the default plan, as read back from disk, on held-out text."""

@@ -66,7 +66,7 @@ def demo_lm(
         seconds = time.perf_counter() - start
         chosen = plans[FRACTIONS.index(SAVED)]
         chosen.save(folder)
-        comparisons = compare(checkpoint, plans, articles[CALIBRATION_ARTICLES:], on_progress)
+        comparisons = compare_budgets(checkpoint, plans, articles[CALIBRATION_ARTICLES:], on_progress)
         held_out = f"Wikipedia, {len(articles) - CALIBRATION_ARTICLES} articles that calibration did not see"
         details = {"comparisons": comparisons["Wikipedia"], "held_out": held_out, "seconds": seconds}
         write(chosen, report, overwrite=force, out=folder, **details)
@@ -94,7 +94,7 @@ def held_out(checkpoint: Checkpoint, unseen: list[str]) -> dict[str, Tokens]:
     }
 
 
-def compare(
+def compare_budgets(
     checkpoint: Checkpoint, plans: list[Plan], unseen: list[str], on_progress: OnProgress
 ) -> dict[str, list[Comparison]]:
     """Measure the original and every compressed model on both held-out texts."""

@@ -27,7 +27,7 @@ infimum memory design: the other way round, a schedule from a wanted memory.
 It speaks of the memory, not of the training loss."""
 
 
-def build() -> App:
+def build_memory() -> App:
     """Return ``infimum memory`` with its command ``design``."""
     app = App(name="memory", group="Models", help=HELP, help_format="plaintext", result_action="return_value")
     app.default(measure)

@@ -29,7 +29,7 @@ def minimax(
     /,
     *,
     degree: Annotated[int | None, Parameter(group=SPACE)] = None,
-    on: Annotated[list[float], LISTED, Parameter(group=SPACE)] | None = None,
+    on: Annotated[list[float], LISTED, Parameter(name=("--on", "--domain"), group=SPACE)] | None = None,
     odd: Annotated[bool, FLAG, Parameter(group=SPACE)] = False,
     even: Annotated[bool, FLAG, Parameter(group=SPACE)] = False,
     powers: Annotated[list[int], LISTED, Parameter(group=SPACE)] | None = None,
@@ -102,7 +102,7 @@ def minimax(
         print(code.rstrip())
     elif not outputs.quiet and outputs.json != STDOUT:
         rows = {"minimised": problems.problem_of(best).minimises, "function": source}
-        rows |= {"alternation": f"{len(best.points)} points", **_rows(result)}
+        rows |= {"alternates on": f"{len(best.points)} points", **_rows(result)}
         if round is not None:
             rows["unrounded"] = f"{wording.number(best.certificate.value)}, without rounding"
         rows |= {**screen.certificate_rows(result.certificate), "time": f"{seconds:.3g} s"}

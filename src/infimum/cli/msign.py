@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,6 +12,7 @@ from rich.table import Table
 
 from infimum import minimax
 from infimum.cli import screen
+from infimum.cli.formats.limits import require_file
 from infimum.cli.outputs import STDOUT, Outputs
 from infimum.errors import FileFormatError, OptionError
 from infimum.minimax import Composition
@@ -87,14 +89,16 @@ def msign(
 
 def read_table(path: Path) -> list[list[float]]:
     """Read the coefficients from a JSON file: a list of rows, or a result."""
+    require_file(path)
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        document = json.loads(text, parse_int=float)  # a number of many digits is infinite, and refused below
         if isinstance(document, dict):
-            found = Composition.from_json(path.read_text(encoding="utf-8"))
+            found = Composition.from_json(text)
             if found.power != 2:
                 raise FileFormatError(f"a schedule for roots, power {found.power}")
             return [list(row) for row in found.coefficients]
-    except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, FileFormatError) as error:
+    except (ValueError, RecursionError) as error:
         raise FileFormatError(f"{path} holds no table [[a, b, c], ...] as JSON ({error})") from error
     rows: list[Any] = document if isinstance(document, list) else []
     if not rows or not all(isinstance(row, list) and all(map(_is_number, row)) for row in rows):
@@ -124,4 +128,4 @@ def show(schedule: Composition, source: str, written: list[Path]) -> None:
 
 
 def _is_number(item: Any) -> bool:
-    return isinstance(item, int | float) and not isinstance(item, bool)
+    return isinstance(item, float) and math.isfinite(item)

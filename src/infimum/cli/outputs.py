@@ -102,7 +102,8 @@ def save_arrays(result: Result | MemoryReport, path: Path) -> None:
         complex_ones = [name for name, array in arrays.items() if array.dtype.kind == "c"]
         if complex_ones:
             raise OptionError(f"safetensors has no complex numbers ({', '.join(complex_ones)}): save as .npz instead")
-        numpy_format.save_file(arrays, temporary)
+        # not save_file, whose error for a full disk is its own
+        temporary.write_bytes(numpy_format.save(arrays))
 
 
 def _as_columns(arrays: Mapping[str, np.ndarray]) -> str:

@@ -5,21 +5,34 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from infimum.proof import wording
 from infimum.proof.certificate import Certificate
+from infimum.proof.wording import printable
 
 OnProgress: TypeAlias = Callable[[str, int, int], None]  # (what, done, of)
 
 
+class PlainConsole(Console):
+    """A console on which the text of users and files stays as it is, and steers nothing."""
+
+    def __init__(self, *, stderr: bool = False) -> None:
+        super().__init__(stderr=stderr, highlight=False, markup=False, emoji=False)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Make the text of a string; every string on the screen passes here."""
+        return super().render_str(printable(text), **options)
+
+
 def console() -> Console:
     """Console for results; made when needed, so that a redirected stdout is seen."""
-    return Console(highlight=False, markup=False, emoji=False)  # text of users and files stays as it is
+    return PlainConsole()
 
 
 @contextmanager
@@ -28,17 +41,17 @@ def progress(doing: str, *, quiet: bool = False) -> Iterator[OnProgress]:
     visible = not quiet and sys.stdout.isatty() and sys.stderr.isatty()
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not visible) as display:
-        tasks = {doing: display.add_task(doing, total=None)}
+    with Progress(*columns, console=PlainConsole(stderr=True), transient=True, disable=not visible) as display:
+        tasks = {doing: display.add_task(printable(doing), total=None)}
 
         def report(what: str, done: int, of: int) -> None:
             if what not in tasks:
-                tasks[what] = display.add_task(what, total=of)
+                tasks[what] = display.add_task(printable(what), total=of)
             display.update(tasks[what], completed=done, total=of)
 
         yield report

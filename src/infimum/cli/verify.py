@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -11,6 +10,7 @@ from cyclopts import Parameter
 import infimum
 from infimum import problems
 from infimum.cli import screen
+from infimum.cli.formats.limits import require_file
 from infimum.cli.problem_command import arguments_of
 from infimum.errors import FileFormatError, OptionError, VerificationError
 from infimum.proof.certificate import Certificate
@@ -53,18 +53,19 @@ def verify(
     if not quiet:
         console = screen.console()
         console.print(f"{target} proves what it claims.", style="bold green")
-        console.print(screen.facts(screen.certificate_rows(certificate)))
+        rows = screen.certificate_rows(certificate)
+        for name, digest in certificate.witness.get("original", {}).items() if target.is_dir() else ():
+            rows[f"original {name}"] = f"SHA-256 {digest}"
+        console.print(screen.facts(rows))
     return 0
 
 
 def _verify_result(path: Path, data: tuple[str, ...]) -> Certificate:
+    require_file(path)
     try:
-        text = path.read_text(encoding="utf-8")
-        if "infimum_report" in json.loads(text):
-            raise FileFormatError(f"{path} is the content of a report; give the file that --json wrote")
-        result = infimum.from_json(text)
-    except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError) as error:
-        raise FileFormatError(f"{path} is no result of infimum, as --json writes it ({error})") from error
+        result = infimum.from_json(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, FileFormatError) as error:
+        raise FileFormatError(f"{path} is no result as --json wrote it: {error}") from error
     problem = problems.problem_of(result)
     if len(data) != len(problem.inputs):
         raise VerificationError(

@@ -13,12 +13,12 @@ from infimum.compress.evaluate import Perplexity, Score, Similarity, embeddings,
 from infimum.compress.load import load, load_any  # noqa: E402
 from infimum.compress.measure.moments import Moments  # noqa: E402
 from infimum.compress.measure.text import Tokens, tokenize  # noqa: E402
-from infimum.compress.menu.layer_plan import LayerPlan  # noqa: E402
 from infimum.compress.menu.settings import Settings  # noqa: E402
 from infimum.compress.model.checkpoint import Checkpoint, open_checkpoint  # noqa: E402
 from infimum.compress.plan import Plan, plan  # noqa: E402
 from infimum.compress.search.allocation import knee  # noqa: E402  (after the check for the extra)
 from infimum.compress.verify import verify  # noqa: E402
+from infimum.proof.checkpoint import LayerPlan  # noqa: E402
 
 __all__ = [
     "Checkpoint",

@@ -11,7 +11,7 @@ from infimum.compress.model.configuration import LAYERS, Names, empty_model, rea
 from infimum.compress.model.tensor_files import TensorFiles
 from infimum.errors import CheckpointError
 from infimum.nn.linear import replace_layers
-from infimum.proof.checkpoint import DESCRIPTION
+from infimum.proof.folder import DESCRIPTION
 
 
 def load(out: str | Path) -> PreTrainedModel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import resource
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,29 +16,50 @@ from infimum.compress.calibrate import calibrate
 from infimum.compress.measure.moments import Moments, Progress
 from infimum.compress.measure.text import Text
 from infimum.compress.menu.budget import budget_of
-from infimum.compress.menu.layer_plan import UNREACHED, LayerPlan, dense_row
+from infimum.compress.menu.layer_plan import UNREACHED, dense_row
 from infimum.compress.menu.ranks import Objective
-from infimum.compress.menu.replacement import lowered, measure, replacements_of
+from infimum.compress.menu.replacement import measure, near_rank, replacements_of
 from infimum.compress.menu.settings import DAMPING, FORMS, AllocationRule, Forms, Of, Settings
 from infimum.compress.menu.task import Task
-from infimum.compress.menu.widths import Group, partition, unit_of
-from infimum.compress.model.checkpoint import Checkpoint, open_checkpoint
+from infimum.compress.menu.widths import Choice, Group, partition, units_of
+from infimum.compress.model.checkpoint import Checkpoint, Layer, open_checkpoint
 from infimum.compress.search.allocation import STEP, Frontier, allocate, frontier, last, uniform, value
+from infimum.compress.search.claims import mean_weight, raised, reduced
 from infimum.compress.search.elimination import ordered_group
 from infimum.compress.write.answer import Answer
 from infimum.compress.write.build import FormShelf, build
 from infimum.compress.write.folder import write_folder
 from infimum.errors import BudgetError, CalibrationError
 from infimum.proof.certificate import Certificate
-from infimum.proof.theorems.allocation_dual import Unit, dual_value
+from infimum.proof.checkpoint import LayerPlan, shares, total
+from infimum.proof.rounding import ROOM
+from infimum.proof.theorems import allocation_dual
+from infimum.proof.theorems.allocation_dual import Curve, Unit, dual_value
 
 
 class Offer(NamedTuple):
-    """What a group of layers can become: its alternatives, and the lower convex hull of their costs and errors."""
+    """What a group of layers can become: its alternatives, and the lower convex hull of their costs and errors.
+
+    `claimed` are the bounds that are claimed for the alternatives, `weights` the `mean_weight` of each layer.
+    """
 
     group: Group
     unit: Unit
     frontier: Frontier
+    claimed: Unit
+    weights: tuple[tuple[float, float], ...]
+
+    @classmethod
+    def of(cls, task: Task, layers: tuple[Layer, ...]) -> Offer:
+        """Find what some layers can become."""
+        group = ordered_group(task, layers)
+        unit, roomy = units_of(task, group, (1.0, ROOM))
+        weights = [mean_weight(task, layer) for layer in layers]
+        claimed = tuple(
+            tuple(Curve(curve.costs, reduced(curve.errors, *w)) for curve, w in zip(curves, weights, strict=True))
+            for curves in roomy
+        )
+        return cls(group, unit, frontier(unit), claimed, tuple(weights))
 
 
 @dataclass(frozen=True)
@@ -52,7 +74,7 @@ class Plan(Answer):
     def with_budget(self, remove: float, *, on_progress: Progress | None = None) -> Plan:
         """Plan another budget with the same moments and spectra: nothing is measured on text again."""
         settings = dataclasses.replace(self.settings, remove=remove)
-        return _solve(Task(self.checkpoint, self.moments, settings), self.offers, on_progress)
+        return _planned(Task(self.checkpoint, self.moments, settings), self.offers, on_progress)
 
     def with_target(self, error: float, *, on_progress: Progress | None = None) -> Plan:
         """Plan to remove as much as found possible with a total error of at most `error`, on the same moments.
@@ -89,10 +111,10 @@ class Plan(Answer):
 
     def _at(self, remove: float) -> tuple[float, float]:
         """Error of the best plan found at a budget (before rounding), and the lower bound for all."""
-        budget = self.budget + (self.settings.remove - remove) * self.denominator
-        _, units, frontiers = zip(*self.offers, strict=True)
+        budget = math.floor(self.budget + (self.settings.remove - remove) * self.denominator)
+        _, units, frontiers, claimed, _ = zip(*self.offers, strict=True)
         best = allocate(units, frontiers, budget)
-        return value(units, best.choices), dual_value(units, budget, best.multiplier)
+        return value(units, best.choices), dual_value(claimed, budget, best.multiplier, room=ROOM)
 
     def curve(self, points: int = 25) -> list[tuple[float, float, float]]:
         """Return (fraction removed, least total error found, lower bound) for budgets from small to whole.
@@ -191,12 +213,10 @@ def plan(
     together = partition(task)
     for index, layers in enumerate(together):
         with one_thread():
-            group = ordered_group(task, layers)
-            unit = unit_of(task, group)
-        offers.append(Offer(group, unit, frontier(unit)))
+            offers.append(Offer.of(task, layers))
         if on_progress:
             on_progress("spectra", index + 1, len(together))
-    return _solve(task, tuple(offers), on_progress)
+    return _planned(task, tuple(offers), on_progress)
 
 
 def _check_target(error: float) -> None:
@@ -214,43 +234,46 @@ def _check_moments(checkpoint: Checkpoint, moments: Moments) -> None:
         )
 
 
-def _solve(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None) -> Plan:
+def _planned(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None) -> Plan:
     """Share the budget, build what was chosen for every layer, and measure it as stored."""
     budget = budget_of(task)
-    groups, units, frontiers = zip(*offers, strict=True)
+    groups, units, frontiers, _, _ = zip(*offers, strict=True)
     best = allocate(units, frontiers, budget)
     choices = best.choices if task.settings.allocation == "global" else uniform(units, frontiers, budget)
-    forms = FormShelf()
     rows: dict[str, LayerPlan] = {}
-    bounds = []
-    for index, (group, unit, choice) in enumerate(zip(groups, units, choices, strict=True)):
-        distances = []
-        for part in replacements_of(group, unit, choice):
-            with one_thread():
-                stored = build(task, part)
-                row, distance = measure(task, part, stored)
-            rows[row.name] = row
-            distances.append(distance)
-            if stored is not None:
-                forms[row.name] = stored
-        bounds.append(lowered(unit, distances))
+    forms, bounds = FormShelf(), []
+    for index, (offer, choice) in enumerate(zip(offers, choices, strict=True)):
+        with one_thread():
+            unit, built = _built(task, offer, choice, forms)
+        bounds.append(unit)
+        rows |= {row.name: row for row in built}
         if on_progress:
-            on_progress("factors", index + 1, len(groups))
-    total = sum(row.error for row in rows.values())
-    table = tuple(
-        dataclasses.replace(rows[layer.name], share=rows[layer.name].error / total if total else 0.0)
-        if layer.name in rows
-        else dense_row(layer, UNREACHED)
-        for layer in task.checkpoint.layers
-    )
+            on_progress("factors", index + 1, len(offers))
+    table = [rows.get(layer.name) or dense_row(layer, UNREACHED) for layer in task.checkpoint.layers]
+    errors = [row.error for row in table]
+    parts = zip(table, shares(errors), strict=True)
     certificate = Certificate(
-        value=total,
-        lower_bound=dual_value(bounds, budget, best.multiplier),
-        theorem="allocation_dual",
+        value=total(errors),
+        lower_bound=dual_value(bounds, budget, best.multiplier, room=ROOM),
+        theorem=allocation_dual.THEOREM,
         rigour="rounded",
         witness={"multiplier": best.multiplier},
     )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     orders = {group.layers[-1].name: group.order for group in groups if group.order is not None}
-    answer = Answer(*task, table, certificate, budget, best.multiplier, forms, orders, task.notes, peak)
+    rows_with_shares = tuple(dataclasses.replace(row, share=share) for row, share in parts)
+    answer = Answer(*task, rows_with_shares, certificate, budget, best.multiplier, forms, orders, task.notes, peak)
     return Plan(**vars(answer), offers=offers)
+
+
+def _built(task: Task, offer: Offer, choice: Choice, forms: FormShelf) -> tuple[Unit, list[LayerPlan]]:
+    """Build what was chosen for some layers, keep it, and return their bounds and rows as they are claimed."""
+    rows, distances = [], []
+    for part, (mean, whole) in zip(replacements_of(offer.group, offer.claimed, choice), offer.weights, strict=True):
+        stored = build(task, part)
+        row, distance, lost, moved = measure(task, part, stored, room=ROOM)
+        rows.append(dataclasses.replace(row, error=raised(row.error, mean, lost, whole)))
+        distances.append(raised(distance, mean, moved, whole))
+        if stored is not None:
+            forms[row.name] = stored
+    return near_rank(offer.claimed, rows, distances)

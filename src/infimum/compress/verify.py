@@ -2,41 +2,77 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
 
 from infimum._threads import one_thread
-from infimum.compress.measure.moments import Moments, Progress
+from infimum.compress.measure.moments import Progress
 from infimum.compress.measure.passes import collect
 from infimum.compress.measure.text import Tokens
+from infimum.compress.menu import adapter
 from infimum.compress.menu.budget import budget_of
-from infimum.compress.menu.forms import PlainForm, StoredForm, stored_form
-from infimum.compress.menu.layer_plan import UNREACHED, LayerPlan, dense_row
-from infimum.compress.menu.replacement import Replacement, lowered, measure, replacements_of
+from infimum.compress.menu.forms import PivotForm, PlainForm, StoredForm, stored_form
+from infimum.compress.menu.layer_plan import UNREACHED, dense_row
+from infimum.compress.menu.loader_files import loader_files
+from infimum.compress.menu.replacement import Replacement, form_of, measure, near_rank, replacements_of
 from infimum.compress.menu.settings import Settings
+from infimum.compress.menu.stored_tensors import check_tensors, expected_tensors
 from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import Choice, Group, partition, unit_of
 from infimum.compress.model.checkpoint import Checkpoint, Layer, open_checkpoint
-from infimum.compress.model.tensor_files import TensorFiles, file_hash
-from infimum.errors import CheckpointError, ShapeError, VerificationError
+from infimum.compress.model.tensor_files import INDEX, ITEM_BYTES, TensorFiles, read_all, same_bits
+from infimum.errors import CalibrationError, InfimumError, VerificationError
+from infimum.proof import checkpoint as proof
+from infimum.proof import folder as files
+from infimum.proof import strict_json
 from infimum.proof.certificate import Certificate
-from infimum.proof.checkpoint import CHANNELS, DESCRIPTION, TEXT, read_description
-from infimum.proof.theorems.allocation_dual import Unit, dual_value
+from infimum.proof.checkpoint import CHANNELS, TEXT, Description, LayerPlan
+from infimum.proof.evidence import indices, number, shown, whole
+from infimum.proof.theorems import allocation_dual
+from infimum.proof.theorems.allocation_dual import Unit
 
-RELATIVE = 1e-3  # the model runs in float32: another machine or thread count moves the moments by about 1e-5
+TRUSTED = (
+    "infimum.compress.verify",
+    "infimum.compress.model.checkpoint",
+    "infimum.compress.model.configuration",
+    "infimum.compress.model.tensor_files",
+    "infimum.compress.model.experts",
+    "infimum.compress.model.channels",
+    "infimum.compress.model.blockwise",
+    "infimum.compress.measure.text",
+    "infimum.compress.measure.moments",
+    "infimum.compress.measure.passes",
+    "infimum.compress.measure.scratch",
+    "infimum.compress.menu.settings",
+    "infimum.compress.menu.task",
+    "infimum.compress.menu.ranks",
+    "infimum.compress.menu.widths",
+    "infimum.compress.menu.forms",
+    "infimum.compress.menu.budget",
+    "infimum.compress.menu.layer_plan",
+    "infimum.compress.menu.replacement",
+    "infimum.compress.menu.stored_tensors",
+    "infimum.compress.menu.loader_files",
+    "infimum.compress.menu.adapter",
+)
+"""What `infimum verify FOLDER` runs, beside `infimum.proof` and the ground: who believes a certificate of a folder
+believes these modules. They read the two checkpoints, run the original to measure its moments, and derive what each
+layer can become. No module of `search` or `write`, and not `plan`, is among them."""
 
 
 def verify(out: str | Path, original: str | Path | None = None, *, on_progress: Progress | None = None) -> Certificate:
-    """Recompute every error and every bound of a compressed checkpoint and compare them with what it claims.
+    """Derive every statement of a compressed checkpoint from the original and the output, or refuse it.
 
-    The moments are measured anew, by running the original model on the token ids stored in the output; files are
-    compared with their hashes, untouched tensors with the original's.
+    The moments are measured anew, by running the original model on the token ids stored in the output. Errors and
+    bounds must follow from what is derived: claimed errors may not be smaller, claimed bounds not larger. All other
+    statements must be equal. Every file and every tensor must be accounted for: weights, configuration and code by
+    what they must be, tokenizer and the like by the hashes of the original's.
 
     Parameters
     ----------
@@ -50,7 +86,7 @@ def verify(out: str | Path, original: str | Path | None = None, *, on_progress: 
     Returns
     -------
     Certificate
-        Total error and bound as derived here.
+        Total error and bound as derived here; the witness holds the hashes of the original's files.
 
     Raises
     ------
@@ -60,152 +96,205 @@ def verify(out: str | Path, original: str | Path | None = None, *, on_progress: 
         The output or the original is missing or incomplete.
     """
     out = Path(out)
-    description = read_description(out)
-    _check_hashes(out, description["files"])
-    checkpoint = open_checkpoint(original or description["original"]["path"])
-    if checkpoint.sha256 != description["original"]["sha256"]:
+    described = proof.read_description(out)
+    files.check_hashes(out, described.files)
+    path = Path(original or described.original)
+    files.check_outside(out, path)
+    checkpoint = open_checkpoint(path)
+    if checkpoint.sha256 != described.original_hashes:
         raise VerificationError(f"{checkpoint.path} is not the checkpoint that was compressed: its hashes differ")
-    tensors = TensorFiles(out)
     try:
-        _check_untouched(checkpoint, description, tensors)
-        moments = _moments(out, checkpoint, description["calibration"], on_progress)
-        task = Task(checkpoint, moments, Settings(**description["settings"]))
-        orders = load_file(out / CHANNELS) if (out / CHANNELS).is_file() else {}
-        return _check_claims(task, description, tensors, orders, on_progress)
-    except (LookupError, TypeError, ShapeError) as error:
-        raise VerificationError(f"{DESCRIPTION} or the tensors are malformed: {error!r}") from error
+        return _check(_Output(out, described, TensorFiles(out)), checkpoint, on_progress)
+    except CalibrationError as error:
+        raise VerificationError(f"{TEXT} does not fit the model: {error}") from error
+    except InfimumError:
+        raise
+    except Exception as error:  # whatever a stranger's evidence breaks is the evidence's fault
+        raise VerificationError(f"the check of {out} failed: {shown(repr(error))}") from error
 
 
-def _check_hashes(out: Path, files: dict[str, str]) -> None:
-    for name, expected in files.items():
-        if not (out / name).is_file():
-            raise CheckpointError(f"{name} is missing from {out}")
-        if file_hash(out / name) != expected:
-            raise VerificationError(f"{name} was changed after it was written: its hash differs")
+class _Output(NamedTuple):
+    """The folder that is checked: what it says, and its tensors."""
+
+    path: Path
+    described: Description
+    tensors: TensorFiles
 
 
-def _check_untouched(checkpoint: Checkpoint, description: dict[str, Any], tensors: Mapping[str, torch.Tensor]) -> None:
-    replaced = {row["tensor"] for row in description["layers"] if row["form"] != "dense"}
-    narrower = {row["name"] for row in description["layers"] if row["kept"][0] != row["shape"][0]}
+def _check(output: _Output, checkpoint: Checkpoint, on_progress: Progress | None) -> Certificate:
+    """Check files and tensors, then measure and derive every row."""
+    described = output.described
+    names = [layer.name for layer in checkpoint.layers]
+    proof.same("the layers of the table", [row.name for row in described.layers], names)
+    settings = _settings(described.settings)
+    orders = read_all(output.path / CHANNELS) if CHANNELS in described.files else {}
+    _check_files(output, checkpoint)
+    check_tensors(expected_tensors(checkpoint, described.layers), output.tensors.kinds())
+    _check_untouched(checkpoint, described, output.tensors)
+    tokens = _tokens(output, checkpoint)
+    chosen = {name: described.calibration[name] for name in ("seed", "projections")}
+    task = Task(checkpoint, collect(checkpoint, tokens, **chosen, on_progress=on_progress), settings)
+    units, derived = _derive_all(task, output, orders, on_progress)
+    budget = budget_of(task)
+    proof.same("budget", described.budget, budget)
+    spent = sum(row.cost for row in derived.values() if row.note != UNREACHED)
+    if spent > budget:
+        raise VerificationError(f"the layers store {spent} numbers, the budget is {budget}")
+    proof.same("notes", described.notes, task.notes)
+    bound = allocation_dual.dual_value(units, budget, described.multiplier)
+    errors = {name: row.error for name, row in derived.items()}
+    error = proof.total(list(errors.values()))
+    proof.check_totals(described, error, bound)
+    if described.adapter is not None:
+        _check_adapter(task, output, errors)
+    witness = {"multiplier": described.multiplier, "original": checkpoint.sha256}
+    return Certificate(error, bound, allocation_dual.THEOREM, "rounded", witness=witness)
+
+
+def _settings(claimed: Mapping[str, Any]) -> Settings:
+    proof.mapping("'settings'", claimed, [field.name for field in dataclasses.fields(Settings)])
+    numbers = {name: number(f"settings: {name}", claimed[name]) for name in ("remove", "damping")}
+    if not isinstance(claimed["plain"], bool):
+        raise VerificationError(f"settings: plain must be true or false, got {shown(claimed['plain'])}")
+    try:
+        return Settings(**{**claimed, **numbers})
+    except InfimumError as error:
+        raise VerificationError(f"settings: {error}") from error
+
+
+def _check_files(output: _Output, checkpoint: Checkpoint) -> None:
+    """Ask that every file is what this model needs, and that there is no other."""
+    out, described = output.path, output.described
+    written = loader_files(checkpoint, described.layers)
+    expected = set(files.check_companions(out, checkpoint.path, written)) | {TEXT}
+    expected |= {path.relative_to(out).as_posix() for path in output.tensors.paths}
+    if described.adapter is not None:
+        expected |= {f"{adapter.FOLDER}/{name}" for name in (adapter.CONFIG, adapter.WEIGHTS)}
+    if odd := sorted(expected ^ (described.files.keys() - {CHANNELS})):
+        raise VerificationError(f"{out} should hold the files of this model and no other; one that differs: {odd[0]}")
+    if (out / INDEX).is_file():
+        index = strict_json.parse((out / INDEX).read_text(encoding="utf-8"))
+        size = sum(ITEM_BYTES[kind] * math.prod(shape) for kind, shape in output.tensors.kinds().values())
+        proof.mapping(INDEX, index, ("metadata", "weight_map"))
+        proof.same(f"{INDEX}: metadata", index["metadata"], {"total_size": size})
+
+
+def _check_untouched(checkpoint: Checkpoint, described: Description, tensors: TensorFiles) -> None:
+    """Ask that what was not replaced is the original's, bit by bit."""
+    replaced = {row.tensor for row in described.layers if row.form != "dense"}
+    narrower = {row.name for row in described.layers if row.kept[0] != row.shape[0]}
     replaced |= {layer.bias for layer in checkpoint.layers if layer.name in narrower}
     for name, tensor in checkpoint.blocks():
-        if name not in replaced and not (name in tensors and torch.equal(tensor, tensors[name])):
+        if name not in replaced and not same_bits(tensor, tensors[name]):
             raise VerificationError(f"tensor {name} should be as in the original, and is not")
 
 
-def _moments(out: Path, checkpoint: Checkpoint, calibration: dict[str, Any], on_progress: Progress | None) -> Moments:
-    text = load_file(out / TEXT)
-    tokens = Tokens(text["ids"].numpy(), text["mask"].numpy(), calibration["source"])
-    if tokens.sha256 != calibration["sha256"]:
-        raise VerificationError("the stored calibration tokens are not those of the run: their hash differs")
-    chosen = {name: calibration[name] for name in ("seed", "projections")}
-    return collect(checkpoint, tokens, **chosen, on_progress=on_progress)
+def _tokens(output: _Output, checkpoint: Checkpoint) -> Tokens:
+    """Read the calibration tokens, and derive what is said about them."""
+    stored = read_all(output.path / TEXT)
+    proof.mapping(TEXT, stored, ("ids", "mask"))
+    ids, mask = (stored[name].numpy() for name in ("ids", "mask"))
+    tokens = Tokens(ids, mask, TEXT)
+    proof.check_calibration(output.described.calibration, ids, mask, checkpoint.goal, tokens.sha256)
+    return tokens
 
 
-def _check_claims(
-    task: Task,
-    description: dict[str, Any],
-    tensors: Mapping[str, torch.Tensor],
-    orders: dict[str, torch.Tensor],
-    on_progress: Progress | None,
-) -> Certificate:
-    rows = {row["name"]: row for row in description["layers"]}
-    units, total, spent, together = [], 0.0, 0, partition(task)
+def _derive_all(
+    task: Task, output: _Output, orders: Mapping[str, torch.Tensor], on_progress: Progress | None
+) -> tuple[list[Unit], dict[str, LayerPlan]]:
+    """Derive what all layers can become, and compare each row of the table with its own."""
+    rows = {row.name: row for row in output.described.layers}
+    derived: dict[str, LayerPlan] = {}
+    units, together = [], partition(task)
+    narrowed = sorted(layers[-1].name for layers in together if len(layers) > 1)
+    proof.same(f"the layers of {CHANNELS}", sorted(orders), narrowed)
+    proof.same(f"whether there is {CHANNELS}", CHANNELS in output.described.files, bool(narrowed))
     for index, layers in enumerate(together):
-        claimed = [rows.pop(layer.name) for layer in layers]
         with one_thread():
-            unit, derived = _derive(task, _group(layers, orders), claimed, tensors)
+            unit, own = _derive(task, _group(layers, orders), [rows[layer.name] for layer in layers], output.tensors)
         units.append(unit)
-        for row, own in zip(claimed, derived, strict=True):
-            _check_row(row, own)
-            total, spent = total + own.error, spent + own.cost
+        derived |= {row.name: row for row in own}
         if on_progress:
             on_progress("verifying", index + 1, len(together))
-    unreached = {layer.name: layer for layer in task.checkpoint.layers if layer.name not in task.moments.layers}
-    for name, row in rows.items():  # what the output does not depend on takes no part in the budget
-        _check_row(row, dense_row(unreached[name], UNREACHED))
-    budget = budget_of(task)
-    _compare("budget", description["budget"], budget)
-    if spent > budget:
-        raise VerificationError(f"the layers store {spent} numbers, the budget is {budget}")
-    bound = dual_value(units, budget, description["multiplier"])
-    _compare("total error", description["certificate"]["value"], total)
-    _compare("total lower bound", description["certificate"]["lower_bound"], bound)
-    return Certificate(total, bound, "allocation_dual", "rounded", witness={"multiplier": description["multiplier"]})
+    for layer in task.checkpoint.layers:  # what the output does not depend on takes no part in the budget
+        proof.check_row(rows[layer.name], derived.setdefault(layer.name, dense_row(layer, UNREACHED)))
+    return units, derived
 
 
-def _group(layers: tuple[Layer, ...], orders: dict[str, torch.Tensor]) -> Group:
+def _group(layers: tuple[Layer, ...], orders: Mapping[str, torch.Tensor]) -> Group:
     """Take the order of channels from the output: which channels go is chosen there, and proved for that order."""
     if len(layers) == 1:
         return Group(layers)
-    order, channels = orders[layers[-1].name].numpy(), layers[-1].shape[1]
-    if sorted(order.tolist()) != list(range(channels)):
-        raise VerificationError(f"{CHANNELS}: {layers[-1].name} should have an order of its {channels} channels")
-    return Group(layers, order)
+    channels, name = layers[-1].shape[1], layers[-1].name
+    return Group(layers, indices(f"{CHANNELS}: {name}", orders[name].numpy(), channels, channels))
 
 
 def _derive(
-    task: Task, group: Group, claimed: Sequence[dict[str, Any]], tensors: Mapping[str, torch.Tensor]
+    task: Task, group: Group, claimed: Sequence[LayerPlan], tensors: Mapping[str, torch.Tensor]
 ) -> tuple[Unit, list[LayerPlan]]:
     """Derive what a group can become, and its rows of the table; of the claims only width, form and rank are read."""
     unit = unit_of(task, group)
-    width = claimed[-1]["kept"][1]
+    width = claimed[-1].kept[1]
     if width not in group.widths:
-        raise VerificationError(f"{claimed[-1]['name']}: a width of {group.widths} was expected, got {width}")
+        raise VerificationError(f"{claimed[-1].name}: a width of {group.widths} was expected, got {width}")
     alternative = group.widths.index(width)
     points = []
     for row, curve in zip(claimed, unit[alternative], strict=True):
         last = len(curve.costs) - 1
-        points.append(last if row["rank"] == min(row["kept"]) else int(row["rank"]) - 1)
-        if not 0 <= points[-1] <= last:
-            raise VerificationError(
-                f"{row['name']}: a rank from 1 to {min(row['kept'])} was expected, got {row['rank']}"
-            )
+        full = row.rank == min(row.kept)
+        points.append(last if full else whole(f"{row.name}: rank", row.rank, least=1, most=last) - 1)
     rows, distances = [], []
     for part, row in zip(replacements_of(group, unit, Choice(alternative, tuple(points))), claimed, strict=True):
-        stored = None if row["form"] == "dense" else stored_form(row, tensors)
-        if (stored is None) != part.is_whole:
-            raise VerificationError(f"{row['name']}: form {row['form']} does not fit what is kept, {row['kept']}")
+        proof.same(f"{row.name}: form", row.form, form_of(task.settings, part))
+        stored = stored_form(row, tensors)
         _check_stored(task, part, stored, tensors)
-        derived, distance = measure(task, part, stored)
-        rows.append(derived)
-        distances.append(distance)
-    return lowered(unit, distances), rows
+        derived = measure(task, part, stored)
+        rows.append(derived.row)
+        distances.append(derived.distance)
+    return near_rank(unit, rows, distances)
 
 
 def _check_stored(
     task: Task, part: Replacement, stored: StoredForm | None, tensors: Mapping[str, torch.Tensor]
 ) -> None:
-    """Compare the stored tensors of a layer, shape and number, with what it should have become, and its bias."""
+    """Compare what is stored of a layer with what it should have become: its numbers, their places, and its bias."""
     name, bias = part.layer.name, task.checkpoint.bias(part.layer)
     if isinstance(stored, PlainForm):
         outside = torch.ones(part.layer.shape, dtype=torch.bool)
         outside[np.ix_(*part.places)] = False
         weight = stored.weight.T if part.layer.transposed else stored.weight
-        if weight.shape != part.layer.shape or bool(weight[outside].any()):
-            raise VerificationError(f"{name} should have the shape {part.layer.shape}, and zeros for what was removed")
+        if bool(weight[outside].any()):
+            raise VerificationError(f"{name} should have zeros for what was removed")
     elif stored is not None:
-        left, right = stored.factors()
-        shape, cost = (left.shape[0], right.shape[1]), int(part.points.costs[part.point])
-        if shape != part.shape or stored.numbers != cost:
-            raise VerificationError(
-                f"{name} stores {stored.numbers} numbers for shape {shape}, expected were {cost} for {part.shape}"
-            )
+        if isinstance(stored, PivotForm):
+            indices(f"{name}: order", stored.order.numpy(), len(stored.order), len(stored.order))
+        proof.same(f"{name}: numbers that are stored", stored.numbers, int(part.points.costs[part.point]))
         if bias is not None and part.outputs is not None:
             bias = bias[part.outputs]
-    if bias is not None and not torch.equal(tensors[part.layer.bias], bias):
+    if bias is not None and not same_bits(tensors[part.layer.bias], bias):
         raise VerificationError(f"the bias of {name} should be that of the original, and is not")
 
 
-def _check_row(claimed: dict[str, Any], derived: LayerPlan) -> None:
-    for name in ("tensor", "shape", "kept", "form", "rank", "cost", "dense_cost", "note"):
-        value = getattr(derived, name)
-        if claimed[name] != (list(value) if isinstance(value, tuple) else value):
-            raise VerificationError(f"{derived.name}: {name} is claimed to be {claimed[name]!r}, derived {value!r}")
-    _compare(f"{derived.name}: error", claimed["error"], derived.error)
-    _compare(f"{derived.name}: lower bound", claimed["lower_bound"], derived.lower_bound)
-
-
-def _compare(what: str, claimed: float, derived: float) -> None:
-    if not math.isclose(claimed, derived, rel_tol=RELATIVE, abs_tol=np.finfo(float).tiny):
-        raise VerificationError(f"{what}: claimed {claimed:.6g}, derived {derived:.6g}")
+def _check_adapter(task: Task, output: _Output, errors: Mapping[str, float]) -> None:
+    """Derive what the adapter beside plain output is, and the total error with its help."""
+    claimed, folder = output.described.adapter, output.path / adapter.FOLDER
+    assert claimed is not None
+    rank = whole("adapter: rank", claimed["rank"], least=1, most=proof.LARGEST)
+    try:
+        layers = adapter.adapter_layers(task, output.described.layers, rank)
+    except InfimumError as error:
+        raise VerificationError(f"adapter: {error}") from error
+    config = strict_json.parse((folder / adapter.CONFIG).read_text(encoding="utf-8"))
+    base = proof.text("adapter: base_model_name_or_path", config["base_model_name_or_path"])
+    proof.same("adapter: configuration", config, adapter.adapter_config(task.checkpoint, layers, rank, Path(base)))
+    factors = read_all(folder / adapter.WEIGHTS)
+    proof.same("adapter: tensors", sorted(factors), sorted(n for layer in layers for n in adapter.names_of(layer)))
+    helped = dict(errors)
+    for layer in layers:
+        weight = output.tensors[layer.tensor]
+        for name, shape in zip(adapter.names_of(layer), ((rank, layer.shape[1]), (layer.shape[0], rank)), strict=True):
+            proof.same(f"adapter: {name}", (tuple(factors[name].shape), factors[name].dtype), (shape, weight.dtype))
+        with one_thread():
+            helped[layer.name], _ = adapter.restored_error(task, layer, weight, factors)
+    value = number("adapter: value", claimed["value"], least=0.0)
+    proof.follows("adapter: total error", value, proof.total(list(helped.values())), 1)

@@ -60,14 +60,14 @@ def product_plus_remainder(
     budget = whole_number("max_steps", max_steps, least=0)
     if budget > theorem.LINES:
         raise OptionError(f"max_steps must be at most {theorem.LINES}, got {budget}: no more lines can be verified")
-    first, seen = _search(equation, budget, all)
+    first, seen = _search_lines(equation, budget, all)
     complete = all and theorem.outside(equation, first, seen.stop) > seen.best
     prices = equation.unit * equation.alpha, equation.unit * equation.beta, equation.gamma
     certificate = theorem.certify_triple(equation, seen.triples[0], {"first": first, "stop": seen.stop}, first, seen)
     return ProductPlusRemainder(*seen.triples[0], prices, in_order(seen) if complete else None, certificate=certificate)
 
 
-def _search(equation: Equation, budget: int, ties: bool) -> tuple[int, Visited]:
+def _search_lines(equation: Equation, budget: int, ties: bool) -> tuple[int, Visited]:
     """Visit lines until no other can be cheaper (`ties`: as cheap); return the first of them and what was seen."""
     first = max(equation.start, 1)
     seen = theorem.visit(equation, first, first + budget, equation.trivial, ties)

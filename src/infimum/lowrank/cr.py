@@ -15,9 +15,8 @@ from infimum.lowrank.terms import strategies as rules
 from infimum.lowrank.terms.bound_search import witness as good_witness
 from infimum.proof.answers.cr import CR, certify_cr, checked_factors, deviation
 from infimum.proof.operators import product
-from infimum.proof.theorems import gram
-
-NODES = 20_000  # partial choices that the exact method bounds before it gives up
+from infimum.proof.rounding import ROOM
+from infimum.proof.theorems import eckart_young, gram
 
 
 def cr(
@@ -114,11 +113,11 @@ def _improved(
 ) -> tuple[np.ndarray, dict[str, Any]]:
     """Return the best choice that the tree finds from a good one on, and the witness that it proves it by."""
     reached = product.residual_norm(parts, kept, None)
-    dropped = gram.optimum_bound(G, kept.size, diagonal, NODES, reached)[1]
+    dropped = gram.optimum_bound(gram.Relaxation(G, diagonal), kept.size, gram.NODES, reached)[1]
     if dropped is not None:
         other = np.flatnonzero(dropped == 0.0)
         kept = other if product.residual_norm(parts, other, None) < reached else kept
-    return kept, {"diagonal": diagonal, "nodes": NODES}
+    return kept, {"diagonal": diagonal, "nodes": gram.NODES}
 
 
 def _weights(X: Array, Y: Array, G: gram.Gram, kept: np.ndarray, kind: str) -> Array | None:
@@ -163,8 +162,8 @@ def _result(
     draws: int | None = None,
 ) -> CR:
     columns = like_array(kept.astype(np.int64), X)
-    theorem = "gram" if weights is None else "eckart_young"
-    certificate = certify_cr(parts, kept, weights, theorem, witness)
+    theorem = gram.THEOREM if weights is None else eckart_young.THEOREM
+    certificate = certify_cr(parts, kept, weights, theorem, witness, room=ROOM)
     xp = namespace(X=X)
     C, R = xp.take(X, columns, axis=1), xp.take(Y, columns, axis=0)
     spread = None if draws is None else deviation(parts, draws)

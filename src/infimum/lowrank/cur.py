@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,13 +21,16 @@ from infimum._arrays import (
 )
 from infimum._linalg import adjoint, least_squares, orthonormal_basis, pivoted_qr
 from infimum.errors import RankError, ToleranceError
-from infimum.lowrank.columns.interpolation import proof
+from infimum.lowrank.columns.interpolation import claimed_bound
 from infimum.lowrank.columns.reduction import Reduction, reduction
 from infimum.lowrank.columns.strategies import STRATEGIES, StrategyName, strategy_named
 from infimum.proof.answers.chosen_columns import FEW
-from infimum.proof.answers.cur import CUR, certify_cur, core_rounding
+from infimum.proof.answers.cur import CUR, bound_of_cur, certify_cur, core_rounding
 from infimum.proof.operators.inputs import for_columns
 from infimum.proof.operators.operator import Operator
+from infimum.proof.rounding import ROOM
+from infimum.proof.theorems import column_subset
+from infimum.proof.theorems.ritz_block import Bound
 
 
 def cur(
@@ -168,12 +171,12 @@ class _Search:
         row_index, column_index = (like_array(index.astype(np.int64), M.outer) for index in (rows, columns))
         C, R = M.take(columns, axis=1), M.take(rows, axis=0)
         core_with = self._optimal_core(C, R) if self.core == "optimal" else self._inverse(C, row_index)
-        theorem, witness = _proof(M, rows.size, columns.size, reduced, self.rng)
+        theorem, bound = _claimed_bound(M, rows.size, columns.size, reduced)
         best, eps = None, float(M.xp.finfo(M.outer.dtype).eps)
         for power in (1.0, 0.75, 0.5):
             middle = times_power_of_two(core_with(max(M.shape) * eps**power), -M.exponent)
             middle = narrow(middle, M.outer, "the core")
-            certificate = certify_cur(M, C, middle, R, theorem, witness)
+            certificate = certify_cur(M, C, middle, R, theorem, bound, room=ROOM)
             if best is None or certificate.value < best.certificate.value:
                 best = CUR(rows=row_index, columns=column_index, core=middle, C=C, R=R, certificate=certificate)
             # what a core of this size loses to rounding in the dtype of M is far below the error: no reason to cut more
@@ -204,9 +207,8 @@ class _Search:
         return lambda cut: least_squares(intersection, identity, cut)
 
 
-def _proof(
-    M: Operator, rows: int, columns: int, reduced: Reduction, rng: np.random.Generator
-) -> tuple[str, Mapping[str, Any]]:
+def _claimed_bound(M: Operator, rows: int, columns: int, reduced: Reduction) -> tuple[str, Bound]:
     if min(M.shape) <= FEW:
-        return "column_subset", {"nodes": FEW}
-    return proof(M if columns <= rows else M.adjoint(), reduced, min(rows, columns), rng)
+        theorem = column_subset.THEOREM
+        return theorem, bound_of_cur(M, rows, columns, theorem, {"nodes": FEW}, room=ROOM)
+    return claimed_bound(M if columns <= rows else M.adjoint(), reduced, min(rows, columns))

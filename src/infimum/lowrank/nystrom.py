@@ -12,8 +12,9 @@ from infimum._arrays import Array, as_array, as_matrix, like_array, narrow, time
 from infimum.errors import OptionError
 from infimum.lowrank.columns.rpcholesky import PartialCholesky, clusters, greedy, independent, uniform
 from infimum.lowrank.columns.strategies import by_error
-from infimum.proof.answers.nystrom import Nystrom, certify_nystrom, check_landmarks
+from infimum.proof.answers.nystrom import Nystrom, certify_nystrom, more_landmarks
 from infimum.proof.operators.kernel import Entries, KernelMatrix
+from infimum.proof.rounding import ROOM
 from infimum.proof.theorems import nystrom_trace
 
 METHODS = ("auto", "rpcholesky", "greedy", "uniform", "kmeans")
@@ -39,8 +40,8 @@ def nystrom(
     ----------
     K : array (n, n)
         Hermitian positive semidefinite, of any library of the array API standard; or a `KernelMatrix`, of which only
-        the diagonal and a few columns are computed. That a kernel, or an array of order above 2000, has no
-        negative eigenvalues is taken on trust.
+        the diagonal, a few columns and a small block are computed. That a kernel, or an array of order above 2000, has
+        no negative eigenvalues is taken on trust, unless the entries seen disprove it.
     rank : int, optional
         Number of landmarks, 1 <= rank <= n. Give one of `rank`, `tol` and `landmarks`. Fewer come back where the rest
         of K is rounding.
@@ -67,7 +68,7 @@ def nystrom(
     ShapeError, RankError, NonFiniteError, DTypeError, LibraryError, OptionError
         Each says what was expected, what came, and what to do.
     NotSemidefiniteError
-        K is not Hermitian, or has a negative eigenvalue.
+        K is not Hermitian, or has a negative eigenvalue, as far as the entries seen tell.
     RangeError
         An entry of the factor does not fit the dtype of `K`.
 
@@ -98,7 +99,7 @@ def nystrom(
     generator = np.random.default_rng(rng)
     if landmarks is not None:
         wanted = to_numpy(as_array(landmarks, "landmarks"))
-        check_landmarks(wanted, entries.shape[0], OptionError)
+        _check_landmarks(wanted, entries.shape[0])
         chosen = independent(entries, wanted.astype(np.int64))
     else:
         chosen = _choose(entries, rank, tol, method, generator)
@@ -108,8 +109,14 @@ def nystrom(
     return Nystrom(
         landmarks=like_array(chosen, entries.outer),
         factor=answer,
-        certificate=certify_nystrom(entries, chosen, answer, _witness(entries, chosen, generator)),
+        certificate=certify_nystrom(entries, chosen, answer, _witness(entries, chosen, generator), room=ROOM),
     )
+
+
+def _check_landmarks(chosen: np.ndarray, n: int) -> None:
+    whole = chosen.ndim == 1 and chosen.dtype.kind in "iu"
+    if not whole or np.unique(chosen).size != chosen.size or np.any((chosen < 0) | (chosen >= n)):
+        raise OptionError(f"landmarks must be distinct indices below {n}, got {chosen.tolist()[:8]}")
 
 
 def _choose(entries: Entries, rank: int | None, tol: float | None, method: str, rng: np.random.Generator) -> np.ndarray:
@@ -168,7 +175,7 @@ def _witness(entries: Entries, chosen: np.ndarray, rng: np.random.Generator) -> 
     partial = PartialCholesky(entries)
     if chosen.size:
         partial.add(chosen, entries.columns(chosen))
-    more = partial.draw(min(2 * chosen.size + 20, entries.shape[0]), 0.0, rng)
+    more = partial.draw(min(more_landmarks(chosen.size), entries.shape[0]), 0.0, rng)
     return {"landmarks": _well_conditioned(entries, more, chosen.size)[0]}
 
 
@@ -176,7 +183,10 @@ def _well_conditioned(entries: Entries, chosen: np.ndarray, least: int) -> tuple
     """Leave the last landmarks out, as few as possible but not the first `least`, until rounding does no harm."""
     while True:
         try:
-            return chosen, nystrom_trace.factor(entries.columns(chosen), chosen)[0]
+            columns = entries.columns(chosen)
+            F = nystrom_trace.cholesky_form(columns, chosen)
+            nystrom_trace.distance(columns, chosen, F, ROOM)
+            return chosen, F
         except nystrom_trace.DependentLandmarksError:
             if chosen.size <= least:
                 raise

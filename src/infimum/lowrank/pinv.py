@@ -7,10 +7,21 @@ import math
 import numpy as np
 import scipy.optimize
 
-from infimum._arrays import Array, as_matrix, namespace, narrow, real_part, times_power_of_two, to_numpy, working
+from infimum._arrays import (
+    Array,
+    as_matrix,
+    like_array,
+    namespace,
+    narrow,
+    real_part,
+    times_power_of_two,
+    to_numpy,
+    working,
+)
 from infimum._linalg import adjoint
 from infimum.errors import OptionError
 from infimum.proof.answers.pinv import PseudoInverse, certify_pinv, penrose_residuals
+from infimum.proof.rounding import ROOM
 from infimum.proof.theorems import tikhonov_dual
 
 
@@ -62,18 +73,19 @@ def pinv(A: Array, *, rtol: float | None = None) -> PseudoInverse:
         raise OptionError(f"rtol must be at least 0 and below 1, got {rtol!r}")
     scaled = working(A)
     U, s, Vh = scaled.xp.linalg.svd(scaled.array, full_matrices=False)
-    values = to_numpy(s)
+    values = to_numpy(s).astype(np.float64)
     rank = int(np.sum(values > rtol * values[0]))
     inverse = scaled.xp.astype(1.0 / s[:rank], U.dtype)
     matrix = (adjoint(Vh[:rank, :]) * inverse[None, :]) @ adjoint(U[:, :rank])
     matrix = narrow(times_power_of_two(matrix, -scaled.exponent), A, "the pseudo-inverse")
+    real, penrose = real_part(A), like_array(penrose_residuals(A, matrix)[0], A)
     return PseudoInverse(
         matrix=matrix,
         rank=rank,
         rtol=float(rtol),
-        singular_values=narrow(times_power_of_two(s, scaled.exponent), real_part(A), "a singular value"),
-        penrose=penrose_residuals(A, matrix),
-        certificate=certify_pinv(A, matrix, _best_multiplier),
+        singular_values=narrow(times_power_of_two(s, scaled.exponent), real, "a singular value"),
+        penrose=narrow(penrose, real, "a Penrose residual"),
+        certificate=certify_pinv(A, matrix, _best_multiplier, values, room=ROOM),
     )
 
 
@@ -81,7 +93,7 @@ def _best_multiplier(values: np.ndarray, rows: int, radius: float) -> float:
     """Multiplier with the highest dual value (the dual is concave in mu); relative to the input scaled to unit size."""
 
     def loss(log_mu: float) -> float:
-        return -tikhonov_dual.lower_bound(values, rows, radius, math.exp(log_mu))
+        return -tikhonov_dual.dual_value(values, rows, radius, math.exp(log_mu))
 
     # the dual has one hump in mu, but it is flat (clipped at 0) far away: look on a coarse grid first
     grid = np.linspace(-80.0, 5.0, 171)

@@ -10,6 +10,7 @@ from infimum._arrays import Array, as_array, namespace, narrow, times_power_of_t
 from infimum._linalg import adjoint
 from infimum.errors import OptionError
 from infimum.proof.answers.solve import Solution, certify_solution, checked_system, scaled_ridge
+from infimum.proof.rounding import ROOM
 
 
 def solve(A: Array, B: Array, *, ridge: float = 0.0, rtol: float | None = None) -> Solution:
@@ -70,21 +71,16 @@ def solve(A: Array, B: Array, *, ridge: float = 0.0, rtol: float | None = None) 
     values = to_numpy(s)
     rank = int(np.sum(values > rtol * values[0]))
     weight = scaled_ridge(ridge, left.exponent)
-    U, s, Vh = U[:, :rank], s[:rank], Vh[:rank, :]
-    image = xp.astype(right.array, U.dtype)
+    dtype = xp.result_type(U.dtype, right.array.dtype)  # complex where A or B is
+    U, s, Vh = xp.astype(U[:, :rank], dtype), s[:rank], xp.astype(Vh[:rank, :], dtype)
+    image = xp.astype(right.array, dtype)
     coordinates = adjoint(U) @ image
-    filters = xp.astype(s / (s**2 + weight), U.dtype)
+    filters = xp.astype(s / (s**2 + weight), dtype)
     X = adjoint(Vh) @ (filters[:, None] * coordinates)
     # what the kept directions do not reach, and what the ridge leaves of them; twice, so that rounding is gone
-    kept = xp.astype(weight / (s**2 + weight), U.dtype)
+    kept = xp.astype(weight / (s**2 + weight), dtype)
     dual = image - U @ coordinates
     dual = dual - U @ (adjoint(U) @ dual) + U @ (kept[:, None] * coordinates)
-    matrix = narrow(_like(times_power_of_two(X, right.exponent - left.exponent), B), B, "the solution")
-    certificate = certify_solution(A, B, matrix, float(ridge), dual)
+    matrix = narrow(times_power_of_two(X, right.exponent - left.exponent), B, "the solution")
+    certificate = certify_solution(A, B, matrix, float(ridge), dual, room=ROOM)
     return Solution(matrix=matrix[:, 0] if vector else matrix, ridge=float(ridge), certificate=certificate)
-
-
-def _like(X: Array, B: Array) -> Array:
-    xp = namespace(X=X, B=B)
-    real = xp.isdtype(X.dtype, "complex floating") and not xp.isdtype(B.dtype, "complex floating")
-    return xp.real(X) if real else X

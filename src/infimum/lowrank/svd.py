@@ -16,6 +16,8 @@ from infimum.proof.answers.factored import certify_factors
 from infimum.proof.answers.svd import SVD, scaled_left
 from infimum.proof.operators.inputs import as_operator
 from infimum.proof.operators.operator import Operator
+from infimum.proof.rounding import ROOM
+from infimum.proof.theorems import ritz_block
 
 WHOLE_LIMIT = 2000  # smaller side up to which "auto" decomposes all where rank is over a fifth of it, or not known
 
@@ -53,7 +55,7 @@ def svd(
         Stop "krylov" when error and lower bound differ by at most this, relatively. Where rounding or the size of the
         space forbids it, the certificate says how far it came.
     delta : float
-        Probability with which a bound that rests on random probes may fail, 0 < delta <= 0.1.
+        Probability with which a bound that rests on random probes may fail, 1e-15 <= delta <= 0.1.
     rng : int or numpy.random.Generator, optional
         Seed of the start and of the probes.
 
@@ -92,8 +94,9 @@ def svd(
     one_of("method", method, ("auto", "exact", "gram", "krylov", "randomized"))
     if not 0.0 < gap_target < float("inf"):
         raise OptionError(f"gap_target must be a number above 0, got {gap_target!r}")
-    if not 0.0 < delta <= 0.1:
-        raise OptionError(f"delta must be a number above 0 and at most 0.1, got {delta!r}")
+    if not ritz_block.LEAST_DELTA <= delta <= ritz_block.MOST_DELTA:
+        limits = f"{ritz_block.LEAST_DELTA:g} to {ritz_block.MOST_DELTA:g}"
+        raise OptionError(f"delta must be a number from {limits}, got {delta!r}")
     goal = Goal(rank, tol, gap_target, delta)
     spectrum = _decompose(operator, goal, method, np.random.default_rng(rng))
     return _truncate(spectrum, rank) if rank is not None else least(spectrum, goal, _truncate)
@@ -122,5 +125,5 @@ def _decompose(M: Operator, goal: Goal, method: str, rng: np.random.Generator) -
 def _truncate(spectrum: Spectrum, rank: int) -> SVD:
     """Round the leading triples to the caller's dtype, then measure and certify what is returned."""
     U, s, Vh = spectrum.rounded(rank)
-    certificate = certify_factors(spectrum.M, scaled_left(U, s), Vh, spectrum.theorem, {}, bound=spectrum.bound(rank))
+    certificate = certify_factors(spectrum.M, scaled_left(U, s), Vh, spectrum.theorem, spectrum.bound(rank), room=ROOM)
     return SVD(U=U, s=s, Vh=Vh, certificate=certificate)

@@ -11,7 +11,7 @@ import numpy as np
 from infimum._arrays import Array, to_numpy
 from infimum.errors import OptionError, ShapeError
 from infimum.proof.profiles import as_vector
-from infimum.proof.schedule_limits import host, positive, rounded
+from infimum.proof.schedule_limits import Law, host, positive, rounded
 
 SMALLEST = 1e-100  # learning rates, and their reciprocals, whose products still fit in double precision
 
@@ -61,6 +61,8 @@ def highest_of(max_lr: Any, target: Array) -> float | Array:
 def rates_of(weight_decay: Any, target: Array) -> Array:
     """Weight decay of every step, in the library and dtype of the target, from a number or a vector."""
     steps = target.shape[0]
+    if isinstance(weight_decay, bool):
+        raise OptionError(f"weight_decay must be a number, numbers or a law, got {weight_decay!r}")
     if isinstance(weight_decay, numbers.Real):
         rates = np.full(steps, float(weight_decay))
     else:
@@ -73,7 +75,7 @@ def rates_of(weight_decay: Any, target: Array) -> Array:
     return rounded(rates, target, "weight_decay")
 
 
-def law_of(weight_decay: Any, caps: Array, target: Array) -> tuple[str, float, Array | None]:
+def law_of(weight_decay: Any, caps: Array, target: Array) -> tuple[Law, float, Array | None]:
     """Name and rate of the decay law that the argument `weight_decay` asks for, and the fixed rates if it is none."""
     if isinstance(weight_decay, Proportional):
         return "proportional", float(weight_decay.peak) / float(np.max(to_numpy(caps))), None

@@ -7,13 +7,15 @@ from typing import Any, Literal
 import numpy as np
 
 from infimum._arguments import one_of
-from infimum.errors import OptionError
+from infimum._arrays import Array
+from infimum.errors import OptionError, RangeError
 from infimum.memory.decay import highest_of, law_of
 from infimum.memory.search import linear_program
 from infimum.memory.search.initial_weight import above, exact_after, with_share
-from infimum.proof.answers.memory_design import Schedule, certify_schedule
+from infimum.proof.answers.memory_design import OBJECTIVES, Objective, Schedule, certify_schedule, memory_of
 from infimum.proof.profiles import as_target
-from infimum.proof.schedule_limits import caps_of, host, limits_of, positive, rounded
+from infimum.proof.rounding import ROOM
+from infimum.proof.schedule_limits import Limits, caps_of, host, limits_of, positive, rounded
 from infimum.proof.theorems import unrolling
 from infimum.proof.theorems.capped_filling import FixedDecay
 
@@ -29,7 +31,7 @@ def design(
     weight_decay: float | Any,
     warmup: int = 0,
     max_initial_share: float | None = None,
-    objective: Literal["tv", "ratio"] = "tv",
+    objective: Objective = "tv",
 ) -> Schedule:
     """Learning rate and weight decay whose memory of the batches comes nearest to a target profile.
 
@@ -85,7 +87,7 @@ def design(
     >>> [round(float(lr), 4) for lr in schedule.lr], round(schedule.initial_share, 4)
     ([0.5, 0.3333, 0.25, 0.2], 0.2)
     """
-    one_of("objective", objective, ("tv", "ratio"))
+    one_of("objective", objective, OBJECTIVES)
     profile = as_target(target, steps)
     highest = highest_of(max_lr, profile)
     caps = caps_of(highest, warmup, profile)
@@ -102,11 +104,11 @@ def design(
     free = np.minimum(limits.caps, filling.weights / filling.filled[1:])  # a cap just met may be passed by rounding
     lr = rounded(np.where(filling.capped, limits.caps, free), profile, "lr")
     if rates is None:
-        rates = rounded(limits.law.decay(host(lr)) / host(lr), profile, "weight_decay")
+        rates = _rates(limits, lr, profile)
+    memory = memory_of(limits, lr, rates)
+    share = unrolling.initial_share(memory, room=ROOM)
     if objective == "ratio" and not exact:
-        share = unrolling.initial_share(unrolling.unroll(host(lr), host(lr) * host(rates)))
         witness = {"initial": above(limits, filling, share)}
-    certificate, share = certify_schedule(limits, lr, rates, objective, witness)
     return Schedule(
         lr=lr,
         weight_decay=rates,
@@ -116,8 +118,22 @@ def design(
         objective=objective,
         decay_law=law,
         decay_rate=rate,
-        certificate=certificate,
+        certificate=certify_schedule(limits, memory, objective, witness, share, room=ROOM),
     )
+
+
+def _rates(limits: Limits, lr: Array, profile: Array) -> Array:
+    """Weight decay that follows from the learning rates as returned."""
+    wide = host(lr)
+    law = limits.law.decay(wide)
+    rates = rounded(law / np.maximum(wide, np.finfo(float).tiny), profile, "weight_decay")
+    kept = (wide > 0.0) & (np.abs(wide * host(rates) - law) <= limits.slack * law)
+    if not np.all(kept):
+        raise RangeError(
+            f"lr, or the weight decay that follows from it, vanishes in {lr.dtype} at step {int(np.argmin(kept)) + 1}; "
+            "convert the target to a wider type first"
+        )
+    return rates
 
 
 def _share(share: object) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
@@ -10,13 +10,14 @@ from infimum._arguments import one_of, whole_number
 from infimum.errors import OptionError
 from infimum.proof.schedule_limits import positive
 
-SHAPES = ("constant", "cosine", "linear", "wsd")
+Shape: TypeAlias = Literal["constant", "cosine", "linear", "wsd"]
+SHAPES: tuple[Shape, ...] = get_args(Shape)
 FINAL = {"constant": 1.0, "cosine": 0.1, "linear": 0.0, "wsd": 0.0}
 COOLDOWN = 0.2  # the part of the run in which "wsd" falls
 
 
 def lr_table(
-    shape: str, steps: int, *, peak: float, warmup: int = 0, final: float | None = None, cooldown: float = COOLDOWN
+    shape: Shape, steps: int, *, peak: float, warmup: int = 0, final: float | None = None, cooldown: float = COOLDOWN
 ) -> np.ndarray:
     """Learning rate of every step: a linear warm-up to `peak`, then a common shape.
 
@@ -71,7 +72,7 @@ class PublishedRun(NamedTuple):
 
     name: str
     source: str
-    shape: str
+    shape: Shape
     steps: int
     peak: float
     final: float

@@ -6,7 +6,7 @@ import json
 import math
 import numbers
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 import scipy.linalg
@@ -20,6 +20,7 @@ from infimum.proof.profiles import as_target, as_vector
 from infimum.proof.schedule_limits import host, positive, rounded
 from infimum.proof.theorems.unrolling import WIDE, unroll, variation
 
+Convention: TypeAlias = Literal["coupled", "independent", "corrected"]
 POINTS = 2000  # of a curve
 # relative half-spacing just below a power of two: a smaller decay is rounded away at every step, whatever the weight
 ROUNDED_AWAY = {"bfloat16": 2.0**-9, "float16": 2.0**-12, "float32": 2.0**-25}
@@ -161,7 +162,7 @@ def report(
     lr: Any,
     weight_decay: Any,
     *,
-    convention: str = "coupled",
+    convention: Convention = "coupled",
     beta1: float | None = None,
     target: Any = "uniform",
     batch_ids: Any = None,
@@ -217,7 +218,7 @@ def report(
     >>> round(measured.initial_share, 4), round(measured.effective_batches)
     (0.3677, 924)
     """
-    one_of("convention", convention, ("coupled", "independent", "corrected"))
+    one_of("convention", convention, get_args(Convention))
     rate = as_vector(lr, "lr")
     wide = host(rate)
     if not np.all(wide >= 0.0) or not wide.max() > 0.0:
@@ -225,7 +226,7 @@ def report(
     wanted = as_target(target, wide.size)
     written = rates_of(weight_decay, rate)
     decay = host(written) * {"coupled": wide, "independent": WIDE(1.0), "corrected": wide**2 / wide.max()}[convention]
-    memory = unroll(wide, decay)
+    memory = unroll(wide, decay, beyond=True)
     relative = memory.weights / host(wanted)
     return MemoryReport(
         lr=rate,

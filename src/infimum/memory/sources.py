@@ -7,7 +7,6 @@ import csv
 import dataclasses
 import math
 import os
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from infimum._arguments import optional, whole_number
+from infimum._threads import no_warnings
 from infimum.errors import FileFormatError, OptionError
 from infimum.memory.report import MemoryReport, report
 
@@ -94,8 +94,7 @@ def _advance(scheduler: Any, done: int, steps_per_epoch: int) -> None:
             "from_csv"
         )
     epoch, rest = divmod(done, steps_per_epoch)
-    with warnings.catch_warnings():  # no optimizer step precedes in a simulation, which PyTorch would point out
-        warnings.simplefilter("ignore")
+    with no_warnings():  # no optimizer step precedes in a simulation, which PyTorch would point out
         try:
             if hasattr(scheduler, "step_update"):  # timm's are told how far training is
                 scheduler.step_update(done)
@@ -215,8 +214,13 @@ def _every_step(source: str, steps: np.ndarray, interpolate: bool) -> np.ndarray
 
 
 def _read(path: Path) -> tuple[list[str], list[list[str]]]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = [row for row in csv.reader(file) if row]
+    if path.exists() and not path.is_file():
+        raise FileFormatError(f"{path} is a folder, a pipe or a device; a file was expected")
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = [row for row in csv.reader(file) if row]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise FileFormatError(f"{path} is no table of text: {error}") from error
     if len(rows) < 2:
         raise FileFormatError(f"{path} must have a header and at least one row, got {len(rows)} lines")
     return [name.strip() for name in rows[0]], rows[1:]

@@ -18,9 +18,10 @@ from infimum.proof.certificate import Certificate
 from infimum.proof.enclosure.approximants import Approximant, ChebyshevSum, Monomials
 from infimum.proof.enclosure.balls import available
 from infimum.proof.enclosure.change_of_basis import monomials
-from infimum.proof.enclosure.error_bounds import enclose_error, is_enclosable, values_of_error
-from infimum.proof.enclosure.error_certificate import Path, claim_error, scale
-from infimum.proof.enclosure.task import Powers, Task, as_intervals, as_task, points_of
+from infimum.proof.enclosure.spaces import Powers, System
+from infimum.proof.enclosure.task import Task, as_intervals, as_task, points_of
+from infimum.proof.uniform_error.error_bounds import enclose_error, is_enclosable, values_of_error
+from infimum.proof.uniform_error.error_certificate import Path, claim_error, scale
 
 Basis = Literal["monomial", "chebyshev"]
 NEAR_LARGEST = 1e-3  # relative: what counts as largest error when alternations are counted
@@ -89,7 +90,7 @@ def sup_norm(
     p : MinimaxPolynomial or array of float
         Coefficients in the basis, lowest degree first; they stand for themselves, exactly.
     f, domain, weight, relative, breakpoints
-        As in `polynomial`; f and weight as names or expressions.
+        As in `polynomial`; f and weight as names, expressions or tables.
     basis : {"monomial", "chebyshev"}
         Powers of x, or Chebyshev polynomials of the smallest interval that holds the domain.
     tol : float
@@ -115,7 +116,7 @@ def sup_norm(
     approximant, degree = _given(p, as_intervals(domain), basis)
     task = as_task(f, degree, domain, "full", weight, relative, breakpoints)
     if not is_enclosable(task):
-        raise OptionError("a rigorous enclosure needs f and weight as names or expressions")
+        raise OptionError("a rigorous enclosure needs f and weight as names, expressions or tables")
     points = _largest_errors(task, approximant, degree)[0]
     found = enclose_error(task, approximant, points, unit=scale(task) or 1.0, tol=tol, size=scale(task))
     if not np.isfinite(found.upper):
@@ -129,7 +130,7 @@ def check(
     domain: Any = (-1.0, 1.0),
     *,
     degree: int | None = None,
-    system: Literal["full", "odd", "even"] = "full",
+    system: System = "full",
     basis: Basis = "monomial",
     weight: Any = None,
     relative: bool = False,

@@ -80,12 +80,14 @@ def comment(subject: Emitter, dtype: str, scheme: str, found: EvaluationError) -
     """Say what is computed, how near it is to the function, and what rounding adds."""
     loss = "|f - p| / |f|" if subject.relative else "|f - p|"
     weighted = f"w {loss} with w = {subject.weight}" if isinstance(subject.weight, str) else f"w {loss}"
-    certificate = subject.certificate
-    proof = "proven" if certificate.rigour == "enclosed" else "measured at many points"
+    error, certificate = loss if subject.weight is None else weighted, subject.certificate
+    reached = f"{error} <= {_upwards(certificate.value)} (proven)"
+    if certificate.rigour == "sampled":
+        reached = f"the largest {error} of samples is {_upwards(certificate.value)}, nothing is proven between them"
     where = " and ".join(f"[{low!r}, {high!r}]" for low, high in subject.domain)
     lines = [
         f"p(x) for f(x) = {subject.f} on {where}, by infimum.minimax.",
-        f"Approximation: {loss if subject.weight is None else weighted} <= {_upwards(certificate.value)} ({proof}).",
+        f"Approximation: {reached}.",
         f"No such polynomial gets below {_downwards(certificate.lower_bound)}.",
         f"Rounding ({scheme.capitalize()} in {dtype}): |computed - p(x)| <= {_upwards(found.absolute)},",
     ]

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, get_args
 
 import numpy as np
 
+from infimum._arguments import one_of
 from infimum.errors import OptionError, ToleranceError
 from infimum.minimax.polynomial import polynomial
 from infimum.minimax.remez.exchange import solve
 from infimum.minimax.remez.multiple_precision import in_multiple_precision
 from infimum.proof.answers.polynomial import MinimaxPolynomial
-from infimum.proof.enclosure.error_bounds import dual_bound, is_enclosable
-from infimum.proof.enclosure.task import LARGEST_DEGREE, as_task
+from infimum.proof.enclosure.spaces import LARGEST_DEGREE, SYSTEMS, System
+from infimum.proof.enclosure.task import Task, as_task
+from infimum.proof.uniform_error.error_bounds import dual_bound, is_enclosable
 
 
 @dataclass(frozen=True)
@@ -42,7 +44,7 @@ def degree_for(
     error: float,
     domain: Any = (-1.0, 1.0),
     *,
-    system: Literal["full", "odd", "even"] = "full",
+    system: System = "full",
     weight: Any = None,
     relative: bool = False,
     breakpoints: Sequence[float] = (),
@@ -53,7 +55,7 @@ def degree_for(
     Parameters
     ----------
     f, domain, system, weight, relative, breakpoints
-        As in `polynomial`; f and weight as names or expressions.
+        As in `polynomial`; f and weight as names, expressions or tables.
     error : float
         Largest error that is allowed.
     most : int
@@ -84,38 +86,55 @@ def degree_for(
     if not 0 <= most <= LARGEST_DEGREE:
         raise OptionError(f"most must be from 0 to {LARGEST_DEGREE}, got {most}")
     options: dict[str, Any] = {"system": system, "weight": weight, "relative": relative, "breakpoints": breakpoints}
-    step, first = {"full": (1, 0), "odd": (2, 1), "even": (2, 0)}[system]
+    one_of("system", system, get_args(System))
+    first, step = SYSTEMS[system]
     bounds: dict[int, float] = {}
 
     def possible(index: int) -> bool:
         """Whether the dual bound of this degree leaves room for the wanted error."""
-        task = as_task(f, first + step * index, domain, **options)
-        if not is_enclosable(task):
-            raise OptionError("a proof needs f and weight as names or expressions")
-        found = solve(task)
-        bounds[index] = dual_bound(task, found.points.tolist())[0]
-        if bounds[index] <= error < found.largest:  # double precision does not tell
-            refined = in_multiple_precision(task, found, 1e-6)
-            bounds[index] = max(bounds[index], dual_bound(task, refined.points.tolist())[0])
+        bounds[index] = _least_error(as_task(f, first + step * index, domain, **options), error)
         return bounds[index] <= error
 
-    last = (most - first) // step
-    high = 0
-    while not possible(high):
-        if high == last:
-            raise ToleranceError(f"degree {most} is not enough: every such error is at least {bounds[high]:.6g}")
-        high = min(max(2 * high, 1), last)
+    high = _first_possible(possible, (most - first) // step)
+    if high is None:
+        least = bounds[(most - first) // step]
+        raise ToleranceError(f"degree {most} is not enough: every such error is at least {least:.6g}")
     low = -1 if not any(bound > error for bound in bounds.values()) else max(i for i in bounds if bounds[i] > error)
-    while high - low > 1:
-        middle = (low + high) // 2
-        if possible(middle):
-            high = middle
-        else:
-            low = middle
+    high = _least_possible(possible, low, high)
     answer = polynomial(f, first + step * high, domain, **options)
     if answer.certificate.value > error:
         raise ToleranceError(
             f"the best error of degree {first + step * high} is between {answer.certificate.lower_bound!r} and "
             f"{answer.certificate.value!r}: too close to {error!r} for a proof; ask for a slightly larger error"
         )
-    return LeastDegree(first + step * high, answer, bounds[low] if low >= 0 else np.inf)
+    return LeastDegree(first + step * high, answer, bounds.get(high - 1, np.inf))
+
+
+def _least_possible(possible: Callable[[int], bool], low: int, high: int) -> int:
+    """Bisect between an index that is impossible and one that is possible."""
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if possible(middle) else (middle, high)
+    return high
+
+
+def _first_possible(possible: Callable[[int], bool], last: int) -> int | None:
+    """First of 0, 1, 2, 4, ... and `last` that is possible."""
+    index = 0
+    while not possible(index):
+        if index == last:
+            return None
+        index = min(max(2 * index, 1), last)
+    return index
+
+
+def _least_error(task: Task, error: float) -> float:
+    """Lower bound on the least error of a task, sharp where that decides about the wanted error."""
+    if not is_enclosable(task):
+        raise OptionError("a proof needs f and weight as names, expressions or tables")
+    found = solve(task)
+    bound = dual_bound(task, found.points.tolist())[0]
+    if bound <= error < found.largest:  # double precision does not tell
+        refined = in_multiple_precision(task, found, 1e-6)
+        bound = max(bound, dual_bound(task, refined.points.tolist())[0])
+    return bound

@@ -15,9 +15,10 @@ from infimum.minimax.remez.multiple_precision import in_multiple_precision
 from infimum.proof.answers.polynomial import MinimaxPolynomial, powers_of
 from infimum.proof.enclosure.approximants import Approximant, stored
 from infimum.proof.enclosure.balls import available
-from infimum.proof.enclosure.error_bounds import is_enclosable
-from infimum.proof.enclosure.error_certificate import Certified, claim_error
-from infimum.proof.enclosure.task import MOST_BREAKPOINTS, Powers, Task, as_task
+from infimum.proof.enclosure.spaces import Powers, System
+from infimum.proof.enclosure.task import MOST_BREAKPOINTS, Task, as_task
+from infimum.proof.uniform_error.error_bounds import is_enclosable
+from infimum.proof.uniform_error.error_certificate import Certified, claim_error
 
 LOOKS = 8  # at what samples of a Python function show that the exchange did not meet
 
@@ -27,7 +28,7 @@ def polynomial(
     degree: int | None = None,
     domain: tuple[float, float] | Sequence[tuple[float, float]] = (-1.0, 1.0),
     *,
-    system: str | Sequence[Any] = "full",
+    system: System | Sequence[Any] = "full",
     weight: str | Callable[[np.ndarray], np.ndarray] | None = None,
     relative: bool = False,
     breakpoints: Sequence[float] = (),
@@ -68,7 +69,8 @@ def polynomial(
         Arithmetic of the solver; "auto" goes on in multiple precision, and stores two doubles a coefficient, where
         double precision does not reach `tol`.
     certify : bool
-        Without it the value is sampled, not enclosed, and the bound is in double precision.
+        Without it the value is sampled, not enclosed, and the bound is in double precision: faster for degrees beyond
+        40 or so.
     tol : float
         Relative distance of value and lower bound that is aimed at.
 
@@ -155,7 +157,10 @@ def _sampled(task: Task, tol: float) -> tuple[Task, Levelled, Certified]:
     """Solve, look where samples show larger errors than the exchange met, and solve again with breakpoints there."""
     best: tuple[Task, Levelled, Certified] | None = None
     for _ in range(LOOKS):
-        levelled = solve(task)
+        with np.errstate(all="ignore"):  # points on both sides of a jump may be too near for the solver
+            levelled = solve(task)
+        if best is not None and not np.all(np.isfinite(levelled.coefficients)):
+            break
         found = claim_error(task, _stored(task, levelled), levelled.points, tol, "sampled")
         if best is None or found.certificate.value < best[2].certificate.value:
             best = task, levelled, found

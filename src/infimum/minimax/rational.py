@@ -31,8 +31,8 @@ def rational(
     Parameters
     ----------
     f : str
-        A name or an expression in x, as in `polynomial`. Python functions are not accepted: that q has no zero is
-        proved in ball arithmetic (python-flint).
+        A name, an expression in x, a table or a spline, as in `polynomial`. Other Python functions are not accepted:
+        that q has no zero is proved in ball arithmetic (python-flint).
     type : (int, int)
         Degrees m and n of numerator and denominator.
     domain : (float, float)
@@ -78,9 +78,8 @@ def rational(
             f"no rational function of type ({m}, {n}) without poles on the domain was found for {task.f}; try another "
             "type (for even or odd functions degrees of the same parity as f), or a polynomial"
         )
-    certificate, signs = certify_rational(
-        task, (m, n), found.numerator, found.denominator, found.points, tol, room=ROOM
-    )
+    quotient = found.numerator, found.denominator
+    certificate, signs = certify_rational(task, (m, n), quotient, found.points, tol, room=ROOM)
     return MinimaxRational(
         f=str(task.f),
         numerator=found.numerator,

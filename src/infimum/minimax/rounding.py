@@ -13,9 +13,10 @@ from infimum.minimax.polynomial import polynomial
 from infimum.proof.answers.polynomial import MinimaxPolynomial
 from infimum.proof.answers.rounded import RoundedPolynomial
 from infimum.proof.enclosure.approximants import Monomials
-from infimum.proof.enclosure.error_certificate import Path, claim_error
 from infimum.proof.enclosure.machine_formats import Format, as_format
+from infimum.proof.enclosure.spaces import System
 from infimum.proof.enclosure.task import Task, as_task, points_of
+from infimum.proof.uniform_error.error_certificate import Path, claim_error
 
 POINTS = 48  # a coefficient, at which the search looks
 SILENT = 1e-9  # of the error: coefficients that contribute less are 0
@@ -27,7 +28,7 @@ def rounded(
     domain: tuple[float, float] | Sequence[tuple[float, float]] = (-1.0, 1.0),
     *,
     dtype: str | tuple[str, ...] = "bfloat16",
-    system: str | Sequence[int] = "full",
+    system: System | Sequence[int] = "full",
     weight: str | None = None,
     relative: bool = False,
     breakpoints: Sequence[float] = (),
@@ -43,8 +44,8 @@ def rounded(
     Parameters
     ----------
     f : str or callable
-        A name ("gelu", "tanh", "erf", ...), an expression in x ("exp(-x**2)", never executed), or a function of a NumPy
-        array, of which only samples are certified.
+        A name ("gelu", "tanh", "erf", ...), an expression in x ("exp(-x**2)", never executed), a table, a spline, or
+        a function of a NumPy array, as in `polynomial`.
     degree : int, optional
         Largest degree; left out where `system` is a list.
     domain : (float, float) or list of such
@@ -114,7 +115,7 @@ def round_coefficients(best: MinimaxPolynomial, dtype: Any, *, f: Any = None) ->
         best.relative,
         best.breakpoints,
     )
-    values = _search(task, best, formats)
+    values = _search_grid(task, best, formats)
     path: Path = "sampled" if best.certificate.rigour == "sampled" else "enclosed"
     approximant = Monomials(dict(zip(best.powers, values.tolist(), strict=True)))
     found = claim_error(task, approximant, best.points, best.tol, path)
@@ -135,7 +136,7 @@ def round_coefficients(best: MinimaxPolynomial, dtype: Any, *, f: Any = None) ->
     )
 
 
-def _search(task: Task, best: MinimaxPolynomial, formats: Sequence[Format]) -> np.ndarray:
+def _search_grid(task: Task, best: MinimaxPolynomial, formats: Sequence[Format]) -> np.ndarray:
     start = best.coefficients()
     for machine, c in zip(formats, start.tolist(), strict=True):
         if abs(c) > machine.largest:

@@ -11,20 +11,11 @@ import numpy as np
 
 from infimum._arguments import whole_number
 from infimum.errors import OptionError, RangeError
+from infimum.minimax.composition.arguments import as_table, checked_interval, checked_options, count, real
 from infimum.minimax.composition.best_step import best_nodes, best_step
-from infimum.proof.answers.composition import (
-    MAX_POWER,
-    MAX_STEPS,
-    MAX_TERMS,
-    Composition,
-    as_table,
-    certify_composition,
-    checked_interval,
-    checked_options,
-    count,
-    real,
-)
+from infimum.proof.answers.composition import Composition, certify_composition
 from infimum.proof.theorems import composition
+from infimum.proof.theorems.composition import MAX_POWER, MAX_STEPS, MAX_TERMS
 
 
 def msign_schedule(
@@ -73,6 +64,8 @@ def msign_schedule(
     ------
     OptionError, DTypeError, NonFiniteError
         Each says what was expected, what came, and what to do.
+    RangeError
+        The interval is too wide for coefficients in double precision.
 
     References
     ----------
@@ -237,6 +230,11 @@ def _design(
         divisor = 1.0 if last else safety
         row = [c / divisor ** (power * k + 1) for k, c in enumerate(_floats(step))]
         least, largest = composition.image(row, power, interval)
+        if not least > 0:
+            raise RangeError(
+                f"step {number} sends some values of [{low}, {high}] to 0: double precision has no coefficients for an "
+                "interval as wide; raise lower, or give a cushion"
+            )
         interval = (least, max(largest, 2 - least))  # as much room above 1 as below
         rows.append(row)
     return _certified(as_table(rows), low, high, power, numerator, 0.0)
@@ -272,7 +270,7 @@ def _certified(
     padded, terms = table
     rows = [row[:size] for row, size in zip(padded.tolist(), terms.tolist(), strict=True)]
     nodes = best_nodes(Fraction(lower), Fraction(upper), power, [len(row) for row in rows])
-    certificate = certify_composition(rows, lower, upper, power, numerator, noise, {"nodes": nodes})
+    certificate = certify_composition(rows, lower, upper, power, numerator, noise, nodes)
     return Composition(
         table=padded,
         terms=terms,

@@ -16,6 +16,7 @@ from infimum.errors import DTypeError, OptionError, ShapeError
 from infimum.integers import ProductPlusRemainder, product_plus_remainder
 from infimum.lowrank import svd
 from infimum.proof.certificate import Certificate
+from infimum.proof.theorems import eckart_young
 
 Combine = Literal["multiply", "add", "concatenate"]
 
@@ -173,7 +174,7 @@ class ProductEmbedding(torch.nn.Module):
         composed[self.private_ids] = False
         cells = weight[composed].double().reshape(self.split.a, self.split.b, self.embedding_dim)
         if not cells.numel():
-            return Certificate(value=0.0, lower_bound=0.0, theorem="eckart_young", rigour="rounded")
+            return Certificate(value=0.0, lower_bound=0.0, theorem=eckart_young.THEOREM, rigour="rounded")
         floors = []
         for coordinate in range(self.embedding_dim):
             best = svd(cells[:, :, coordinate].contiguous(), rank=1)
@@ -185,7 +186,7 @@ class ProductEmbedding(torch.nn.Module):
         eps = torch.finfo(torch.float64).eps
         slack = 1.0 + 4.0 * sum(weight.shape) * eps
         error = norm((cells - products).flatten(0, 1)) + eps * norm(products.flatten(0, 1))
-        return Certificate(error * slack, math.hypot(*floors) / slack, "eckart_young", "rounded")
+        return Certificate(error * slack, math.hypot(*floors) / slack, eckart_young.THEOREM, "rounded")
 
     def to_dense(self) -> torch.Tensor:
         """Return the weight of the equal torch.nn.Embedding, (n, d)."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal, NamedTuple, Self, TypeAlias
+from typing import Any, Literal, NamedTuple, Self, TypeAlias, get_args
 
 import torch
 from torch.nn import functional
 
 from infimum._arguments import one_of, whole_number
 from infimum.balance import initial_threshold_bias
+from infimum.balance.initialization import Score
 from infimum.errors import OptionError, ShapeError
 from infimum.nn.counting import count, record
 from infimum.nn.float32 import Float32Buffers
 
-Activation: TypeAlias = Literal["sigmoid", "softmax"] | Callable[[torch.Tensor], torch.Tensor]
+Mode: TypeAlias = Literal["topk", "threshold"]
+Activation: TypeAlias = Score | Callable[[torch.Tensor], torch.Tensor]
 
 # layout: name of the weight, name of the bias, sign of the bias there
 LAYOUTS: dict[str, tuple[str, str, float]] = {
@@ -120,7 +122,7 @@ class BalancedRouter(Float32Buffers):
         n_groups: int = 1,
         top_groups: int | None = None,
         group_score: int = 2,
-        mode: Literal["topk", "threshold"] = "topk",
+        mode: Mode = "topk",
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> None:
@@ -132,7 +134,7 @@ class BalancedRouter(Float32Buffers):
         self.n_groups = whole_number("n_groups", n_groups, 1)
         self.top_groups = self.n_groups if top_groups is None else whole_number("top_groups", top_groups, 1)
         self.group_score = whole_number("group_score", group_score, 1)
-        one_of("mode", mode, ("topk", "threshold"))
+        one_of("mode", mode, get_args(Mode))
         self._check_sizes()
         self.weight = torch.nn.Parameter(torch.empty(n_experts, dim, dtype=dtype, device=device))
         self.register_buffer("expert_bias", torch.zeros(n_experts, dtype=torch.float32, device=device))
@@ -272,7 +274,7 @@ class BalancedRouter(Float32Buffers):
 
 def _activation(name: str, value: Activation) -> Activation:
     if not callable(value):
-        one_of(name, value, ("sigmoid", "softmax"))
+        one_of(name, value, get_args(Score))
     return value
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import torch
 from torch.nn import functional
@@ -13,6 +13,8 @@ from infimum.balance import balanced_topk
 from infimum.errors import NonFiniteError, OptionError, ShapeError
 from infimum.nn.float32 import Float32Buffers
 from infimum.proof.certificate import Certificate
+
+Gradient: TypeAlias = Literal["ste", "rotation"]  # straight through, or turned with the point
 
 
 class Quantized(NamedTuple):
@@ -98,14 +100,14 @@ class BalancedVQ(Float32Buffers):
         slack: float = 0.0,
         commitment: float = 0.25,
         codebook_weight: float = 1.0,
-        gradient: Literal["ste", "rotation"] = "ste",
+        gradient: Gradient = "ste",
         simvq: bool = False,
         decay: float = 0.9,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> None:
         super().__init__()
-        one_of("gradient", gradient, ("ste", "rotation"))
+        one_of("gradient", gradient, get_args(Gradient))
         if not 0.0 <= slack < float("inf") or not 0.0 <= decay < 1.0:
             raise OptionError(f"slack must be at least 0 and decay from 0 up to 1, got slack={slack}, decay={decay}")
         self.dim, self.n_codes = whole_number("dim", dim, 1), whole_number("n_codes", n_codes, 1)

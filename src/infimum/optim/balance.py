@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from infimum._arguments import one_of, optional, whole_number
 
@@ -13,12 +13,13 @@ import torch  # noqa: E402  (after the check for torch)
 from torch import distributed  # noqa: E402
 
 from infimum.balance import max_violation  # noqa: E402
-from infimum.balance.rules import RULES, checked_rate, step  # noqa: E402
+from infimum.balance.rules import RULES, Rule, checked_rate, step  # noqa: E402
 from infimum.errors import InfeasibleError, OptionError, ShapeError  # noqa: E402
 from infimum.optim.quantiles import quantile_bias  # noqa: E402
 
 Groups: TypeAlias = distributed.ProcessGroup | Sequence[distributed.ProcessGroup] | None
-QUANTILES = ("quantile", "midpoint")
+Quantile: TypeAlias = Literal["quantile", "midpoint"]
+QUANTILES: tuple[Quantile, ...] = get_args(Quantile)
 
 
 class BalanceController:
@@ -85,7 +86,7 @@ class BalanceController:
     def __init__(
         self,
         model: torch.nn.Module,
-        rule: str = "rms",
+        rule: Rule | Quantile = "rms",
         rate: float | Callable[[int], float] | None = None,
         *,
         load: Sequence[float] | torch.Tensor | None = None,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from infimum._arguments import one_of, optional, whole_number
 
@@ -15,6 +15,8 @@ from torch.optim import Optimizer  # noqa: E402
 
 from infimum.errors import DTypeError, OptionError, ShapeError  # noqa: E402
 from infimum.optim.newton_schulz import EPS, Table, as_rows, iterate  # noqa: E402
+
+Adjustment: TypeAlias = Literal["original", "match_rms_adamw"]  # how the step follows the shape, as in PyTorch
 
 JORDAN = (3.4445, -4.7750, 2.0315)  # the default of torch.optim.Muon
 MOST_STEPS = 100  # as in torch.optim.Muon
@@ -85,7 +87,7 @@ class Muon(Optimizer):
         ns_coefficients: tuple[float, float, float] = JORDAN,
         eps: float = EPS,
         ns_steps: int = 5,
-        adjust_lr_fn: str | None = None,
+        adjust_lr_fn: Adjustment | None = None,
         *,
         schedule: Table | None = None,
     ) -> None:
@@ -163,8 +165,19 @@ def _check(group: dict[str, Any]) -> None:
             raise OptionError(f"{name} must be at least 0, got {value}")
     if not group["eps"] > 0.0:
         raise OptionError(f"eps must be above 0, got {group['eps']}")
+    _check_iteration(group)
+    for parameter in group["params"]:
+        if parameter.ndim != 2:
+            raise ShapeError(
+                f"Muon is for matrices, got a parameter of shape {tuple(parameter.shape)}; give the others to AdamW"
+            )
+        if not parameter.is_floating_point():
+            raise DTypeError(f"Muon needs real parameters, got {parameter.dtype}")
+
+
+def _check_iteration(group: dict[str, Any]) -> None:
     if group["adjust_lr_fn"] is not None:
-        one_of("adjust_lr_fn", group["adjust_lr_fn"], ("original", "match_rms_adamw"))
+        one_of("adjust_lr_fn", group["adjust_lr_fn"], get_args(Adjustment))
     steps = group["ns_steps"]
     if whole_number("ns_steps", steps, 0) >= MOST_STEPS:
         raise OptionError(f"ns_steps must be below {MOST_STEPS}, got {steps}")
@@ -174,10 +187,3 @@ def _check(group: dict[str, Any]) -> None:
         )
     if group["schedule"] is not None:
         group["schedule"] = as_rows(group["schedule"])
-    for parameter in group["params"]:
-        if parameter.ndim != 2:
-            raise ShapeError(
-                f"Muon is for matrices, got a parameter of shape {tuple(parameter.shape)}; give the others to AdamW"
-            )
-        if not parameter.is_floating_point():
-            raise DTypeError(f"Muon needs real parameters, got {parameter.dtype}")

@@ -14,7 +14,7 @@ import torch  # noqa: E402  (after the check for torch)
 
 from infimum.errors import DTypeError, LibraryError, NonFiniteError, OptionError, ShapeError  # noqa: E402
 from infimum.minimax import Composition, msign_schedule  # noqa: E402
-from infimum.proof.answers.composition import as_table  # noqa: E402
+from infimum.minimax.composition.arguments import as_table  # noqa: E402
 
 Table: TypeAlias = Composition | Sequence[Sequence[float]]
 EPS = 1e-7

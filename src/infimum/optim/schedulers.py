@@ -31,7 +31,7 @@ class _DecayScheduler(LRScheduler):
         for group in optimizer.param_groups:
             if "weight_decay" not in group:
                 raise OptionError(f"{type(optimizer).__name__} has no weight decay to schedule in its parameter groups")
-            group.setdefault("initial_weight_decay", _number(group["weight_decay"]))
+            group.setdefault("initial_weight_decay", float(group["weight_decay"]))
         super().__init__(optimizer, last_epoch)
 
     def get_weight_decay(self) -> list[float]:
@@ -55,13 +55,13 @@ class _DecayScheduler(LRScheduler):
     def _write(self) -> None:
         values = zip(self.optimizer.param_groups, self._last_lr, self._last_weight_decay, strict=True)
         for group, lr, decay in values:
-            _put(group, "lr", _number(lr))
+            _put(group, "lr", float(lr))
             _put(group, "weight_decay", decay if group["initial_weight_decay"] else 0.0)
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything but the optimizer, and whether this scheduler is the one that sets its present values."""
         groups = self.optimizer.param_groups
-        in_charge = all(_number(group["lr"]) == _number(lr) for group, lr in zip(groups, self._last_lr, strict=True))
+        in_charge = all(float(group["lr"]) == float(lr) for group, lr in zip(groups, self._last_lr, strict=True))
         return {**super().state_dict(), "in_charge": in_charge}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
@@ -200,10 +200,6 @@ class StreamingMemoryLR(_DecayScheduler):
 
 def _table(values: Any) -> torch.Tensor:
     return torch.tensor(to_numpy(values), dtype=torch.float64)
-
-
-def _number(value: Any) -> float:
-    return float(value)
 
 
 def _put(group: dict[str, Any], name: str, value: float) -> None:

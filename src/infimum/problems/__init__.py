@@ -1,7 +1,7 @@
 """The register of problems: what the contract suite, the command line, the demo and the reports are built from.
 
-A new problem is a file in a room, a theorem in `bounds`, one entry in the room's file here and one docs page (see
-CONTRIBUTING.md).
+A new problem is a file in a room, its answer in `proof.answers`, its theorem in `proof.theorems`, one entry in the
+room's file here and one docs page (see CONTRIBUTING.md).
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from infimum import balance, sample_data
+import infimum.balance as balance
+from infimum import sample_data
 from infimum._arrays import to_numpy
 from infimum.balance import brute_force, comparison
 from infimum.problems.entry import Case, Problem

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from infimum import integers
+import infimum.integers as integers
 from infimum._arrays import to_numpy
 from infimum.integers.brute_force import least_cost
 from infimum.problems.entry import Case, Problem

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from infimum import lowrank, sample_data
+import infimum.lowrank as lowrank
+from infimum import sample_data
 from infimum._arrays import Array, as_array, as_matrix, scale_back, to_numpy
 from infimum._linalg import norm
 from infimum.lowrank import brute_force

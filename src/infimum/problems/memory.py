@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from infimum import memory
+import infimum.memory as memory
 from infimum.memory import brute_force
 from infimum.problems.entry import Case, Problem
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from infimum import minimax
+import infimum.minimax as minimax
 from infimum.minimax import brute_force
 from infimum.problems.entry import Case, Problem
 

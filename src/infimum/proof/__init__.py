@@ -2,5 +2,6 @@
 
 `certificate`, `result` and `verify` say what a claim is; `answers` has a class for each problem, with the loss of its
 answer; `theorems` derive lower bounds from an input and a witness; `operators` are inputs of every kind; `enclosure`
-is ball arithmetic. It imports the ground (`infimum._*` and `infimum.errors`) and no room.
+is ball arithmetic, `uniform_error` the largest error of an approximation; `evidence` asks what a result brings along.
+It imports the ground (`infimum._*` and `infimum.errors`) and no room.
 """

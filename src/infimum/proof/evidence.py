@@ -13,9 +13,11 @@ import numpy as np
 
 from infimum._arrays import Array, is_array, like_array, namespace, require_finite, to_numpy
 from infimum.errors import NonFiniteError, VerificationError
+from infimum.proof.wording import printable
 
 Kind = Literal["real", "complex", "integer", "bool"]
 SHOWN = 80  # characters of a value that an error repeats
+LINE = 400  # characters of an error
 
 
 def number(
@@ -64,14 +66,7 @@ def array(
 
     "complex" takes real numbers, too; "real" takes no complex ones; neither takes whole numbers or truth values.
     """
-    if not is_array(item):
-        raise VerificationError(f"{name} must be an array, got {shown(item)} of type {type(item).__name__}")
-    got = tuple(int(length) for length in item.shape)
-    if len(got) != len(shape) or any(want is not None and have != want for have, want in zip(got, shape, strict=True)):
-        asked = "(" + ", ".join("any" if length is None else str(length) for length in shape) + ")"
-        raise VerificationError(f"{name} must have shape {asked}, got {got}")
-    if kind_of(item) not in {"complex": ("real", "complex")}.get(kind, (kind,)):
-        raise VerificationError(f"{name} must hold {kind} numbers, got dtype {item.dtype}")
+    _require_kind(name, item, shape, kind)
     try:
         if kind in ("real", "complex"):
             require_finite(item, name)
@@ -82,6 +77,37 @@ def array(
     if like is not None:
         namespace(**{name: item, "the input": like})  # one library, one device
     return item
+
+
+def within(
+    name: str,
+    item: Any,
+    shape: tuple[int | None, ...],
+    *,
+    least: float = -math.inf,
+    above: float = -math.inf,
+    below: float = math.inf,
+) -> np.ndarray:
+    """Return a real NumPy array whose entries are at least `least`, above `above` and below `below`: so none is NaN."""
+    if not isinstance(item, np.ndarray):
+        raise VerificationError(f"{name} must be a NumPy array, got {shown(item)} of type {type(item).__name__}")
+    _require_kind(name, item, shape, "real")
+    if item.size and not (item.min() >= least and item.min() > above and item.max() < below):
+        limits = {"at least": least, "above": above, "below": below}
+        asked = " and ".join(f"{word} {limit:g}" for word, limit in limits.items() if math.isfinite(limit))
+        raise VerificationError(f"{name} must hold finite numbers {asked}".rstrip())
+    return item
+
+
+def _require_kind(name: str, item: Any, shape: tuple[int | None, ...], kind: Kind) -> None:
+    if isinstance(item, np.ma.MaskedArray) or not (isinstance(item, np.ndarray) or is_array(item)):
+        raise VerificationError(f"{name} must be an array, got {shown(item)} of type {type(item).__name__}")
+    got = tuple(int(length) for length in item.shape)
+    if len(got) != len(shape) or any(want is not None and have != want for have, want in zip(got, shape, strict=True)):
+        asked = "(" + ", ".join("any" if length is None else str(length) for length in shape) + ")"
+        raise VerificationError(f"{name} must have shape {asked}, got {got}")
+    if kind_of(item) not in {"complex": ("real", "complex")}.get(kind, (kind,)):
+        raise VerificationError(f"{name} must hold {kind} numbers, got dtype {item.dtype}")
 
 
 def indices(name: str, item: Any, below: int, count: int | None = None) -> np.ndarray:
@@ -112,3 +138,9 @@ def shown(item: Any) -> str:
     except ValueError:  # an integer of more digits than Python prints
         text = f"a number of {item.bit_length()} bits" if isinstance(item, int) else "what cannot be printed"
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}..."
+
+
+def one_line(message: str) -> str:
+    """Bring an error that repeats a stranger's text into one line of bounded length that steers no terminal."""
+    text = printable(" ".join(message.split()))
+    return text if len(text) <= LINE else f"{text[:LINE]}..."

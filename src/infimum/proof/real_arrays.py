@@ -31,12 +31,13 @@ def fitted(values: np.ndarray, like: Array, *, narrow: bool = False) -> Array:
     16 bits are widened unless `narrow`: they could not tell biases apart. A dtype holds numbers whose largest neither
     overflows in it nor vanishes.
     """
-    xp, largest = namespace(like=like), float(np.abs(values).max(initial=0.0))
-    moved = like_array(values, like)
+    host = isinstance(like, np.ndarray)
+    xp, largest = np if host else namespace(like=like), float(np.abs(values).max(initial=0.0))
+    moved = values if host else like_array(values, like)
     types = [dtype for dtype in (like.dtype, xp.float32, xp.float64) if narrow or xp.finfo(dtype).bits >= 32]
     for dtype in types if like.dtype != xp.float64 else types[:1]:
         with np.errstate(over="ignore", under="ignore"):
-            rounded = xp.astype(moved, dtype)
+            rounded = moved.astype(dtype) if host else xp.astype(moved, dtype)
         if largest == 0.0 or float(xp.finfo(dtype).smallest_normal) <= float(xp.max(xp.abs(rounded))) < np.inf:
             return rounded
     return moved  # subnormal even in float64
@@ -44,6 +45,8 @@ def fitted(values: np.ndarray, like: Array, *, narrow: bool = False) -> Array:
 
 def same_when_rounded(wide: np.ndarray, stored: Array) -> bool:
     """Tell whether `stored` holds float64 numbers rounded to its own dtype."""
-    xp = namespace(stored=stored)
     with np.errstate(over="ignore", under="ignore"):
+        if isinstance(stored, np.ndarray):
+            return np.array_equal(wide.astype(stored.dtype), stored)
+        xp = namespace(stored=stored)
         return bool(xp.all(xp.astype(like_array(wide, stored), stored.dtype) == stored))

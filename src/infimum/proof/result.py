@@ -14,13 +14,13 @@ import numpy as np
 
 from infimum._arrays import Array, is_array, is_floating, like_array, namespace, to_numpy
 from infimum.errors import FileFormatError
-from infimum.proof.certificate import Certificate
+from infimum.proof import strict_json
+from infimum.proof.certificate import Certificate, is_finite
 from infimum.proof.evidence import shown
 
 JSON_VERSION = 1
 INTEGERS = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
 STORED = ("bool", *INTEGERS, "bfloat16", "float16", "float32", "float64", "complex64", "complex128")  # dtypes in JSON
-DIGITS = 1000  # of an integer in a file: more are no answer that a solver gives, and make arithmetic slow
 
 _classes: dict[str, type[Result]] = {}
 
@@ -83,8 +83,7 @@ class Result:
             raise FileFormatError(f"expected a result of {cls.problem}, got one of {shown(document['problem'])}")
         try:
             answer, claims = _decode(document["answer"]), _decode(document["certificate"])
-            if not isinstance(claims["witness"], dict) or not isinstance(claims["theorem"], str):
-                raise FileFormatError("a witness is an object, and a theorem a name")
+            _require_claims(claims)
             return cls(**answer, certificate=Certificate(**claims))
         except Exception as error:  # whatever is wrong with the text of a file is the file's fault
             raise FileFormatError(
@@ -112,31 +111,28 @@ def class_of(problem: str) -> type[Result]:
 def _document(text: str) -> dict[str, Any]:
     """Parse the outer form of a result, strictly: no NaN, no key twice, no endless number."""
     try:
-        document = json.loads(text, parse_constant=_no_constant, parse_int=_integer, object_pairs_hook=_once)
-    except (ValueError, RecursionError) as error:
-        raise FileFormatError(f"expected the JSON of an infimum result: {shown(str(error))}") from error
-    if not isinstance(document, dict) or document.get("infimum") != JSON_VERSION:
+        document: dict[str, Any] = strict_json.parse(text)
+    except FileFormatError as error:
+        raise FileFormatError(f"expected the JSON of an infimum result: {error}") from error
+    version = document.get("infimum") if isinstance(document, dict) else None
+    if type(version) is not int or version != JSON_VERSION:
         raise FileFormatError(f"expected infimum JSON of version {JSON_VERSION}, got something else")
     if not {"problem", "answer", "certificate"} <= document.keys() or not isinstance(document["problem"], str):
         raise FileFormatError("expected the JSON of an infimum result, with 'problem', 'answer' and 'certificate'")
-    return document
+    return dict(document)
 
 
-def _no_constant(name: str) -> float:
-    raise FileFormatError(f"every number must be finite, got {name}")
-
-
-def _integer(digits: str) -> int:
-    if len(digits) > DIGITS:
-        raise FileFormatError(f"an integer has {len(digits)} digits, at most {DIGITS} are read")
-    return int(digits)
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) != len(pairs):
-        raise FileFormatError(f"a key stands twice in one object: {shown([key for key, _ in pairs])}")
-    return document
+def _require_claims(claims: dict[str, Any]) -> None:
+    """Ask what a file says of a certificate, so that a false one is the file's fault and not a solver's."""
+    names = {field.name for field in dataclasses.fields(Certificate)}
+    if claims.keys() != names:
+        raise FileFormatError(f"a certificate has {', '.join(sorted(names))}, and nothing else")
+    if not isinstance(claims["witness"], dict) or not isinstance(claims["theorem"], str):
+        raise FileFormatError("a witness is an object, and a theorem a name")
+    value, bound = claims["value"], claims["lower_bound"]
+    if all(isinstance(item, int | float) and is_finite(item) for item in (value, bound)) and bound <= value:
+        return
+    raise FileFormatError(f"value and lower bound must be finite and ordered, got {shown(value)} and {shown(bound)}")
 
 
 def _encode(item: Any) -> Any:

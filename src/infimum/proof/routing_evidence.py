@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from infimum._arrays import namespace, to_numpy
+from infimum._arrays import Array, namespace, to_numpy
 from infimum.errors import VerificationError
 from infimum.proof.evidence import array
 from infimum.proof.real_arrays import same_when_rounded
@@ -70,7 +70,14 @@ def bias_of(witness: Mapping[str, Any], within: Limits) -> Bias:
 def require_rounded(name: str, stored: Any, wide: np.ndarray, *, narrow: bool = False) -> None:
     """Refuse an array that is not `wide` rounded to its own dtype, of 32 or 64 bits (`narrow`: or 16)."""
     array(name, stored, wide.shape)
-    if not narrow and namespace(stored=stored).finfo(stored.dtype).bits < 32:
+    if not narrow and _bits(stored) < 32:
         raise VerificationError(f"{name} must be float32 or float64, got {stored.dtype}")
     if not same_when_rounded(wide, stored):
         raise VerificationError(f"{name} must be that of the witness, rounded")
+
+
+def _bits(stored: Array) -> int:
+    if isinstance(stored, np.ndarray):
+        return 8 * int(stored.dtype.itemsize)
+    bits: int = namespace(stored=stored).finfo(stored.dtype).bits
+    return bits

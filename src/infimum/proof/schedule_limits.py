@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from typing import NamedTuple
+from typing import Literal, NamedTuple, TypeAlias, get_args
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from infimum.proof.theorems.capped_filling import DecayLaw, FixedDecay, NormKeep
 from infimum.proof.theorems.unrolling import WIDE
 
 SLACK = 4.0  # a decay that follows a law is that law's value to within so many spacings of its dtype
+
+Law: TypeAlias = Literal["fixed", "proportional", "match_rms"]
+LAWS: tuple[Law, ...] = get_args(Law)
 
 
 class Limits(NamedTuple):
@@ -27,7 +30,7 @@ class Limits(NamedTuple):
 
 def positive(value: object, name: str) -> float:
     """Return a positive finite number, or raise `OptionError`."""
-    if not isinstance(value, numbers.Real) or not 0.0 < float(value) < math.inf:
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not 0.0 < float(value) < math.inf:
         raise OptionError(f"{name} must be a positive number, got {value!r}")
     return float(value)
 

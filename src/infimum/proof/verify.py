@@ -9,7 +9,7 @@ import numpy as np
 from infimum._arguments import RNGLike
 from infimum.errors import MissingExtraError, VerificationError
 from infimum.proof.certificate import Certificate
-from infimum.proof.evidence import shown
+from infimum.proof.evidence import one_line, shown
 from infimum.proof.result import Result
 
 DRAWN = ("probable", "sampled")  # rigours in which a random draw takes part
@@ -64,7 +64,10 @@ def verify(result: Result, *inputs: Any, rng: RNGLike = None) -> Certificate:
     drawn = {"rng": np.random.default_rng(rng)} if rng is not None and claimed.rigour in DRAWN else {}
     try:
         derived = result.brought_to(inputs).recheck(*inputs, **drawn)
-    except (VerificationError, MissingExtraError):
+    except MissingExtraError:
+        raise
+    except VerificationError as error:
+        error.args = (one_line(str(error)),)
         raise
     except Exception as error:  # whatever a stranger's evidence breaks is the evidence's fault
         raise VerificationError(f"the check of {result.problem} failed: {shown(str(error))}") from error
@@ -78,12 +81,18 @@ def _compare(claimed: Certificate, derived: Certificate) -> None:
             raise VerificationError(
                 f"{name}: claimed {shown(getattr(claimed, name))}, derived {getattr(derived, name)!r}"
             )
-    pairs = (("value", 1.0), ("lower_bound", -1.0))
-    for name, sign in pairs:
+    for name in ("value", "lower_bound"):
         claim, fresh = getattr(claimed, name), getattr(derived, name)
-        follows = claim == fresh if derived.rigour == "exact" else sign * claim >= sign * fresh
-        if not follows:
+        weaker = claim >= fresh if name == "value" else claim <= fresh
+        if not (claim == fresh if derived.rigour == "exact" else weaker):
             raise VerificationError(
-                f"{name}: claimed {shown(claim)}, derived {fresh!r}; the claim does not follow: it is "
-                f"{shown(abs(claim - fresh))} off"
+                f"{name}: claimed {shown(claim)}, derived {shown(fresh)}; the claim does not follow: it is "
+                f"{_distance(claim, fresh)} off"
             )
+
+
+def _distance(claim: float, fresh: float) -> str:
+    try:
+        return shown(abs(claim - fresh))
+    except OverflowError:  # a whole number that no float can hold
+        return "infinitely far"

@@ -1,4 +1,4 @@
-"""How a certificate is put in words: one home for terminal, reports, plots and tables.
+"""How certificates, and the text of strangers, are put in words: one home for terminal, reports, plots and tables.
 
 A value that is the largest of samples is never called the loss, and never stands in a chain of inequalities: only the
 lower bound is proved then.
@@ -54,7 +54,7 @@ def gap_label(certificate: Certificate) -> str:
 def gap_text(certificate: Certificate) -> str:
     """Say what the gap is, in a line under its number."""
     if certificate.rigour == "sampled":
-        return f"{gap_label(certificate)}: no limit of what could still be gained"
+        return f"{gap_label(certificate)}: between them more may be lost"
     return "gap: what could still be gained at most"
 
 
@@ -111,3 +111,16 @@ def _sampled_sentence(certificate: Certificate) -> str:
 
 def _chance(certificate: Certificate) -> str:
     return f"1 - {1.0 - certificate.confidence:.0e}"
+
+
+def printable(text: str) -> str:
+    """Show characters that steer a terminal, turn the direction of reading or cannot be encoded as escapes.
+
+    They come from names of files, layers and functions. Line ends stay.
+    """
+    return "".join(
+        character
+        if character.isprintable() or character == "\n"
+        else character.encode("unicode_escape", "surrogatepass").decode("ascii")
+        for character in text
+    )

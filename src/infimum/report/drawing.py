@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from infimum._arguments import optional
+from infimum.proof.wording import printable
 
 INK = "#010203"  # an unlikely colour: replaced by the page's own text colour
 CYCLE = ("#2f7fc1", "#d9772b", "#2f9e6e", "#b8549b", "#8a7f2d")  # readable on white and on near-black
@@ -55,7 +56,7 @@ def save(draw: Callable[[Any], Any], path: Any) -> None:
 
 
 def _embedded(document: str) -> str:
-    body = document[document.index("<svg") :]
+    body = printable(document[document.index("<svg") :])
     body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
     body = re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", body).replace("xlink:href", "href").replace(INK, "currentColor")
     # several pictures share a page, so names must not clash

@@ -10,6 +10,8 @@ from pathlib import Path
 
 from infimum.errors import OptionError
 
+TEMPORARY = ".infimum-"  # how the names of files begin that are not whole yet
+
 
 def check_output(path: str | Path, *, suffixes: tuple[str, ...] = (), overwrite: bool = False) -> Path:
     """Return `path` if a file can be written there, before any work is spent on its content.
@@ -24,6 +26,8 @@ def check_output(path: str | Path, *, suffixes: tuple[str, ...] = (), overwrite:
         raise OptionError(f"{path} must end in {' or '.join(suffixes)}")
     if not path.parent.is_dir():
         raise OptionError(f"{path} cannot be written: there is no folder {path.parent}; make it first")
+    if not os.access(path.parent, os.W_OK | os.X_OK):
+        raise OptionError(f"{path} cannot be written: the folder {path.parent} is closed to you; choose another one")
     if path.is_dir():
         raise OptionError(f"{path} is a folder; a file name was expected")
     if path.exists() and not overwrite:
@@ -33,17 +37,26 @@ def check_output(path: str | Path, *, suffixes: tuple[str, ...] = (), overwrite:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; it takes the place of `path` when the block ends well, or vanishes."""
-    # same folder, so that the renaming is atomic; same suffix, because writers choose the format by it
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    """Give a temporary path beside `path`; it takes the place of `path` when the block ends well, or vanishes.
+
+    An error of the file system, such as a full disk, names `path`.
+    """
+    temporary = None
     try:
+        # same folder, so that the renaming is atomic; same suffix, because writers choose the format by it
+        handle, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=path.suffix, dir=path.parent)
+        temporary = Path(name)
+        os.close(handle)
         yield temporary
         temporary.chmod(0o666 & ~_umask())  # mkstemp makes private files
         temporary.replace(path)
+    except OSError as error:
+        if error.errno is None or (error.filename and Path(str(error.filename)).name[: len(TEMPORARY)] != TEMPORARY):
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -10,8 +10,9 @@ from typing import Any
 
 from infimum._arguments import optional
 from infimum.proof import wording
+from infimum.proof.wording import printable
 from infimum.report import plain_text
-from infimum.report.files import check_output, write_text
+from infimum.report.files import check_output, replacing
 
 REPORT_VERSION = 1
 
@@ -24,9 +25,16 @@ def write_page(
     data = check_output(path.with_suffix(".json"), overwrite=overwrite)
     html = _environment().get_template(f"{kind}.html").render(**content, pictures=pictures)
     document = {"infimum_report": REPORT_VERSION, "kind": kind, **content}
-    write_text(data, json.dumps(document, indent=1, allow_nan=False) + "\n")
-    write_text(path, html)
+    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
+    with replacing(data) as data_file, replacing(path) as page_file:  # both, or none
+        data_file.write_text(text, encoding="utf-8", newline="\n")
+        page_file.write_text(html, encoding="utf-8", newline="\n")
     return path
+
+
+def _cleaned(item: Any) -> Any:
+    """Clean what a template prints; pictures, which are marked as safe, are clean already."""
+    return printable(item) if type(item) is str else item
 
 
 @functools.cache
@@ -35,6 +43,7 @@ def _environment() -> Any:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("infimum.report", "templates"),
         autoescape=True,
+        finalize=_cleaned,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

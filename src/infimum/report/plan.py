@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infimum.proof import wording
+from infimum.proof.certificate import Certificate
 from infimum.report import plain_text
 
 if TYPE_CHECKING:
@@ -124,14 +125,7 @@ def content(
         "bytes": bytes_on_disk(plan, out) if out else None,
         "budget": plan.budget,
         "multiplier": plan.multiplier,
-        "certificate": {
-            "value": certificate.value,
-            "lower_bound": certificate.lower_bound,
-            "gap": certificate.gap,
-            "relative_gap": certificate.gap / certificate.value if certificate.value else 0.0,
-            "theorem": certificate.theorem,
-            "rigour": certificate.rigour,
-        },
+        "certificate": _claims(certificate),
         "claim": wording.sentence(certificate),
         "groups": [asdict(group) for group in groups(plan.table)],
         "layers": [{**asdict(row), "gap": row.gap} for row in plan.table],
@@ -154,6 +148,17 @@ def content(
         "peak_memory": plan.peak_memory,
         "seconds": seconds,
         "versions": plain_text.versions("numpy", "scipy", "torch", "transformers", "safetensors"),
+    }
+
+
+def _claims(certificate: Certificate) -> dict[str, Any]:
+    return {
+        "value": certificate.value,
+        "lower_bound": certificate.lower_bound,
+        "gap": certificate.gap,
+        "relative_gap": certificate.gap / certificate.value if certificate.value else 0.0,
+        "theorem": certificate.theorem,
+        "rigour": certificate.rigour,
     }
 
 

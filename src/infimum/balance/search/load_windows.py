@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from infimum._arrays import is_array, to_numpy
+from infimum._arrays import as_array, is_array, to_numpy
 from infimum.errors import InfeasibleError, NonFiniteError, OptionError, ShapeError
 from infimum.proof.evidence import shown
 from infimum.proof.theorems.assignment_dual import Groups, Limits
@@ -70,8 +70,10 @@ def _around(values: np.ndarray, total: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _numbers(name: str, item: Any) -> np.ndarray:
+    if is_array(item):
+        item = to_numpy(as_array(item, name))
     try:
-        given = np.asarray(to_numpy(item) if is_array(item) else item)
+        given = np.asarray(item)
         if given.dtype.kind not in "iuf":
             raise OptionError(f"{name} must hold real numbers, got {shown(item)} of dtype {given.dtype}")
         values = given.astype(np.float64)

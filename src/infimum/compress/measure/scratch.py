@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import glob
 import os
 import shutil
 import tempfile
+import time
+import warnings
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -14,12 +17,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
-from safetensors.torch import load_file, save_file
 
-from infimum.compress.model.tensor_files import Stored
+from infimum.compress.model.tensor_files import Stored, names_in, read_all, write_small
 
 PREFIX = "infimum-scratch-"
+SILENCE, PATIENCE = 2.0, 60.0  # seconds of waiting for a lock before a word is said, and at all
 
 
 def claim(parent: Path, prefix: str) -> tuple[Path, int]:
@@ -28,9 +30,9 @@ def claim(parent: Path, prefix: str) -> tuple[Path, int]:
     Folders of that prefix whose process ended without removing them, killed for instance, are removed. A lock on the
     folder tells: it ends with the process, however that ends.
     """
-    with _locked(parent):  # between its making and its lock a folder would look abandoned
+    with _locked(parent, PATIENCE):  # between its making and its lock a folder would look abandoned
         for old in parent.glob(f"{glob.escape(prefix)}*"):
-            with suppress(OSError), _locked(old, fcntl.LOCK_NB):
+            with suppress(OSError), _locked(old):
                 shutil.rmtree(old, ignore_errors=True)
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
         descriptor = os.open(folder, os.O_RDONLY)
@@ -39,13 +41,31 @@ def claim(parent: Path, prefix: str) -> tuple[Path, int]:
 
 
 @contextmanager
-def _locked(folder: Path, flags: int = 0) -> Iterator[None]:
-    descriptor = os.open(folder, os.O_RDONLY)
+def _locked(folder: Path, patience: float = 0.0) -> Iterator[None]:
+    """Hold the lock on a folder, for which to wait at most so many seconds."""
+    descriptor, start, said = os.open(folder, os.O_RDONLY), time.monotonic(), False
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | flags)
+        while not _lock(descriptor):
+            waited = time.monotonic() - start
+            if waited >= patience:
+                message = f"another process has held the lock on it for {waited:.0f} s; end that, or set TMPDIR"
+                raise TimeoutError(errno.ETIMEDOUT, message, str(folder))
+            if waited >= SILENCE and not said:
+                said = True
+                warnings.warn(f"waiting for another process, which holds the lock on {folder}", stacklevel=4)
+            time.sleep(0.05)
         yield
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int) -> bool:
+    """Take a lock, if nobody has it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 class Shelf:
@@ -59,19 +79,17 @@ class Shelf:
     def put(self, name: Any, tensors: Mapping[str, torch.Tensor]) -> None:
         """Store tensors under a new name."""
         path = self._folder / f"{len(self._files)}.safetensors"
-        save_file({part: tensor.contiguous() for part, tensor in tensors.items()}, path)
+        write_small(path, tensors)
         self._files[name] = path
 
     def get(self, name: Any) -> dict[str, torch.Tensor]:
         """Read the tensors of a name."""
-        return load_file(self._files[name])
+        return read_all(self._files[name])
 
     def stored(self, name: Any) -> list[Stored]:
         """Describe the tensors of a name without reading them."""
         path = self._files[name]
-        with safe_open(path, "pt") as handle:
-            parts = list(handle.keys())
-        return [Stored.within(path, part) for part in parts]
+        return [Stored.within(path, part) for part in names_in(path)]
 
     def pop(self, name: Any) -> dict[str, torch.Tensor]:
         """Read the tensors of a name for the last time."""

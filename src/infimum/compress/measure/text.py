@@ -120,7 +120,7 @@ def read_documents(text: Text, *, held_out: bool = False) -> tuple[list[str], st
         return [content], path.name, True
     try:
         lines = [_string(json.loads(line)["text"]) for line in content.splitlines() if line.strip()]
-    except (json.JSONDecodeError, KeyError, TypeError) as error:
+    except (json.JSONDecodeError, KeyError, TypeError, RecursionError) as error:
         raise CalibrationError(f'{path.name}: each line must be a JSON object with a "text" field ({error})') from error
     return lines, path.name, False
 
@@ -176,8 +176,9 @@ def _given_ids(text: Text) -> np.ndarray | None:
     """Token ids, where `text` is an array or names a .npy file."""
     if isinstance(text, str | Path) and Path(text).suffix == ".npy" and Path(text).is_file():
         try:
-            text = np.load(text, allow_pickle=False)
-        except ValueError as error:
+            with np.errstate(over="raise"):  # a header may declare more than there is, or than can be counted
+                text = np.load(text, mmap_mode="r", allow_pickle=False)
+        except (ValueError, EOFError, ArithmeticError) as error:
             raise CalibrationError(f"{text} is not an array of token ids ({error}); save it with numpy.save") from error
     if not isinstance(text, np.ndarray):
         return None

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Self, TypeAlias
 import numpy as np
 import torch
 
-from infimum.errors import CheckpointError
+from infimum.proof.checkpoint import LayerPlan
 
 
 class _Tensors:
@@ -103,11 +103,10 @@ StoredForm: TypeAlias = LowerForm | PlainForm
 FORMS: dict[str, Any] = {form.name: form for form in (PivotForm, FactorForm, NarrowForm, PlainForm)}
 
 
-def stored_form(row: dict[str, Any], tensors: Mapping[str, torch.Tensor]) -> StoredForm:
-    """Return the stored form of one replaced layer."""
-    stem, form = row["tensor"].removesuffix("weight"), FORMS[row["form"]]
-    try:
-        stored: StoredForm = form(*(tensors[stem + name] for name in form.parts))
-    except KeyError as error:
-        raise CheckpointError(f"tensor {error.args[0]} is missing; the folder is incomplete") from None
+def stored_form(row: LayerPlan, tensors: Mapping[str, torch.Tensor]) -> StoredForm | None:
+    """Return the stored form of a layer; None where it stays as it is."""
+    if row.form == "dense":
+        return None
+    form = FORMS[row.form]
+    stored: StoredForm = form(*(tensors[row.tensor.removesuffix("weight") + name] for name in form.parts))
     return stored

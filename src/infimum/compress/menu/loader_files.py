@@ -10,11 +10,12 @@ from typing import Any
 
 import torch
 
-from infimum.compress.menu.layer_plan import LayerPlan
 from infimum.compress.model.checkpoint import Checkpoint
-from infimum.compress.model.configuration import CONFIG, LAYERS, empty_model
+from infimum.compress.model.configuration import LAYERS, empty_model
 from infimum.compress.model.experts import Experts
 from infimum.nn import linear
+from infimum.proof.checkpoint import LayerPlan
+from infimum.proof.folder import CONFIG
 
 MODEL_CODE, LINEAR_CODE = "modeling_infimum.py", "infimum_linear.py"
 MODEL = '''"""Load this checkpoint with trust_remote_code=True; infimum.compress.load does the same without."""

@@ -11,6 +11,7 @@ import scipy.linalg
 from infimum.compress.measure.moments import LayerMoments
 from infimum.proof.theorems import weighted_tail
 from infimum.proof.theorems.allocation_dual import Curve
+from infimum.proof.theorems.weighted_tail import Tails
 
 Objective: TypeAlias = Literal["two-sided", "activation", "plain"]
 Form: TypeAlias = Literal["pivot", "factors"]
@@ -41,18 +42,18 @@ def weighting(objective: Objective, moments: LayerMoments, damping: float) -> We
 
 @dataclass(frozen=True)
 class Decomposition:
-    """``W' = left[:, :r] @ right[:r]`` is the best matrix of rank r, for every r; `tails[r]` bounds its error."""
+    """``W' = left[:, :r] @ right[:r]`` is the best matrix of rank r, for every r; `tails` bounds its error."""
 
     left: np.ndarray
     right: np.ndarray
-    tails: np.ndarray
+    tails: Tails
 
 
-def spectrum(W: np.ndarray, norm: Weighting) -> np.ndarray:
-    """Lower bounds on the error at rank 0, 1, ..., min(m, n)."""
+def spectrum(W: np.ndarray, norm: Weighting) -> Tails:
+    """Bound the error at rank 0, 1, ..., min(m, n)."""
     _, T = weighted_tail.split(W, norm.G)
     values = scipy.linalg.eigvalsh(T @ norm.C @ T.T, check_finite=False)
-    return _tails(values, W, T, norm)
+    return _tails_of_layer(values, W, T, norm)
 
 
 def decompose(W: np.ndarray, norm: Weighting) -> Decomposition:
@@ -67,10 +68,10 @@ def decompose(W: np.ndarray, norm: Weighting) -> Decomposition:
     # where W has not full rank, T has fewer rows than W: ranks beyond add nothing
     missing = min(W.shape) - T.shape[0]
     left, right = np.pad(L @ U, ((0, 0), (0, missing))), np.pad(U.T @ T, ((0, missing), (0, 0)))
-    return Decomposition(left, right, _tails(values, W, T, norm))
+    return Decomposition(left, right, _tails_of_layer(values, W, T, norm))
 
 
-def _tails(eigenvalues: np.ndarray, W: np.ndarray, T: np.ndarray, norm: Weighting) -> np.ndarray:
+def _tails_of_layer(eigenvalues: np.ndarray, W: np.ndarray, T: np.ndarray, norm: Weighting) -> Tails:
     allowance = weighted_tail.allowance(W, T, norm.C, norm.G)
     return weighted_tail.tails(eigenvalues, (W.shape[0], W.shape[1]), allowance)
 

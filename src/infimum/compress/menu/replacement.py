@@ -9,11 +9,13 @@ from typing import NamedTuple
 import numpy as np
 
 from infimum.compress.menu.forms import PlainForm, StoredForm
-from infimum.compress.menu.layer_plan import LayerPlan, dense_row
+from infimum.compress.menu.layer_plan import dense_row
 from infimum.compress.menu.ranks import decompose
+from infimum.compress.menu.settings import Settings
 from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import Choice, Group
 from infimum.compress.model.checkpoint import Layer
+from infimum.proof.checkpoint import LayerPlan
 from infimum.proof.theorems import weighted_tail
 from infimum.proof.theorems.allocation_dual import Curve, Unit
 
@@ -66,47 +68,77 @@ def replacements_of(group: Group, unit: Unit, choice: Choice) -> list[Replacemen
     return [*producers, consumer._replace(outputs=None, inputs=kept)]
 
 
-def measure(task: Task, part: Replacement, stored: StoredForm | None) -> tuple[LayerPlan, float]:
-    """Measure a part as it is stored: its row of the table, and how far rounding has taken it from its rank.
+def form_of(settings: Settings, part: Replacement) -> str:
+    """Return the form in which a part is stored."""
+    if part.is_whole:
+        return "dense"
+    if settings.plain:
+        return "plain"
+    return "channels" if part.has_full_rank or settings.low_rank is None else settings.low_rank
+
+
+class Measured(NamedTuple):
+    """A part as it is stored: its row of the table, and how far rounding has taken it from its rank.
 
     A product that was multiplied out and then rounded has full rank, and may be better than every matrix of the rank
-    that it had: what is bounded are all matrices as near to one of their rank. The distance is squared, in that norm.
+    that it had: what is bounded are all matrices as near to one of their rank. `distance` is squared, in the norm of
+    the layer; `lost` and `moved` are the squares of both changes in the Frobenius norm.
+    """
+
+    row: LayerPlan
+    distance: float = 0.0
+    lost: float = 0.0
+    moved: float = 0.0
+
+
+def measure(task: Task, part: Replacement, stored: StoredForm | None, *, room: float = 1.0) -> Measured:
+    """Measure a part as it is stored; error and distance are rounded upwards by `room` allowances.
+
+    The bound is that of the rank, see `near_rank`.
     """
     row = dense_row(part.layer)
     if stored is None:
-        return row, 0.0
+        return Measured(row)
     member, (rows, columns) = task.member(part.layer).outputs(part.outputs), part.places
-    distance, bound = 0.0, part.points.errors[part.point]
+    distance = moved = 0.0
     if isinstance(stored, PlainForm):
         weight = stored.weight.double().numpy()
-        matrix = (weight.T if part.layer.transposed else weight)[rows]
-        left, right = matrix, np.eye(matrix.shape[1])
+        left = (weight.T if part.layer.transposed else weight)[rows]
+        right = np.eye(left.shape[1])
         if not part.has_full_rank:
-            narrow = member.inputs(columns)._replace(W=matrix[:, columns])
+            narrow = member.inputs(columns)._replace(W=left[:, columns])
             near = decompose(*narrow)
             factors = near.left[:, : part.rank], near.right[: part.rank]
-            distance = weighted_tail.error(narrow.W, *factors, narrow.norm.C, narrow.norm.G)
+            distance = weighted_tail.error(narrow.W, *factors, narrow.norm.C, narrow.norm.G, room=room)
+            moved = float(np.sum((narrow.W - factors[0] @ factors[1]) ** 2))
     else:
         left, narrow_right = stored.factors()
         right = np.zeros((narrow_right.shape[0], part.layer.shape[1]))
         right[:, columns] = narrow_right
-    return dataclasses.replace(
+    row = dataclasses.replace(
         row,
         kept=part.shape,
         form=stored.name,
         rank=part.rank,
         cost=int(part.points.costs[part.point]),
-        error=weighted_tail.error(member.W, left, right, member.norm.C, member.norm.G),
-        lower_bound=float(weighted_tail.lowered(np.array(bound), distance) if distance else bound),
-    ), distance
+        error=weighted_tail.error(member.W, left, right, member.norm.C, member.norm.G, room=room),
+        lower_bound=float(part.points.errors[part.point]),
+    )
+    return Measured(row, distance, float(np.sum((member.W - left @ right) ** 2)), moved)
 
 
-def lowered(unit: Unit, distances: Sequence[float]) -> Unit:
-    """Lower the bounds of a unit for matrices as near to one of their rank as its stored ones are, layer by layer."""
-    return tuple(
+def near_rank(unit: Unit, rows: Sequence[LayerPlan], distances: Sequence[float]) -> tuple[Unit, list[LayerPlan]]:
+    """Lower the bounds of a unit and of its rows for matrices as near to one of their rank as the stored ones are."""
+    lowered = tuple(
         tuple(
             Curve(points.costs, weighted_tail.lowered(points.errors, distance)) if distance else points
             for points, distance in zip(curves, distances, strict=True)
         )
         for curves in unit
     )
+    return lowered, [
+        dataclasses.replace(row, lower_bound=float(weighted_tail.lowered(np.array(row.lower_bound), distance)))
+        if distance
+        else row
+        for row, distance in zip(rows, distances, strict=True)
+    ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -12,8 +13,9 @@ from infimum.compress.menu.ranks import curve, spectrum
 from infimum.compress.menu.task import Member, Task
 from infimum.compress.model.channels import channels_of
 from infimum.compress.model.checkpoint import Layer
-from infimum.proof.theorems.allocation_dual import Unit
+from infimum.proof.theorems.allocation_dual import Curve, Unit
 from infimum.proof.theorems.narrowing import Narrowing, row_tails
+from infimum.proof.theorems.weighted_tail import Tails
 
 STEPS, LEAST = 16, 4  # widths are sixteenths of all channels, from four on
 
@@ -64,7 +66,12 @@ def partition(task: Task) -> list[tuple[Layer, ...]]:
 
 
 def unit_of(task: Task, group: Group) -> Unit:
-    """Return what the layers of a group can become: the curves of each width.
+    """Return what the layers of a group can become: the curves of each width."""
+    return units_of(task, group, (1.0,))[0]
+
+
+def units_of(task: Task, group: Group, rooms: Sequence[float]) -> list[Unit]:
+    """Return what the layers of a group can become, with bounds that leave so many allowances for rounding each.
 
     What the removal of channels loses is an error of the layer that read them.
     """
@@ -72,18 +79,26 @@ def unit_of(task: Task, group: Group) -> Unit:
     *producers, consumer = (task.member(layer) for layer in group.layers)
     if group.order is None:
         tails = None if form is None else spectrum(*consumer)
-        return ((curve(tails, group.layers[-1].shape, form),),)
+        return [((curve(_bounds(tails, room), group.layers[-1].shape, form),),) for room in rooms]
     narrowed, ascending = narrowing(consumer, group.order), group.widths[::-1]
     losses = narrowed.errors()
     members = [producer.outputs(group.order) for producer in producers]
     tables = [[] if form is None else row_tails(p.W, p.norm.C, p.norm.G, ascending) for p in members]
-    unit = []
+    units: list[list[tuple[Curve, ...]]] = [[] for _ in rooms]
     for index, width in enumerate(ascending):
-        rows = [table[index] if table else None for table in tables]
-        curves = [curve(t, (width, p.W.shape[1]), form) for t, p in zip(rows, members, strict=True)]
+        rows = [
+            (table[index] if table else None, (width, p.W.shape[1])) for table, p in zip(tables, members, strict=True)
+        ]
         columns = None if form is None else narrowed.tails(width)
-        unit.append((*curves, curve(columns, (consumer.W.shape[0], width), form, float(losses[width]))))
-    return tuple(reversed(unit))
+        shape = (consumer.W.shape[0], width)
+        for unit, room in zip(units, rooms, strict=True):
+            curves = [curve(_bounds(tails, room), wide, form) for tails, wide in rows]
+            unit.append((*curves, curve(_bounds(columns, room), shape, form, float(losses.bounds(room)[width]))))
+    return [tuple(reversed(unit)) for unit in units]
+
+
+def _bounds(tails: Tails | None, room: float) -> np.ndarray | None:
+    return None if tails is None else tails.bounds(room)
 
 
 def narrowing(consumer: Member, order: np.ndarray) -> Narrowing:

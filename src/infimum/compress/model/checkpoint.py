@@ -11,16 +11,16 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from transformers import AutoModel, AutoModelForCausalLM, PreTrainedModel
 from transformers import logging as transformers_logging
 from transformers.pytorch_utils import Conv1D
 
 from infimum.compress.model.configuration import LAYERS, Names, empty_model, is_language_model, read_config
 from infimum.compress.model.experts import unfuse
-from infimum.compress.model.tensor_files import Stored, file_hash, locate
+from infimum.compress.model.tensor_files import Stored, locate, opened
 from infimum.errors import CheckpointError
-from infimum.proof.checkpoint import DESCRIPTION
+from infimum.proof.evidence import shown
+from infimum.proof.folder import CONFIG, DESCRIPTION, companions, file_hash, own_file
 
 QUANTISED = (
     ".qweight",
@@ -132,7 +132,7 @@ class Checkpoint:
     def _headers(self) -> dict[str, tuple[str, list[int]]]:
         headers = {}
         for name, path in self.files.items():
-            with safe_open(path, "pt") as handle:
+            with opened(path) as handle:
                 part = handle.get_slice(name)
                 headers[name] = (part.get_dtype(), part.get_shape())
         return headers
@@ -146,7 +146,7 @@ class Checkpoint:
 
     def read(self, tensor: str) -> torch.Tensor:
         """Read one tensor; refuse NaN and infinity."""
-        with safe_open(self.files[tensor], "pt") as handle:
+        with opened(self.files[tensor]) as handle:
             value: torch.Tensor = handle.get_tensor(tensor)
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise CheckpointError(f"tensor {tensor} contains NaN or infinity; the checkpoint is damaged")
@@ -184,7 +184,7 @@ class Checkpoint:
     @cached_property
     def sha256(self) -> dict[str, str]:
         """Hash of every weight file and of the configuration."""
-        paths = {*self.files.values(), self.path / "config.json"}
+        paths = {*self.files.values(), self.path / CONFIG}
         return {path.name: file_hash(path) for path in sorted(paths)}
 
 
@@ -199,12 +199,14 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
     path = Path(path)
     if not path.is_dir():
         raise CheckpointError(f"a model folder was expected, got {path}; give the folder that holds config.json")
-    if not (path / "config.json").is_file():
-        raise CheckpointError(f"{path} has no config.json; give the folder of a transformers checkpoint")
+    if not (path / CONFIG).is_file():
+        raise CheckpointError(f"{path} has no {CONFIG}; give the folder of a transformers checkpoint")
     try:
-        config = json.loads((path / "config.json").read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise CheckpointError(f"{path / 'config.json'} is not valid JSON ({error}); download it again") from error
+        config = json.loads(own_file(path / CONFIG, path).read_text(encoding="utf-8"))  # Infinity occurs in them
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path / CONFIG} is not valid JSON ({error}); download it again") from error
+    if not isinstance(config, dict):
+        raise CheckpointError(f"{path / CONFIG} must be an object, got {shown(config)}; download it again")
     if (path / DESCRIPTION).is_file() or LAYERS in config:
         raise CheckpointError(
             f"{path.name} was compressed by infimum already; open it with infimum.compress.load, or compress the "
@@ -216,11 +218,13 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
             "compress the merged model"
         )
     if "quantization_config" in config:
-        method = config["quantization_config"].get("quant_method", "unknown method")
+        chosen = config["quantization_config"]
+        method = chosen.get("quant_method", "unknown method") if isinstance(chosen, dict) else shown(chosen)
         raise CheckpointError(
             f"{path.name} is quantised already ({method}); load it with transformers, call dequantize(), delete "
             "config.quantization_config, save_pretrained, and compress that"
         )
+    companions(path)  # refuses links that lead out of the folder
     checkpoint = Checkpoint(path, locate(path))
     _check_tensors(checkpoint)
     return checkpoint

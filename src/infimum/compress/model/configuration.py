@@ -11,21 +11,21 @@ from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrained
 
 from infimum.compress.model.experts import unfuse
 from infimum.errors import CheckpointError
-
-CONFIG = "config.json"
+from infimum.proof.evidence import shown
+from infimum.proof.folder import CONFIG
 
 LAYERS = "infimum_layers"  # and in its configuration: form and rank of every layer that is not dense
 
 
 def read_config(folder: Path) -> Any:
     """Read the configuration of a model folder."""
-    if not (folder / "config.json").is_file():
+    if not (folder / CONFIG).is_file():
         raise CheckpointError(f"{folder} has no config.json; give the folder of a transformers checkpoint")
     try:
         return AutoConfig.from_pretrained(folder)
-    except (ValueError, KeyError, OSError) as error:
+    except Exception as error:  # whatever transformers makes of what a stranger wrote
         raise CheckpointError(
-            f"transformers does not know the model that config.json of {folder.name} describes: {error}"
+            f"transformers does not know the model that config.json of {folder.name} describes: {shown(str(error))}"
         ) from error
 
 

@@ -130,7 +130,7 @@ def _errors(curves: Sequence[Curve], points: Sequence[int]) -> float:
 
 def _merged(curves: Sequence[Curve]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Lower convex hull of the sums of one point of each curve: costs, errors and points, a row per vertex."""
-    hulls = [np.array(_hull(*curve)) for curve in curves]
+    hulls = [np.array(_hull(curve.costs, curve.errors)) for curve in curves]
     layers = np.repeat(np.arange(len(curves)), [len(hull) - 1 for hull in hulls])
     ends = np.concatenate([hull[1:] for hull in hulls])
     price = np.concatenate([np.diff(curve.costs[hull]) for curve, hull in zip(curves, hulls, strict=True)])
@@ -140,7 +140,8 @@ def _merged(curves: Sequence[Curve]) -> tuple[np.ndarray, np.ndarray, np.ndarray
     for layer, hull in enumerate(hulls):
         moves = np.where(layers[order] == layer, ends[order], hull[0])
         points[:, layer] = np.maximum.accumulate(np.append(hull[0], moves))
-    costs, errors = (sum(np.asarray(curve[k])[points[:, layer]] for layer, curve in enumerate(curves)) for k in (0, 1))
+    costs = sum(curve.costs[points[:, layer]] for layer, curve in enumerate(curves))
+    errors = sum(curve.errors[points[:, layer]] for layer, curve in enumerate(curves))
     return np.asarray(costs), np.asarray(errors), points
 
 

@@ -8,7 +8,7 @@ import scipy.linalg
 from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import Group, widths_of
 from infimum.compress.model.checkpoint import Layer
-from infimum.proof.theorems.narrowing import lower_root
+from infimum.proof.theorems.weighted_tail import lower_root
 
 BLOCK = 32  # eliminations between two updates of the large matrices
 RIDGE = 1e-6  # added to C, times its mean eigenvalue: of inputs that determine each other, any may go first

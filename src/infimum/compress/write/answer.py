@@ -11,7 +11,6 @@ from transformers import PreTrainedModel
 
 from infimum.compress.measure.moments import Moments
 from infimum.compress.menu.budget import numbers_of
-from infimum.compress.menu.layer_plan import LayerPlan
 from infimum.compress.menu.loader_files import replaced_layers
 from infimum.compress.menu.settings import Settings
 from infimum.compress.model.checkpoint import Checkpoint
@@ -19,6 +18,7 @@ from infimum.compress.model.configuration import LAYERS
 from infimum.compress.write.build import FormShelf
 from infimum.nn.linear import replace_layers
 from infimum.proof.certificate import Certificate
+from infimum.proof.checkpoint import LayerPlan
 
 
 @dataclass(frozen=True)

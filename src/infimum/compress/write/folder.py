@@ -13,18 +13,18 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 
 from infimum.compress.measure.scratch import claim
+from infimum.compress.menu.adapter import FOLDER, adapter_layers
 from infimum.compress.menu.loader_files import loader_files
-from infimum.compress.model.tensor_files import INDEX, Stored, file_hash
-from infimum.compress.write.adapter import check_adapter, write_adapter
+from infimum.compress.menu.task import Task
+from infimum.compress.model.tensor_files import Stored, write_small
+from infimum.compress.write.adapter import write_adapter
 from infimum.compress.write.answer import Answer
 from infimum.compress.write.safetensors_file import write_tensors
 from infimum.errors import CheckpointError
-from infimum.proof.checkpoint import CHANNELS, DESCRIPTION, SCHEMA, TEXT
-
-WEIGHT_SUFFIXES = {".safetensors", ".bin", ".gguf", ".h5", ".msgpack", ".onnx", ".pt", ".pth"}
+from infimum.proof.checkpoint import CHANNELS, SCHEMA, TEXT, VERSIONS
+from infimum.proof.folder import DESCRIPTION, companions, file_hash, inventory
 
 
 def write_folder(plan: Answer, out: Path, adapter: int | None = None) -> Path:
@@ -40,26 +40,11 @@ def write_folder(plan: Answer, out: Path, adapter: int | None = None) -> Path:
     if out.exists():
         raise CheckpointError(f"{out} exists already; give a new folder or remove that one first")
     if adapter is not None:
-        check_adapter(plan, adapter)
+        adapter_layers(Task(plan.checkpoint, plan.moments, plan.settings), plan.table, adapter)
     out.parent.mkdir(parents=True, exist_ok=True)
     partial, lock = claim(out.parent, f".{out.name}.infimum-partial-")
     try:
-        _copy_companions(plan.checkpoint.path, partial)
-        for name, content in loader_files(plan.checkpoint, plan.table).items():
-            (partial / name).write_text(content, encoding="utf-8")
-        write_tensors(tensors_of(plan), partial)
-        if adapter is not None:
-            write_adapter(plan, adapter, partial / "adapter", out)
-        tokens = plan.moments.tokens
-        save_file({"ids": torch.from_numpy(tokens.ids), "mask": torch.from_numpy(tokens.mask)}, partial / TEXT)
-        if plan.orders:
-            save_file({name: torch.from_numpy(order) for name, order in plan.orders.items()}, partial / CHANNELS)
-        written = sorted(path for path in partial.rglob("*") if path.is_file())
-        hashes = {path.relative_to(partial).as_posix(): file_hash(path) for path in written}
-        (partial / DESCRIPTION).write_text(json.dumps(describe(plan, hashes), indent=1) + "\n", encoding="utf-8")
-        for path in partial.rglob("*.safetensors"):
-            path.chmod(0o644)  # the writer makes them private, and folders made for a temporary purpose are too
-        partial.chmod(0o755)
+        _fill(plan, partial, out, adapter)
         os.rename(partial, out)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -69,7 +54,26 @@ def write_folder(plan: Answer, out: Path, adapter: int | None = None) -> Path:
     return out
 
 
-def describe(plan: Answer, files: dict[str, str]) -> dict[str, Any]:
+def _fill(plan: Answer, partial: Path, out: Path, adapter: int | None) -> None:
+    """Write all files, those of which the description holds hashes first."""
+    copy_companions(plan.checkpoint.path, partial)
+    for name, content in loader_files(plan.checkpoint, plan.table).items():
+        (partial / name).write_text(content, encoding="utf-8", newline="\n")
+    write_tensors(tensors_of(plan), partial)
+    added = None if adapter is None else write_adapter(plan, adapter, partial / FOLDER, out)
+    tokens = plan.moments.tokens
+    write_small(partial / TEXT, {"ids": torch.from_numpy(tokens.ids), "mask": torch.from_numpy(tokens.mask)})
+    if plan.orders:
+        write_small(partial / CHANNELS, {name: torch.from_numpy(order) for name, order in plan.orders.items()})
+    hashes = {name: file_hash(path) for name, path in sorted(inventory(partial).items())}
+    description = json.dumps(describe(plan, hashes, added), indent=1) + "\n"
+    (partial / DESCRIPTION).write_text(description, encoding="utf-8")
+    for path in partial.rglob("*.safetensors"):
+        path.chmod(0o644)  # the writer makes them private, and folders made for a temporary purpose are too
+    partial.chmod(0o755)
+
+
+def describe(plan: Answer, files: dict[str, str], adapter: dict[str, Any] | None) -> dict[str, Any]:
     """Return what `infimum.json` says: enough to load the model, to repeat the run and to check every claim."""
     tokens, certificate = plan.moments.tokens, plan.certificate
     return {
@@ -77,7 +81,6 @@ def describe(plan: Answer, files: dict[str, str]) -> dict[str, Any]:
         "original": {"path": str(plan.checkpoint.path.resolve()), "sha256": plan.checkpoint.sha256},
         "settings": asdict(plan.settings),
         "calibration": {
-            "source": tokens.source,
             "paragraphs": int(tokens.ids.shape[0]),
             "tokens": tokens.count,
             "sha256": tokens.sha256,
@@ -90,6 +93,7 @@ def describe(plan: Answer, files: dict[str, str]) -> dict[str, Any]:
         "certificate": {"value": certificate.value, "lower_bound": certificate.lower_bound},
         "layers": [asdict(row) for row in plan.table],
         "notes": list(plan.notes),
+        "adapter": adapter,
         "peak_memory": plan.peak_memory,
         "versions": versions(),
         "files": files,
@@ -98,8 +102,7 @@ def describe(plan: Answer, files: dict[str, str]) -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that take part."""
-    packages = ("infimum", "numpy", "scipy", "torch", "transformers", "safetensors")
-    return {"python": platform.python_version(), **{name: importlib.metadata.version(name) for name in packages}}
+    return {"python": platform.python_version()} | {name: importlib.metadata.version(name) for name in VERSIONS[1:]}
 
 
 def tensors_of(plan: Answer) -> Iterator[Stored]:
@@ -117,12 +120,8 @@ def tensors_of(plan: Answer) -> Iterator[Stored]:
                 yield value._replace(name=f"{stem}.{kind}")
 
 
-def _copy_companions(source: Path, target: Path) -> None:
-    """Copy tokenizer, configuration and the like: every file that holds no weights."""
-    for path in source.iterdir():
-        if path.suffix in WEIGHT_SUFFIXES or path.name == INDEX or path.name.startswith("."):
-            continue
-        if path.is_dir():
-            shutil.copytree(path, target / path.name)
-        else:
-            shutil.copy2(path, target / path.name)
+def copy_companions(source: Path, target: Path) -> None:
+    """Copy tokenizer, configuration and the like."""
+    for name, path in companions(source).items():
+        (target / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, target / name)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -23,13 +22,17 @@ from infimum.errors import ToleranceError
 from infimum.lowrank.columns.pivoting import bounded, coefficients
 from infimum.lowrank.columns.reduction import Reduction, reduction
 from infimum.lowrank.columns.strategies import strategy_named
-from infimum.proof.answers.chosen_columns import FEW, certify_columns, search_tree
+from infimum.lowrank.spectra import ritz_claims
+from infimum.proof.answers.chosen_columns import FEW, NODES, certify_columns, search_tree
+from infimum.proof.answers.factored import bound_of_any_matrix, certify_factors
 from infimum.proof.certificate import Certificate
 from infimum.proof.operators.operator import Operator
+from infimum.proof.rounding import ROOM
+from infimum.proof.theorems import eckart_young, ritz_block
+from infimum.proof.theorems.ritz_block import Bound
 
 SPECTRUM = 1000  # up to this smaller side all singular values are computed for the bound
 DELTA = 1e-6  # failure probability of the bound beyond that
-NODES = 200_000  # partial choices that the exact method bounds before it gives up
 
 
 @dataclass(frozen=True)
@@ -116,8 +119,12 @@ class Search:
         # A chosen column is itself, exactly; least squares would return the identity only up to rounding.
         chosen = columns[:, None] == xp.arange(M.shape[1], dtype=xp.int64, device=columns.device)[None, :]
         Z = narrow(xp.where(xp.any(chosen, axis=0)[None, :], xp.astype(chosen, Z.dtype), Z), M.outer, "a coefficient")
-        theorem, witness = proof(M, reduced, order.size, self.rng)
-        return ThroughColumns(order, skeleton, Z, certify_columns(M, skeleton, Z, theorem, witness))
+        if M.shape[1] <= FEW:
+            certificate = certify_columns(M, skeleton, Z, M.shape[1], room=ROOM)
+        else:
+            theorem, bound = claimed_bound(M, reduced, order.size)
+            certificate = certify_factors(M, skeleton, Z, theorem, bound, room=ROOM)
+        return ThroughColumns(order, skeleton, Z, certificate)
 
     def _exact(self, rank: int) -> ThroughColumns:
         """Search the tree of all choices from a good one on, and prove by it what was found."""
@@ -130,7 +137,7 @@ class Search:
             errors = [float(reduced.errors(np.asarray(order))[-1]) for order in (best.order, found)]
             if errors[1] < errors[0] - 1e-14 * math.sqrt(M.energy):  # more than rounding is gained
                 best = self._answer(reduced, np.asarray(found))
-        certificate = certify_columns(M, best.skeleton, best.coefficients, "column_subset", {"nodes": NODES})
+        certificate = certify_columns(M, best.skeleton, best.coefficients, NODES, room=ROOM)
         return dataclasses.replace(best, certificate=certificate)
 
 
@@ -140,11 +147,9 @@ def _clipped(Z: np.ndarray, largest: float) -> np.ndarray:
     return np.asarray(Z * np.where(size > largest, largest / np.maximum(size, 1.0), 1.0))
 
 
-def proof(M: Operator, reduced: Reduction, rank: int, rng: np.random.Generator) -> tuple[str, Mapping[str, Any]]:
-    """Choose the theorem for the lower bound by what it costs, and make its witness."""
-    if M.shape[1] <= FEW:
-        return "column_subset", {"nodes": M.shape[1]}
+def claimed_bound(M: Operator, reduced: Reduction, rank: int) -> tuple[str, Bound]:
+    """Choose the theorem for a bound on every matrix of that rank by what it costs, and claim by it."""
     if min(M.shape) <= SPECTRUM or reduced.matrix.shape[0] <= rank or not np.any(reduced.outside):
-        return "eckart_young", {}
+        return eckart_young.THEOREM, bound_of_any_matrix(M, rank, eckart_young.THEOREM, {}, room=ROOM)
     basis = like_array(np.ascontiguousarray(reduced.matrix.conj().T), M.like)
-    return "ritz_block", {"basis": basis, "seed": int(rng.integers(2**63)), "delta": DELTA}
+    return ritz_block.THEOREM, ritz_claims.claim(M, basis, rank, DELTA)

@@ -10,12 +10,12 @@ import numpy as np
 from infimum._linalg import pivoted_qr, subtract_outer
 from infimum._threads import one_thread
 from infimum.lowrank.columns.reduction import Reduction
-from infimum.lowrank.columns.sampling import draw, energy, largest
+from infimum.lowrank.columns.sampling import draw, energy, largest_scores
 
 
 def by_leverage(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray:
     """Take the columns of largest leverage: squared row norms of V (Jolliffe 1972; Papailiopoulos et al. 2014)."""
-    return largest(_scores(M, count), count)
+    return largest_scores(_scores(M, count), count)
 
 
 def by_leverage_sampling(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -28,9 +28,9 @@ def by_ridge_leverage(M: Reduction, count: int, rng: np.random.Generator) -> np.
     s, Vh = np.linalg.svd(M.matrix, full_matrices=False)[1:]
     ridge = (np.sum(s[count:] ** 2) + np.sum(M.outside)) / count
     if ridge == 0.0:
-        return largest(_scores(M, count), count)
+        return largest_scores(_scores(M, count), count)
     share = s**2 / (s**2 + ridge)
-    return largest(share @ np.abs(Vh) ** 2 + M.outside / ridge, count)
+    return largest_scores(share @ np.abs(Vh) ** 2 + M.outside / ridge, count)
 
 
 def by_deim(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -76,7 +76,7 @@ def by_osinsky(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray
         return order
     others = energy(M)  # fewer than `count` independent columns
     others[order] = -1.0
-    return np.append(order, largest(others, count - order.size))
+    return np.append(order, largest_scores(others, count - order.size))
 
 
 @one_thread()

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 import scipy.cluster.vq
 import scipy.linalg
 
 from infimum._arrays import to_numpy
+from infimum._threads import no_warnings
 from infimum.lowrank.columns.reduction import Reduction
 from infimum.proof.operators.kernel import Entries
 
@@ -19,7 +18,7 @@ class PartialCholesky:
     """Cholesky factor F of the chosen columns, and the diagonal of what it leaves: ``K ≈ F F* + diag(residual)``."""
 
     def __init__(self, K: Entries) -> None:
-        self.K, self.residual = K, K.diagonal.copy()
+        self.K, self.residual = K, np.maximum(K.diagonal, 0.0)
         self.chosen: list[int] = []
         self.F = np.zeros((K.shape[0], 0))
         self.least = PIVOT * float(np.max(K.diagonal))
@@ -55,7 +54,10 @@ class PartialCholesky:
             columns = self.block(proposals)
             kept = _accept(columns[proposals], self, rng)[:room]
             if kept.size:
-                self.add(proposals[kept], columns[:, kept])
+                try:
+                    self.add(proposals[kept], columns[:, kept])
+                except np.linalg.LinAlgError:  # entries of low precision, or no semidefinite matrix: one is safe
+                    self.add(proposals[kept[:1]], columns[:, kept[:1]])
             else:
                 self.residual[proposals] = 0.0  # only rounding was left of them
         return np.asarray(self.chosen, dtype=np.int64)
@@ -104,8 +106,7 @@ def clusters(K: Entries, count: int, rng: np.random.Generator) -> np.ndarray:
     points = to_numpy(K.kernel.points) if K.kernel is not None else K.columns(np.arange(K.shape[0]))
     points = np.concatenate([points.real, points.imag], axis=1) if np.iscomplexobj(points) else points
     points = points.astype(np.float64)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # an empty cluster keeps its centre
+    with no_warnings():  # an empty cluster keeps its centre
         centres, _ = scipy.cluster.vq.kmeans2(points, count, iter=20, minit="++", rng=rng)
     return np.unique([int(np.argmin(np.sum((points - centre) ** 2, axis=1))) for centre in centres])
 

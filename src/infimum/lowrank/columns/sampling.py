@@ -10,7 +10,7 @@ from infimum.lowrank.columns.reduction import Reduction
 
 def by_norm(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray:
     """Take the longest columns."""
-    return largest(energy(M), count)
+    return largest_scores(energy(M), count)
 
 
 def by_norm_sampling(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray:
@@ -72,7 +72,7 @@ def energy(M: Reduction) -> np.ndarray:
     return np.asarray(np.linalg.norm(M.matrix, axis=0) ** 2 + M.outside)
 
 
-def largest(scores: np.ndarray, count: int) -> np.ndarray:
+def largest_scores(scores: np.ndarray, count: int) -> np.ndarray:
     """Return the indices of the largest scores, ties in the order of the columns."""
     return np.argsort(-scores, kind="stable")[:count]
 

@@ -9,8 +9,8 @@ from infimum._linalg import adjoint
 from infimum.lowrank.spectra.spectrum import Goal, Spectrum, Triples, from_right
 from infimum.proof.operators.dense import Dense
 from infimum.proof.operators.operator import Operator
-from infimum.proof.rounding import tails
-from infimum.proof.theorems import eckart_young, ritz_block
+from infimum.proof.rounding import ROOM, tails
+from infimum.proof.theorems import eckart_young
 from infimum.proof.theorems.ritz_block import Bound
 
 
@@ -24,9 +24,9 @@ def exact(M: Operator) -> Spectrum:
         return (U[:, :rank], s[:rank], Vh[:rank, :]) if dense is M else from_right(M, adjoint(Vh[:rank, :]))
 
     def bound(rank: int) -> Bound:
-        return Bound(eckart_young.tail_bound(dense.working, rank, values, M.shape))
+        return Bound(eckart_young.tail_bound(dense.working, rank, values, M.shape, room=ROOM))
 
-    return Spectrum(M, tails(values), triples, bound, "eckart_young")
+    return Spectrum(M, tails(values), triples, bound, eckart_young.THEOREM)
 
 
 def gram(M: Operator) -> Spectrum:
@@ -38,12 +38,12 @@ def gram(M: Operator) -> Spectrum:
         return from_right(M, V[:, V.shape[1] - rank :])
 
     def bound(rank: int) -> Bound:
-        value = eckart_young.gram_tail_bound(M, rank, eigenvalues, room=ritz_block.ROOM)
+        value = eckart_young.gram_tail_bound(M, rank, eigenvalues, room=ROOM)
         return Bound(value, witness={"gram": True})
 
     captured = np.concatenate([[0.0], np.cumsum(np.maximum(eigenvalues[::-1], 0.0))])
     errors = np.sqrt(np.maximum(M.energy - captured, 0.0))
-    return Spectrum(M, errors, triples, bound, "eckart_young")
+    return Spectrum(M, errors, triples, bound, eckart_young.THEOREM)
 
 
 def resolved(spectrum: Spectrum, goal: Goal) -> bool:

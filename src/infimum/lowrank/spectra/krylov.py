@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from infimum._arrays import like_array
+from infimum.lowrank.spectra import ritz_claims
 from infimum.lowrank.spectra.krylov_space import BlockKrylov
 from infimum.lowrank.spectra.spectrum import Goal, Spectrum, Triples, from_right
 from infimum.proof.operators.operator import Operator
@@ -16,10 +17,9 @@ from infimum.proof.theorems import ritz_block
 
 def krylov(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> Spectrum | None:
     """Grow a block Krylov space until the gap is proved; None when it would fill more than `limit` dimensions."""
-    seed = int(rng.integers(2**63))
     # narrower blocks find more in fewer dimensions, but a pass over a large matrix takes them little less time
     space = BlockKrylov(M, min(20 + (goal.rank or 50) // 10, M.shape[1]), rng)
-    witness: dict[str, Any] = {"seed": seed, "delta": goal.delta}
+    witness: dict[str, Any] = {"delta": goal.delta}
     mu, left = None, M.energy
     while True:
         block, W = space.ritz()
@@ -30,17 +30,17 @@ def krylov(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> Spe
             error = float(errors[reached])
             floor = error / (1.0 + goal.gap)
             near = _lost(block, reached) <= 2.0 * goal.gap * error**2
-            proved = near and ritz_block.bound(M, block, reached, mu)[0] >= floor
+            proved = near and ritz_claims.best_choice(M, block, reached, mu)[0] >= floor
             # one draw for all sizes: it is made when what lies outside seems small enough, and stays true after;
             # not where growing by as many passes as it takes leaves so little that a bound needs no draw
             before, left = left, float(errors[-1]) ** 2
             steps = ritz_block.POWER
             fading = left ** (steps + 1) < block.theta[reached - 1] * before**steps
             planned = mu is None and near and not proved and not fading
-            if planned and ritz_block.bound(M, block, reached, 1.5 * _guess(block))[0] >= floor:
-                mu = ritz_block.spectral_norm_bound(M, space.basis, seed=seed, delta=goal.delta)
+            if planned and ritz_claims.best_choice(M, block, reached, 1.5 * _guess(block))[0] >= floor:
+                mu = ritz_claims.drawn_norm(M, space.basis, space.basis, goal.delta)
                 witness["probed"] = space.size
-                proved = ritz_block.bound(M, block, reached, mu)[0] >= floor
+                proved = ritz_claims.best_choice(M, block, reached, mu)[0] >= floor
             if proved or _exhausted(M, block, reached, error**2 * goal.gap):
                 break
         if not space.grow():
@@ -54,7 +54,9 @@ def krylov(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> Spe
         rotation = like_array(np.ascontiguousarray(W[:, :rank]), basis)
         return from_right(M, basis @ rotation, image @ rotation)
 
-    return Spectrum(M, errors, triples, lambda rank: ritz_block.best_bound(M, block, rank, mu, witness), "ritz_block")
+    return Spectrum(
+        M, errors, triples, lambda rank: ritz_claims.best_bound(M, block, rank, mu, witness), ritz_block.THEOREM
+    )
 
 
 def _lost(block: ritz_block.Block, rank: int) -> float:

@@ -9,7 +9,6 @@ import numpy as np
 from infimum._arrays import Array, like_array, to_numpy
 from infimum._linalg import adjoint, gaussian, orthonormal_basis
 from infimum.proof.operators.operator import Operator
-from infimum.proof.rounding import energy_allowance
 from infimum.proof.theorems.ritz_block import Block
 
 # A direction of a new block is kept if it stands out of the rounding of the product that made it.
@@ -74,8 +73,6 @@ class BlockKrylov:
         # NumPy's, not SciPy's: that one brings a BLAS of its own, whose waiting threads would take turns with NumPy's
         theta, W = np.linalg.eigh(self.gram)
         theta, W = np.maximum(theta[::-1], 0.0), W[:, ::-1]
-        last = W[-self.width :, :]
-        inner = to_numpy(adjoint(self.residual) @ self.residual)
-        rounding = energy_allowance(self.M.shape, self.M.eps, theta.size, self.M.energy)
-        defect = rounding + math.sqrt(self.dropped)
-        return Block(theta, last.conj().T @ inner @ last, defect, self.image), W
+        # rotated before it is squared: the short residuals of converged pairs would drown in the squares of long ones
+        rotated = to_numpy(self.M.xp.linalg.qr(self.residual, mode="reduced")[1]) @ W[-self.width :, :]
+        return Block(theta, rotated.conj().T @ rotated, math.sqrt(self.dropped), self.image), W

@@ -6,6 +6,7 @@ import numpy as np
 
 from infimum._arrays import to_numpy
 from infimum._linalg import gaussian, orthonormal_basis
+from infimum.lowrank.spectra import ritz_claims
 from infimum.lowrank.spectra.spectrum import Goal, Spectrum, from_right
 from infimum.proof.operators.operator import Operator
 from infimum.proof.theorems import ritz_block
@@ -17,7 +18,6 @@ PASSES = 3  # subspace iterations of `randomized`; each multiplies by M and its 
 def randomized(M: Operator, goal: Goal, rng: np.random.Generator) -> Spectrum:
     """Subspace iteration; with a tolerance, the subspace doubles until the rank that meets it is inside."""
     limit = min(M.shape)
-    seed = int(rng.integers(2**63))
     rank = goal.rank or min(16, limit)
     while True:
         # half as wide again as the rank: the certificate needs that room
@@ -33,10 +33,10 @@ def randomized(M: Operator, goal: Goal, rng: np.random.Generator) -> Spectrum:
             break
         rank = min(2 * rank, limit)
     block = ritz_block.measure(M, basis)
-    mu = ritz_block.spectral_norm_bound(M, basis, seed=seed, delta=goal.delta)
-    witness = {"basis": basis, "seed": seed, "delta": goal.delta, "probed": width}
+    mu = ritz_claims.drawn_norm(M, basis, basis, goal.delta)
+    witness = {"basis": basis, "delta": goal.delta, "probed": width}
 
     def bound(rank: int) -> Bound:
-        return ritz_block.best_bound(M, block, rank, mu, witness)
+        return ritz_claims.best_bound(M, block, rank, mu, witness)
 
-    return Spectrum(M, errors, lambda r: (U[:, :r], s[:r], Vh[:r, :]), bound, "ritz_block")
+    return Spectrum(M, errors, lambda r: (U[:, :r], s[:r], Vh[:r, :]), bound, ritz_block.THEOREM)

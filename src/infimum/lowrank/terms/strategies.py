@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from infimum.errors import OptionError
-from infimum.lowrank.columns.sampling import draw, largest
+from infimum.lowrank.columns.sampling import draw, largest_scores
 from infimum.proof.theorems.gram import Gram
 
 SUBSETS = 10_000_000  # of terms, all of which "tuple" compares
@@ -15,7 +15,7 @@ SUBSETS = 10_000_000  # of terms, all of which "tuple" compares
 
 def by_norm(G: Gram, kept: int, rng: np.random.Generator) -> np.ndarray:
     """Keep the terms of largest norm: optimal where the terms are orthogonal."""
-    return largest(G.norms, kept)
+    return largest_scores(G.norms, kept)
 
 
 def by_sampling(G: Gram, kept: int, rng: np.random.Generator) -> np.ndarray:

@@ -8,6 +8,8 @@ import numpy as np
 import scipy.optimize
 
 from infimum.errors import InfeasibleError
+from infimum.memory.search.backwards import before, enough
+from infimum.proof.rounding import ROOM
 from infimum.proof.schedule_limits import Limits
 from infimum.proof.theorems.capped_filling import Filling, fill, relative_error
 from infimum.proof.theorems.unrolling import WIDE
@@ -22,15 +24,15 @@ def exact_after(limits: Limits, first: int) -> Filling:
     needed = target * keep / caps
     filling = fill(target, caps, law, _at_start(limits, keep, needed[first], first))
     if filling.capped[first + 1 :].any():  # the cap of a later step asks for more
-        enough = law.enough(needed[first:], target[first:], first)
-        filling = fill(target, caps, law, _at_start(limits, keep, enough, first))
+        filled = enough(law, needed[first:], target[first:], first)
+        filling = fill(target, caps, law, _at_start(limits, keep, filled, first))
     return filling
 
 
 def _at_start(limits: Limits, keep: np.ndarray, filled: np.longdouble, first: int) -> np.longdouble:
     """Weight of the initialisation that fills so much before step `first`."""
     for step in range(first - 1, -1, -1):  # invert D -> D + gain, where the gain is the target's or the cap's
-        filled = max(limits.law.before(filled, limits.target[step], step), filled * keep[step])
+        filled = max(before(limits.law, filled, limits.target[step], step), filled * keep[step])
     return filled
 
 
@@ -73,7 +75,7 @@ def above(limits: Limits, filling: Filling, share: float) -> float:
     Where nearly every step is at its cap the share hardly depends on the initial weight, so the step is searched.
     """
     target, caps, law, slack = limits
-    error = relative_error(law, caps, slack)
+    error = relative_error(law, caps, slack, room=ROOM)
     step = max(error, 1e-16)
     while step < 1.0:
         initial = float(filling.filled[0]) * (1.0 + step)

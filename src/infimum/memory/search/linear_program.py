@@ -37,7 +37,7 @@ def nearest(limits: Limits, law: FixedDecay, filling: Filling, gap: float) -> tu
     The filling itself is the answer where its own pattern proves it, as after a warm-up under constant decay.
     """
     share = float(filling.share)
-    behind = filling.capped & (_shares(filling.weights) < _shares(limits.target))
+    behind = filling.capped & (_shares_of_weights(filling.weights) < _shares_of_weights(limits.target))
     multipliers = _multipliers(limits, law, np.where(behind, 1.0, -np.inf))
     best = profile_dual.lower_bound(limits.target, limits.caps, law.rates, share, multipliers)
     if _variation(filling, limits.target) - best <= gap:
@@ -45,7 +45,7 @@ def nearest(limits: Limits, law: FixedDecay, filling: Filling, gap: float) -> tu
     if law.rates[0] > 0.0 and np.all(law.rates == law.rates[0]):
         rival, push = front_loaded(limits, law.rates[0], share)
     else:
-        units, push = _solve(limits, law, share, filling)
+        units, push = _solve_program(limits, law, share, filling)
         rival = with_share(limits._replace(target=limits.target * units), share)
     if _variation(rival, limits.target) < _variation(filling, limits.target):
         filling = rival
@@ -55,12 +55,12 @@ def nearest(limits: Limits, law: FixedDecay, filling: Filling, gap: float) -> tu
     return filling, {"multipliers": multipliers}
 
 
-def _shares(weights: np.ndarray) -> np.ndarray:
+def _shares_of_weights(weights: np.ndarray) -> np.ndarray:
     return np.asarray(weights / weights.sum())
 
 
 def _variation(filling: Filling, target: np.ndarray) -> float:
-    return float(0.5 * np.abs(_shares(filling.weights) - _shares(target)).sum())
+    return float(0.5 * np.abs(_shares_of_weights(filling.weights) - _shares_of_weights(target)).sum())
 
 
 def _multipliers(limits: Limits, law: FixedDecay, push: np.ndarray) -> np.ndarray:
@@ -82,10 +82,10 @@ def _edges(capped: np.ndarray) -> np.ndarray:
     return np.unique(np.concatenate([even, changes[:BLOCKS]]))
 
 
-def _solve(limits: Limits, law: FixedDecay, share: float, filling: Filling) -> Solution:
+def _solve_program(limits: Limits, law: FixedDecay, share: float, filling: Filling) -> Solution:
     edges = _edges(filling.capped)
     counts = np.diff(edges)
-    q = _shares(limits.target)
+    q = _shares_of_weights(limits.target)
     gains = law.rates * q
     passed = np.cumsum(gains)
     inside = passed - np.repeat(passed[edges[:-1]] - gains[edges[:-1]], counts)

@@ -40,8 +40,7 @@ def best_nodes(lower: Fraction, upper: Fraction, power: int, terms: Sequence[int
     width = 1 - lower / upper
     for count in terms:
         nodes.append(_nodes(width, power, count))
-        floor = composition.floors(1 - width, Fraction(1), power, nodes[-1:])[0]
-        width = _short(2 * floor / (1 + floor), count)
+        width = composition.width_left(composition.floors(1 - width, Fraction(1), power, nodes[-1:])[0])
     return nodes
 
 

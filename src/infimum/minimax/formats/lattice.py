@@ -61,11 +61,11 @@ def nearest(A: np.ndarray, F: np.ndarray, start: np.ndarray, formats: Sequence[F
     search.consider(search.rounded(start))
     basis = _reduced(A * search.spacings(start))
     search.consider(_nearest_plane(search, start, basis))
-    _exchange(search, basis)
+    _exchange_columns(search, basis)
     budget = SMALL_BUDGET if start.size <= SMALL else BUDGET
     order = np.argsort(-search.spacings(start) * np.max(np.abs(A), axis=0))
     search.complete = _descend(search, order.tolist(), start.copy(), budget)
-    _exchange(search, basis)
+    _exchange_columns(search, basis)
     return search
 
 
@@ -109,7 +109,7 @@ def _nearest_plane(search: Search, start: np.ndarray, basis: np.ndarray) -> np.n
     return search.rounded(base + units * (basis @ whole))
 
 
-def _exchange(search: Search, basis: np.ndarray) -> None:
+def _exchange_columns(search: Search, basis: np.ndarray) -> None:
     """Move by one or two vectors of the reduced basis, or single units, as long as that is better."""
     size = basis.shape[0]
     vectors = np.unique(np.concatenate([basis, np.eye(size, dtype=np.int64)], axis=1), axis=1)

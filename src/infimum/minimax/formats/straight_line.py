@@ -146,7 +146,7 @@ def evaluation_error(
     last, values = operations[-1], _values(operations, x, machine)
     absolute = float(np.max(values["y"].error))
     small = [c for c in _constants(operations) if 0 < abs(c) < 2.0**machine.least_exponent]
-    if small and absolute > 2.0 * float(np.max(_values(operations, x, machine, lossless=True)["y"].error)):
+    if small and absolute > 2.0 * float(np.max(_values(operations, x, machine, underflows=False)["y"].error)):
         raise RangeError(
             f"a coefficient of size {float(max(map(abs, small))):.3g} is below the normal numbers of {dtype}, where "
             "digits are lost or it is taken for 0: scale x or f to be nearer to 1, or take a wider format"
@@ -182,55 +182,61 @@ def _constants(operations: Sequence[Operation]) -> list[Fraction]:
 
 
 def _values(
-    operations: Sequence[Operation], x: _Value, machine: Format, *, lossless: bool = False
+    operations: Sequence[Operation], x: _Value, machine: Format, *, underflows: bool = True
 ) -> dict[str, _Value]:
-    """Follow a program from cell to cell; with `lossless` as if its constants could not underflow."""
-    values = {"x": x._replace(error=np.full_like(x.low, machine.tiny))}  # a subnormal x may be read as 0
+    """Follow a program over all cells; if not `underflows`, as if there were no smallest number."""
+    rounding = _Rounding(machine, machine.unit, machine.tiny if underflows else 0.0)
+    values = {"x": x._replace(error=np.full_like(x.low, rounding.tiny))}  # a subnormal x may be read as 0
     with np.errstate(all="ignore"):
         for target, *items in operations:
-            operands = [_operand(item, values, machine, lossless) for item in items if item is not None]
-            found = _checked(_product(operands[0], operands[1], machine), machine)
-            if len(operands) == 3:
-                found = _checked(_sum(found, operands[2], machine), machine)
-            values[target] = found
+            operands = [_operand(item, values, rounding) for item in items if item is not None]
+            found = _product(operands[0], operands[1], rounding)
+            values[target] = _sum(found, operands[2], rounding) if len(operands) == 3 else found
     return values
 
 
-def _checked(value: _Value, machine: Format) -> _Value:
-    if not np.all(value.size + value.error < machine.largest):
-        raise RangeError(f"the evaluation may overflow in {machine.name} on this domain: take a wider format")
-    return value
+class _Rounding(NamedTuple):
+    """What an operation may lose: `unit` of its result, and `tiny` where it underflows."""
+
+    machine: Format
+    unit: float
+    tiny: float
 
 
-def _operand(item: Operand, values: Mapping[str, _Value], machine: Format, lossless: bool) -> _Value:
+def _operand(item: Operand, values: Mapping[str, _Value], rounding: _Rounding) -> _Value:
     if isinstance(item, str):
         return values[item]
+    machine, like = rounding.machine, values["x"].low
     if abs(item) > machine.largest:
         raise RangeError(f"a coefficient of size {float(abs(item)):.3g} does not fit {machine.name}")
-    like, rounded = values["x"].low, machine.round(item)
-    off = abs(item) if abs(rounded) < machine.tiny else abs(rounded - item)  # a subnormal constant may be read as 0
-    if lossless:
-        off = min(off, abs(item) * Fraction(machine.unit))
+    off = abs(machine.round(item) - item)
+    if not rounding.tiny:
+        off = min(off, abs(item) * Fraction(rounding.unit))
+    elif abs(machine.round(item)) < rounding.tiny:
+        off = abs(item)  # a subnormal constant may be read as 0
     centre = np.full_like(like, float(item))
     return _Value(_down(centre), _up(centre), _up(np.full_like(like, float(off))) if off else np.zeros_like(like))
 
 
-def _product(a: _Value, b: _Value, machine: Format) -> _Value:
+def _product(a: _Value, b: _Value, rounding: _Rounding) -> _Value:
     corners = np.stack([a.low * b.low, a.low * b.high, a.high * b.low, a.high * b.high])
     low, high = _down(corners.min(axis=0)), _up(corners.max(axis=0))
     if a is b:
         low = np.maximum(low, np.where((a.low <= 0.0) & (a.high >= 0.0), 0.0, _down(np.minimum(a.low**2, a.high**2))))
     carried = a.size * b.error + b.size * a.error + a.error * b.error
-    return _rounded(low, high, carried, machine)
+    return _after_rounding(low, high, carried, rounding)
 
 
-def _sum(a: _Value, b: _Value, machine: Format) -> _Value:
-    return _rounded(_down(a.low + b.low), _up(a.high + b.high), a.error + b.error, machine)
+def _sum(a: _Value, b: _Value, rounding: _Rounding) -> _Value:
+    return _after_rounding(_down(a.low + b.low), _up(a.high + b.high), a.error + b.error, rounding)
 
 
-def _rounded(low: np.ndarray, high: np.ndarray, carried: np.ndarray, machine: Format) -> _Value:
+def _after_rounding(low: np.ndarray, high: np.ndarray, carried: np.ndarray, rounding: _Rounding) -> _Value:
     size = np.maximum(np.abs(low), np.abs(high))
-    return _Value(low, high, (carried + machine.unit * (size + carried) + machine.tiny) * UPWARDS)
+    error = (carried + rounding.unit * (size + carried) + rounding.tiny) * UPWARDS
+    if not np.all(size + error < rounding.machine.largest):
+        raise RangeError(f"the evaluation may overflow in {rounding.machine.name} on this domain: take a wider format")
+    return _Value(low, high, error)
 
 
 def _down(x: np.ndarray) -> np.ndarray:

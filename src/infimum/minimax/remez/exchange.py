@@ -15,7 +15,8 @@ import numpy as np
 
 from infimum.minimax.remez.levelled_error import Barycentric, Collocation, ErrorFunction, Level, MultiplePrecision
 from infimum.minimax.remez.linear_program import linear_start
-from infimum.proof.enclosure.task import Intervals, Powers, Task, variable
+from infimum.proof.enclosure.spaces import Powers, variable
+from infimum.proof.enclosure.task import Intervals, Task
 
 SAMPLES = 24  # of the error on each piece between points of the reference
 FINE = 400

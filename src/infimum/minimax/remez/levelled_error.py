@@ -15,7 +15,8 @@ import scipy.fft
 from infimum.errors import OptionError
 from infimum.proof.enclosure.balls import Ball, working
 from infimum.proof.enclosure.point_values import values_at, weights_at
-from infimum.proof.enclosure.task import Functions, Powers, Task
+from infimum.proof.enclosure.spaces import Functions, Powers
+from infimum.proof.enclosure.task import Task
 from infimum.proof.theorems.alternation import divided_difference
 
 ErrorFunction = Callable[[np.ndarray], np.ndarray]

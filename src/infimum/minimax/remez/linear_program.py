@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import scipy.optimize
 
-from infimum.proof.enclosure.task import Intervals, Powers, Task, points_of
+from infimum.proof.enclosure.spaces import Powers
+from infimum.proof.enclosure.task import Intervals, Task, points_of
 
 PER_COEFFICIENT, LEAST = 12, 200  # points of the grid
 

@@ -6,8 +6,8 @@ import math
 
 from infimum.minimax.remez.exchange import Levelled, solve
 from infimum.proof.answers.polynomial import MOST_PARTS
-from infimum.proof.enclosure.error_certificate import scale
 from infimum.proof.enclosure.task import Task
+from infimum.proof.uniform_error.error_certificate import scale
 
 FIRST_BITS, LAST_BITS = 256, 8192
 NOISE = 1e-12  # times the size of f: errors that double precision does not resolve

@@ -6,13 +6,13 @@ Nothing here is trusted: what was found is bounded by `rational`.
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.interpolate
 import scipy.linalg
 
+from infimum._threads import no_warnings
 from infimum.minimax.remez.exchange import alternating, extrema, first_reference
 from infimum.minimax.remez.levelled_error import ErrorFunction
 from infimum.proof.enclosure.approximants import clenshaw
@@ -62,8 +62,7 @@ def _near_best(task: Task, m: int, n: int, count: int) -> list[np.ndarray]:
     if m != n or m == 0:
         return []
     x = points_of(task.intervals, SAMPLED)
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
+    with no_warnings(), np.errstate(all="ignore"):
         near = scipy.interpolate.AAA(x, task.f(x), max_terms=m + 1, rtol=0.0)
 
         def error(points: np.ndarray) -> np.ndarray:

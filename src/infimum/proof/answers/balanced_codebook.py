@@ -17,7 +17,7 @@ from infimum.proof.evidence import array
 from infimum.proof.real_arrays import float64_matrix
 from infimum.proof.result import Result
 from infimum.proof.routing_evidence import bias_of, integers, limits_of, require_loads, require_rounded
-from infimum.proof.theorems.assignment_dual import BLOCK, THEOREM, Bias, Limits, dual, exact_sum, outward
+from infimum.proof.theorems.assignment_dual import THEOREM, Bias, Limits, dual, exact_sum, outward
 
 LARGEST = 500  # exponent of the largest coordinate
 
@@ -83,16 +83,20 @@ class BalancedCodebook(Result):
 def squares(points: np.ndarray, codes: np.ndarray, exponent: int) -> np.ndarray:
     """Return the squared distances of all points to all codes, both divided by ``2**exponent``.
 
-    The coordinates are added one after the other, entry by entry, so that every machine computes the same numbers.
+    The coordinates are added in halves, entry by entry, so that every machine computes the same numbers.
     """
-    points, codes = np.ldexp(points, -exponent), np.ldexp(codes, -exponent)
-    distances = np.zeros((points.shape[0], codes.shape[0]))
-    rows = max(1, BLOCK // codes.shape[0])
-    for start in range(0, points.shape[0], rows):
-        part = slice(start, start + rows)
-        for axis in range(points.shape[1]):
-            distances[part] += np.square(points[part, axis, None] - codes[:, axis])
-    return distances
+    columns, codes = np.ldexp(np.ascontiguousarray(points.T), -exponent), np.ldexp(codes, -exponent)
+    distances = np.empty((codes.shape[0], points.shape[0]))
+    for row, code in zip(distances, codes, strict=True):
+        terms = columns - code[:, None]
+        np.square(terms, out=terms)
+        width = terms.shape[0]
+        while width > 1:
+            half = (width + 1) // 2
+            terms[: width - half] += terms[half:width]
+            width = half
+        row[:] = terms[0]
+    return np.ascontiguousarray(distances.T)
 
 
 def common_exponent(*arrays: np.ndarray) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 from infimum._arguments import axes, whole_numbers
 from infimum._arrays import Array, to_numpy
 from infimum.errors import VerificationError
+from infimum.proof import wording
 from infimum.proof.certificate import Certificate
 from infimum.proof.evidence import number
 from infimum.proof.real_arrays import float64_matrix
@@ -93,7 +94,7 @@ class BalancedAssignment(Result):
             xlabel="expert",
             ylabel="tokens",
             ylim=(0.0, 1.3 * max(1, loads.max())),  # room for the legend
-            title=f"score given up {certificate.value:.5g}, of which unavoidable {certificate.lower_bound:.5g}",
+            title=wording.error_and_floor(certificate, "score given up", "of which unavoidable"),
         )
         other = ax.twinx()
         other.plot(index, bias, ".", color="C2", label="bias (right)")

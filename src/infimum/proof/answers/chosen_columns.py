@@ -7,48 +7,56 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
-from infimum._arrays import (
-    Array,
-    namespace,
-    scale_back,
-    to_numpy,
-)
+from infimum._arrays import Array, namespace, scale_back
 from infimum.errors import VerificationError
-from infimum.proof.answers.factored import certify_factors
+from infimum.proof import evidence
+from infimum.proof.answers.factored import bound_of_any_matrix, certify_factors
 from infimum.proof.certificate import Certificate
 from infimum.proof.operators.dense import Dense
 from infimum.proof.operators.operator import Operator
-from infimum.proof.theorems import column_subset
+from infimum.proof.theorems import column_subset, eckart_young
 
 FEW = 64  # up to so many columns, the bound looks at the choices that contain each of them
+NODES = 200_000  # partial choices that the exact method bounds before it gives up, and the most that a check bounds
 
 
-def check_skeleton(M: Operator, columns: Array, skeleton: Array) -> None:
-    """Raise `VerificationError` unless `skeleton` is ``M[:, columns]`` for distinct columns."""
-    order = to_numpy(columns)
-    valid = order.ndim == 1 and np.unique(order).size == order.size and np.all((order >= 0) & (order < M.shape[1]))
-    if not valid:
-        raise VerificationError(f"distinct indices below {M.shape[1]} were expected, got {order.tolist()}")
-    xp = namespace(M=M.outer, columns=columns, skeleton=skeleton)
-    if skeleton.shape != (M.shape[0], order.size) or not bool(xp.all(skeleton == M.take(order, axis=1))):
-        raise VerificationError("skeleton must be M[:, columns], or M[rows, :]: it differs from it")
+def check_skeleton(M: Operator, name: str, columns: Array, skeleton: Array) -> int:
+    """Raise `VerificationError` unless `skeleton` is ``M[:, columns]`` for different columns; return their number."""
+    order = evidence.indices(name, columns, M.shape[1])
+    if not 1 <= order.size <= min(M.shape):
+        raise VerificationError(f"{name} must be from 1 to {min(M.shape)} indices, got {order.size}")
+    part = evidence.array(f"the matrix of {name}", skeleton, (M.shape[0], order.size), kind_of(M), like=M.outer)
+    if not bool(namespace(part=part).all(part == M.take(order, axis=1))):
+        raise VerificationError(f"the matrix of {name} must hold those of the input: it differs from them")
+    return int(order.size)
 
 
-def search_tree(M: Operator, count: int, nodes: int, at_most: float = math.inf) -> column_subset.Proof:
+def kind_of(M: Operator) -> evidence.Kind:
+    """Return what numbers an answer may hold: complex ones where the input does."""
+    return "complex" if M.complex else "real"
+
+
+def search_tree(
+    M: Operator, count: int, nodes: int, at_most: float = math.inf, room: float = 1.0
+) -> column_subset.Proof:
     """Bound the error of every choice of `count` columns, in units of ``2**M.exponent``."""
     if isinstance(M, Dense):  # each column keeps its digits at whatever scale
-        return column_subset.search(M.outer, count, exponent=M.exponent, nodes=nodes, at_most=at_most)
-    return column_subset.search(M.compressed(), count, exponent=0, nodes=nodes, at_most=at_most, rows=M.shape[0])
+        return column_subset.search(M.outer, count, exponent=M.exponent, nodes=nodes, at_most=at_most, room=room)
+    rows = M.shape[0]
+    return column_subset.search(M.compressed(), count, exponent=0, nodes=nodes, at_most=at_most, rows=rows, room=room)
 
 
-def certify_columns(M: Operator, skeleton: Array, Z: Array, theorem: str, witness: Mapping[str, Any]) -> Certificate:
-    """Measure the error of columns with their coefficients and bound that of every other choice from below."""
-    if theorem != "column_subset":
-        return certify_factors(M, skeleton, Z, theorem, witness)
-    any_matrix = certify_factors(M, skeleton, Z, "eckart_young", {})
-    reached = math.ldexp(any_matrix.value, -M.exponent)
-    tree = search_tree(M, int(skeleton.shape[1]), int(witness["nodes"]), reached)
-    bound = max(any_matrix.lower_bound, scale_back(tree.bound, M.exponent, toward=0.0))
-    return dataclasses.replace(any_matrix, lower_bound=bound, theorem=theorem, witness={"nodes": int(witness["nodes"])})
+def nodes_of(witness: Mapping[str, Any], most: int) -> int:
+    """Return how many partial choices a witness asks to be bounded: no more than a solver would."""
+    return evidence.whole("nodes of the witness", witness.get("nodes"), least=0, most=most)
+
+
+def certify_columns(M: Operator, skeleton: Array, Z: Array, nodes: int, room: float = 1.0) -> Certificate:
+    """Measure the error of columns with their coefficients, and bound that of every other choice by a tree of them."""
+    rank = int(skeleton.shape[1])
+    of_any = bound_of_any_matrix(M, rank, eckart_young.THEOREM, {}, room=room)
+    certificate = certify_factors(M, skeleton, Z, column_subset.THEOREM, of_any, room)
+    reached = math.ldexp(certificate.value, -M.exponent)
+    bound = max(of_any.value, search_tree(M, rank, nodes, reached, room).bound)
+    lower_bound = scale_back(bound, M.exponent, toward=0.0)
+    return dataclasses.replace(certificate, lower_bound=lower_bound, witness={"nodes": nodes})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -10,14 +9,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from infimum._arguments import axes, whole_number
+from infimum._arguments import axes
 from infimum._arrays import Array
-from infimum.errors import DTypeError, NonFiniteError, OptionError, RangeError, VerificationError
+from infimum.errors import VerificationError
+from infimum.proof import evidence, wording
 from infimum.proof.certificate import Certificate
+from infimum.proof.evidence import shown
 from infimum.proof.result import Result
 from infimum.proof.theorems import composition
+from infimum.proof.theorems.composition import MAX_POWER, MAX_STEPS, MAX_TERMS
 
-MAX_STEPS, MAX_TERMS, MAX_POWER = 100, 8, 12  # exact arithmetic takes seconds beyond
 MIN_RATIO = 1e-60  # of the ends of an interval: double precision holds the results of no more
 
 
@@ -76,7 +77,8 @@ class Composition(Result):
     @property
     def floors(self) -> tuple[float, ...]:
         """Lower bounds on the loss after 1, 2, ... steps, for any composition of as many of these steps."""
-        bounds = _floors(self.lower, self.upper, self.power, self.certificate.witness["nodes"])
+        nodes = self.certificate.witness["nodes"]
+        bounds = composition.floors(Fraction(self.lower), Fraction(self.upper), self.power, nodes)
         return tuple(composition.downwards(composition.final_floor(bound, self.numerator)) for bound in bounds)
 
     def __call__(self, x: Array | float) -> Any:
@@ -90,14 +92,33 @@ class Composition(Result):
 
     def recheck(self, lower: float) -> Certificate:
         """Derive the certificate of a schedule from the answer and the witness alone."""
-        if lower != self.lower:
-            raise VerificationError(f"the schedule is for the interval from {self.lower!r}, not from {lower!r}")
-        table, terms = as_table(self.coefficients)
-        if not np.array_equal(table, self.table) or not np.array_equal(terms, self.terms):
-            raise VerificationError("table and terms do not fit each other")
-        low, high = checked_interval(self.lower, self.upper)
-        power, numerator, noise = checked_options(self.power, self.numerator, self.noise)
-        return certify_composition(self.coefficients, low, high, power, numerator, noise, self.certificate.witness)
+        low = evidence.number("lower", self.lower, above=0.0)
+        if evidence.number("the input", lower) != low:
+            raise VerificationError(f"the schedule is for the interval from {low!r}, not from {shown(lower)}")
+        high = evidence.number("upper", self.upper, least=low)
+        if low < MIN_RATIO * high:
+            raise VerificationError(f"lower must be at least {MIN_RATIO} times upper, got [{low}, {high}]")
+        power = evidence.whole("power", self.power, least=1, most=MAX_POWER)
+        numerator = evidence.whole("numerator", self.numerator, least=1, most=MAX_POWER)
+        noise = evidence.number("noise", self.noise, least=0.0)
+        nodes = self.certificate.witness.get("nodes")
+        return certify_composition(self._rows(), low, high, power, numerator, noise, nodes)
+
+    def _rows(self) -> list[list[float]]:
+        """Return the coefficients of every step; `table` must hold them as float64, and zeros beyond `terms`."""
+        table = np.asarray(evidence.array("table", self.table, (None, None)))
+        steps, most = table.shape
+        if not (1 <= steps <= MAX_STEPS and 1 <= most <= MAX_TERMS and table.dtype == np.float64):
+            raise VerificationError(
+                f"table must hold 1 to {MAX_STEPS} steps of 1 to {MAX_TERMS} coefficients as float64, got shape "
+                f"{table.shape} and dtype {table.dtype}"
+            )
+        terms = np.asarray(evidence.array("terms", self.terms, (steps,), "integer")).tolist()
+        sizes = [evidence.whole("terms", size, least=1, most=most) for size in terms]
+        rows = [(row[:size], row[size:]) for row, size in zip(table.tolist(), sizes, strict=True)]
+        if any(any(padding) for _, padding in rows):
+            raise VerificationError("table must hold zeros beyond the number of coefficients of a step")
+        return [row for row, _ in rows]
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the loss over the interval after every step, and the certified floor of the last."""
@@ -113,7 +134,7 @@ class Composition(Result):
         ax.set(
             xlabel="singular value" if self.power == 2 else "x",
             ylabel="distance from 1",
-            title=f"{self.steps} steps: error {self.certificate.value:.4g}, floor {self.certificate.lower_bound:.4g}",
+            title=f"{self.steps} steps: {wording.error_and_floor(self.certificate)}",
         )
         ax.legend()
         return ax
@@ -126,81 +147,16 @@ def certify_composition(
     power: int,
     numerator: int,
     noise: float,
-    witness: Any,
+    nodes: Any,
 ) -> Certificate:
-    """Measure the loss of a table over the whole interval; bound that of every table with as many coefficients."""
+    """Measure the loss of a table over the whole interval; bound that of every table with as many coefficients.
+
+    All of it is exact but for roundings outwards, so that a check derives the same numbers on every machine.
+    """
     ends = composition.images(rows, power, *map(Fraction, (lower, upper, noise)))[-1]
-    if [len(marks) - 1 for marks in witness["nodes"]] != [len(row) for row in rows]:
+    value = composition.upwards(composition.error(ends, numerator))
+    floors = composition.floors(Fraction(lower), Fraction(upper), power, nodes)
+    if [len(marks) - 1 for marks in nodes] != [len(row) for row in rows]:
         raise VerificationError("the witness must have one node more than coefficients for every step")
-    floor = _floors(lower, upper, power, witness["nodes"])[-1]
-    try:
-        value = composition.upwards(composition.error(ends, numerator))
-    except OverflowError as error:
-        raise RangeError(
-            "the table sends the interval beyond the range of double precision: its coefficients are for another "
-            f"interval than [{lower}, {upper}], or not in the order a, b, c, ..."
-        ) from error
-    bound = composition.downwards(composition.final_floor(floor, numerator))
-    return Certificate(value, bound, "composition", "enclosed", witness=witness)
-
-
-def _floors(lower: float, upper: float, power: int, nodes: Any) -> list[Fraction]:
-    return composition.floors(Fraction(lower), Fraction(upper), power, nodes)
-
-
-def as_table(table: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return a table of coefficients, rows of any length, padded with zeros, and the lengths."""
-    if isinstance(table, Composition):
-        return table.table, table.terms
-    try:
-        rows = [[float(c) for c in row] for row in (table.tolist() if hasattr(table, "tolist") else table)]
-    except (TypeError, ValueError) as error:
-        raise DTypeError(f"table must hold one row of real coefficients for each step ({error})") from error
-    count("the number of steps", len(rows), MAX_STEPS)
-    for number, row in enumerate(rows, 1):
-        count(f"the number of coefficients of step {number}", len(row), MAX_TERMS)
-        if not np.all(np.isfinite(row)):
-            raise NonFiniteError(f"table must be finite, but step {number} is {row}")
-    terms = np.array([len(row) for row in rows], dtype=np.int64)
-    padded = np.zeros((len(rows), int(terms.max())))
-    for row, target in zip(rows, padded, strict=True):
-        target[: len(row)] = row
-    return padded, terms
-
-
-def checked_interval(lower: Any, upper: Any) -> tuple[float, float]:
-    """Return two finite numbers 0 < lower <= upper."""
-    low, high = real("lower", lower), real("upper", upper)
-    if not 0.0 < low <= high:
-        raise OptionError(
-            f"lower must be above 0 and at most upper, got [{low}, {high}]; 0 itself stays at 0 in every step"
-        )
-    if low < MIN_RATIO * high:
-        raise OptionError(f"lower must be at least {MIN_RATIO} times upper, got [{low}, {high}]: raise lower")
-    return low, high
-
-
-def checked_options(power: Any, numerator: Any, noise: Any) -> tuple[int, int, float]:
-    """Return the exponents r and s, and a noise that is not negative."""
-    power, numerator = count("power", power, MAX_POWER), count("numerator", numerator, MAX_POWER)
-    noise = real("noise", noise)
-    if noise < 0.0:
-        raise OptionError(f"noise must be at least 0, got {noise}")
-    return power, numerator, noise
-
-
-def real(name: str, value: Any) -> float:
-    """Return a finite real number."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise DTypeError(f"{name} must be a real number, got {value!r} of type {type(value).__name__}")
-    if not np.isfinite(float(value)):
-        raise NonFiniteError(f"{name} must be finite, got {value!r}")
-    return float(value)
-
-
-def count(name: str, value: Any, most: int) -> int:
-    """Return a whole number from 1 to `most`."""
-    number = whole_number(name, value, 1)
-    if number > most:
-        raise OptionError(f"{name} must be at most {most}, got {number}")
-    return number
+    bound = composition.downwards(composition.final_floor(floors[-1], numerator))
+    return Certificate(value, bound, composition.THEOREM, "enclosed", witness={"nodes": nodes})

@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from infimum._arguments import axes, whole_numbers
-from infimum._arrays import Array, Working, as_matrix, namespace, scale_back, to_numpy
+from infimum._arrays import Array, Working, as_matrix, is_complex, like_array, namespace, scale_back, to_numpy
 from infimum._linalg import as_row
 from infimum.errors import DTypeError, ShapeError, VerificationError
+from infimum.proof import evidence, wording
 from infimum.proof.answers.factored import Factored
 from infimum.proof.certificate import Certificate
 from infimum.proof.operators import product
@@ -59,30 +60,43 @@ class CR(Factored):
     def recheck(self, X: Array, Y: Array) -> Certificate:
         """Derive the certificate from the two factors of the product and the answer alone."""
         X, Y = checked_factors(X, Y)
-        xp = namespace(X=X, Y=Y, terms=self.terms)
-        kept = to_numpy(self.terms)
-        size = X.shape[1]
-        if kept.ndim != 1 or np.unique(kept).size != kept.size or not np.all((kept >= 0) & (kept < size)):
-            raise VerificationError(f"distinct terms below {size} were expected, got {kept.tolist()}")
-        for name, part, source in (
-            ("C", self.C, xp.take(X, self.terms, axis=1)),
-            ("R", self.R, xp.take(Y, self.terms, axis=0)),
-        ):
-            if part.shape != source.shape or not bool(xp.all(part == source)):
-                raise VerificationError(f"{name} must be the kept part of the input, it differs from it")
-        parts = product.terms(X, Y)
-        if self.weights is not None and tuple(getattr(self.weights, "shape", ())) not in {
-            (kept.size,),
-            (kept.size,) * 2,
-        }:
-            raise VerificationError(f"weights must be None, a vector or a matrix for {kept.size} terms")
+        kept = evidence.indices("terms", self.terms, X.shape[1])
+        if np.any(np.diff(kept) < 0):
+            raise VerificationError("terms must ascend")
+        parts, weights = product.terms(X, Y), self._checked_parts(X, Y, kept)
         if (self.draws is None) != (self.deviation is None):
             raise VerificationError("draws and deviation belong together")
-        if self.draws is not None and self.deviation is not None:
-            derived = deviation(parts, self.draws)
-            if not math.isclose(derived, self.deviation, rel_tol=1e-9):
-                raise VerificationError(f"deviation: claimed {self.deviation!r}, derived {derived!r}")
-        return certify_cr(parts, kept, self.weights, self.certificate.theorem, self.certificate.witness)
+        if self.draws is not None:
+            self._check_deviation(parts, kept.size)
+        claimed = self.certificate
+        return certify_cr(parts, kept, weights, claimed.theorem, claimed.witness, enough=claimed.lower_bound)
+
+    def _checked_parts(self, X: Array, Y: Array, kept: np.ndarray) -> Array | None:
+        """Compare C and R with the parts of the factors; return the weights."""
+        xp, count = namespace(X=X, Y=Y), int(kept.size)
+        kind: evidence.Kind = "complex" if is_complex(X) else "real"
+        indices = like_array(kept, X)
+        for name, part, source in (
+            ("C", self.C, xp.take(X, indices, axis=1)),
+            ("R", self.R, xp.take(Y, indices, axis=0)),
+        ):
+            if not bool(xp.all(evidence.array(name, part, tuple(source.shape), kind, like=X) == source)):
+                raise VerificationError(f"{name} must be the kept part of the input, it differs from it")
+        if self.weights is None:
+            return None
+        shape = (count,) if getattr(self.weights, "ndim", 2) == 1 else (count, count)
+        return evidence.array("weights", self.weights, shape, kind, like=X)
+
+    def _check_deviation(self, parts: product.Terms, count: int) -> None:
+        """Compare what is said of all draws with what follows from the terms, up to rounding."""
+        draws = evidence.whole("draws", self.draws, least=count, most=parts.norms.size)
+        claimed = evidence.number("deviation", self.deviation, least=0.0)
+        derived = deviation(parts, draws)
+        # the square is a difference of two, each off by so much: below that, or of subnormal numbers, nothing is said
+        doubt = 8.0 * (parts.norms.size + parts.left.shape[0] + parts.right.shape[1]) * parts.eps / draws
+        ours, theirs, least = (_scaled_down(number, parts.exponent) for number in (derived, claimed, 1e-323))
+        if abs(ours**2 - theirs**2) > doubt * float(np.sum(parts.norms)) ** 2 and abs(ours - theirs) > least:
+            raise VerificationError(f"deviation: claimed {claimed!r}, derived {derived!r}")
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the size of every kept term."""
@@ -94,7 +108,7 @@ class CR(Factored):
         ax.set(
             xlabel="term",
             ylabel="norm of the kept term",
-            title=f"{lengths.size} terms: error {certificate.value:.5g}, floor {certificate.lower_bound:.5g}",
+            title=f"{lengths.size} terms: {wording.error_and_floor(certificate)}",
         )
         return ax
 
@@ -118,24 +132,36 @@ def deviation(parts: product.Terms, rank: int) -> float:
 
 
 def certify_cr(
-    parts: product.Terms, kept: np.ndarray, weights: Array | None, theorem: str, witness: Mapping[str, Any]
+    parts: product.Terms,
+    kept: np.ndarray,
+    weights: Array | None,
+    theorem: str,
+    witness: Mapping[str, Any],
+    *,
+    room: float = 1.0,
+    enough: float = math.inf,
 ) -> Certificate:
-    """Measure what the kept terms with their weights lose, and bound what any other choice loses from below."""
-    value = product.residual_norm(parts, kept, weights)
-    if theorem == "eckart_young":
-        bound = _tail_bound(parts, kept.size)
-    elif theorem == "gram" and weights is None:
-        G = gram.gram(parts)
-        diagonal = _witness_vector(witness, "diagonal", G, least=-1.0)
+    """Measure what the kept terms with their weights lose, and bound what any other choice loses from below.
+
+    A tree ends when its bound is `enough`; it gets twice the nodes of the witness, since rounding may order them
+    otherwise than it did for the solver.
+    """
+    value = product.residual_norm(parts, kept, weights, room)
+    if theorem == eckart_young.THEOREM:
+        bound = _tail_bound(parts, kept.size, room)
+    elif theorem == gram.THEOREM and weights is None:
+        relaxation = gram.Relaxation(gram.gram(parts), witness["diagonal"], room)
         if "nodes" in witness:
-            bound = gram.optimum_bound(G, kept.size, diagonal, int(witness["nodes"]), value)[0]
+            nodes = evidence.whole("nodes", witness["nodes"], least=0, most=gram.NODES)
+            goal = _scaled_down(math.nextafter(math.nextafter(enough, math.inf), math.inf), parts.exponent)
+            nodes *= 1 if math.isinf(enough) else 2
+            bound = gram.optimum_bound(relaxation, kept.size, nodes, value, goal)[0]
         else:
-            point = _witness_vector(witness, "point", G, least=0.0)
-            bound = gram.Relaxation(G, diagonal).bound(point, point.size - kept.size)
+            bound = relaxation.bound(witness["point"], parts.norms.size - kept.size)
     else:
         raise VerificationError(f"theorem must be 'eckart_young', or 'gram' without weights, got {theorem!r}")
     return Certificate(
-        value=scale_back(value, parts.exponent, toward=float("inf")),
+        value=scale_back(value, parts.exponent, toward=math.inf),
         lower_bound=scale_back(bound, parts.exponent, toward=0.0),
         theorem=theorem,
         rigour="rounded",
@@ -143,18 +169,17 @@ def certify_cr(
     )
 
 
-def _witness_vector(witness: Mapping[str, Any], name: str, G: gram.Gram, least: float) -> np.ndarray:
-    vector = np.asarray(to_numpy(witness[name]), dtype=np.float64)
-    if vector.shape != G.norms.shape or not np.all((vector >= least) & (vector <= 1.0)):
-        raise VerificationError(f"witness {name} must hold {G.norms.size} numbers from {least:g} to 1")
-    return vector
+def _scaled_down(value: float, exponent: int) -> float:
+    """``value / 2**exponent``, infinite where that is out of range."""
+    with np.errstate(over="ignore"):
+        return float(np.ldexp(value, -exponent))
 
 
-def _tail_bound(parts: product.Terms, rank: int) -> float:
+def _tail_bound(parts: product.Terms, rank: int, room: float) -> float:
     """Lower bound on ``norm(X Y - A, "fro")`` over every A of rank at most `rank`, in units of ``2**exponent``."""
     whole = (parts.left * as_row(np.ldexp(1.0, parts.shift), parts.left)) @ parts.right
     if rank >= min(whole.shape):
         return 0.0
-    tail = eckart_young.tail_bound(Working(whole, 0, parts.eps, namespace(whole=whole)), rank)
+    tail = eckart_young.tail_bound(Working(whole, 0, parts.eps, namespace(whole=whole)), rank, room=room)
     rounding = (parts.norms.size + 6) * parts.eps * float(np.sum(parts.norms)) + parts.smallest
-    return max(0.0, tail - rounding)
+    return max(0.0, tail - room * rounding)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from infimum._arguments import axes, whole_numbers
+from infimum._arguments import RNGLike, axes, whole_numbers
 from infimum._arrays import (
     Array,
     namespace,
@@ -20,12 +20,14 @@ from infimum._arrays import (
     working,
 )
 from infimum._linalg import adjoint
-from infimum.errors import ShapeError
-from infimum.proof.answers.chosen_columns import FEW, check_skeleton, search_tree
-from infimum.proof.answers.factored import Factored, certify_factors
+from infimum.proof import evidence, wording
+from infimum.proof.answers.chosen_columns import FEW, check_skeleton, kind_of, nodes_of, search_tree
+from infimum.proof.answers.factored import Factored, bound_of_any_matrix, certify_factors
 from infimum.proof.certificate import Certificate
 from infimum.proof.operators.inputs import for_columns
 from infimum.proof.operators.operator import Operator
+from infimum.proof.theorems import column_subset, eckart_young
+from infimum.proof.theorems.ritz_block import Bound
 
 
 @dataclass(frozen=True)
@@ -71,15 +73,16 @@ class CUR(Factored):
         """Multiply the approximation by a vector or a matrix without forming it."""
         return self.C @ (self.core @ (self.R @ other))
 
-    def recheck(self, M: Any) -> Certificate:
+    def recheck(self, M: Any, *, rng: RNGLike = None) -> Certificate:
         """Derive the certificate from the input and the answer alone."""
         operator = for_columns(M, "M")
-        check_skeleton(operator, self.columns, self.C)
-        check_skeleton(operator.adjoint(), self.rows, adjoint(self.R))
-        if tuple(self.core.shape) != (self.C.shape[1], self.R.shape[0]):
-            expected = (self.C.shape[1], self.R.shape[0])
-            raise ShapeError(f"a core of shape {expected} was expected, got {tuple(self.core.shape)}")
-        return certify_cur(operator, self.C, self.core, self.R, self.certificate.theorem, self.certificate.witness)
+        columns = check_skeleton(operator, "columns", self.columns, self.C)
+        R = evidence.array("the matrix of rows", self.R, (None, None), kind_of(operator), like=operator.outer)
+        rows = check_skeleton(operator.adjoint(), "rows", self.rows, adjoint(R))
+        C = evidence.array("the matrix of columns", self.C, (None, None), kind_of(operator), like=operator.outer)
+        core = evidence.array("core", self.core, (columns, rows), kind_of(operator), like=operator.outer)
+        theorem, witness = self.certificate.theorem, self.certificate.witness
+        return certify_cur(operator, C, core, R, theorem, bound_of_cur(operator, rows, columns, theorem, witness, rng))
 
     def plot(self, ax: Any = None) -> Any:
         """Draw where the chosen rows and columns lie."""
@@ -93,8 +96,7 @@ class CUR(Factored):
             ylabel="row",
             xlim=(-0.5, self.R.shape[1] - 0.5),
             ylim=(self.C.shape[0] - 0.5, -0.5),
-            title=f"{self.C.shape[1]} columns, {self.R.shape[0]} rows: error {certificate.value:.5g}, "
-            f"floor {certificate.lower_bound:.5g}",
+            title=f"{self.C.shape[1]} columns, {self.R.shape[0]} rows: " + wording.error_and_floor(certificate),
         )
         ax.legend(loc="upper right")
         return ax
@@ -105,27 +107,38 @@ def _two_factors(C: Array, core: Array, R: Array) -> tuple[Array, Array]:
     return (C, core @ R) if C.shape[1] <= R.shape[0] else (C @ core, R)
 
 
-def certify_cur(M: Operator, C: Array, core: Array, R: Array, theorem: str, witness: Mapping[str, Any]) -> Certificate:
-    """Measure the loss of the product of three, and bound every choice of as many rows and columns from below."""
+def certify_cur(
+    M: Operator, C: Array, core: Array, R: Array, theorem: str, bound: Bound, room: float = 1.0
+) -> Certificate:
+    """Measure the loss of the product of three, and put it together with a (scaled) bound that a theorem gave."""
     left, right = _two_factors(C, core, R)
     if C.shape[1] > R.shape[0]:  # the factor that carries the scale of M comes first
         M, left, right = M.adjoint(), adjoint(right), adjoint(left)
-    of_any = certify_factors(M, left, right, "eckart_young" if theorem == "column_subset" else theorem, witness)
-    value = of_any.value + core_rounding(C, core, R, M.eps / 2)
-    bound = of_any.lower_bound
-    if theorem == "column_subset":
-        counts = (left.shape[1], max(core.shape))
-        for side, count in zip((M, M.adjoint()), counts, strict=True):
-            bound = max(bound, _side_bound(side, count, int(witness["nodes"])))
-    kept = {"nodes": int(witness["nodes"])} if theorem == "column_subset" else of_any.witness
-    return dataclasses.replace(of_any, value=value, lower_bound=bound, theorem=theorem, witness=kept)
+    of_two = certify_factors(M, left, right, theorem, bound, room)
+    return dataclasses.replace(of_two, value=of_two.value + room * core_rounding(C, core, R, M.eps / 2))
 
 
-def _side_bound(M: Operator, count: int, nodes: int) -> float:
-    """Bound the error of the best choice of `count` columns: no rows and no core can do better than its projection."""
-    if M.shape[1] > FEW:
-        return 0.0
-    return scale_back(search_tree(M, count, nodes).bound, M.exponent, toward=0.0)
+def bound_of_cur(
+    M: Operator,
+    rows: int,
+    columns: int,
+    theorem: str,
+    witness: Mapping[str, Any],
+    rng: RNGLike = None,
+    room: float = 1.0,
+) -> Bound:
+    """Bound the error of every choice of so many rows and columns with any core, by the theorem that a result names.
+
+    By "column_subset" the choices of columns, and those of rows, are bounded alone, where there are few: no rows and no
+    core can do better than the projection on the columns.
+    """
+    if theorem != column_subset.THEOREM:
+        return bound_of_any_matrix(M, min(rows, columns), theorem, witness, rng, room)
+    nodes = nodes_of(witness, FEW)
+    of_any = bound_of_any_matrix(M, min(rows, columns), eckart_young.THEOREM, {}, room=room)
+    sides = [(side, count) for side, count in ((M, columns), (M.adjoint(), rows)) if side.shape[1] <= FEW]
+    bounds = [search_tree(side, count, nodes, room=room).bound for side, count in sides]
+    return Bound(max([of_any.value, *bounds]), witness={"nodes": nodes})
 
 
 def core_rounding(C: Array, core: Array, R: Array, unit: float) -> float:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from infimum._arguments import RNGLike
 from infimum._arrays import Array, namespace, scale_back, times_power_of_two, widen
 from infimum.errors import ShapeError, VerificationError
+from infimum.proof import evidence
 from infimum.proof.certificate import Certificate
 from infimum.proof.operators.dense import Dense
-from infimum.proof.operators.inputs import as_operator
 from infimum.proof.operators.operator import Operator
 from infimum.proof.result import Result
 from infimum.proof.theorems import eckart_young, ritz_block
@@ -36,25 +37,20 @@ class Factored(Result):
 
 
 def certify_factors(
-    M: Any, left: Array, right: Array, theorem: str, witness: Mapping[str, Any], bound: Bound | None = None
+    M: Operator, left: Array, right: Array, theorem: str, bound: Bound, room: float = 1.0
 ) -> Certificate:
-    """Measure ``norm(M - left @ right, "fro")`` and bound it from below for every matrix of that rank.
+    """Measure ``norm(M - left @ right, "fro")``, and put it together with a (scaled) bound that a theorem gave.
 
-    Solvers and `infimum.verify` both call this. A solver that has the block or the spectrum at hand on which the bound
-    rests gives the (scaled) `bound` that follows from it; `verify` derives it from the input and the witness. A block
-    without a `shift` in the witness makes a new claim.
+    Solvers and `infimum.verify` both call this. A solver leaves the `room` that it claims to have.
     """
-    operator = as_operator(M, "M")
-    if (left.shape[0], right.shape[1]) != operator.shape or left.shape[1] != right.shape[0]:
+    if (left.shape[0], right.shape[1]) != M.shape or left.shape[1] != right.shape[0]:
         shapes = tuple(left.shape), tuple(right.shape)
-        raise ShapeError(f"factors of a {operator.shape} matrix were expected, got {shapes}")
+        raise ShapeError(f"factors of a {M.shape} matrix were expected, got {shapes}")
     # the left factor carries the scale of M
-    value = operator.distance(times_power_of_two(widen(left), -operator.exponent), widen(right))
-    if bound is None:
-        bound = _lower_bound(operator, left.shape[1], theorem, witness)
+    value = M.distance(times_power_of_two(widen(left), -M.exponent), widen(right), room)
     return Certificate(
-        value=scale_back(value, operator.exponent, toward=float("inf")),
-        lower_bound=scale_back(bound.value, operator.exponent, toward=0.0),
+        value=scale_back(value, M.exponent, toward=float("inf")),
+        lower_bound=scale_back(bound.value, M.exponent, toward=0.0),
         theorem=theorem,
         rigour="probable" if bound.probable else "rounded",
         confidence=1.0 - float(bound.witness["delta"]) if bound.probable else 1.0,
@@ -62,14 +58,20 @@ def certify_factors(
     )
 
 
-def _lower_bound(M: Operator, rank: int, theorem: str, witness: Mapping[str, Any]) -> Bound:
-    if theorem == "eckart_young" and witness.get("gram"):
-        return Bound(eckart_young.gram_tail_bound(M, rank), witness=witness)
-    if theorem == "eckart_young":
-        small = M if M.shape[1] <= M.shape[0] else M.adjoint()
-        dense = small if isinstance(small, Dense) else Dense.of(small.compressed(), small)
-        return Bound(eckart_young.tail_bound(dense.working, rank, shape=small.shape), witness=witness)
-    if theorem == "ritz_block":
-        derive = ritz_block.tail_bound if "shift" in witness else ritz_block.claim
-        return derive(M, widen(witness["basis"]), rank, witness)
-    raise VerificationError(f"theorem must be 'eckart_young' or 'ritz_block' for a low-rank matrix, got {theorem!r}")
+def bound_of_any_matrix(
+    M: Operator, rank: int, theorem: str, witness: Mapping[str, Any], rng: RNGLike = None, room: float = 1.0
+) -> Bound:
+    """Bound the error of every matrix of that rank by the theorem that a result names, from the input and a witness."""
+    if theorem == ritz_block.THEOREM:
+        return ritz_block.tail_bound(M, rank, witness, rng)
+    if theorem != eckart_young.THEOREM:
+        allowed = f"{eckart_young.THEOREM!r} or {ritz_block.THEOREM!r}"
+        raise VerificationError(f"theorem must be {allowed} for a low-rank matrix, got {theorem!r}")
+    by_gram = witness.get("gram", False)
+    if not isinstance(by_gram, bool):
+        raise VerificationError(f"gram of the witness must be true or false, got {evidence.shown(by_gram)}")
+    if by_gram:
+        return Bound(eckart_young.gram_tail_bound(M, rank, room=room), witness=witness)
+    small = M if M.shape[1] <= M.shape[0] else M.adjoint()
+    dense = small if isinstance(small, Dense) else Dense.of(small.compressed(), small)
+    return Bound(eckart_young.tail_bound(dense.working, rank, shape=small.shape, room=room), witness=witness)

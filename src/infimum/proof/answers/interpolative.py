@@ -7,17 +7,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from infimum._arguments import axes, whole_numbers
-from infimum._arrays import (
-    Array,
-    to_numpy,
-)
+from infimum._arguments import RNGLike, axes, whole_numbers
+from infimum._arrays import Array, to_numpy
 from infimum._linalg import adjoint
-from infimum.errors import ShapeError, VerificationError
-from infimum.proof.answers.chosen_columns import certify_columns, check_skeleton
-from infimum.proof.answers.factored import Factored
+from infimum.errors import VerificationError
+from infimum.proof import evidence, wording
+from infimum.proof.answers.chosen_columns import NODES, certify_columns, check_skeleton, kind_of, nodes_of
+from infimum.proof.answers.factored import Factored, bound_of_any_matrix, certify_factors
 from infimum.proof.certificate import Certificate
 from infimum.proof.operators.inputs import for_columns
+from infimum.proof.theorems import column_subset
 
 
 @dataclass(frozen=True)
@@ -55,19 +54,25 @@ class Interpolative(Factored):
         """Return `skeleton` and `coefficients`, for rows the other way round."""
         return (self.skeleton, self.coefficients) if self.rows is None else (self.coefficients, self.skeleton)
 
-    def recheck(self, M: Any) -> Certificate:
+    def recheck(self, M: Any, *, rng: RNGLike = None) -> Certificate:
         """Derive the certificate of an interpolative decomposition from the input and the answer alone."""
         operator, skeleton, coefficients = for_columns(M, "M"), self.skeleton, self.coefficients
         if (self.columns is None) == (self.rows is None):
             raise VerificationError("either columns or rows must be given, and the other one None")
-        if self.columns is None:
-            operator, skeleton, coefficients = operator.adjoint(), adjoint(skeleton), adjoint(coefficients)
-        check_skeleton(operator, self.columns if self.rows is None else self.rows, skeleton)
-        shapes = (tuple(skeleton.shape), tuple(coefficients.shape))
-        expected = ((operator.shape[0], self.rank), (self.rank, operator.shape[1]))
-        if shapes != expected:
-            raise ShapeError(f"skeleton and coefficients of shapes {expected} were expected, got {shapes}")
-        return certify_columns(operator, skeleton, coefficients, self.certificate.theorem, self.certificate.witness)
+        name, chosen = ("columns", self.columns) if self.rows is None else ("rows", self.rows)
+        shape = (None, operator.shape[1]) if self.rows is None else (operator.shape[0], None)
+        coefficients = evidence.array("coefficients", coefficients, shape, kind_of(operator), like=operator.outer)
+        if self.rows is not None:
+            operator, coefficients = operator.adjoint(), adjoint(coefficients)
+            skeleton = adjoint(evidence.array("skeleton", skeleton, (None, None), kind_of(operator)))
+        rank = check_skeleton(operator, name, chosen, skeleton)
+        if int(coefficients.shape[0]) != rank:
+            raise VerificationError(f"coefficients for {rank} {name} were expected, got {coefficients.shape[0]}")
+        theorem, witness = self.certificate.theorem, self.certificate.witness
+        if theorem == column_subset.THEOREM:
+            return certify_columns(operator, skeleton, coefficients, nodes_of(witness, NODES))
+        bound = bound_of_any_matrix(operator, rank, theorem, witness, rng)
+        return certify_factors(operator, skeleton, coefficients, theorem, bound)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the absolute coefficients: which chosen column (row) serves which column (row) of the matrix."""
@@ -80,6 +85,6 @@ class Interpolative(Factored):
         ax.set(
             xlabel=labels[kind == "row"],
             ylabel=labels[kind == "column"],
-            title=f"{self.rank} {kind}s: error {certificate.value:.5g}, floor {certificate.lower_bound:.5g}",
+            title=f"{self.rank} {kind}s: {wording.error_and_floor(certificate)}",
         )
         return ax

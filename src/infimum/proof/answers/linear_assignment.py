@@ -11,6 +11,7 @@ import numpy as np
 from infimum._arguments import axes
 from infimum._arrays import Array, to_numpy
 from infimum.errors import VerificationError
+from infimum.proof import wording
 from infimum.proof.certificate import Certificate
 from infimum.proof.evidence import indices, number, shown
 from infimum.proof.real_arrays import float64_matrix
@@ -72,7 +73,8 @@ class LinearAssignment(Result):
         columns = to_numpy(self.columns)
         ax.plot(columns, np.arange(columns.size), "o", ms=max(2.0, 8.0 - columns.size / 16.0), color="C0")
         goal = "largest" if self.maximize else "least"
-        title = f"{columns.size} x {columns.size}: {goal} total {self.cost:.6g}, gap {self.certificate.gap:.1g}"
+        rigour, gap = wording.rigour(self.certificate), f"{self.certificate.gap:.1g}"
+        title = f"{columns.size} x {columns.size}: {goal} total {self.cost:.6g}, {rigour}, gap {gap}"
         ax.set(xlabel="column", ylabel="row", title=title, aspect="equal")
         ax.invert_yaxis()
         return ax

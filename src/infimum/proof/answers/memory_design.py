@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, TypeAlias, get_args
 
 import numpy as np
 
 from infimum._arguments import axes
-from infimum._arrays import Array, to_numpy
+from infimum._arrays import Array, is_array, to_numpy
 from infimum.errors import VerificationError
+from infimum.proof import wording
 from infimum.proof.certificate import Certificate
+from infimum.proof.evidence import array, number, shown, whole
 from infimum.proof.profiles import as_target
 from infimum.proof.result import Result
-from infimum.proof.schedule_limits import Limits, caps_of, host, limits_of, positive
+from infimum.proof.schedule_limits import LAWS, Limits, caps_of, host, limits_of
 from infimum.proof.theorems import capped_filling, profile_dual, unrolling
 from infimum.proof.theorems.capped_filling import FixedDecay
+from infimum.proof.theorems.unrolling import Unrolled
+
+Objective: TypeAlias = Literal["tv", "ratio"]
+OBJECTIVES: tuple[Objective, ...] = get_args(Objective)
 
 
 @dataclass(frozen=True)
@@ -62,16 +68,26 @@ class Schedule(Result):
 
     def recheck(self, target: Any) -> Certificate:
         """Derive the certificate of a schedule from the target, the answer and the witness alone."""
-        profile = as_target(target, self.lr.shape[0])
-        rates = self.weight_decay if self.decay_law == "fixed" else None
-        caps = caps_of(self.max_lr, self.warmup, profile)
-        limits = limits_of(profile, caps, rates, self.decay_law, self.decay_rate)
-        certificate, share = certify_schedule(
-            limits, self.lr, self.weight_decay, self.objective, self.certificate.witness
-        )
-        if abs(share - self.initial_share) > 1e-9 * share:
-            raise VerificationError(f"initial_share: claimed {self.initial_share!r}, derived {share!r}")
-        return certificate
+        steps = array("lr", self.lr, (None,)).shape[0]
+        profile = as_target(target, steps)
+        if self.objective not in OBJECTIVES or self.decay_law not in LAWS:
+            raise VerificationError(
+                f"objective and decay_law must be of {OBJECTIVES} and {LAWS}, got {shown(self.objective)} and "
+                f"{shown(self.decay_law)}"
+            )
+        rates = array("weight_decay", self.weight_decay, (steps,))
+        caps = caps_of(self._highest(steps), whole("warmup", self.warmup, least=0, most=steps), profile)
+        rate = number("decay_rate", self.decay_rate, least=0.0)
+        limits = limits_of(profile, caps, rates if self.decay_law == "fixed" else None, self.decay_law, rate)
+        memory = memory_of(limits, self.lr, rates)
+        unrolling.require_share(memory, number("initial_share", self.initial_share, above=0.0, most=1.0))
+        return certify_schedule(limits, memory, self.objective, self.certificate.witness, self.initial_share)
+
+    def _highest(self, steps: int) -> Any:
+        """Return the largest learning rate, a number or one of every step, after asking for it."""
+        if not is_array(self.max_lr):
+            return number("max_lr", self.max_lr, above=0.0)
+        return array("max_lr", self.max_lr, (steps,))
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the memory of every batch beside the learning rate, each relative to its largest value."""
@@ -82,38 +98,38 @@ class Schedule(Result):
         lr = to_numpy(self.lr)
         ax.plot(steps, lr / lr.max(), ls="--", label=f"learning rate / {lr.max():.3g}")
         kind = "total variation" if self.objective == "tv" else "max/min"
-        title = f"{kind} {self.certificate.value:.4g}, initialisation keeps {self.initial_share:.1%}"
+        title = f"{wording.error_label(self.certificate, kind)}, initialisation keeps {self.initial_share:.1%}"
         ax.set(xlabel="step", ylabel="relative to the largest", title=title, ylim=(0.0, 1.05))
         ax.legend()
         return ax
 
 
-def certify_schedule(
-    limits: Limits, lr: Array, weight_decay: Array, objective: str, witness: Mapping[str, Any]
-) -> tuple[Certificate, float]:
-    """Measure the profile of a schedule as returned; bound what any schedule with no larger initial share can do."""
-    rate, decay = host(lr), host(lr) * host(weight_decay)
-    _check_within(limits, rate, decay)
-    memory = unrolling.unroll(rate, decay)
-    share = unrolling.initial_share(memory)
-    theorem, trivial = "unrolling", 1.0 if objective == "ratio" else 0.0
-    bound = trivial
-    if "initial" in witness and objective == "ratio":
-        theorem, start = "capped_filling", positive(witness["initial"], "the witness")
-        args = (limits.target, limits.caps, limits.law, share)
-        bound = capped_filling.ratio_bound(*args, initial=start, slack=limits.slack)
-    elif "multipliers" in witness and objective == "tv" and isinstance(limits.law, FixedDecay):
-        theorem = "profile_dual"
-        u = np.asarray(witness["multipliers"], dtype=np.float64)
-        bound = profile_dual.lower_bound(limits.target, limits.caps, limits.law.rates, share, u)
-    measure = unrolling.ratio if objective == "ratio" else unrolling.variation
-    certificate = Certificate(measure(memory, limits.target), bound, theorem, "rounded", witness=witness)
-    return certificate, share
-
-
-def _check_within(limits: Limits, rate: np.ndarray, decay: np.ndarray) -> None:
+def memory_of(limits: Limits, lr: Array, weight_decay: Array) -> Unrolled:
+    """Measure the memory of a schedule that stays within its limits."""
+    rate = host(lr)
+    decay = rate * host(weight_decay)
     if rate.shape != limits.caps.shape or not np.all((rate >= 0.0) & (rate <= limits.caps)):
         raise VerificationError("lr must have one entry a step, from 0 to its cap")
     law = limits.law.decay(rate)
     if decay.shape != law.shape or not np.all(np.abs(decay - law) <= limits.slack * law):
         raise VerificationError("weight_decay does not follow the law that the schedule names")
+    return unrolling.unroll(rate, decay)
+
+
+def certify_schedule(
+    limits: Limits, memory: Unrolled, objective: str, witness: Mapping[str, Any], share: float, *, room: float = 1.0
+) -> Certificate:
+    """Measure the profile of a schedule as returned; bound what any schedule with no larger initial share can do.
+
+    With `room` allowances for rounding.
+    """
+    theorem, bound = unrolling.THEOREM, 1.0 if objective == "ratio" else 0.0
+    target, caps, law = limits.target, limits.caps, limits.law
+    if "initial" in witness and objective == "ratio":
+        theorem, start = capped_filling.THEOREM, number("initial", witness["initial"], above=0.0)
+        bound = capped_filling.ratio_bound(target, caps, law, share, initial=start, slack=limits.slack, room=room)
+    elif "multipliers" in witness and objective == "tv" and isinstance(law, FixedDecay):
+        theorem = profile_dual.THEOREM
+        bound = profile_dual.lower_bound(target, caps, law.rates, share, witness["multipliers"], room=room)
+    measure = unrolling.ratio if objective == "ratio" else unrolling.variation
+    return Certificate(measure(memory, target, room=room), bound, theorem, "rounded", witness=witness)

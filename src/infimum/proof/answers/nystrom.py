@@ -9,9 +9,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from infimum._arguments import axes, whole_numbers
-from infimum._arrays import Array, scale_back, times_power_of_two, to_numpy
+from infimum._arrays import Array, is_complex, scale_back, times_power_of_two, to_numpy
 from infimum._linalg import adjoint
-from infimum.errors import ShapeError, VerificationError
+from infimum.errors import NotSemidefiniteError
+from infimum.proof import evidence, wording
 from infimum.proof.answers.factored import Factored
 from infimum.proof.certificate import Certificate
 from infimum.proof.operators.kernel import Entries
@@ -49,12 +50,10 @@ class Nystrom(Factored):
     def recheck(self, K: Any) -> Certificate:
         """Derive the certificate of a Nystrom approximation from the input, the answer and the witness alone."""
         entries = Entries(K)
-        chosen = to_numpy(self.landmarks)
-        if tuple(self.factor.shape) != (entries.shape[0], chosen.size):
-            expected = (entries.shape[0], chosen.size)
-            raise ShapeError(f"a factor of shape {expected} was expected, got {tuple(self.factor.shape)}")
-        check_landmarks(chosen, entries.shape[0], VerificationError)
-        return certify_nystrom(entries, chosen, self.factor, self.certificate.witness)
+        chosen = evidence.indices("landmarks", self.landmarks, entries.shape[0])
+        kind: evidence.Kind = "complex" if is_complex(entries.outer) else "real"
+        factor = evidence.array("factor", self.factor, (entries.shape[0], chosen.size), kind, like=entries.outer)
+        return certify_nystrom(entries, chosen, factor, self.certificate.witness)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the eigenvalues of the approximation, its error and the floor."""
@@ -62,7 +61,7 @@ class Nystrom(Factored):
         factor = to_numpy(self.factor).astype(np.complex128 if np.iscomplexobj(to_numpy(self.factor)) else np.float64)
         values = np.linalg.svd(factor, compute_uv=False) ** 2
         ax.semilogy(np.arange(1, values.size + 1), np.maximum(values, np.finfo(float).tiny), ".-", label="eigenvalues")
-        ax.axhline(self.certificate.value, color="C1", label=f"error {self.certificate.value:.5g}")
+        ax.axhline(self.certificate.value, color="C1", label=wording.error_label(self.certificate))
         ax.axhline(self.certificate.lower_bound, color="C2", ls="--", label=f"floor {self.certificate.lower_bound:.5g}")
         ax.set(xlabel="index", ylabel="eigenvalue, trace norm of the error", title=f"Nystrom, {self.rank} landmarks")
         whole_numbers(ax.xaxis)
@@ -70,28 +69,34 @@ class Nystrom(Factored):
         return ax
 
 
-def check_landmarks(chosen: np.ndarray, n: int, error: type[Exception]) -> None:
-    """Raise `error` unless these are distinct indices below `n`."""
-    whole = chosen.ndim == 1 and chosen.dtype.kind in "iu"
-    if not whole or np.unique(chosen).size != chosen.size or np.any((chosen < 0) | (chosen >= n)):
-        raise error(f"landmarks must be distinct indices below {n}, got {chosen.tolist()[:8]}")
+def certify_nystrom(
+    entries: Entries, chosen: np.ndarray, answer: Array, witness: Mapping[str, Any], room: float = 1.0
+) -> Certificate:
+    """Measure the error in the trace norm and bound it from below for every matrix of that rank.
 
-
-def certify_nystrom(entries: Entries, chosen: np.ndarray, answer: Array, witness: Mapping[str, Any]) -> Certificate:
-    """Measure the error in the trace norm and bound it from below for every matrix of that rank."""
-    wide = to_numpy(answer)
-    wide = wide.astype(np.complex128 if np.iscomplexobj(wide) else np.float64)
-    value = nystrom_trace.trace_error(entries, chosen, times_power_of_two(wide, -(entries.exponent // 2)))
-    if witness.get("spectrum"):
-        bound = nystrom_trace.spectral_bound(entries, chosen.size)
+    The witness names the spectrum of an array, or at most `more_landmarks` of so many.
+    """
+    factor = to_numpy(answer)
+    wide = factor.astype(np.complex128 if np.iscomplexobj(factor) else np.float64)
+    scaled = times_power_of_two(wide, -(entries.exponent // 2))
+    value = nystrom_trace.trace_error(entries, chosen, scaled, double=factor.dtype == wide.dtype, room=room)
+    if witness.keys() == {"spectrum"} and witness["spectrum"] is True:
+        bound = nystrom_trace.spectral_bound(entries, chosen.size, room)
     else:
-        more = to_numpy(witness["landmarks"])
-        check_landmarks(more, entries.shape[0], VerificationError)
-        bound = nystrom_trace.landmark_bound(entries, chosen.size, more)
+        more = evidence.indices("the landmarks of the witness", witness["landmarks"], entries.shape[0])
+        evidence.whole("their number", more.size, least=0, most=more_landmarks(chosen.size))
+        bound = nystrom_trace.landmark_bound(entries, chosen.size, more, room)
+        if bound > value:  # the theorem does not allow it
+            raise NotSemidefiniteError("K must be positive semidefinite: its columns contradict its diagonal")
     return Certificate(
         value=scale_back(value, entries.exponent, toward=float("inf")),
         lower_bound=scale_back(bound, entries.exponent, toward=0.0),
-        theorem="nystrom_trace",
+        theorem=nystrom_trace.THEOREM,
         rigour="rounded",
         witness=witness,
     )
+
+
+def more_landmarks(chosen: int) -> int:
+    """How many landmarks the bound may rest on: it takes little more time than the approximation."""
+    return 2 * chosen + 20

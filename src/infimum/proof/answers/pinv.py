@@ -13,17 +13,19 @@ import numpy as np
 from infimum._arguments import axes, whole_numbers
 from infimum._arrays import (
     Array,
+    Working,
     as_matrix,
-    like_array,
+    is_complex,
     namespace,
-    real_part,
+    scale_back,
     times_power_of_two,
     to_numpy,
     widen,
     working,
 )
 from infimum._linalg import adjoint, frobenius, residual_norm
-from infimum.errors import ShapeError, VerificationError
+from infimum.errors import VerificationError
+from infimum.proof import evidence
 from infimum.proof.certificate import Certificate
 from infimum.proof.result import Result
 from infimum.proof.theorems import tikhonov_dual
@@ -82,22 +84,32 @@ class PseudoInverse(Result):
     def recheck(self, A: Array) -> Certificate:
         """Derive the certificate of a pseudo-inverse from the input and the answer alone."""
         A = as_matrix(A, "A")
-        if tuple(self.matrix.shape) != (A.shape[1], A.shape[0]):
-            raise ShapeError(
-                f"a matrix of shape {(A.shape[1], A.shape[0])} was expected, got {tuple(self.matrix.shape)}"
-            )
-        xp = namespace(A=A)
-        values, claimed = to_numpy(xp.linalg.svdvals(widen(A))), to_numpy(self.singular_values)
-        slack = max(float(xp.finfo(A.dtype).eps), 1e-12)
-        if claimed.shape != values.shape or np.any(np.abs(claimed - values) > slack * values[0]):
-            raise VerificationError("singular_values differ from those of A")
-        above = int(np.sum(values > self.rtol * values[0]))
-        if self.rank != above:
-            raise VerificationError(f"{above} singular values exceed the cut {self.cut:.3g}, rank says {self.rank}")
-        fresh, stated = to_numpy(penrose_residuals(A, self.matrix)), to_numpy(self.penrose)
-        if stated.shape != (4,) or not np.all(np.abs(stated - fresh) <= 1e-2 * fresh + 1e-6 * slack**0.5):
+        scaled = working(A)
+        kind: evidence.Kind = "complex" if is_complex(A) else "real"
+        matrix = evidence.array("matrix", self.matrix, (A.shape[1], A.shape[0]), kind, like=A)
+        values, allowance = tikhonov_dual.spectrum(scaled)
+        self._check_rank(scaled, values, allowance)
+        stated = to_numpy(evidence.array("penrose", self.penrose, (4,), like=A)).astype(np.float64)
+        fresh, moved = penrose_residuals(A, matrix)
+        off = np.abs(stated - fresh) > 2.0 * moved + spacing(A, fresh)  # the solver's were rounded, too
+        if np.any(off):
             raise VerificationError(f"the Penrose residuals are {fresh.tolist()}, the answer says {stated.tolist()}")
-        return certify_pinv(A, self.matrix, float(self.certificate.witness["mu"]))
+        return certify_pinv(A, matrix, self.certificate.witness["mu"], values)
+
+    def _check_rank(self, A: Working, values: np.ndarray, allowance: float) -> None:
+        """Compare the singular values, and the decision how many count, with those of A, up to rounding."""
+        given = evidence.array("singular_values", self.singular_values, (values.size,), like=A.array)
+        claimed = to_numpy(widen(given))
+        if np.any(np.diff(claimed) > 0.0) or claimed[-1] < 0.0:
+            raise VerificationError("singular_values must descend to 0 or more")
+        true = times_power_of_two(values, A.exponent)
+        slack = times_power_of_two(np.asarray(2.0 * allowance), A.exponent)
+        if np.any(np.abs(claimed - true) > slack + spacing(given, true)):
+            raise VerificationError("singular_values differ from those of A")
+        rtol = evidence.number("rtol", self.rtol, least=0.0, below=1.0)
+        cut, doubt = rtol * values[0], 2.0 * allowance * (1.0 + rtol)
+        least, most = int(np.sum(values > cut + doubt)), int(np.sum(values > cut - doubt))
+        evidence.whole("rank", self.rank, least=least, most=most)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the singular values and the cut that decided the rank."""
@@ -112,36 +124,57 @@ class PseudoInverse(Result):
         return ax
 
 
-def penrose_residuals(A: Array, matrix: Array) -> Array:
-    """Relative residuals of the four Penrose conditions, in the (real) dtype of A."""
-    scaled = working(A)
-    wide, X = scaled.array, times_power_of_two(widen(matrix), scaled.exponent)
-    left, right = wide @ X, X @ wide
+def spacing(like: Array, values: np.ndarray) -> np.ndarray:
+    """How far rounding to the dtype of `like` may move these numbers, which are 0 or more."""
+    dtype = namespace(like=like).finfo(like.dtype)
+    return np.asarray(float(dtype.eps) * np.maximum(values, float(dtype.smallest_normal)))
+
+
+def penrose_residuals(A: Array, matrix: Array) -> tuple[np.ndarray, np.ndarray]:
+    """Return the relative residuals of the four Penrose conditions, and how far rounding may move each.
+
+    A product of p terms is off by at most p unit roundoffs of the product of the norms: that of A and the inverse, and
+    the next one with A or the inverse again. What is relative to a product that rounding could have made says nothing.
+    """
+    scaled, inverse = working(A), working(matrix)
+    wide, X, shift = scaled.array, inverse.array, scaled.exponent + inverse.exponent
+    left, right = (times_power_of_two(product, shift) for product in (wide @ X, X @ wide))
+    whole, other = frobenius(wide), frobenius(X)
     residuals = [
-        (frobenius(left @ wide - wide), frobenius(wide)),
-        (frobenius(right @ X - X), frobenius(X)),
+        (frobenius(left @ wide - wide), whole),
+        (frobenius(right @ X - X), other),
         (frobenius(left - adjoint(left)), frobenius(left)),
         (frobenius(right - adjoint(right)), frobenius(right)),
     ]
-    values = np.asarray([off / size if size else 0.0 for off, size in residuals])
-    return scaled.xp.astype(like_array(values, A), real_part(A).dtype)
+    with np.errstate(over="ignore"):
+        moved = (sum(A.shape) + 8) * scaled.eps * (1.0 + float(np.ldexp(whole * other, shift)))
+    allowances = [moved, moved, *(2.0 * moved / size if size else math.inf for _, size in residuals[2:])]
+    return np.asarray([off / size if size else 0.0 for off, size in residuals]), np.asarray(allowances)
 
 
-def certify_pinv(A: Array, matrix: Array, multiplier: float | Callable[[np.ndarray, int, float], float]) -> Certificate:
+Multiplier = Callable[[np.ndarray, int, float], float]
+
+
+def certify_pinv(
+    A: Array, matrix: Array, multiplier: float | Multiplier, values: np.ndarray, room: float = 1.0
+) -> Certificate:
     """Measure ``norm(A @ matrix - I)``; bound it for every B that is no longer, by the dual.
 
-    `multiplier` is that of the dual, or a search for it among the arguments of `tikhonov_dual.lower_bound`.
+    `multiplier` is that of the dual, or a search for it among the first arguments of `tikhonov_dual.dual_value`;
+    `values` are the computed singular values of A, scaled as in `working`.
     """
     scaled = working(A)
     inverse = times_power_of_two(widen(matrix), scaled.exponent)
     eye = scaled.xp.eye(A.shape[0], dtype=inverse.dtype, device=array_api_compat.device(inverse))
-    radius = frobenius(inverse) * (1.0 + sum(A.shape) * scaled.eps)
-    values = tikhonov_dual.singular_values_above(scaled)
-    mu = multiplier(values, A.shape[0], radius) if callable(multiplier) else multiplier
+    unit = working(matrix)
+    length = scale_back(frobenius(unit.array), unit.exponent + scaled.exponent, toward=math.inf)
+    radius = length * (1.0 + room * sum(A.shape) * scaled.eps)
+    above = values + room * tikhonov_dual.spectrum(scaled, values)[1]
+    mu = multiplier(above, A.shape[0], radius) if callable(multiplier) else multiplier
     return Certificate(
-        value=residual_norm(eye, scaled.array, inverse, scaled.eps),
-        lower_bound=tikhonov_dual.lower_bound(values, A.shape[0], radius, mu),
-        theorem="tikhonov_dual",
+        value=residual_norm(eye, scaled.array, inverse, scaled.eps, room),
+        lower_bound=tikhonov_dual.lower_bound(above, A.shape[0], radius, mu, room),
+        theorem=tikhonov_dual.THEOREM,
         rigour="rounded",
         witness={"mu": mu},
     )

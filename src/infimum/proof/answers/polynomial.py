@@ -17,17 +17,18 @@ from infimum.proof.answers.source_code import Emitter
 from infimum.proof.certificate import Certificate
 from infimum.proof.enclosure.approximants import Approximant, stored
 from infimum.proof.enclosure.change_of_basis import exact_sums, monomials
-from infimum.proof.enclosure.error_bounds import values_of_error
-from infimum.proof.enclosure.error_certificate import derive_error
 from infimum.proof.enclosure.expressions import given_again
-from infimum.proof.enclosure.stated_task import (
+from infimum.proof.enclosure.spaces import LARGEST_DEGREE, Powers, Space, as_space, variable
+from infimum.proof.enclosure.task import Task, as_task
+from infimum.proof.result import Result
+from infimum.proof.uniform_error.error_bounds import values_of_error
+from infimum.proof.uniform_error.error_certificate import derive_error
+from infimum.proof.uniform_error.stated_task import (
     refuse_other_signs,
     stated_path,
     stated_points,
     stated_task,
 )
-from infimum.proof.enclosure.task import LARGEST_DEGREE, Powers, Space, Task, as_space, as_task, variable
-from infimum.proof.result import Result
 
 MOST_PARTS = 8  # doubles a coefficient
 DRAWN = 2001  # points of the error curve in a plot
@@ -140,7 +141,7 @@ class MinimaxPolynomial(Emitter, Result):
         points = stated_points(self.certificate, task.space.size + 1)
         path = stated_path(self.certificate, task)
         found = derive_error(task, self.approximant, points, self.tol, path, rng)
-        refuse_other_signs(self.signs, found.signs)
+        refuse_other_signs(self.signs, found.signs, self.certificate)
         return found.certificate
 
     def _task(self, f: Any) -> Task:

@@ -25,7 +25,7 @@ class ProductPlusRemainder(Result):
     Attributes
     ----------
     a, b, c : int
-        Whole numbers from 0, of any size; ``a <= b`` where a and b cost the same.
+        Whole numbers from 0; ``a <= b`` where a and b cost the same.
     cost : tuple of int
         Cost of one unit of a, b and c.
     optima : tuple of tuple of int, or None

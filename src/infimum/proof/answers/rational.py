@@ -11,16 +11,22 @@ import numpy as np
 
 from infimum._arguments import axes
 from infimum.errors import NonFiniteError, OptionError
-from infimum.proof import evidence
+from infimum.proof import evidence, wording
 from infimum.proof.certificate import Certificate
 from infimum.proof.enclosure import taylor_model
 from infimum.proof.enclosure.approximants import ChebyshevSum, clenshaw
 from infimum.proof.enclosure.balls import working
-from infimum.proof.enclosure.error_bounds import is_enclosable, partition
-from infimum.proof.enclosure.error_certificate import outwards, scale
 from infimum.proof.enclosure.expressions import given_again
 from infimum.proof.enclosure.point_values import formula, values_at, weights_at
-from infimum.proof.enclosure.stated_task import (
+from infimum.proof.enclosure.spaces import Powers
+from infimum.proof.enclosure.task import Task, as_task, points_of
+from infimum.proof.enclosure.taylor_model import Cell, Model
+from infimum.proof.result import Result
+from infimum.proof.theorems import sup_norm, vallee_poussin
+from infimum.proof.theorems.sup_norm import Modelled
+from infimum.proof.uniform_error.error_bounds import is_enclosable, partition
+from infimum.proof.uniform_error.error_certificate import outwards, scale
+from infimum.proof.uniform_error.stated_task import (
     numbers_of_pairs,
     refuse_other_signs,
     same_function,
@@ -29,10 +35,6 @@ from infimum.proof.enclosure.stated_task import (
     stated_tolerance,
     stated_weight,
 )
-from infimum.proof.enclosure.task import Powers, Task, as_task, points_of
-from infimum.proof.enclosure.taylor_model import Cell, Model
-from infimum.proof.result import Result
-from infimum.proof.theorems import sup_norm, vallee_poussin
 
 BITS = 256
 DRAWN = 2001
@@ -98,8 +100,8 @@ class MinimaxRational(Result):
         points = stated_points(self.certificate, None)
         evidence.whole("the number of points", points.size, least=1, most=MOST_POINTS)
         stated_tolerance(self.tol)
-        certificate, signs = certify_rational(task, (m, n), self.numerator, self.denominator, points, self.tol)
-        refuse_other_signs(self.signs, signs)
+        certificate, signs = certify_rational(task, (m, n), (self.numerator, self.denominator), points, self.tol)
+        refuse_other_signs(self.signs, signs, self.certificate)
         return certificate
 
     def plot(self, ax: Any = None, *, f: Any = None) -> Any:
@@ -113,7 +115,7 @@ class MinimaxRational(Result):
             ax.axhline(level, color="C1", ls="--", lw=1)
         at = task.weights(self.points) * (task.f(self.points) - self(self.points))
         ax.plot(self.points, at, "o", color="C1", ms=4, label=f"alternation on {len(self.points)} points")
-        ax.set(xlabel="x", ylabel="error f − p/q", title=f"largest error {limit:.6g}")
+        ax.set(xlabel="x", ylabel="error f − p/q", title=wording.error_label(self.certificate, "largest error"))
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), frameon=False)
         return ax
 
@@ -122,33 +124,53 @@ def rational_task(f: Any, domain: Any, weight: Any, breakpoints: Sequence[float]
     """Return the task of approximating a formula, weighted by another, on one interval."""
     task = as_task(f, None, domain, [0], weight, False, breakpoints)
     if not is_enclosable(task):
-        raise OptionError("rational approximation needs f and weight as names or expressions, not as Python functions")
+        raise OptionError("rational approximation needs f and weight as names, expressions or tables, not as functions")
     return task
 
 
 def certify_rational(
     task: Task,
     type_: tuple[int, int],
-    numerator: Any,
-    denominator: Any,
+    quotient: tuple[Any, Any],
     points: np.ndarray,
     tol: float,
     *,
     room: float = 1.0,
 ) -> tuple[Certificate, tuple[int, ...]]:
     """Enclose the largest error, prove that there is no pole, and bound all others from the alternation."""
-    p = _polynomial("numerator", task, numerator, type_[0])
-    q = _polynomial("denominator", task, denominator, type_[1])
-    low, high = task.intervals[0]
-    if points.ndim != 1 or not np.all((points >= low) & (points <= high)) or not np.all(points[:-1] < points[1:]):
-        raise OptionError("the points of the alternation must be increasing points of the domain")
+    p = _polynomial("numerator", task, quotient[0], type_[0])
+    q = _polynomial("denominator", task, quotient[1], type_[1])
+    bound, signs = _bound_by_alternation(task, type_, p, q, points)
+    size = scale(task)
+    cells = partition(task.intervals, points, task.breakpoints)
+    enough = max(bound * (1 + tol / 2), size * 2.0**-88)
+    unit = bound or size or 1.0
+    found = sup_norm.enclose(
+        _error_model(task, p, q), task.intervals, cells, unit=unit, tol=tol / 4, enough=enough, bits=BITS
+    )
+    if not math.isfinite(found.upper):
+        raise NonFiniteError(
+            f"the error cannot be bounded between x = {found.worst[0]!r} and x = {found.worst[1]!r}: f is not defined "
+            "there, or the denominator has a zero"
+        )
+    value, bound = outwards(found.upper, bound, room)
+    return Certificate(value, bound, vallee_poussin.THEOREM, "enclosed", witness={"points": points}), signs
+
+
+def _bound_by_alternation(
+    task: Task, type_: tuple[int, int], p: ChebyshevSum, q: ChebyshevSum, points: np.ndarray
+) -> tuple[float, tuple[int, ...]]:
+    needed = vallee_poussin.points_needed(type_, (p.space.size - 1, q.space.size - 1))
     with working(BITS) as module:
         x = [module.arb(point) for point in points.tolist()]
         data = zip(x, values_at(task.f, x), weights_at(task, x), strict=True)
         errors = [(w if w > 0 else w.nan()) * (value - p.at(point) / q.at(point)) for point, value, w in data]
-        needed = vallee_poussin.points_needed(type_, (p.space.size - 1, q.space.size - 1))
-        bound = vallee_poussin.lower_bound(errors, needed)
-        signs = tuple(1 if e > 0 else (-1 if e < 0 else 0) for e in errors)
+        bound = vallee_poussin.lower_bound(points.tolist(), task.intervals[0], errors, needed)
+        return bound, tuple(1 if e > 0 else (-1 if e < 0 else 0) for e in errors)
+
+
+def _error_model(task: Task, p: ChebyshevSum, q: ChebyshevSum) -> Modelled:
+    """Taylor models of ``w (p - f q) / q``: there is none where q may vanish."""
 
     def model(cell: Cell, order: int) -> Model:
         f = formula(task.f).model(cell, order)
@@ -160,17 +182,7 @@ def certify_rational(
             error = taylor_model.product(error, weight)
         return error
 
-    size = scale(task)
-    cells = partition(task.intervals, points, task.breakpoints)
-    enough = max(bound * (1 + tol / 2), size * 2.0**-88)
-    found = sup_norm.enclose(model, cells, unit=bound or size or 1.0, tol=tol / 4, enough=enough, bits=BITS)
-    if not math.isfinite(found.upper):
-        raise NonFiniteError(
-            f"the error cannot be bounded between x = {found.worst[0]!r} and x = {found.worst[1]!r}: f is not defined "
-            "there, or the denominator has a zero"
-        )
-    value, bound = outwards(found.upper, bound, room)
-    return Certificate(value, bound, vallee_poussin.THEOREM, "enclosed", witness={"points": points}), signs
+    return model
 
 
 def _polynomial(name: str, task: Task, coefficients: Any, degree: int) -> ChebyshevSum:

@@ -14,18 +14,19 @@ from infimum.proof import evidence
 from infimum.proof.answers.source_code import Emitter
 from infimum.proof.certificate import Certificate
 from infimum.proof.enclosure.approximants import Monomials
-from infimum.proof.enclosure.error_bounds import values_of_error
-from infimum.proof.enclosure.error_certificate import derive_error
 from infimum.proof.enclosure.expressions import given_again
 from infimum.proof.enclosure.machine_formats import FORMATS
-from infimum.proof.enclosure.stated_task import (
+from infimum.proof.enclosure.spaces import LARGEST_DEGREE, Powers
+from infimum.proof.enclosure.task import Task, as_task, points_of
+from infimum.proof.result import Result
+from infimum.proof.uniform_error.error_bounds import values_of_error
+from infimum.proof.uniform_error.error_certificate import derive_error
+from infimum.proof.uniform_error.stated_task import (
     refuse_other_signs,
     stated_path,
     stated_points,
     stated_task,
 )
-from infimum.proof.enclosure.task import LARGEST_DEGREE, Powers, Task, as_task, points_of
-from infimum.proof.result import Result
 
 DRAWN = 2001
 
@@ -103,7 +104,7 @@ class RoundedPolynomial(Emitter, Result):
         points = stated_points(self.certificate, task.space.size + 1)
         path = stated_path(self.certificate, task)
         found = derive_error(task, self.approximant, points, self.tol, path, rng)
-        refuse_other_signs(self.signs, found.signs)
+        refuse_other_signs(self.signs, found.signs, self.certificate)
         return found.certificate
 
     def _task(self, f: Any) -> Task:

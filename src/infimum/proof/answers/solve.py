@@ -13,6 +13,7 @@ from infimum._arrays import (
     Array,
     as_array,
     as_matrix,
+    is_complex,
     namespace,
     scale_back,
     times_power_of_two,
@@ -22,6 +23,7 @@ from infimum._arrays import (
 )
 from infimum._linalg import frobenius, residual_norm
 from infimum.errors import RangeError, ShapeError
+from infimum.proof import evidence, wording
 from infimum.proof.certificate import Certificate
 from infimum.proof.result import Result
 from infimum.proof.theorems import least_squares_dual
@@ -49,12 +51,13 @@ class Solution(Result):
 
     def recheck(self, A: Array, B: Array) -> Certificate:
         """Derive the certificate of a least-squares solution from the inputs, the answer and the dual."""
-        expected = tuple(as_array(B, "B").shape[1:])
+        columns = tuple(int(length) for length in as_array(B, "B").shape[1:])
         A, B = checked_system(A, B)
-        expected = (A.shape[1], *expected)
-        if tuple(self.matrix.shape) != expected:
-            raise ShapeError(f"a solution of shape {expected} was expected, got {tuple(self.matrix.shape)}")
-        return certify_solution(A, B, as_columns(self.matrix), self.ridge, self.certificate.witness["dual"])
+        kind: evidence.Kind = "complex" if is_complex(A) or is_complex(B) else "real"
+        matrix = as_columns(evidence.array("matrix", self.matrix, (A.shape[1], *columns), kind, like=B))
+        ridge = evidence.number("ridge", self.ridge, least=0.0)
+        dual = evidence.array("the dual", self.certificate.witness["dual"], tuple(B.shape), kind, like=B)
+        return certify_solution(A, B, matrix, ridge, dual)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the length of each column of the solution."""
@@ -65,7 +68,7 @@ class Solution(Result):
         ax.set(
             xlabel="right-hand side",
             ylabel="length of the solution",
-            title=f"error {certificate.value:.5g}, floor {certificate.lower_bound:.5g}",
+            title=wording.error_and_floor(certificate),
         )
         whole_numbers(ax.xaxis)
         return ax
@@ -100,22 +103,24 @@ def scaled_ridge(ridge: float, exponent: int) -> float:
     return weight
 
 
-def certify_solution(A: Array, B: Array, matrix: Array, ridge: float, dual: Array) -> Certificate:
+def certify_solution(A: Array, B: Array, matrix: Array, ridge: float, dual: Array, room: float = 1.0) -> Certificate:
     """Measure the loss of the answer; bound that of every other one by the dual."""
     left, right = working(A), working(B)
     xp = left.xp
     dtype = xp.result_type(left.array.dtype, right.array.dtype)
     scaled = left._replace(array=xp.astype(left.array, dtype), eps=max(left.eps, right.eps))
-    target = xp.astype(right.array, dtype)
-    X = xp.astype(times_power_of_two(widen(matrix), left.exponent - right.exponent), dtype)
-    weight, radius = scaled_ridge(ridge, left.exponent), frobenius(X)
-    radius *= 1.0 + sum(X.shape) * scaled.eps
-    value = math.hypot(residual_norm(target, scaled.array, X, scaled.eps), math.sqrt(weight) * radius)
-    bound = least_squares_dual.lower_bound(scaled, target, xp.astype(widen(dual), dtype), ridge=weight, radius=radius)
+    target, own = xp.astype(right.array, dtype), working(matrix)
+    weight, shift = scaled_ridge(ridge, left.exponent), left.exponent - right.exponent
+    X = xp.astype(times_power_of_two(widen(matrix), shift), dtype)
+    radius = scale_back(frobenius(own.array), own.exponent + shift, toward=math.inf)
+    radius *= 1.0 + room * sum(X.shape) * scaled.eps
+    value = math.hypot(residual_norm(target, scaled.array, X, scaled.eps, room), math.sqrt(weight) * radius)
+    Y = xp.astype(widen(dual), dtype)
+    bound = least_squares_dual.lower_bound(scaled, target, Y, ridge=weight, radius=radius, room=room)
     return Certificate(
-        value=scale_back(value * (1.0 + 4 * scaled.eps), right.exponent, toward=math.inf),
+        value=scale_back(value * (1.0 + 4 * room * scaled.eps), right.exponent, toward=math.inf),
         lower_bound=scale_back(bound, right.exponent, toward=0.0),
-        theorem="least_squares_dual",
+        theorem=least_squares_dual.THEOREM,
         rigour="rounded",
         witness={"dual": dual},
     )

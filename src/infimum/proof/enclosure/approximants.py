@@ -13,9 +13,9 @@ from typing import Any, Protocol
 import numpy as np
 
 from infimum.proof.enclosure.balls import Ball, flint, working
-from infimum.proof.enclosure.change_of_basis import chebyshev_value, exact_sums
+from infimum.proof.enclosure.change_of_basis import chebyshev_value, exact_sums, rounded_sums
 from infimum.proof.enclosure.expressions import Expression
-from infimum.proof.enclosure.task import Functions, Powers
+from infimum.proof.enclosure.spaces import Functions, Powers
 from infimum.proof.enclosure.taylor_model import Cell, Model, of_function, of_polynomial
 
 
@@ -63,7 +63,7 @@ class ChebyshevSum:
         """Values at an array of any library, in its precision."""
         low, high = self.interval
         u = (x**self.space.stride - (low / 2 + high / 2)) / (high / 2 - low / 2)
-        return clenshaw(self.coefficients.sum(axis=0).tolist(), u) * x**self.space.start
+        return clenshaw(rounded_sums(self.coefficients), u) * x**self.space.start
 
     def at(self, x: Ball) -> Ball:
         """Value at a point, as a ball."""
@@ -161,7 +161,7 @@ class Combination:
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Values in double precision."""
-        c = self.coefficients.sum(axis=0)
+        c = rounded_sums(self.coefficients)
         return np.asarray(sum(c[i] * function(x) for i, function in enumerate(self.space.functions)))
 
     def at(self, x: Ball) -> Ball:

@@ -40,6 +40,13 @@ def exact_sums(expansion: np.ndarray) -> list[Fraction]:
     return [sum((Fraction(value) for value in column), Fraction(0)) for column in expansion.T.tolist()]
 
 
+def rounded_sums(expansion: np.ndarray) -> list[float]:
+    """Sum the parts of every coefficient, with one rounding: parts that cancel leave what they stand for."""
+    if len(expansion) == 1:
+        return [float(value) for value in expansion[0].tolist()]
+    return [float(total) for total in exact_sums(expansion)]
+
+
 def _affine(p: list[Fraction], slope: Fraction, offset: Fraction) -> list[Fraction]:
     """``(slope t + offset) p(t)``."""
     if not p:

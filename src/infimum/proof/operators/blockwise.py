@@ -15,7 +15,7 @@ from infimum._arrays import (
     widen,
     working,
 )
-from infimum._linalg import adjoint, frobenius, residual_norm
+from infimum._linalg import adjoint, frobenius, residual_norm, with_rounding
 from infimum.proof.operators.operator import Operator
 
 
@@ -54,10 +54,10 @@ class Blockwise(Operator):
         for rows, block in self.blocks():
             yield rows, times_power_of_two(widen(block), -self.exponent)
 
-    def distance(self, left: Array, right: Array) -> float:
+    def distance(self, left: Array, right: Array, room: float = 1.0) -> float:
         """Norm of the residual, formed block by block."""
-        squares = (residual_norm(block, left[rows, :], right, self.eps) ** 2 for rows, block in self.scaled_blocks())
-        return math.sqrt(math.fsum(squares)) * (1.0 + 4.0 * self.eps)
+        norms = [residual_norm(block, left[rows, :], right, self.eps, 0.0) for rows, block in self.scaled_blocks()]
+        return with_rounding(math.hypot(*norms), math.sqrt(self.energy), left, right, self.eps, room)
 
     def gram(self) -> Array:
         """Sum of the Gram matrices of the blocks, in one pass."""

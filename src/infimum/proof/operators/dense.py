@@ -54,9 +54,9 @@ class Dense(Operator):
         """Multiply by the conjugate transpose."""
         return adjoint(self.array) @ Y
 
-    def distance(self, left: Array, right: Array) -> float:
+    def distance(self, left: Array, right: Array, room: float = 1.0) -> float:
         """Norm of the residual, formed explicitly."""
-        return residual_norm(self.array, left, right, self.eps)
+        return residual_norm(self.array, left, right, self.eps, room)
 
     def take(self, indices: np.ndarray, axis: int) -> Array:
         """Gather rows or columns."""

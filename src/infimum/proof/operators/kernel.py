@@ -9,10 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from infimum._arrays import Array, as_matrix, like_array, namespace, require_finite, times_power_of_two, to_numpy
+from infimum._arrays import (
+    Array,
+    as_matrix,
+    like_array,
+    namespace,
+    require_finite,
+    scale_back,
+    times_power_of_two,
+    to_numpy,
+)
+from infimum._linalg import frobenius
 from infimum.errors import NotSemidefiniteError, ShapeError
+from infimum.proof.rounding import rounding_allowance
 
 BLOCK = 128  # points at a time when only the diagonal is wanted
+EPS = 2.0 * float(np.finfo(np.float64).eps)  # spacing, doubled for complex numbers as everywhere
 SPECTRUM = 2000  # order up to which an array in memory is decomposed, for its sign and its best approximations
 
 
@@ -47,15 +59,18 @@ class KernelMatrix:
         require_finite(block, "K")
         return block
 
+    def block(self, indices: np.ndarray) -> np.ndarray:
+        """Return the rows and columns of these indices, on the host."""
+        some = self._take(indices)
+        block = to_numpy(self.kernel(some, some))
+        require_finite(block, "K")
+        return block
+
     def diagonal(self) -> np.ndarray:
         """Return the diagonal, computed block by block, on the host."""
-        parts = []
-        for start in range(0, self.shape[0], BLOCK):
-            some = self._take(np.arange(start, min(start + BLOCK, self.shape[0])))
-            parts.append(np.diagonal(to_numpy(self.kernel(some, some))).real)
-        values = np.concatenate(parts).astype(np.float64)
-        require_finite(values, "K")
-        return values
+        starts = range(0, self.shape[0], BLOCK)
+        blocks = (self.block(np.arange(start, min(start + BLOCK, self.shape[0]))) for start in starts)
+        return np.concatenate([np.diagonal(block) for block in blocks])
 
     def _take(self, indices: np.ndarray) -> Array:
         return namespace(points=self.points).take(self.points, like_array(indices, self.points), axis=0)
@@ -64,14 +79,18 @@ class KernelMatrix:
 class Entries:
     """Columns and diagonal of a checked input, in double precision on the host, scaled by a power of four.
 
+    Of an array in memory they are those of its Hermitian part.
+
     Attributes
     ----------
     exponent : int
         Even power of two by which the original is larger.
     outer : array
         Array of the library, device and dtype in which answers are returned.
-    defect : float
-        Bound on the trace norm of what an array in memory differs by from a Hermitian positive semidefinite one.
+    diagonal : array (n,)
+        Real; what is negative through rounding stays so.
+    skew : float
+        Bound on the trace norm of what an array in memory differs by from its Hermitian part.
     """
 
     def __init__(self, K: Any) -> None:
@@ -85,53 +104,108 @@ class Entries:
             if self.shape[0] != self.shape[1]:
                 raise ShapeError(f"K must be square, got shape {self.shape}")
             self.array = to_numpy(self.outer)
-        diagonal = self._diagonal()
+        diagonal = self.kernel.diagonal() if self.kernel is not None else np.diagonal(self.array)
         largest = float(np.max(np.abs(diagonal)))
         self.exponent = 2 * ((math.frexp(largest)[1] + 1) // 2) if largest else 0
-        self.diagonal = times_power_of_two(diagonal, -self.exponent)
-        if np.min(self.diagonal) < 0.0:
-            raise NotSemidefiniteError(f"K must be positive semidefinite, its diagonal holds {np.min(diagonal):.3g}")
-        self.defect = 0.0 if self.kernel is not None else self._defect()
+        self.diagonal = self._scaled(diagonal).real.astype(np.float64)
+        lowest = float(np.min(self.diagonal))
+        if lowest < -self.floor:
+            held = scale_back(lowest, self.exponent, toward=0.0)
+            raise NotSemidefiniteError(f"K must be positive semidefinite, its diagonal holds {held:.3g}")
+        if np.iscomplexobj(diagonal) and float(np.max(np.abs(self._scaled(diagonal).imag))) > self.doubt:
+            raise NotSemidefiniteError("K must be Hermitian, but its diagonal is not real")
+        self.skew = 0.0 if self.kernel is not None else self._asymmetry()
+
+    @property
+    def doubt(self) -> float:
+        """Half the digits of the precision in which the entries came: what they may be off by, relative to their size.
+
+        The size of an entry is the root of the product of the diagonal entries beside it.
+        """
+        half = "16" in str(self.outer.dtype)  # bfloat16, too
+        dtype = np.dtype(np.float16) if half else to_numpy(self.outer[:0]).real.dtype
+        return math.sqrt(float(np.finfo(dtype).eps))
+
+    @property
+    def floor(self) -> float:
+        """What an entry may be off by whatever its size: 64 spacings of the largest one on the diagonal."""
+        return 64.0 * self.doubt**2 * float(np.max(np.abs(self.diagonal)))
 
     def columns(self, indices: np.ndarray) -> np.ndarray:
         """Return ``K[:, indices]``."""
-        block = self.array[:, indices] if self.kernel is None else to_numpy(self.kernel.columns(indices))
+        if self.kernel is not None:
+            return self._scaled(to_numpy(self.kernel.columns(indices)))
+        columns, rows = self._scaled(self.array[:, indices]), self._scaled(self.array[indices, :])
+        return np.asarray((columns + rows.conj().T) / 2.0)
+
+    def block(self, indices: np.ndarray) -> np.ndarray:
+        """Return ``K[indices, indices]``."""
+        if self.kernel is not None:
+            return self._scaled(self.kernel.block(indices))
+        return self._scaled(self.array[np.ix_(indices, indices)])
+
+    def _scaled(self, block: np.ndarray) -> np.ndarray:
         wide = block.astype(np.complex128 if np.iscomplexobj(block) else np.float64)
         return np.asarray(times_power_of_two(wide, -self.exponent))
 
-    def _diagonal(self) -> np.ndarray:
-        diagonal = self.kernel.diagonal() if self.kernel is not None else np.diagonal(self.array).real
-        return diagonal.astype(np.float64)
-
     @cached_property
     def spectrum(self) -> np.ndarray | None:
-        """Eigenvalues, descending, of an array of moderate size."""
+        """Eigenvalues, descending, of the Hermitian part of an array of moderate size."""
         if self.kernel is not None or self.shape[0] > SPECTRUM:
             return None
-        whole = self.columns(np.arange(self.shape[0]))
-        return np.linalg.eigvalsh((whole + whole.conj().T) / 2)[::-1]
+        return np.linalg.eigvalsh(self.columns(np.arange(self.shape[0])))[::-1]
 
-    def _defect(self) -> float:
-        whole = self.columns(np.arange(self.shape[0]))
-        difference, total = float(np.linalg.norm(whole - whole.conj().T)), float(np.linalg.norm(whole))
+    def negative_part(self, room: float = 1.0) -> tuple[float, float]:
+        """Bounds on the sum and on the size of the negative eigenvalues, which rounding makes.
+
+        The computed spectrum of an array is that of a matrix that differs by `each` in the Frobenius norm, so the sizes
+        of n eigenvalues move by ``sqrt(n) * each`` together. Where there is no spectrum to tell, entries that are off
+        by twice their spacing at random would have eigenvalues of about this size: that is taken on trust.
+        """
+        n = self.shape[0]
+        if self.spectrum is None:
+            off = 2.0 * self.doubt**2 * float(np.sum(np.abs(self.diagonal)))
+            return off * math.sqrt(n), off / math.sqrt(n)
+        each = room * spectrum_allowance(self.spectrum)
+        lowest = max(each - float(self.spectrum[-1]), 0.0)
+        total = float(np.sum(np.maximum(-self.spectrum, 0.0))) + math.sqrt(n) * each
+        return (total, lowest) if lowest > 0.0 else (0.0, 0.0)
+
+    def _asymmetry(self) -> float:
+        """Check an array for symmetry and sign; what differs from the Hermitian part is at most the difference here."""
+        whole = self._scaled(self.array)
+        difference, total = frobenius(whole - whole.conj().T), frobenius(whole)
         if not difference <= 1e-6 * total:
             raise NotSemidefiniteError(
                 f"K must be symmetric (Hermitian), but K and its transpose differ by {difference / total:.3g} of its "
                 "norm; symmetrise it first, or use interpolative for a matrix that is not"
             )
-        n, lowest = self.shape[0], 0.0
+        n = self.shape[0]
         if self.spectrum is not None:
-            lowest = -min(float(self.spectrum[-1]), 0.0)
-            excess = lowest > 64.0 * n * float(np.finfo(self.outer_precision).eps) * float(self.spectrum[0])
+            beyond = 64.0 * n * self.doubt**2 * float(self.spectrum[0])
+            if float(self.spectrum[-1]) < -beyond:
+                raise NotSemidefiniteError(
+                    "K must be positive semidefinite, it has a negative eigenvalue beyond rounding"
+                )
         else:
-            roots = np.sqrt(self.diagonal)
-            excess = bool(np.any(np.abs(whole) > roots[:, None] * roots[None, :] * (1.0 + 1e-6) + 1e-12))
-        if excess:
-            raise NotSemidefiniteError("K must be positive semidefinite, it has a negative eigenvalue beyond rounding")
-        return float(difference * n**0.5 + n * lowest)
+            refuse_large_entries(self, whole, np.arange(n), np.arange(n))
+        return difference * math.sqrt(n)
 
-    @property
-    def outer_precision(self) -> np.dtype:
-        """Real dtype of the precision in which an array in memory came (bfloat16 counts as half)."""
-        half = "16" in str(self.outer.dtype)
-        return np.dtype(np.float16) if half else np.empty(0, dtype=self.array.dtype).real.dtype
+
+def spectrum_allowance(spectrum: np.ndarray) -> float:
+    """How far the computed spectrum may lie from the true one, in the Euclidean norm of all eigenvalues."""
+    n = int(spectrum.size)
+    return rounding_allowance((n, n), EPS, float(np.linalg.norm(spectrum)))
+
+
+def refuse_large_entries(K: Entries, block: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> None:
+    """Refuse a matrix with ``abs(K[i, j])**2 > K[i, i] * K[j, j]`` beyond rounding: it has a negative eigenvalue."""
+    roots = np.sqrt(np.maximum(K.diagonal, 0.0))
+    excess = np.abs(block)
+    excess -= np.outer(roots[rows], roots[columns] * (1.0 + K.doubt))
+    if block.size and float(np.max(excess)) > K.floor:
+        at = np.unravel_index(int(np.argmax(excess)), excess.shape)
+        i, j = int(rows[at[0]]), int(columns[at[1]])
+        raise NotSemidefiniteError(
+            f"K must be positive semidefinite, but K[{i}, {j}] is larger than sqrt(K[{i}, {i}] * K[{j}, {j}])"
+        )

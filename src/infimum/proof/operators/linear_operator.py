@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,9 +13,11 @@ from infimum._arrays import (
     times_power_of_two,
     widen,
 )
-from infimum._linalg import adjoint
-from infimum.errors import DTypeError, LibraryError, ShapeError
+from infimum._linalg import adjoint, gaussian
+from infimum.errors import AdjointError, DTypeError, LibraryError, ShapeError
 from infimum.proof.operators.blockwise import Blockwise
+
+PAIRS = 4  # random vectors of either side by which the adjoint is tried
 
 
 class Products(Blockwise):
@@ -36,6 +39,27 @@ class Products(Blockwise):
         # products are taken to be as accurate as those of a matrix in the precision in which they come
         precision = product.dtype if product.dtype.kind in "fc" else np.dtype(np.float64)
         self.eps = float(np.finfo(precision).eps) * (2 if self.complex else 1)
+        self._check_adjoint()
+
+    def _check_adjoint(self) -> None:
+        """Raise `AdjointError` unless ``<M x, y> = <x, M* y>`` for a few random x and y, but for rounding."""
+        draw = np.random.default_rng(0)
+        x, y = (gaussian(draw, (length, PAIRS), like=self.like) for length in (self.shape[1], self.shape[0]))
+        image, back = (widen(np.asarray(part)) for part in (self.given.matmat(x), self.given.rmatmat(y)))
+        largest = max(float(np.max(np.abs(part))) for part in (image, back))
+        if not 0.0 < largest < np.inf:  # zero, or what is not finite, which is asked for elsewhere
+            return
+        image, back = (times_power_of_two(part, -math.frexp(largest)[1]) for part in (image, back))
+        difference = np.abs(adjoint(y) @ image - adjoint(back) @ x)
+        lengths = [np.linalg.norm(part, axis=0) for part in (x, y, image, back)]
+        scale = np.outer(lengths[1], lengths[2]) + np.outer(lengths[3], lengths[0])
+        worst = float(np.max(difference / scale))
+        allowed = 64.0 * math.sqrt(max(self.shape)) * self.eps
+        if worst > allowed:
+            raise AdjointError(
+                f"the adjoint of {self.name} must be its conjugate transpose, but <M x, y> and <x, M* y> differ by "
+                f"{worst:.1e} of their size for random x and y ({allowed:.1e} is rounding): mend rmatvec or rmatmat"
+            )
 
     def blocks(self) -> Iterator[tuple[slice, Array]]:
         """Multiply blocks of unit vectors by the adjoint."""

@@ -73,8 +73,8 @@ class Operator:
         """Multiply an (m, b) block by the conjugate transpose: ``M* @ Y``."""
         raise NotImplementedError(f"{type(self).__name__} must multiply from the other side")
 
-    def distance(self, left: Array, right: Array) -> float:
-        """Frobenius norm of ``M - left @ right``, rounded upwards."""
+    def distance(self, left: Array, right: Array, room: float = 1.0) -> float:
+        """Frobenius norm of ``M - left @ right``, rounded upwards by so many allowances as `room` says."""
         raise NotImplementedError(f"{type(self).__name__} must measure distances")
 
     def take(self, indices: np.ndarray, axis: int) -> Array:
@@ -132,9 +132,9 @@ class Adjoint(Operator):
         """Multiply by the original."""
         return self.original.times(Y)
 
-    def distance(self, left: Array, right: Array) -> float:
+    def distance(self, left: Array, right: Array, room: float = 1.0) -> float:
         """Distance of the original from the adjoint of the product."""
-        return self.original.distance(adjoint(right), adjoint(left))
+        return self.original.distance(adjoint(right), adjoint(left), room)
 
     def take(self, indices: np.ndarray, axis: int) -> Array:
         """Return columns of the original as rows, or rows as columns, conjugated."""

@@ -54,11 +54,12 @@ def terms(X: Array, Y: Array) -> Terms:
     return Terms(left, namespace(right=right).matrix_transpose(right), p, q, shift, exponent, norms, eps)
 
 
-def residual_norm(parts: Terms, kept: np.ndarray, weights: Array | None) -> float:
+def residual_norm(parts: Terms, kept: np.ndarray, weights: Array | None, room: float = 1.0) -> float:
     """Frobenius norm of ``X Y - X[:, kept] @ weights @ Y[kept, :]`` in units of ``2**exponent``, rounded upwards.
 
     Without weights, and with one for each term, this is a sum of terms again: the lost ones with factor 1, a kept one
-    with what its weight leaves. The allowance is that of `_linalg.residual_norm`.
+    with what its weight leaves. The allowance is that of `_linalg.residual_norm`, as often as
+    `room` says.
     """
     unit = parts.eps / 2
     if weights is None or weights.ndim == 1:
@@ -77,7 +78,7 @@ def residual_norm(parts: Terms, kept: np.ndarray, weights: Array | None) -> floa
         reach = math.sqrt(parts.left.shape[0] * parts.right.shape[1]) * float(np.sum(np.abs(middle)))
         rounding = unit * ((parts.norms.size + 6) * float(np.sum(parts.norms)) + (2 * kept.size + 8) * reach)
     rows = parts.left.shape[0] + parts.right.shape[1]
-    return float((computed + rounding) * (1.0 + 2 * rows * unit)) + parts.smallest
+    return float((computed + room * rounding) * (1.0 + 2 * room * rows * unit)) + room * parts.smallest
 
 
 def _scaled_middle(parts: Terms, kept: np.ndarray, middle: np.ndarray) -> np.ndarray:

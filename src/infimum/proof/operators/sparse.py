@@ -93,16 +93,17 @@ class Sparse(Operator):
         starts = range(0, self.shape[0], step)
         return triangle((self.matrix[start : start + step, :].toarray() for start in starts), self.shape[1])
 
-    def distance(self, left: Array, right: Array) -> float:
+    def distance(self, left: Array, right: Array, room: float = 1.0) -> float:
         """Norm of the residual; beyond a few million entries from ``N - 2 Re <M, LR> + norm(LR)**2``.
 
         Then the zeros are never formed, and what is less than about ``1e-6 * norm(M)`` is lost in the allowance.
         """
         if self.small:
-            return residual_norm(self.dense(), left, right, self.eps)
+            return residual_norm(self.dense(), left, right, self.eps, room)
         inner = float(np.sum(left.conj() * self.times(adjoint(right))).real)
         product = float(np.sum((adjoint(left) @ left) * np.conj(right @ adjoint(right))).real)
         sizes = float(np.sum(np.linalg.norm(left, axis=0) * np.linalg.norm(right, axis=1)))
         magnitude = (math.sqrt(self.energy) + sizes) ** 2
         squared = self.energy - 2.0 * inner + product
-        return math.sqrt(max(squared, 0.0) + energy_allowance(self.shape, self.eps, left.shape[1], magnitude))
+        rounding = energy_allowance(self.shape, self.eps, left.shape[1], magnitude)
+        return math.sqrt(max(squared, 0.0) + room * rounding)

@@ -19,12 +19,11 @@ from infimum.proof.rounding import rounding_allowance
 THEOREM = "alternation"
 
 UNIT = 2.0**-53  # largest relative error of one operation, to nearest
-VALUES = (
-    8.0  # units that a value of f, of the weight or of a function of the space may be off: assumed of whoever gives it
-)
+VALUES = 16.0  # units that a quotient of two values may be off, each right to 8 of them: assumed
 POWER = 4.0  # units that NumPy's power of a double may be off: two units in the last place, observed and not proved
 SECOND_ORDER = 1.0625  # covers products of errors, and the rounding of allowances
 LARGEST_LOSS = 2.0**-6  # relative error of a weight, beyond which nothing is claimed
+LEAST_BOUND = 2.0**-1000  # smaller ones lose digits, and count as 0
 LEAST_WEIGHT = 2.0**-960  # of the largest: below it weights may underflow, and nothing is claimed
 
 # ------------------------------------------------------------------ in ball arithmetic
@@ -40,7 +39,7 @@ def duality(annihilator: Sequence[Ball], values: Sequence[Ball], inverse_weights
     total = sum((a * value for a, value in zip(annihilator, values, strict=True)), zero)
     price = sum((abs(a) * inverse for a, inverse in zip(annihilator, inverse_weights, strict=True)), zero)
     positive = all(inverse > 0 for inverse in inverse_weights)
-    return total / price if positive and price > 0 else zero.nan()
+    return total / price if positive else zero.nan()
 
 
 def divided_difference(points: Sequence[Ball]) -> list[Ball]:
@@ -131,7 +130,10 @@ def of_functions(collocation: np.ndarray) -> Annihilator:
     values over the smallest singular value, which limits what is left of g.
     """
     rows, columns = collocation.shape
-    matrix = collocation / np.max(np.abs(collocation), axis=0)
+    with np.errstate(all="ignore"):
+        matrix = collocation / np.max(np.abs(collocation), axis=0)
+    if rows != columns + 1 or not np.all(np.isfinite(matrix)):
+        return NOTHING
     weights = np.linalg.qr(matrix, mode="complete")[0][:, -1]
     doubt = UNIT * (rows + 2.0 + VALUES)  # of a sum of so many products of values
     left = np.abs(weights @ matrix) + doubt * (np.abs(weights) @ np.abs(matrix))
@@ -161,9 +163,13 @@ def in_doubles(
     modulus = np.abs(weights)
     if not (np.max(loss) <= LARGEST_LOSS and np.min(modulus) >= LEAST_WEIGHT * np.max(modulus) and np.isfinite(leak)):
         return 0.0
+    large, dear = (int(np.frexp(np.max(size))[1]) for size in (sizes, inverse_weights))
+    values, sizes, inverse_weights = np.ldexp(values, -large), np.ldexp(sizes, -large), np.ldexp(inverse_weights, -dear)
     doubt = loss + UNIT * (count + 3.0 + VALUES)  # of one term of a sum of so many
     lost = room * SECOND_ORDER * (float(np.sum(doubt * modulus * sizes)) + leak * float(np.linalg.norm(sizes)))
     price = float(np.sum(modulus * inverse_weights * (1.0 + room * SECOND_ORDER * doubt)))
     price += room * SECOND_ORDER * leak * float(np.linalg.norm(inverse_weights))
     found = abs(float(np.sum(weights * values))) - lost
-    return max(found / price, 0.0) * (1.0 - 8.0 * room * UNIT)
+    with np.errstate(over="ignore"):
+        bound = float(np.ldexp(max(found / price, 0.0) * (1.0 - 8.0 * room * UNIT), large - dear))
+    return bound if LEAST_BOUND <= bound < np.inf else 0.0

@@ -239,7 +239,8 @@ def _integers(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
 
 
 def _scaled(number: int, exponent: int) -> Fraction:
-    return Fraction(number << exponent) if exponent >= 0 else Fraction(number, 1 << -exponent)
+    """Return ``number * 2**exponent`` for a negative exponent."""
+    return Fraction(number, 1 << -exponent)
 
 
 def outward(value: Fraction, bound: Fraction) -> tuple[float, float]:

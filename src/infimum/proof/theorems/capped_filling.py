@@ -15,8 +15,10 @@ from typing import ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
+from infimum.proof.evidence import number, within
 from infimum.proof.theorems.unrolling import SPACING, WIDE
 
+THEOREM = "capped_filling"
 CHUNK = 32  # steps tried at once, four times as many after each success
 
 
@@ -36,14 +38,6 @@ class DecayLaw(Protocol):
         """D after each of the steps `start`, ..., which receive these weights, from D before them."""
         ...
 
-    def before(self, filled: np.longdouble, weight: np.longdouble, step: int) -> np.longdouble:
-        """D before a step that received this weight, from D after it (not positive: there is none)."""
-        ...
-
-    def enough(self, needed: np.ndarray, weights: np.ndarray, start: int) -> np.longdouble:
-        """Smallest D before `start` that reaches `needed` D before each step, when the steps receive these weights."""
-        ...
-
 
 @dataclass(frozen=True)
 class FixedDecay:
@@ -59,15 +53,6 @@ class FixedDecay:
     def free(self, filled: np.longdouble, weights: np.ndarray, start: int) -> np.ndarray:
         """Return D after each step."""
         return np.asarray(filled + np.cumsum(self.rates[start : start + weights.size] * weights))
-
-    def before(self, filled: np.longdouble, weight: np.longdouble, step: int) -> np.longdouble:
-        """Return D before a step."""
-        return WIDE(filled - self.rates[step] * weight)
-
-    def enough(self, needed: np.ndarray, weights: np.ndarray, start: int) -> np.longdouble:
-        """Return the smallest sufficient D."""
-        gains = self.rates[start : start + weights.size] * weights
-        return WIDE((needed - np.cumsum(gains) + gains).max())
 
 
 @dataclass(frozen=True)
@@ -88,20 +73,6 @@ class ProportionalDecay:
         steps = accumulate(gains, lambda D, gain: (D + math.hypot(D, gain)) / 2.0, initial=float(filled))
         return np.fromiter(steps, dtype=float, count=weights.size + 1)[1:].astype(WIDE)
 
-    def before(self, filled: np.longdouble, weight: np.longdouble, step: int) -> np.longdouble:
-        """Return D before a step."""
-        return WIDE(filled - self.rate * weight * (weight / filled)) if filled > 0.0 else filled
-
-    def enough(self, needed: np.ndarray, weights: np.ndarray, start: int) -> np.longdouble:
-        """Return the smallest sufficient D."""
-        gains = (np.sqrt(WIDE(self.rate)) * weights).astype(float)
-        filled = float(needed[-1])
-        for need, gain in zip(needed[-2::-1].astype(float).tolist(), gains[-2::-1].tolist(), strict=True):
-            filled -= gain * (gain / filled)
-            if filled < need:
-                filled = need
-        return WIDE(filled)
-
 
 @dataclass(frozen=True)
 class NormKeepingDecay:
@@ -118,16 +89,6 @@ class NormKeepingDecay:
     def free(self, filled: np.longdouble, weights: np.ndarray, start: int) -> np.ndarray:
         """Return D after each step."""
         return np.asarray(np.sqrt(filled * filled + np.cumsum((weights / self.radius) ** 2)))
-
-    def before(self, filled: np.longdouble, weight: np.longdouble, step: int) -> np.longdouble:
-        """Return D before a step."""
-        square = filled * filled - (weight / self.radius) ** 2
-        return WIDE(np.sqrt(square)) if square > 0.0 else WIDE(square)
-
-    def enough(self, needed: np.ndarray, weights: np.ndarray, start: int) -> np.longdouble:
-        """Return the smallest sufficient D."""
-        gains = (weights / self.radius) ** 2
-        return WIDE(np.sqrt((needed**2 - np.cumsum(gains) + gains).max()))
 
 
 class Filling(NamedTuple):
@@ -169,26 +130,43 @@ def fill(target: np.ndarray, caps: np.ndarray, law: DecayLaw, initial: np.longdo
 
 
 def ratio_bound(
-    target: np.ndarray, caps: np.ndarray, law: DecayLaw, share: float, *, initial: float, slack: float
+    target: np.ndarray,
+    caps: np.ndarray,
+    law: DecayLaw,
+    share: float,
+    *,
+    initial: float,
+    slack: float,
+    room: float = 1.0,
 ) -> float:
     """Lower bound on ``max(w/p) / min(w/p)`` over all schedules within the caps whose initial share is at most `share`.
 
     Any `initial` weight serves as a witness: it proves something when its filling has a larger share than `share`.
-    Decays that differ from the law by a factor of up to ``1 + slack`` are included.
+    Decays that differ from the law by a factor of up to ``1 + slack`` are included. `room` allowances are left.
     """
+    ask(target, caps, law)
+    share, initial = number("initial_share", share, above=0.0, most=1.0), number("initial", initial, above=0.0)
+    error = relative_error(law, caps, number("slack", slack, least=0.0), room=room)
     filling = fill(target, caps, law, WIDE(initial))
-    error = relative_error(law, caps, slack)
     if not filling.share * (1.0 - error) > share:
         return 1.0
     highest = float((target / filling.weights).max() * (1.0 - error))
     return max(1.0, math.nextafter(highest, 0.0))
 
 
-def relative_error(law: DecayLaw, caps: np.ndarray, slack: float = 0.0) -> float:
-    """Bound on the relative error of a filling: rounding at every step, and decays off by a factor ``1 + slack``."""
+def ask(target: np.ndarray, caps: np.ndarray, law: DecayLaw) -> None:
+    """Refuse a target or caps that are not positive, and a law that is not from 0 to below 1 at the caps."""
+    steps = within("max_lr", caps, (None,), above=0.0).shape[0]
+    within("target", target, (steps,), above=0.0)
+    within("max_lr * weight_decay", law.decay(caps), (steps,), least=0.0, below=1.0)
+
+
+def relative_error(law: DecayLaw, caps: np.ndarray, slack: float = 0.0, *, room: float = 1.0) -> float:
+    """Bound on the relative error of a filling: decays off by a factor ``1 + slack``, and `room` times the rounding."""
     decay = law.decay(caps)
     keep = 1.0 - (1.0 + slack) * decay
     if not keep.min() > 0.0:
         return math.inf
-    error = law.spacing * (8.0 * decay.size + 8.0) + (2.0 * SPACING + slack) * float(np.sum(decay / keep))
+    growth = float(np.sum(decay / keep))
+    error = room * (law.spacing * (8.0 * decay.size + 8.0) + 2.0 * SPACING * growth) + slack * growth
     return error / (1.0 - error) if error < 1.0 else math.inf  # errors of many factors multiply

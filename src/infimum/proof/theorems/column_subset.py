@@ -16,9 +16,12 @@ import numpy as np
 from infimum._arrays import Array, times_power_of_two, to_numpy, widen
 from infimum.proof.rounding import REDUCTION, rounding_allowance, tails
 
+THEOREM = "column_subset"
 # Householder QR of s unit columns of length p: the computed span is that of columns off by less than
-# STEPS * p * (s + 3) * eps, and the projection of any other column is off by as much of its length.
+# STEPS * p * (s + 3) * eps, and the projection of any other column is off by as much of its length. The theorem has a
+# small constant that nobody states; 4 unit roundoffs are taken for it, and far less was observed (see the page).
 STEPS = 2.0
+GRID = 2.0**-30  # bounds that differ by less, relative to the norm, count as equal where the tree chooses its way
 DOUBTFUL = 1e-3  # columns so nearly dependent that their span is known no better than this are not projected out
 
 
@@ -30,28 +33,41 @@ class Proof(NamedTuple):
 
 
 def search(
-    M: Array, count: int, *, exponent: int, nodes: int, at_most: float = math.inf, rows: int | None = None
+    M: Array,
+    count: int,
+    *,
+    exponent: int,
+    nodes: int,
+    at_most: float = math.inf,
+    rows: int | None = None,
+    room: float = 1.0,
 ) -> Proof:
     """Bound ``norm(M - P_S M, "fro")`` from below over all sets S of `count` columns, in units of ``2**exponent``.
 
     The tree is searched best first, until nothing below `at_most` is left or `nodes` partial choices were bounded; as
     many nodes as there are columns give the bound of one level. More nodes never weaken the bound. `rows` says how many
-    a matrix has of which M is the triangular factor.
+    a matrix has of which M is the triangular factor. So many allowances for rounding as `room` says are taken off.
+
+    Every order of the candidates, and of the nodes, gives a valid bound. Bounds that rounding may have made different
+    count as equal, so that another machine takes the same way.
     """
-    matrix = _Matrix(M, count, exponent, rows or M.shape[0])
+    matrix = _Matrix(M, count, exponent, rows or M.shape[0], room)
     if len(matrix.distinct) <= count:
         return Proof(0.0, None)
     tie = itertools.count()  # what a heap compares when bounds are equal
-    heap: list[tuple[float, int, tuple[int, ...], int, list[int]]] = [
-        (matrix.bound_of_all, next(tie), (), 0, matrix.distinct)
+    first = matrix.bound_of_all
+    heap: list[tuple[int, int, float, tuple[int, ...], int, list[int]]] = [
+        (matrix.cell(first), next(tie), first, (), 0, matrix.distinct)
     ]
     reached, best = at_most, None
-    while heap and heap[0][0] < reached and nodes > 0:
-        bound, _, projected, size, candidates = heapq.heappop(heap)
+    while heap and nodes > 0:
+        _, _, bound, projected, size, candidates = heapq.heappop(heap)
+        if bound >= reached:
+            continue
         nodes -= len(candidates)
         bounds, clear = matrix.bounds(projected, candidates, at_least=bound)
         # a choice is counted once, at its candidate of the largest bound, which is a bound on the choice
-        order = sorted(range(len(bounds)), key=lambda index: -bounds[index])
+        order = sorted(range(len(bounds)), key=lambda index: -matrix.cell(bounds[index]))
         for place, index in enumerate(order[: len(order) - (count - size - 1)]):
             if bounds[index] >= reached:
                 continue
@@ -60,8 +76,8 @@ def search(
                 reached, best = bounds[index], known
             else:
                 rest = [candidates[other] for other in order[place + 1 :]]
-                heapq.heappush(heap, (bounds[index], next(tie), known, size + 1, rest))
-    least = min(reached, heap[0][0]) if heap else reached
+                heapq.heappush(heap, (matrix.cell(bounds[index]), next(tie), bounds[index], known, size + 1, rest))
+    least = min([reached, *(node[2] for node in heap)])
     return Proof(float(least), best if best is not None and len(best) == count else None)
 
 
@@ -72,8 +88,9 @@ class _Matrix:
     column that is tiny beside the others keeps its direction. `array` is the whole matrix on one scale.
     """
 
-    def __init__(self, M: Array, count: int, exponent: int, rows: int) -> None:
+    def __init__(self, M: Array, count: int, exponent: int, rows: int, room: float) -> None:
         wide = to_numpy(widen(M))
+        self.room = room
         self.count, self.eps = count, float(np.finfo(wide.dtype).eps) * (2 if np.iscomplexobj(wide) else 1)
         largest = np.maximum(np.max(np.abs(wide.real), axis=0), np.max(np.abs(wide.imag), axis=0))
         exponents = np.frexp(largest)[1]
@@ -113,7 +130,12 @@ class _Matrix:
         return [max(at_least, self._less_rounding(f, d)) if c else at_least for f, d, c in pairs], clear.tolist()
 
     def _less_rounding(self, value: float, doubt: float) -> float:
-        return max(0.0, value - rounding_allowance(self.array.shape, self.eps, self.norm) - doubt * self.norm)
+        allowance = rounding_allowance(self.array.shape, self.eps, self.norm) + doubt * self.norm
+        return max(0.0, value - self.room * allowance)
+
+    def cell(self, bound: float) -> int:
+        """Return the number of the cell of the grid in which a bound lies."""
+        return int(bound / (GRID * self.norm)) if self.norm else 0
 
 
 def _distinct(units: np.ndarray) -> list[int]:

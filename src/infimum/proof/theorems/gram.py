@@ -17,8 +17,12 @@ import scipy.linalg
 
 from infimum._arrays import to_numpy
 from infimum._linalg import adjoint
+from infimum.errors import VerificationError
+from infimum.proof import evidence
 from infimum.proof.operators.product import Terms
 
+THEOREM = "gram"
+NODES = 20_000  # partial choices that the tree bounds before it gives up
 NEGLIGIBLE = 1e-140  # terms so much shorter than the longest count as 0 in the bound: their squares would underflow
 STEPS = 30  # of the search for a tangent point at each node of the tree
 
@@ -62,23 +66,26 @@ class Relaxation:
     ``d_i = diagonal_i * norms_i**2``, lowered until a Cholesky decomposition shows that G - D is positive semidefinite.
     """
 
-    def __init__(self, G: Gram, diagonal: np.ndarray) -> None:
+    def __init__(self, G: Gram, diagonal: np.ndarray, room: float = 1.0) -> None:
         size = len(G.norms)
+        diagonal = _limited("the diagonal", diagonal, size, least=-1.0)
         unit = G.unit
         # the decomposition of A succeeds only if A + dA is positive semidefinite with norm(dA) at most
-        # (size + 2) * eps * trace(A) (Rump 2006); the entries of `unit` are off by G.error, and its
-        # norm by `size` times that
+        # (size + 2) * eps * trace(A) (Rump 2006), and no entry on the diagonal of A is above 2; the entries of `unit`
+        # are off by G.error, and its norm by `size` times that
         slack = size * G.error + 2.0 * (size + 2) * np.finfo(float).eps * size
         shift = 0.0
         for attempt in range(60):
-            try:
-                scipy.linalg.cholesky(unit - np.diag(diagonal - shift), check_finite=False)
+            try:  # with more room than one it must succeed so far inside that it will succeed on every machine
+                scipy.linalg.cholesky(unit - np.diag(diagonal - shift + (room - 1.0) * slack), check_finite=False)
                 break
             except np.linalg.LinAlgError:
                 shift = slack * 4.0**attempt
-        self.d = (diagonal - shift - slack) * G.norms**2
+        else:
+            raise VerificationError("no multiple of the diagonal makes the Gram matrix of the terms semidefinite")
+        self.d = (diagonal - shift - room * slack) * G.norms**2
         self.H = G.matrix.real - np.diag(self.d)
-        self.G = G
+        self.G, self.allowance = G, room * G.allowance
 
     def tangent(self, point: np.ndarray) -> np.ndarray:
         """Gradient of f."""
@@ -86,25 +93,30 @@ class Relaxation:
 
     def bound(self, point: np.ndarray, dropped: int) -> float:
         """Least value of the tangent at `point` over all 0/1 vectors with so many ones, in norm, less rounding."""
+        point = _limited("the point", point, len(self.d), least=0.0)
+        dropped = evidence.whole("the number of dropped terms", dropped, least=0, most=len(self.d))
         gradient = self.tangent(point)
         least = float(np.sum(np.sort(gradient)[:dropped]) - point @ (self.H @ point))
-        return math.sqrt(max(0.0, least - self.G.allowance))
+        return math.sqrt(max(0.0, least - self.allowance))
 
 
 def optimum_bound(
-    G: Gram, kept: int, diagonal: np.ndarray, nodes: int, at_most: float
+    relaxation: Relaxation, kept: int, nodes: int, at_most: float, enough: float = math.inf
 ) -> tuple[float, np.ndarray | None]:
     """Bound every choice of `kept` terms by a tree that decides term by term, best first; also the best choice met.
 
     At a node some terms are dropped and some kept; a tangent of f with the others free bounds all choices below it.
+    The tree ends after so many `nodes`, or when the bound is `enough`. Some choice loses `at_most` so much.
     """
-    relaxation, size = Relaxation(G, diagonal), len(G.norms)
+    G, size = relaxation.G, len(relaxation.d)
+    kept = evidence.whole("the number of kept terms", kept, least=0, most=size)
+    nodes = evidence.whole("nodes", nodes, least=0, most=2 * NODES)
     tie = itertools.count()
     start = np.full(size, (size - kept) / size)
     bound, point = _node(relaxation, start, np.zeros(size), np.ones(size), size - kept)
     heap = [(bound, next(tie), np.zeros(size), np.ones(size), point)]
     reached, best = at_most, None
-    while heap and heap[0][0] < reached and nodes > 0:
+    while heap and heap[0][0] < min(reached, enough) and nodes > 0:
         _, _, low, high, point = heapq.heappop(heap)
         free = np.flatnonzero(low != high)
         pick = free[np.argmin(np.abs(point[free] - 0.5))]
@@ -118,7 +130,7 @@ def optimum_bound(
                 continue
             if missing in (0, open_):
                 g = lower if missing == 0 else upper
-                loss = math.sqrt(max(0.0, float(g @ (G.matrix.real @ g)) - G.allowance))
+                loss = math.sqrt(max(0.0, float(g @ (G.matrix.real @ g)) - relaxation.allowance))
                 if loss < reached:
                     reached, best = loss, g
                 continue
@@ -126,6 +138,15 @@ def optimum_bound(
             if bound < reached:
                 heapq.heappush(heap, (bound, next(tie), lower, upper, inside))
     return (min(reached, heap[0][0]) if heap else reached), best
+
+
+def _limited(name: str, vector: np.ndarray, size: int, least: float) -> np.ndarray:
+    """Return a vector of so many numbers from `least` to 1."""
+    if not (isinstance(vector, np.ndarray) and vector.dtype == np.float64 and vector.shape == (size,)):
+        vector = np.asarray(to_numpy(evidence.array(name, vector, (size,))), dtype=np.float64)
+    if size and not (float(np.min(vector)) >= least and float(np.max(vector)) <= 1.0):
+        raise VerificationError(f"{name} must hold numbers from {least:g} to 1, got {evidence.shown(vector.tolist())}")
+    return vector
 
 
 def _node(
@@ -141,7 +162,7 @@ def _node(
         free = np.flatnonzero(low != high)
         vertex[free[np.argsort(gradient[free], kind="stable")[: dropped - int(np.sum(low))]]] = 1.0
         least = float(gradient @ vertex - point @ image)
-        bound = math.sqrt(max(0.0, least - relaxation.G.allowance))
+        bound = math.sqrt(max(0.0, least - relaxation.allowance))
         if bound > best:
             best, where = bound, point
         step = vertex - point

@@ -8,26 +8,38 @@ from __future__ import annotations
 
 import math
 
-from infimum._arrays import Array, Working, namespace
+from infimum._arrays import Array, Working, is_complex, namespace, working
 from infimum._linalg import adjoint, frobenius
+from infimum.proof import evidence
+
+THEOREM = "least_squares_dual"
 
 
-def lower_bound(A: Working, B: Array, dual: Array, *, ridge: float, radius: float) -> float:
+def lower_bound(A: Working, B: Array, dual: Array, *, ridge: float, radius: float, room: float = 1.0) -> float:
     """Lower bound on ``sqrt(norm(A @ X - B)**2 + ridge * norm(X)**2)``, rounded downwards.
 
     Over every X if `ridge` is above 0, else over every X with ``norm(X) <= radius``.
     """
-    xp = namespace(A=A.array, B=B, dual=dual)
-    length = frobenius(dual)
+    kind: evidence.Kind = "complex" if is_complex(A.array) or is_complex(B) else "real"
+    rows = A.array.shape[0]
+    B = evidence.array("B", B, (rows, None), kind)
+    dual = evidence.array("the dual", dual, (rows, B.shape[1]), kind, like=B)
+    ridge = evidence.number("ridge", ridge, least=0.0)
+    radius = evidence.number("the radius", radius, least=0.0)
+    scaled = working(dual)  # the bound does not change with the scale of Y
+    Y, unit = scaled.array, room * max(A.eps, scaled.eps)
+    xp, length, size = namespace(B=B, Y=Y), frobenius(Y), frobenius(B)
     if length == 0.0:
         return 0.0
-    # dot products of length n are off by at most n unit roundoffs of the product of the norms, in any order
-    products = dual * (xp.conj(B) if xp.isdtype(B.dtype, "complex floating") else B)
-    inner = xp.sum(xp.real(products) if xp.isdtype(products.dtype, "complex floating") else products)
-    reached = float(inner) - sum(B.shape) * A.eps * length * frobenius(B)
-    seen = frobenius(adjoint(A.array) @ dual) * (1.0 + sum(A.array.shape) * A.eps)
-    seen += A.array.shape[0] * A.eps * frobenius(A.array) * length
-    length *= 1.0 + sum(B.shape) * A.eps
+    # rows first: the sum of m x k products is off by at most m + k unit roundoffs of the product of the norms
+    products = xp.sum(xp.conj(Y) * B if is_complex(Y) else Y * B, axis=0)
+    inner = float(xp.sum(xp.real(products) if is_complex(products) else products))
+    reached = inner - sum(B.shape) * unit * length * size
+    # entry by entry A* Y is off by at most m unit roundoffs of abs(A)* abs(Y)
+    seen = frobenius(adjoint(A.array) @ Y) * (1.0 + (sum(A.array.shape) + B.shape[1]) * unit)
+    seen += rows * unit * frobenius(A.array) * length
+    length *= 1.0 + sum(B.shape) * unit
     if ridge > 0.0:
-        return float(max(reached, 0.0) / math.hypot(length, seen / math.sqrt(ridge)) * (1.0 - 8 * A.eps))
-    return float(max(reached - seen * radius * (1.0 + sum(B.shape) * A.eps), 0.0) / length * (1.0 - 8 * A.eps))
+        return float(max(reached, 0.0) / math.hypot(length, seen / math.sqrt(ridge)) * (1.0 - 8 * unit))
+    paid = seen * radius * (1.0 + sum(B.shape) * unit)
+    return float(max(reached - paid, 0.0) / length * (1.0 - 8 * unit))

@@ -15,7 +15,11 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.linalg
 
-from infimum.proof.theorems.weighted_tail import EPS, SOLVER
+from infimum.errors import VerificationError
+from infimum.proof.evidence import whole
+from infimum.proof.theorems.weighted_tail import EPS, Tails, ask, eigenvalue_allowance, lower_root
+
+THEOREM = "narrowing"
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,7 @@ class Narrowing:
     @classmethod
     def of(cls, W: np.ndarray, C: np.ndarray, G: np.ndarray | None) -> Narrowing:
         """Prepare a weight whose inputs are in the order in which they are kept (G None: the identity matrix)."""
+        ask(W, C, G)
         (m, n), L = W.shape, lower_root(C)
         R = None if G is None else lower_root(G).T
         Y = (W if R is None else R @ W) @ L
@@ -41,14 +46,14 @@ class Narrowing:
         gram = (m + n) * min(m, n) ** 0.5 * EPS * norm**2
         return cls(Y, L, product * (2.0 * norm + product) + gram)
 
-    def errors(self) -> np.ndarray:
-        """Lower bounds on the error of keeping the first 0, 1, ..., n inputs, at any rank."""
+    def errors(self) -> Tails:
+        """Bound the error of keeping the first 0, 1, ..., n inputs, at any rank."""
         squares = np.sum(self.Y**2, axis=0)
-        return np.maximum(np.append(np.cumsum(squares[::-1])[::-1], 0.0) - self.allowance, 0.0)
+        return Tails(np.append(np.cumsum(squares[::-1])[::-1], 0.0), self.allowance)
 
-    def tails(self, width: int) -> np.ndarray:
-        """Lower bounds on what a rank of 0, 1, ..., min(m, width) adds to the error of the first `width` inputs."""
-        Y = self.Y[:, :width]
+    def tails(self, width: int) -> Tails:
+        """Bound what a rank of 0, 1, ..., min(m, width) adds to the error of the first `width` inputs."""
+        Y = self.Y[:, : whole("width", width, least=1, most=self.Y.shape[1])]
         return _tails(Y @ Y.T if Y.shape[0] <= width else Y.T @ Y, self.allowance)
 
     def repaired(self, W: np.ndarray, width: int) -> np.ndarray:
@@ -60,18 +65,22 @@ class Narrowing:
         return np.asarray(solve(L[:width], (W @ L).T, lower=True, trans="T", check_finite=False).T)
 
 
-def row_tails(W: np.ndarray, C: np.ndarray, G: np.ndarray | None, widths: Sequence[int]) -> list[np.ndarray]:
-    """Lower bounds on the error of rank 0, 1, ... for the first k rows of W alone, for every k of `widths`, increasing.
+def row_tails(W: np.ndarray, C: np.ndarray, G: np.ndarray | None, widths: Sequence[int]) -> list[Tails]:
+    """Bound the error of rank 0, 1, ... for the first k rows of W alone, for every k of `widths`, increasing.
 
     They are weighted tails: sums of eigenvalues of ``L' M L`` with ``M = W' G W`` and ``C >= L L'``, or of the same
     with the roles of C and G exchanged, whichever is smaller. M grows with k, so it is not formed anew.
     """
+    ask(W, C, G)
     m, n = W.shape
+    asked = [whole("a width", k, least=1, most=m) for k in widths]
+    if asked != sorted(set(asked)):
+        raise VerificationError(f"widths must increase, got {asked}")
     roots = lower_root(C), np.eye(m) if G is None else lower_root(G)
     outputs, grown = W @ C @ W.T, np.zeros((n, n))
-    found: list[np.ndarray] = []
+    found: list[Tails] = []
     norms = float(np.linalg.norm(W)) ** 2 * float(np.linalg.norm(C)) * (1.0 if G is None else float(np.linalg.norm(G)))
-    for start, k in itertools.pairwise((0, *widths)):
+    for start, k in itertools.pairwise((0, *asked)):
         old, new = W[:start], W[start:k]
         if G is None:
             grown += new.T @ new
@@ -86,26 +95,8 @@ def row_tails(W: np.ndarray, C: np.ndarray, G: np.ndarray | None, widths: Sequen
     return found
 
 
-def _tails(K: np.ndarray, allowance: float) -> np.ndarray:
-    """Add up all but the r largest eigenvalues of K, for r = 0, 1, ..., less an allowance and that of the solver."""
-    p = len(K)
-    solver = (SOLVER * p + 2.0 * p) * p**0.5 * EPS * float(np.linalg.norm(K))
-    values = np.maximum(scipy.linalg.eigvalsh((K + K.T) / 2, check_finite=False), 0.0)
-    return np.asarray(np.maximum(np.append(np.cumsum(values)[::-1], 0.0) - allowance - solver, 0.0))
-
-
-def lower_root(C: np.ndarray) -> np.ndarray:
-    """Return a lower triangular L with ``L L' <= C`` in the order of symmetric matrices.
-
-    The computed Cholesky factor of ``C - shift I`` is exact for a matrix that differs by at most
-    ``(n + 1) * eps / 2 * trace``, less than the shift. What `weighted_tail.semidefinite` returns has a factor at the
-    first try, whatever the order of its rows; where no shift below the trace gives one, 0 is returned.
-    """
-    trace = float(np.trace(C))
-    shift = (C.shape[0] + 1) * EPS * trace
-    while shift < trace:
-        try:
-            return np.asarray(scipy.linalg.cholesky(C - shift * np.eye(C.shape[0]), lower=True, check_finite=False))
-        except np.linalg.LinAlgError:
-            shift *= 4.0
-    return np.zeros_like(C)
+def _tails(K: np.ndarray, allowance: float) -> Tails:
+    """Add up all but the r largest eigenvalues of K, for r = 0, 1, ...; the eigensolver's share joins the allowance."""
+    values = scipy.linalg.eigvalsh((K + K.T) / 2, check_finite=False)
+    sums = np.append(np.cumsum(np.maximum(values, 0.0))[::-1], 0.0)
+    return Tails(sums, allowance + eigenvalue_allowance(values))

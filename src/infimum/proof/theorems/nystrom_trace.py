@@ -7,76 +7,151 @@ Statement and proof: docs/theorems/nystrom_trace.md.
 
 from __future__ import annotations
 
+import math
+from typing import NamedTuple
+
 import numpy as np
 import scipy.linalg
 
+from infimum._linalg import frobenius
 from infimum.errors import VerificationError
-from infimum.proof.operators.kernel import Entries
+from infimum.proof import evidence
+from infimum.proof.operators.kernel import EPS, Entries, refuse_large_entries, spectrum_allowance
+from infimum.proof.operators.semidefinite import refuse_indefinite
 from infimum.proof.rounding import rounding_allowance
+
+THEOREM = "nystrom_trace"
 
 
 class DependentLandmarksError(VerificationError):
     """The landmarks determine no Nystrom matrix to working precision."""
 
 
-EPS = 2.0 * float(np.finfo(np.float64).eps)  # spacing, doubled for complex numbers as everywhere
+class Distance(NamedTuple):
+    """How far ``F F*`` is from the Nystrom matrix ``C W^-1 C*`` of the landmarks, ``C = K[:, S]``, ``W = K[S, S]``.
 
-
-def factor(columns: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, float]:
-    """Cholesky form of the Nystrom matrix: F with ``F F* ≈ C W^-1 C*``, ``C = K[:, S]``, ``W = K[S, S]``.
-
-    Also returns a bound on the trace norm of the difference, measured, whatever rounding did to F.
+    `trace` bounds the trace norm of the difference, `coefficients` the Frobenius norm of ``C W^-1``, by which the
+    columns of K are interpolated; `gram` is ``F* F``.
     """
-    n, k = columns.shape
-    if k == 0:
-        return columns, 0.0
+
+    trace: float
+    coefficients: float
+    gram: np.ndarray
+
+
+def cholesky_form(columns: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
+    """Return F with ``F F* ≈ C W^-1 C*``, from the Cholesky decomposition of W."""
+    if landmarks.size == 0:
+        return columns
     core = columns[landmarks]
     try:
         L = scipy.linalg.cholesky((core + core.conj().T) / 2, lower=True, check_finite=False)
     except np.linalg.LinAlgError:
-        raise DependentLandmarksError("the landmarks are dependent to rounding; leave some of them out") from None
-    F = scipy.linalg.solve_triangular(L, columns.conj().T, lower=True, check_finite=False).conj().T
-    chosen = F[landmarks]
-    size, inner = float(np.linalg.norm(F)), float(np.linalg.norm(chosen))
-    products = chosen @ chosen.conj().T
-    off_core = float(np.linalg.norm(core - products))
-    off_core += (k + 4) * EPS * (float(np.linalg.norm(core)) + inner**2)
-    off = float(np.linalg.norm(columns - F @ chosen.conj().T))
-    off += (k + 4) * EPS * (float(np.linalg.norm(columns)) + size * inner)
-    least = float(np.linalg.svd(chosen, compute_uv=False)[-1]) - rounding_allowance((k, k), EPS, inner)
-    # with X = off F_S^-* and Y = F_S^-1 off_core F_S^-*: C W^-1 C* = (F + X) (I + Y)^-1 (F + X)*
-    x, y = (off / least, off_core / least**2) if least > 0.0 else (np.inf, np.inf)
-    if not y < 0.5:
-        raise DependentLandmarksError("the landmarks are dependent to rounding; leave some of them out")
-    return F, ((size + x) ** 2 * y / (1.0 - y) + 2.0 * size * x + x**2) * (1.0 + 16 * n * EPS)
+        raise _dependent() from None
+    return np.asarray(scipy.linalg.solve_triangular(L, columns.conj().T, lower=True, check_finite=False).conj().T)
 
 
-def trace_error(K: Entries, landmarks: np.ndarray, answer: np.ndarray) -> float:
-    """Trace norm of ``K - answer @ answer*``, rounded upwards, for an answer near the Nystrom matrix of `landmarks`."""
-    F, slack = factor(K.columns(landmarks), landmarks)
-    size, own = float(np.linalg.norm(F)), float(np.linalg.norm(answer))
-    moved = float(np.linalg.norm(F - answer)) * (size + own)
-    trace = float(np.sum(K.diagonal))
-    rounding = (K.shape[0] + 8) * EPS * (trace + size**2)
-    return max(trace - size**2, 0.0) + rounding + 2.0 * slack + moved * (1.0 + 16 * K.shape[0] * EPS) + K.defect
+def distance(columns: np.ndarray, landmarks: np.ndarray, F: np.ndarray, room: float = 1.0) -> Distance:
+    """Measure how far any F is from a factor of the Nystrom matrix, whatever rounding did to it.
+
+    With ``C = F F_S* + D``, ``W = F_S F_S* + D_S``, ``P = F F_S^-1`` and ``E = D - P D_S``:
+    ``C W^-1 C* - F F* = P D* + D P* - P D_S P* + E W^-1 E*`` and ``C W^-1 = P + E W^-1``.
+    """
+    n, k = columns.shape
+    gram = F.conj().T @ F
+    if k == 0:
+        return Distance(0.0, 0.0, gram)
+    core, chosen = columns[landmarks], F[landmarks]
+    size, inner = frobenius(F), frobenius(chosen)
+    off_core = frobenius(core - chosen @ chosen.conj().T) + room * (k + 4) * EPS * (frobenius(core) + inner**2)
+    off = frobenius(columns - F @ chosen.conj().T) + room * (k + 4) * EPS * (frobenius(columns) + size * inner)
+    values = np.linalg.svd(chosen, compute_uv=False)
+    least = float(values[-1]) - room * rounding_allowance((k, k), EPS, inner)
+    if not (least > 0.0 and off_core < 0.5 * least**2):
+        raise _dependent()
+    # the inverse is accurate to less than a tenth: its condition is below sqrt(1 / EPS)
+    inverse = np.linalg.inv(chosen)
+    square = max(float(np.sum((inverse.conj() * (gram @ inverse)).real)), 0.0)
+    p = (1.0 + 0.1 * room) * math.sqrt(square + room * (n + k + 8) * EPS * (size / least) ** 2)
+    e, smallest = off + p * off_core, least**2 - off_core
+    trace = 2.0 * p * off + p**2 * off_core + e**2 / smallest
+    growth = 1.0 + room * 16 * (n + k) * EPS
+    return Distance(trace * growth, (p + e / smallest) * growth, gram)
 
 
-def spectral_bound(K: Entries, rank: int) -> float:
+def difference(F: np.ndarray, answer: np.ndarray, room: float = 1.0) -> float:
+    """Trace norm of ``F F* - answer @ answer*``, rounded upwards, from the triangular factor of both side by side."""
+    k = F.shape[1]
+    if k == 0:
+        return 0.0
+    R = np.asarray(np.linalg.qr(np.concatenate([F, answer], axis=1), mode="r"))
+    values = np.linalg.eigvalsh(R[:, :k] @ R[:, :k].conj().T - R[:, k:] @ R[:, k:].conj().T)
+    size = (frobenius(F) + frobenius(answer)) ** 2
+    return float(np.sum(np.abs(values))) + room * rounding_allowance(F.shape, EPS, size) * math.sqrt(2 * k)
+
+
+def _dependent() -> DependentLandmarksError:
+    return DependentLandmarksError("the landmarks are dependent to rounding; leave some of them out")
+
+
+def trace_error(K: Entries, landmarks: np.ndarray, answer: np.ndarray, *, double: bool, room: float = 1.0) -> float:
+    """Trace norm of ``K - answer @ answer*``, rounded upwards, for an answer near the Nystrom matrix of `landmarks`.
+
+    An answer that came in `double` precision is such a factor itself; a narrower one is compared with one. Raises
+    `NotSemidefiniteError` where the entries seen prove that K is not positive semidefinite.
+    """
+    n = K.shape[0]
+    landmarks = evidence.indices("landmarks", landmarks, n)
+    kind: evidence.Kind = "complex" if np.iscomplexobj(answer) else "real"
+    answer = evidence.array("factor", answer, (n, landmarks.size), kind)
+    columns = K.columns(landmarks)
+    F = answer if double else cholesky_form(columns, landmarks)
+    near = distance(columns, landmarks, F, room)
+    if K.spectrum is None:
+        refuse_indefinite(K, landmarks, F, near.trace)
+    left = float(np.sum(np.maximum(K.diagonal - np.sum(np.abs(F) ** 2, axis=1), 0.0)))
+    rounding = (n + landmarks.size + 8) * EPS * (float(np.sum(np.abs(K.diagonal))) + frobenius(F) ** 2)
+    moved = 0.0 if double else difference(F, answer, room)
+    value = left + room * rounding + 2.0 * near.trace + moved + 2.0 * _indefinite(K, near, room) + K.skew
+    return value * (1.0 + room * 16 * n * EPS)
+
+
+def _indefinite(K: Entries, near: Distance, room: float) -> float:
+    """Bound on the sum of the negative eigenvalues of what the landmarks leave, which are those of K interpolated."""
+    total, lowest = K.negative_part(room)
+    return (math.sqrt(total) + math.sqrt(lowest) * near.coefficients) ** 2
+
+
+def spectral_bound(K: Entries, rank: int, room: float = 1.0) -> float:
     """Lower bound on the trace norm of ``K - X`` over every X of rank at most `rank`, from the spectrum of an array."""
-    values = K.spectrum
+    values, n = K.spectrum, K.shape[0]
     if values is None:
         raise VerificationError("the spectrum is taken of arrays of moderate size only")
+    rank = evidence.whole("the rank", rank, least=0, most=n)
     magnitudes = np.sort(np.abs(values))[::-1]
-    each = rounding_allowance(K.shape, EPS, float(np.linalg.norm(values)))
-    tail = float(np.sum(magnitudes[rank:])) - each * (magnitudes.size - rank)
-    whole = float(np.sum(K.diagonal)) * (1.0 - K.shape[0] * EPS) - float(np.sum(magnitudes[:rank])) - each * rank
-    return max(tail, whole, 0.0) - min(K.defect, max(tail, whole, 0.0))
+    each, trace = room * spectrum_allowance(values), float(np.sum(K.diagonal))
+    # n - k eigenvalues move by sqrt(n - k) times what all of them move by in the Euclidean norm
+    head, tail = float(np.sum(magnitudes[:rank])), float(np.sum(magnitudes[rank:])) - each * math.sqrt(n - rank)
+    sums = room * n * EPS * (float(np.sum(np.abs(K.diagonal))) + head)
+    whole = trace - head - each * math.sqrt(rank) - sums
+    return max((max(tail, whole) - K.skew) * (1.0 - room * 4 * n * EPS), 0.0)
 
 
-def landmark_bound(K: Entries, rank: int, landmarks: np.ndarray) -> float:
-    """Lower bound as in `spectral_bound`, from the entries of more landmarks."""
-    F, slack = factor(K.columns(landmarks), landmarks)
-    values = np.maximum(np.linalg.eigvalsh(F.conj().T @ F)[::-1], 0.0)
-    size = float(np.sum(values))
-    rounding = ((K.shape[0] + 8) * EPS + rounding_allowance(F.shape, EPS, 1.0)) * size * max(values.size, 1) ** 0.5
-    return float(max(float(np.sum(values[rank:])) - slack - rounding - K.defect, 0.0))
+def landmark_bound(K: Entries, rank: int, landmarks: np.ndarray, room: float = 1.0) -> float:
+    """Lower bound as in `spectral_bound`, from the entries of more landmarks.
+
+    Raises `NotSemidefiniteError` where the entries seen prove that K is not positive semidefinite.
+    """
+    n = K.shape[0]
+    landmarks = evidence.indices("landmarks", landmarks, n)
+    rank = evidence.whole("the rank", rank, least=0, most=n)
+    columns = K.columns(landmarks)
+    F = cholesky_form(columns, landmarks)
+    near = distance(columns, landmarks, F, room)
+    refuse_large_entries(K, columns, np.arange(n), landmarks)
+    refuse_indefinite(K, landmarks, F, near.trace)
+    values = np.maximum(np.linalg.eigvalsh(near.gram)[::-1], 0.0)
+    size, k = float(np.sum(values)), max(values.size, 1)
+    rounding = ((n + 8) * EPS + rounding_allowance(F.shape, EPS, 1.0)) * size * math.sqrt(k)
+    tail = float(np.sum(values[rank:])) - near.trace - _indefinite(K, near, room)
+    return max(tail - room * rounding - K.skew, 0.0)

@@ -12,19 +12,34 @@ import math
 
 import numpy as np
 
+from infimum._arrays import to_numpy
+from infimum.errors import VerificationError
+from infimum.proof.evidence import array, number
+from infimum.proof.theorems.capped_filling import FixedDecay, ask
 from infimum.proof.theorems.unrolling import SPACING, WIDE
+
+THEOREM = "profile_dual"
 
 
 def lower_bound(
-    target: np.ndarray, caps: np.ndarray, rates: np.ndarray, share: float, multipliers: np.ndarray
+    target: np.ndarray,
+    caps: np.ndarray,
+    rates: np.ndarray,
+    share: float,
+    multipliers: np.ndarray,
+    *,
+    room: float = 1.0,
 ) -> float:
-    """Lower bound on the total variation distance over all schedules, rounded downwards; at least 0.
+    """Lower bound on the total variation distance over all schedules, less `room` allowances, rounded down; at least 0.
 
     `multipliers` (at most as many as there are steps; the rest are 0) may be any nonnegative numbers: a poor choice
     only weakens the bound.
     """
-    if not (np.all(multipliers >= 0.0) and np.all(np.isfinite(multipliers)) and multipliers.size <= caps.size):
-        raise ValueError("multipliers must be finite, at least 0, and no more than there are steps")
+    ask(target, caps, FixedDecay(rates))
+    share = number("initial_share", share, above=0.0, most=1.0)
+    multipliers = np.asarray(to_numpy(array("multipliers", multipliers, (None,))))
+    if multipliers.size > caps.size or not np.all(multipliers >= 0.0):
+        raise VerificationError(f"multipliers must be at least 0, and at most {caps.size}")
     if share >= 1.0 or not multipliers.size:
         return 0.0
     u = np.zeros(caps.size, dtype=WIDE)
@@ -39,4 +54,4 @@ def lower_bound(
     bound = lowest + np.sum(q * np.minimum(g - lowest, 1.0))
     # the bound changes by at most the largest change of g; the two sums round as well
     allowance = 4.0 * rounding * (float(u.max()) + float(pull.max()) + abs(float(lowest)) + 2.0)
-    return max(0.0, math.nextafter(float(bound) - allowance, -math.inf))
+    return max(0.0, math.nextafter(float(bound) - room * allowance, -math.inf))

@@ -2,7 +2,7 @@
 
 With Theta = V* M* M V diagonal, R = M* M V - V Theta and mu >= norm(M (I - V V*), 2)**2, every tau > mu gives: the sum
 of the k largest squared singular values is at most that of the k largest of eig(Theta + R* R / (tau - mu)), tau, ...
-Statement and proof: docs/theorems/ritz_block.md.
+Statement, proof, and where every allowance for rounding comes from: docs/theorems/ritz_block.md.
 """
 
 from __future__ import annotations
@@ -13,18 +13,24 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+import array_api_compat
 import numpy as np
 import scipy.special
 
-from infimum._arrays import Array, to_numpy
+from infimum._arguments import RNGLike
+from infimum._arrays import Array, to_numpy, widen
 from infimum._linalg import adjoint, frobenius, gaussian, orthonormal_basis
+from infimum.errors import VerificationError
+from infimum.proof import draws, evidence
 from infimum.proof.operators.operator import Operator
-from infimum.proof.rounding import energy_allowance, rounding_allowance, tails
+from infimum.proof.rounding import rounding_allowance, tails
 
+THEOREM = "ritz_block"
 WEIGHT = 0.01  # w in the splits of `largest_sum`
-FAINT = 1e5  # a squared tail below so many allowances is worth a look that squares nothing
-ROOM = 1.25  # allowance of a claim, relative to that of its check
-PROBES, POWER = 32, 3  # random vectors and power steps of `spectral_norm_bound`: mu is then 1.2 to 1.4 times too large
+PROBES = 32  # random vectors of `spectral_norm_bound`
+POWER = 3  # its power steps: mu is then 1.2 to 1.4 times too large
+CAREFUL = 12  # power steps where a verifier draws anew: mu comes out below what an honest prover found
+LEAST_DELTA, MOST_DELTA = 1e-15, 0.1  # doubt that a witness may ask for
 
 
 class Bound(NamedTuple):
@@ -44,16 +50,16 @@ class Block:
     theta : array (l,)
         Ritz values, descending.
     residual_gram : array (l, l)
-        ``R* R``, in the Ritz basis.
-    defect : float
-        Bound on the norm of what rounding, or dropping directions, has left out of R.
+        ``R* R``, in the Ritz basis, each entry accurate relative to the lengths of its two columns of R.
+    dropped : float
+        Bound on the norm of what was knowingly left out of R.
     image : array (m, l)
         ``M @ V``, V any orthonormal basis of the block.
     """
 
     theta: np.ndarray
     residual_gram: np.ndarray
-    defect: float
+    dropped: float
     image: Array
 
 
@@ -64,40 +70,51 @@ class Choice(NamedTuple):
     converged: int
 
 
-def smaller_side(M: Operator, basis: Array) -> Operator:
-    """Return M, or its adjoint where the block lives on that side."""
-    return M if basis.shape[0] == M.shape[1] else M.adjoint()
+def tail_bound(M: Operator, rank: int, witness: Mapping[str, Any], rng: RNGLike = None) -> Bound:
+    """Lower bound on ``norm(M - X, "fro")`` over every X of rank at most `rank`, from a stranger's witness.
 
-
-def tail_bound(M: Operator, basis: Array, rank: int, witness: Mapping[str, Any]) -> Bound:
-    """Lower bound on ``norm(M - X, "fro")`` over every X of rank at most `rank`, from any n x l block with l > rank.
-
-    Columns of `basis` need not be orthonormal: their span counts, and a poor span only weakens the bound. A block of
-    m rows, m other than n, is one of the adjoint. `witness` gives tau - mu as `shift` and the number of `converged`
-    pairs, both free to choose. Without a `seed` in it the bound is deterministic: mu is all the energy outside the
-    span. With one, mu comes from Gaussian probes outside the span of the first `probed` columns, and the bound is true
-    with probability ``1 - delta``.
+    `basis`: a block of n rows and at most as many columns; they need not be orthonormal: their span counts, and a poor
+    span only weakens the bound. A block of m rows, m other than n, is one of the adjoint. `shift` > 0 is tau - mu, and
+    the first `converged` pairs count as converged; both are free to choose. Without a `delta` the bound is
+    deterministic: mu is all the energy outside the span. With one, mu comes from Gaussian probes outside the span of
+    the first `probed` columns, and the bound is true with probability ``1 - delta``: the draws follow from a hash of
+    what the prover chose, or from `rng`, and then there are more power steps.
     """
-    M = smaller_side(M, basis)
-    Q = orthonormal_basis(basis)
-    mu = None
-    if "seed" in witness:
-        outside = Q[:, : int(witness["probed"])]
-        mu = spectral_norm_bound(M, outside, seed=int(witness["seed"]), delta=float(witness["delta"]))
-    choice = Choice(float(witness["shift"]), int(witness["converged"]))
+    M, basis = _side_and_basis(M, witness.get("basis"))
+    shift = evidence.number("shift of the witness", witness.get("shift"), above=0.0)
+    converged = evidence.whole("converged of the witness", witness.get("converged"), least=0, most=basis.shape[1])
+    Q, mu = orthonormal(M, basis), None
+    if "delta" in witness:
+        delta = evidence.number("delta of the witness", witness["delta"], least=LEAST_DELTA, most=MOST_DELTA)
+        probed = evidence.whole("probed of the witness", witness.get("probed"), least=0, most=basis.shape[1])
+        steps = POWER if rng is None else CAREFUL
+        mu = spectral_norm_bound(M, Q[:, :probed], probes(basis[:, :probed], delta, rng), delta, steps)
     block = measure(M, Q)
-    value = max(bound(M, block, rank, mu, choice)[0], interlacing_bound(M, block, rank))
-    return Bound(value, "seed" in witness, witness)
+    value = max(bound(M, block, rank, mu, Choice(shift, converged)), interlacing_bound(M, block, rank))
+    return Bound(value, mu is not None, witness)
 
 
-def claim(M: Operator, basis: Array, rank: int, witness: Mapping[str, Any]) -> Bound:
-    """Best bound from a block, with the free parameters added to `witness` (a basis, and maybe seed and delta)."""
-    M = smaller_side(M, basis)
-    Q, mu = orthonormal_basis(basis), None
-    if "seed" in witness:
-        witness = {**witness, "probed": int(Q.shape[1])}
-        mu = spectral_norm_bound(M, Q, seed=witness["seed"], delta=witness["delta"])
-    return best_bound(M, measure(M, Q), rank, mu, witness)
+def _side_and_basis(M: Operator, item: Any) -> tuple[Operator, Array]:
+    """Return M or its adjoint, whichever the block belongs to, and the block in working precision."""
+    basis = evidence.array("basis of the witness", item, (None, None), "complex" if M.complex else "real", like=M.like)
+    rows, columns = (int(length) for length in basis.shape)
+    if rows not in M.shape or not 1 <= columns <= rows:
+        raise VerificationError(
+            f"basis of the witness must have {M.shape[1]} or {M.shape[0]} rows and from 1 to as many columns, "
+            f"got shape {(rows, columns)}"
+        )
+    wide = widen(basis)
+    return M if rows == M.shape[1] else M.adjoint(), M.xp.astype(wide, M.like.dtype, copy=False)
+
+
+def orthonormal(M: Operator, basis: Array) -> Array:
+    """Return an orthonormal basis of a space that contains the block, and see that it is one."""
+    Q = orthonormal_basis(basis)
+    eye = M.xp.eye(Q.shape[1], dtype=Q.dtype, device=array_api_compat.device(Q))
+    defect = frobenius(adjoint(Q) @ Q - eye)
+    if not defect <= 3.0 * max(M.shape) * M.eps:  # what `products` allows for; not met by NaN
+        raise VerificationError(f"basis of the witness has no orthonormal basis: QR leaves a defect of {defect:.1e}")
+    return Q
 
 
 def measure(M: Operator, Q: Array) -> Block:
@@ -105,9 +122,21 @@ def measure(M: Operator, Q: Array) -> Block:
     image, product = M.gram_times(Q)
     theta, W = np.linalg.eigh(to_numpy(adjoint(image) @ image))
     theta, W = np.maximum(theta[::-1], 0.0), W[:, ::-1]
-    residual = product - Q @ (adjoint(Q) @ product)
-    gram = W.conj().T @ to_numpy(adjoint(residual) @ residual) @ W
-    return Block(theta, gram, energy_allowance(M.shape, M.eps, theta.size, M.energy), image)
+    residual = to_numpy(product - Q @ (adjoint(Q) @ product))
+    # rotated before it is squared: the short columns of converged pairs would drown in the squares of the long ones
+    residual = residual @ W
+    return Block(theta, residual.conj().T @ residual, 0.0, image)
+
+
+def products(M: Operator, width: int) -> float:
+    """Return what rounding may do to products with M, `width` columns wide: to Theta, to R and to a probe."""
+    return (8.0 + 1.5 * math.sqrt(width)) * max(M.shape) * M.eps * M.energy
+
+
+def eigenvalues_allowance(values: np.ndarray, eps: float) -> float:
+    """Return how far an eigensolver's backward error may move the sum of some of these eigenvalues."""
+    order = max(values.size, 1)
+    return math.sqrt(order) * rounding_allowance((order, order), eps, float(np.linalg.norm(values)))
 
 
 def interlacing_bound(M: Operator, block: Block, rank: int, room: float = 1.0) -> float:
@@ -118,38 +147,34 @@ def interlacing_bound(M: Operator, block: Block, rank: int, room: float = 1.0) -
     """
     values = to_numpy(M.xp.linalg.svdvals(M.xp.linalg.qr(block.image, mode="reduced")[1]))
     # entry by entry the product is off by max(m, n) unit roundoffs of abs(M) @ abs(V), whose norm is at most that of M
-    # times sqrt(l); the basis is off from orthonormal by no more than that
-    product = max(M.shape) * math.sqrt(values.size) * M.eps * math.sqrt(M.energy)
+    # times sqrt(l); the basis is off from orthonormal by no more than 3 max(m, n) eps
+    product = max(M.shape) * (3.0 + math.sqrt(values.size)) * M.eps * math.sqrt(M.energy)
     solver = rounding_allowance(M.shape, M.eps, float(np.linalg.norm(values)))
     return max(float(tails(values)[min(rank, values.size)]) - room * (product + solver), 0.0)
 
 
-def bound(
-    M: Operator, block: Block, rank: int, mu: float | None, choice: Choice | None = None, room: float = 1.0
-) -> tuple[float, Choice]:
-    """Lower bound from a measured block, and the choice that gives it: the best of a few where none is given.
-
-    `mu` is a bound on the squared norm of M outside the block; None takes all the energy there. A `room` above 1
-    takes off more than rounding needs, so that a second derivation, which rounds differently, reaches the bound too.
-    """
-    allowance = room * energy_allowance(M.shape, M.eps, rank, M.energy)
-    outside = _outside_norm(M, block, mu)
-    choices = [choice] if choice else _choices(block, rank, outside)
-    tail, best = float(np.sum(block.theta[rank:])), choices[0]  # by interlacing
-    for item in choices:
-        # the residuals only add to the sum: no need to look at them where it is too large without
-        if M.energy - _largest(block.theta, block, outside, rank, M.shape[1], item) > tail:
-            candidate = M.energy - largest_sum(block, outside, rank, M.shape[1], item)
-            tail, best = (candidate, item) if candidate > tail else (tail, best)
-    return math.sqrt(max(tail - allowance, 0.0)), best
+def bound(M: Operator, block: Block, rank: int, mu: float | None, choice: Choice, room: float = 1.0) -> float:
+    """Lower bound from a measured block; `mu` bounds the squared norm of M outside it, None takes all energy there."""
+    width = block.theta.size
+    if not (choice.shift > 0.0 and 0 <= choice.converged <= width):
+        raise VerificationError(f"shift must be above 0 and converged from 0 to {width}, got {tuple(choice)}")
+    allowance = products(M, width) + eigenvalues_allowance(block.theta, M.eps)
+    tail = float(np.sum(block.theta[rank:]))  # by interlacing
+    outside = outside_norm(M, block, mu, room)
+    # the residuals only add to the sum: no need to look at them where it is too large without
+    if M.energy - largest(block.theta, block, outside, rank, M.shape[1], choice) > tail:
+        tail = max(tail, M.energy - largest_sum(M, block, outside, rank, choice, room))
+    return math.sqrt(max(tail - room * allowance, 0.0))
 
 
-def _outside_norm(M: Operator, block: Block, mu: float | None) -> float:
+def outside_norm(M: Operator, block: Block, mu: float | None, room: float = 1.0) -> float:
+    """Upper bound on the squared norm outside the block."""
     left = max(M.energy - float(np.sum(block.theta)), 0.0)
-    return (left if mu is None else mu) + energy_allowance(M.shape, M.eps, block.theta.size, M.energy)
+    rounding = products(M, block.theta.size) + eigenvalues_allowance(block.theta, M.eps)
+    return left + room * rounding if mu is None else mu
 
 
-def largest_sum(block: Block, mu: float, rank: int, n: int, choice: Choice) -> float:
+def largest_sum(M: Operator, block: Block, mu: float, rank: int, choice: Choice, room: float = 1.0) -> float:
     """Upper bound on the sum of the `rank` largest eigenvalues of ``M* M``, with ``tau = mu + shift``.
 
     ``R* R`` is split: converged pairs are paid for as a whole, the rest enters an eigenproblem, which stays small. With
@@ -157,74 +182,67 @@ def largest_sum(block: Block, mu: float, rank: int, n: int, choice: Choice) -> f
     ``(a + b)* (a + b) <= (1 + 1/w) a* a + (1 + w) b* b``.
     """
     shift, converged = choice
-    leading = max(float(np.sum(_energies(block)[:converged])), 0.0)
-    paid = (1.0 + 1.0 / WEIGHT) * ((1.0 + WEIGHT) * leading + rank * block.defect**2)
+    defect = room * products(M, block.theta.size) + block.dropped
+    lengths = energies(block)
+    leading = float(np.sum(lengths[:converged]))
+    paid = (1.0 + 1.0 / WEIGHT) * ((1.0 + WEIGHT) * leading + rank * defect**2)
     rest = (1.0 + WEIGHT) ** 2 * block.residual_gram[converged:, converged:]
-    raised = np.linalg.eigvalsh(np.diag(block.theta[converged:]) + rest / shift)
+    with np.errstate(over="ignore", invalid="ignore"):
+        residual = np.diag(block.theta[converged:]) + rest / shift
+    if not np.all(np.isfinite(residual)):
+        return math.inf
+    raised = np.linalg.eigvalsh(residual)
     inside = np.concatenate([block.theta[:converged], raised])
-    return _largest(inside, block, mu, rank, n, choice) + paid / shift
+    # what rounding the squares, and the eigensolver of this matrix, may hide
+    squares = M.shape[1] * M.eps * math.sqrt(block.theta.size) * float(np.sum(lengths)) / shift
+    rounding = squares + eigenvalues_allowance(raised, M.eps)
+    return largest(inside, block, mu, rank, M.shape[1], choice) + paid / shift + room * rounding
 
 
-def _largest(inside: np.ndarray, block: Block, mu: float, rank: int, n: int, choice: Choice) -> float:
+def largest(inside: np.ndarray, block: Block, mu: float, rank: int, n: int, choice: Choice) -> float:
     """Sum of the `rank` largest of some values and of as many tau as there are dimensions outside."""
     outside = np.full(min(n - block.theta.size, rank), mu + choice.shift)
     return float(np.sum(np.sort(np.concatenate([inside, outside]))[::-1][:rank]))
 
 
-def _choices(block: Block, rank: int, mu: float) -> list[Choice]:
-    """Shifts and splits to try in `largest_sum`: every one is valid, so their quality is no matter of truth."""
-    energies = _energies(block)
-    weighted = np.cumsum(energies / np.maximum(block.theta, 1e-300))
-    # what the converged pairs cost must not count beside what the `rank` leading ones lose anyway
-    converged = int(np.sum(weighted <= 1e-4 * weighted[min(rank, energies.size) - 1]))
-    reference = max(float(block.theta[min(rank, energies.size) - 1]), 1e-30 * float(block.theta[0]), 1e-100)
-    # tau just reaches the rank-th Ritz value, or stays below; around mu where it cannot
-    room = reference - mu
-    shifts = [f * room for f in (1.0, 0.5, 0.1)] if room > 0.05 * reference else [f * mu for f in (1.0, 0.3, 0.1, 0.03)]
-    return [Choice(shift, converged) for shift in shifts]
-
-
-def _energies(block: Block) -> np.ndarray:
+def energies(block: Block) -> np.ndarray:
+    """Return the squared lengths of the residuals of the Ritz pairs."""
     return np.asarray(np.diag(block.residual_gram).real)
 
 
-def best_bound(M: Operator, block: Block, rank: int, mu: float | None, witness: Mapping[str, Any]) -> Bound:
-    """Return the deterministic bound, or with `mu` the probable one where it is worth its doubt, with its witness.
-
-    `witness` is what both share and what the probable one needs besides: basis, seed, delta, probed.
-    """
-    candidates = []
-    for size in (None, mu) if mu is not None else (None,):
-        value, choice = bound(M, block, rank, size, room=ROOM)
-        parts = {"basis": witness["basis"]} if size is None else dict(witness)
-        parts.update(shift=choice.shift, converged=choice.converged)
-        candidates.append(Bound(value, size is not None, parts))
-    sure, likely = candidates[0], candidates[-1]
-    allowance = energy_allowance(M.shape, M.eps, rank, M.energy)
-    if max(sure.value, likely.value) ** 2 < FAINT * allowance:
-        sure = sure._replace(value=max(sure.value, interlacing_bound(M, block, rank, room=ROOM)))
-    return likely if likely.value**2 > sure.value**2 + allowance else sure
+def probes(chosen: Array, delta: float, rng: RNGLike = None) -> np.random.Generator:
+    """Return the generator of the draws that judge a block: a hash of the columns outside of which it looks."""
+    return draws.generator(rng, THEOREM, chosen, float(delta))
 
 
-def spectral_norm_bound(M: Operator, V: Array, *, seed: int, delta: float) -> float:
-    """Upper bound on ``norm(M @ (I - V V*), 2)**2`` with probability ``1 - delta`` over a Gaussian block from `seed`.
+def spectral_norm_bound(
+    M: Operator, V: Array, draw: np.random.Generator, delta: float, steps: int = POWER, room: float = 1.0
+) -> float:
+    """Upper bound on ``norm(M @ (I - V V*), 2)**2`` with probability ``1 - delta`` over a Gaussian block.
 
     Power iteration: what the block holds of the leading direction has a chi-squared distribution, and each step
-    multiplies it by the norm that is sought.
+    multiplies it by the norm that is sought. What rounding may take from it is added.
     """
     degrees = PROBES * (2 if M.complex else 1)
     held = 2.0 * float(scipy.special.gammaincinv(degrees / 2, delta)) / (2 if M.complex else 1)
-    x = _outside(gaussian(np.random.default_rng(seed), (M.shape[1], PROBES), like=M.like), V)
-    log_growth = -0.5 * math.log(held)
-    for _ in range(POWER):
+    x = _outside(gaussian(draw, (M.shape[1], PROBES), like=M.like), V)
+    size = frobenius(x)
+    # a step may lose `step` of the leading direction, of which the block, scaled to norm 1, holds `share` at least
+    step, share = room * products(M, V.shape[1] + PROBES), math.sqrt(held) / max(size, math.sqrt(held))
+    least = 4.0 * steps * step / share
+    if size <= np.finfo(float).tiny:  # nothing is left outside V
+        return least
+    x, log_growth = x / size, math.log(size) - 0.5 * math.log(held)
+    for _ in range(steps):
         x = _outside(M.gram_times(x)[1], V)
         size = frobenius(x)
-        if size <= np.finfo(float).tiny:  # less than any allowance is left outside V
-            return size
+        if size <= np.finfo(float).tiny:
+            return least
         log_growth += math.log(size)
         x = x / size
-    largest = float(np.linalg.eigvalsh(to_numpy(adjoint(x) @ x))[-1])
-    return math.exp((log_growth + 0.5 * math.log(largest)) / POWER)
+    largest_held = float(np.linalg.eigvalsh(to_numpy(adjoint(x) @ x))[-1])
+    mu = math.exp((log_growth + 0.5 * math.log(largest_held)) / steps)
+    return max(mu + 2.0 * step / share, least)
 
 
 def _outside(x: Array, V: Array) -> Array:

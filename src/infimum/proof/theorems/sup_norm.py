@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
+from infimum.errors import VerificationError
 from infimum.proof.enclosure.balls import Ball, float_above, float_below, hull, working
 from infimum.proof.enclosure.taylor_model import Cell, Model, largest
 
 Modelled = Callable[[Cell, int], Model]
+
+THEOREM = "sup_norm"
 
 ORDER = 14
 BITS = 128
@@ -32,6 +35,7 @@ class SupNorm(NamedTuple):
 
 def enclose(
     error: Modelled,
+    domain: Iterable[tuple[float, float]],
     cells: Iterable[tuple[float, float]],
     *,
     unit: float,
@@ -40,12 +44,15 @@ def enclose(
     bits: int = BITS,
     most: int = MOST_CELLS,
 ) -> SupNorm:
-    """Enclose the supremum of ``|e|`` over the union of the cells.
+    """Enclose the supremum of ``|e|`` over a domain, a union of intervals that the cells must cover.
 
     `error` gives the Taylor model of e on a cell. Halving ends when the two bounds agree to `tol` (relative), when the
     upper one is at most `enough`, or with `most` cells: then the bounds are true but apart, and `upper` is infinite if
     some cell allows no bound (a pole, a point where e is not defined). `unit` is the rough size of e.
     """
+    cells = sorted(cells)
+    _require_cover(domain, cells)
+    _require_sizes(unit, tol, enough)
     heap: list[tuple[float, float, float]] = []
     found, done = 0.0, 0
     with working(bits) as module:
@@ -56,7 +63,7 @@ def enclose(
             model = error(Cell(*hull(low, high)), ORDER)
             done += 1
             heapq.heappush(heap, (-largest(model, scale), low, high))
-            if len(model.coefficients) > 1 and model.coefficients[0].is_finite():
+            if len(model.coefficients) > 1:  # else it holds no value; one that is not finite counts as none
                 found = max(found, float_below(model.coefficients[0].abs_lower() / scale))
 
         for low, high in cells:
@@ -72,6 +79,22 @@ def enclose(
             bound(middle, high)
         upper, low, high = -heap[0][0], heap[0][1], heap[0][2]
         return SupNorm(_below(found, scale), _above(upper, scale), done, (low, high))
+
+
+def _require_cover(domain: Iterable[tuple[float, float]], cells: Sequence[tuple[float, float]]) -> None:
+    """Refuse cells that leave a gap in a domain."""
+    for low, high in domain:
+        reached = low
+        for a, b in cells:
+            if a <= reached < b:
+                reached = b
+        if not reached >= high:
+            raise VerificationError(f"the cells leave a gap in the domain: from {reached!r} up to {high!r}")
+
+
+def _require_sizes(unit: float, tol: float, enough: float) -> None:
+    if not (0.0 < unit < math.inf and tol > 0.0 and enough >= 0.0):
+        raise VerificationError(f"unit and tol must be positive and enough not negative, got {unit}, {tol}, {enough}")
 
 
 def _above(number: float, unit: Ball) -> float:

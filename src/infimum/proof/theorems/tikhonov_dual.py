@@ -11,22 +11,45 @@ import math
 import numpy as np
 
 from infimum._arrays import Working, to_numpy
+from infimum.errors import VerificationError
+from infimum.proof import evidence
 from infimum.proof.rounding import rounding_allowance
 
-
-def singular_values_above(A: Working) -> np.ndarray:
-    """Upper bounds on the singular values (scaled as `A` is): the computed ones plus the allowance for rounding."""
-    values = to_numpy(A.xp.linalg.svdvals(A.array)).astype(np.float64)
-    return values + rounding_allowance(A.array.shape, A.eps, float(values[0]))
+THEOREM = "tikhonov_dual"
 
 
-def lower_bound(singular_values: np.ndarray, rows: int, radius: float, mu: float) -> float:
+def spectrum(A: Working, values: np.ndarray | None = None) -> tuple[np.ndarray, float]:
+    """Return the computed singular values (scaled as `A` is), and how far each may lie from the true one.
+
+    `values` are those that a backward stable solver has already found.
+    """
+    if values is None:
+        values = to_numpy(A.xp.linalg.svdvals(A.array)).astype(np.float64)
+    return values, rounding_allowance(A.array.shape, A.eps, float(values[0]))
+
+
+def lower_bound(above: np.ndarray, rows: int, radius: float, mu: float, room: float = 1.0) -> float:
     """Lower bound on ``norm(A @ B - I)`` over all B with ``norm(B) <= radius``, rounded downwards.
 
-    Decreasing in each singular value, so upper bounds may stand in for them.
+    Decreasing in each singular value, so upper bounds stand in for them (`above`).
     """
-    beyond = rows - singular_values.size
-    reached = float(np.sum(mu / (np.square(singular_values) + mu))) if mu > 0.0 else 0.0
-    paid = mu * radius**2
-    rounding = 4.0 * (singular_values.size + 4) * np.finfo(float).eps * (beyond + reached + paid)
-    return math.sqrt(max(beyond + reached - paid - rounding, 0.0)) * (1.0 - 2.0**-50)
+    mu = evidence.number("mu", mu, least=0.0)
+    radius = evidence.number("the radius", radius, least=0.0)
+    above = evidence.array("the bounds on the singular values", above, (None,))
+    if not 0 < above.size <= rows or float(np.min(above)) < 0.0:
+        raise VerificationError(f"1 to {rows} singular values, 0 or more, were expected, got {above.size}")
+    return dual_value(above, rows, radius, mu, room)
+
+
+def dual_value(above: np.ndarray, rows: int, radius: float, mu: float, room: float = 1.0) -> float:
+    """Evaluate the bound where its hypotheses are known to hold.
+
+    The sum has p terms, each accurate to 6 unit roundoffs, and a few roundings follow: less than half the allowance.
+    """
+    beyond, root = float(rows - above.size), math.sqrt(mu)
+    with np.errstate(over="ignore"):
+        reached = float(np.sum(1.0 / (1.0 + np.square(above / root)))) if root > 0.0 else 0.0
+        paid = float(np.square(root * radius))
+    rounding = 4.0 * (above.size + 4) * np.finfo(float).eps * (beyond + reached + paid)
+    left = beyond + reached - paid - room * rounding
+    return math.sqrt(left) * (1.0 - room * 2.0**-50) if left > 0.0 else 0.0

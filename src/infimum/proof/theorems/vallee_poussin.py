@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
+from infimum.errors import VerificationError
 from infimum.proof.enclosure.balls import Ball, float_below
 
 THEOREM = "vallee_poussin"
@@ -18,11 +19,23 @@ THEOREM = "vallee_poussin"
 def points_needed(type_: tuple[int, int], degrees: tuple[int, int]) -> int:
     """Count the points on which the error of ``p/q``, of these degrees, must alternate to bound all of the type."""
     (m, n), (p, q) = type_, degrees
+    if not (0 <= p <= m and 0 <= q <= n):
+        raise VerificationError(f"p and q must be of degrees up to {type_}, got {degrees}")
     return max(p + n, m + q) + 2
 
 
-def lower_bound(errors: Sequence[Ball], needed: int) -> float:
-    """Smallest modulus of alternating errors at increasing points, rounded downwards; 0 where they do not alternate."""
+def lower_bound(points: Sequence[float], interval: tuple[float, float], errors: Sequence[Ball], needed: int) -> float:
+    """Smallest modulus of alternating errors at the points, rounded downwards; 0 where they do not alternate.
+
+    That q has no zero on the interval is for the caller to prove.
+    """
+    low, high = interval
+    inside = all(low <= point <= high for point in points)
+    if not inside or not all(a < b for a, b in pairwise(points)) or len(points) != len(errors):
+        raise VerificationError(
+            f"the alternation must be errors at increasing points of [{low!r}, {high!r}], one at each, got "
+            f"{len(points)} points and {len(errors)} errors"
+        )
     alternate = all((a > 0 and b < 0) or (a < 0 and b > 0) for a, b in pairwise(errors))
     if len(errors) < needed or not alternate:
         return 0.0

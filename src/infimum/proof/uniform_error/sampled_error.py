@@ -2,9 +2,8 @@
 
 Nothing is proved here: a narrow enough spike escapes every sample. What is done against it: a dense first look, at
 points that whoever claims a value did not choose when the claim is checked, and halving of every cell between samples
-that might hold more than the best so far, until it cannot. The estimate of what a cell may hold covers a kink between
-two lines and is four times too much at a smooth maximum; a cell with a jump is halved until its ends are neighbouring
-doubles.
+that might hold more than the best so far, until it cannot. The estimate of what a cell may hold covers kinks between
+two lines and cusps like that of a square root; a cell with a jump is halved until its ends are neighbouring doubles.
 """
 
 from __future__ import annotations
@@ -26,6 +25,9 @@ LEVELS = 64  # a cell halved as often is narrower than that
 FINEST = 2.0**-60  # of the largest x: narrower cells count as jumps, with the larger of the errors at their ends
 SHARP = 1e-12  # relative: what may be missing of a maximum
 LARGEST_KEPT = 64  # places of large errors that are remembered
+CAUTION = 2.0  # turns of the chord above the ends of a cell: a cusp takes up to 1.82 of them, a kink of lines 0.5
+EXPECTED = 0.5  # turns that are believed of cells which no budget is left for
+PATCHES, PATCH = 64, 128  # runs of equally spaced points at which noise is looked for, and their length
 ORDER = 8  # of differences that leave little of a smooth function
 RARE = 0.99  # of these differences are of noise or of a smooth function; the others are next to kinks and jumps
 TYPICAL = 54.0  # their 99th percentile is near 170 times the largest noise, if that is uniform: three times it is taken
@@ -45,7 +47,8 @@ class Sampled:
     expected : float
         At least that: what cells may hold that were left before the estimate came down to what was met.
     noise : float
-        How far values may lie beside those of a smooth function: of a function in single precision, say.
+        How far values may lie beside those of a smooth function: of a function in single precision, say. 0 where the
+        first look was at random points.
     places : array
         Points of the largest local maxima of ``|e|`` that were met.
     errors : array
@@ -60,14 +63,21 @@ class Sampled:
 
 
 def sample(
-    error: ErrorValues, intervals: Intervals, known: np.ndarray, *, resolution: float, rng: np.random.Generator | None
+    error: ErrorValues,
+    intervals: Intervals,
+    known: np.ndarray,
+    *,
+    resolution: float,
+    rng: np.random.Generator,
+    claim: bool = False,
 ) -> Sampled:
-    """Look for the largest ``|e|`` on the intervals; the points `known` and their neighbours are looked at as well.
+    """Look for the largest ``|e|`` on the intervals; the points `known` are looked at as well.
 
-    `resolution` is the size of differences that rounding makes. With a generator the first look is at random points,
-    one in every cell of a grid; without, at the grid.
+    `resolution` is the size of differences that rounding makes. The first look is at random points, one in every cell
+    of a grid. For a claim, noise is measured too.
     """
-    looks = [_first_look(error, interval, share, known, rng) for interval, share in _shares(intervals)]
+    shares = _shares(intervals)
+    looks = [_first_look(error, interval, share, known, rng) for interval, share in shares]
     windows = np.concatenate([look.windows for look in looks], axis=1)
     candidates = [look.maxima for look in looks]
     largest = max(float(np.max(np.abs(e))) for _, e in candidates)
@@ -82,16 +92,15 @@ def sample(
         spent += x.size
         candidates.append((x, e))
         largest = max(largest, float(np.max(np.abs(e))))
-    noise = max(look.noise for look in looks)
+    noise = max(_noise(error, interval, share) for interval, share in shares) if claim else 0.0
     return Sampled(largest, max(largest * (1.0 + SHARP), left_out), noise, *_largest_maxima(candidates))
 
 
 class _Look(NamedTuple):
-    """Cells with their neighbours (rows: four points, then four errors), local maxima, and the noise."""
+    """Cells with their neighbours (rows: four points, then four errors), and local maxima."""
 
     windows: np.ndarray
     maxima: tuple[np.ndarray, np.ndarray]
-    noise: float
 
 
 def _shares(intervals: Intervals) -> list[tuple[tuple[float, float], int]]:
@@ -100,63 +109,69 @@ def _shares(intervals: Intervals) -> list[tuple[tuple[float, float], int]]:
 
 
 def _first_look(
-    error: ErrorValues,
-    interval: tuple[float, float],
-    count: int,
-    known: np.ndarray,
-    rng: np.random.Generator | None,
+    error: ErrorValues, interval: tuple[float, float], count: int, known: np.ndarray, rng: np.random.Generator
 ) -> _Look:
     low, high = interval
-    grid = np.linspace(low, high, count + 1)
-    if rng is not None:
-        grid[1:-1] -= rng.random(count - 1) * ((high - low) / count)
-    near = np.concatenate([known, np.nextafter(known, -np.inf), np.nextafter(known, np.inf)])
-    more = np.setdiff1d(near[(near > low) & (near < high)], grid)
-    x = np.insert(grid, np.searchsorted(grid, more), more)
+    # neighbouring gaps differ by a factor of 3 at most, and no place is out of reach
+    inner = low + (np.arange(count) + rng.random() / 2.0 + rng.random(count) / 2.0) * ((high - low) / count)
+    grid = np.concatenate([[low], inner[(inner > low) & (inner < high)], [high]])
+    grid = grid[np.concatenate([[True], np.diff(grid) > 0.0])]
+    more = np.unique(known[(known > low) & (known < high)])
+    place = np.searchsorted(grid, more)
+    new = grid[place] != more
+    x = np.insert(grid, place[new], more[new])
     e = _finite(error, x)
-    return _Look(_windows(x, e), _local_maxima(x, e), _noise(np.delete(e, np.searchsorted(x, more))))
+    return _Look(_windows(x, e), _local_maxima(x, e))
 
 
-def _noise(e: np.ndarray) -> float:
-    """Size of what is not smooth everywhere, by high differences, three times over.
+def _noise(error: ErrorValues, interval: tuple[float, float], count: int) -> float:
+    """Size of what is not smooth everywhere, three times over, by high differences at equally spaced points.
 
     Kinks and jumps are few among so many points, and do not count.
     """
-    differences = np.abs(np.diff(e, ORDER))
+    low, high = interval
+    step = (high - low) / count
+    start = np.linspace(low, high - step * PATCH, PATCHES)
+    x = np.clip(start[:, None] + step * np.arange(PATCH), low, high)
+    differences = np.abs(np.diff(_finite(error, x.ravel()).reshape(x.shape), ORDER)).ravel()
     rank = int(RARE * (differences.size - 1))
     return float(np.partition(differences, rank)[rank]) / TYPICAL
 
 
 def _windows(x: np.ndarray, e: np.ndarray) -> np.ndarray:
-    """Every cell with the points on both sides of it; NaN where there is none."""
+    """Cells that may hold more than the largest error at any point, with the points on both sides; NaN for none."""
+    width, slope = np.diff(x), np.diff(e) / np.diff(x)
+    turn = np.concatenate([[0.0], np.abs(np.diff(slope)), [0.0]])
+    size = np.abs(e)
+    promise = np.maximum(size[:-1], size[1:]) + CAUTION * np.maximum(turn[:-1], turn[1:]) * width
+    chosen = np.flatnonzero(promise > np.max(size))
     x, e = (np.concatenate([[np.nan], row, [np.nan]]) for row in (x, e))
-    return np.stack([*(x[i : x.size - 3 + i] for i in range(4)), *(e[i : e.size - 3 + i] for i in range(4))])
+    return np.stack([*(x[chosen + k] for k in range(4)), *(e[chosen + k] for k in range(4))])
 
 
-def _promise(windows: np.ndarray) -> np.ndarray:
-    """How large ``|e|`` may be in every cell: by its ends, and by how far its chord turns from those beside it.
+def _ends_and_turns(windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Larger error at the ends of every cell, and how far its chord turns from those beside it, over its width.
 
-    Where e consists of two lines, the kink lies at most a quarter of the width times the turn above both ends, and the
-    larger of the two turns that are seen is at least half of it.
+    Where e consists of two lines, the kink lies at most a quarter of that turn above both ends, and the larger of the
+    two turns that are seen is at least half of it.
     """
     a, b, c, d, ea, eb, ec, ed = windows
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         left = np.abs((ec - eb) - (eb - ea) * ((c - b) / (b - a)))
         right = np.abs((ec - eb) - (ed - ec) * ((c - b) / (d - c)))
-    turn = np.nan_to_num(np.fmax(left, right), nan=0.0)
-    return np.asarray(np.maximum(np.abs(eb), np.abs(ec)) + turn / 2.0)
+    return np.maximum(np.abs(eb), np.abs(ec)), np.nan_to_num(np.fmax(left, right), nan=0.0, posinf=0.0)
 
 
 def _promising(windows: np.ndarray, goal: float, budget: int) -> tuple[np.ndarray, float]:
     """Cells that may hold more than the goal, as many as will be halved, and the most that any other such may hold."""
-    promise = _promise(windows)
-    keep = promise > goal
-    windows, promise = windows[:, keep], promise[keep]
+    ends, turns = _ends_and_turns(windows)
+    keep = ends + CAUTION * turns > goal
+    windows, expected = windows[:, keep], (ends + EXPECTED * turns)[keep]
     most = max(min(WIDTH, budget), 0)
-    if promise.size <= most:
+    if expected.size <= most:
         return windows, 0.0
-    order = np.argsort(-promise, kind="stable")
-    return windows[:, order[:most]], float(promise[order[most]])
+    order = np.argsort(-expected, kind="stable")
+    return windows[:, order[:most]], float(expected[order[most]])
 
 
 def _halved(error: ErrorValues, windows: np.ndarray, least: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -183,7 +198,7 @@ def _local_maxima(x: np.ndarray, e: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     size = np.concatenate([[-1.0], np.abs(e), [-1.0]])
     local = np.flatnonzero((size[1:-1] >= size[:-2]) & (size[1:-1] >= size[2:]))
     if local.size > LARGEST_KEPT:
-        local = np.sort(local[np.argsort(-np.abs(e[local]), kind="stable")[:LARGEST_KEPT]])
+        local = np.sort(local[np.argpartition(-np.abs(e[local]), LARGEST_KEPT)[:LARGEST_KEPT]])
     return x[local], e[local]
 
 

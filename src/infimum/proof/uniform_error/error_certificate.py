@@ -14,14 +14,17 @@ from infimum.errors import NonFiniteError, OptionError
 from infimum.proof import draws
 from infimum.proof.certificate import Certificate
 from infimum.proof.enclosure.approximants import Approximant, ChebyshevSum, Combination, Monomials
-from infimum.proof.enclosure.error_bounds import dual_bound, enclose_error
-from infimum.proof.enclosure.sampled_error import Sampled, sample
-from infimum.proof.enclosure.task import Functions, Task, points_of
+from infimum.proof.enclosure.change_of_basis import rounded_sums
+from infimum.proof.enclosure.spaces import Functions
+from infimum.proof.enclosure.task import Task, points_of
 from infimum.proof.rounding import ROOM
 from infimum.proof.theorems import alternation
+from infimum.proof.uniform_error.error_bounds import dual_bound, enclose_error
+from infimum.proof.uniform_error.sampled_error import Sampled, sample
 
 EPS = float(np.finfo(float).eps)
 OUTWARD = 2.0**-46  # relative: what the size that the bounds are measured in may move them by (see `taylor_model`)
+CLAIMED = 0  # seed of the samples of a claim; a check takes others
 WEIGHED = 16  # largest samples whose errors are computed without the rounding of the approximation
 
 Path = Literal["enclosed", "sampled"]
@@ -105,23 +108,28 @@ def _sampled(
     def error(x: np.ndarray) -> np.ndarray:
         return np.asarray(task.weights(x) * (task.f(x) - approximant(x)))
 
-    known = np.union1d(np.union1d(points, -points), task.breakpoints)
+    breaks = np.asarray(task.breakpoints, dtype=np.float64)  # a jump has another value on either side
+    known = np.concatenate([points, -points, breaks, np.nextafter(breaks, -np.inf), np.nextafter(breaks, np.inf)])
     resolution = 2.0 * EPS * _size_of_terms(task, approximant)
     intervals = task.away_from_zero(task.intervals) if task.relative else task.intervals
-    found = sample(error, intervals, known, resolution=resolution, rng=rng)
+    draw = np.random.default_rng(CLAIMED) if rng is None else rng
+    found = sample(error, intervals, known, resolution=resolution, rng=draw, claim=rng is None)
     if rng is None:
         value = max(found.expected, _weighed(task, approximant, found)) + found.noise + room * resolution
-    elif isinstance(approximant, Combination):
-        value = found.largest - resolution
-    else:
+    elif isinstance(approximant, ChebyshevSum):
         value = _weighed(task, approximant, found)
+    else:
+        value = found.largest + resolution
     certificate = Certificate(max(value, bound), bound, alternation.THEOREM, "sampled", witness={"points": points})
     return Certified(certificate, signs, found)
 
 
 def _weighed(task: Task, approximant: Approximant, found: Sampled) -> float:
-    """Largest error at the largest samples, where the approximation is evaluated without rounding."""
-    if not isinstance(approximant, ChebyshevSum | Monomials):
+    """Largest error at the largest samples, where the approximation is evaluated without rounding.
+
+    It is for coefficients of Chebyshev polynomials, whose rounding is small beside the largest value of their sum.
+    """
+    if not isinstance(approximant, ChebyshevSum):
         return found.largest
     order = np.argsort(-np.abs(found.errors), kind="stable")[:WEIGHED]
     x = found.places[order]
@@ -133,12 +141,19 @@ def _weighed(task: Task, approximant: Approximant, found: Sampled) -> float:
 def _size_of_terms(task: Task, approximant: Approximant) -> float:
     """Size of the numbers whose difference is the error: their last digits are its resolution."""
     size = scale(task)
-    if not isinstance(approximant, Combination):
+    if isinstance(approximant, ChebyshevSum):
         return size
     x = points_of(task.half, 1001)
-    coefficients = np.abs(approximant.coefficients.sum(axis=0))
-    terms = [c * np.abs(function(x)) for c, function in zip(coefficients, approximant.space.functions, strict=True)]
-    return size + len(terms) * float(np.max(task.weights(x) * np.sum(terms, axis=0)))
+    if isinstance(approximant, Monomials):
+        powers = approximant.coefficients.items()
+        terms = [abs(c) * np.abs(x) ** power for power, c in powers]
+    else:
+        assert isinstance(approximant, Combination)
+        coefficients = rounded_sums(approximant.coefficients)
+        terms = [abs(c) * np.abs(g(x)) for c, g in zip(coefficients, approximant.space.functions, strict=True)]
+    with np.errstate(all="ignore"):
+        weighted = task.weights(x) * np.sum(terms, axis=0)
+    return size + (len(terms) + 2.0) * float(np.max(weighted[np.isfinite(weighted)]))
 
 
 def _chosen(approximant: Approximant) -> list[Any]:

@@ -14,13 +14,14 @@ from infimum.proof.enclosure.approximants import Approximant
 from infimum.proof.enclosure.balls import Ball, available, flint, float_below, working
 from infimum.proof.enclosure.expressions import BlackBox, Expression
 from infimum.proof.enclosure.point_values import formula, values_at, weights_at
-from infimum.proof.enclosure.task import Intervals, Powers, Task
+from infimum.proof.enclosure.spaces import Powers
+from infimum.proof.enclosure.task import Intervals, Task
 from infimum.proof.enclosure.taylor_model import Cell, Model
 from infimum.proof.theorems import alternation, sup_norm
 from infimum.proof.theorems.sup_norm import Modelled, SupNorm
 
-MOST_BITS = 1 << 15
-SHARP = 2.0**-36  # relative radius of a dual bound that is sharp enough
+MOST_BITS = 1 << 12  # doubles lie within 2100 bits of each other, and so does a bound that is not 0
+SHARP = 2.0**-60  # relative radius of a dual bound that is sharp enough: its lower end is then the double next to it
 SPARE = 40  # bits of the working precision that ball arithmetic may lose
 NEAR = 0.35  # of the distance to the next point: radius of the cells about points of the reference
 
@@ -160,12 +161,13 @@ def enclose_error(
     halved = task.mirror and is_mirrored(task)
     if task.mirror and not halved:
         centres = np.union1d(centres, -centres)
-    cells = partition(task.half if halved else task.intervals, centres, task.breakpoints)
+    domain = task.half if halved else task.intervals
+    cells = partition(domain, centres, task.breakpoints)
     lost = max(math.ceil(math.log2(size) - math.log2(unit)), 0) if size else 0
     bits = sup_norm.BITS + lost
     resolved = size * 2.0 ** (SPARE - bits)  # below it f and p are the same to working precision
     goal = max(enough, resolved)
-    return sup_norm.enclose(error_model(task, approximant), cells, unit=unit, tol=tol, enough=goal, bits=bits)
+    return sup_norm.enclose(error_model(task, approximant), domain, cells, unit=unit, tol=tol, enough=goal, bits=bits)
 
 
 def partition(intervals: Intervals, centres: np.ndarray, breakpoints: Sequence[float]) -> list[tuple[float, float]]:

@@ -9,10 +9,11 @@ import numpy as np
 from infimum.errors import VerificationError
 from infimum.proof import evidence
 from infimum.proof.certificate import Certificate
-from infimum.proof.enclosure.error_bounds import is_enclosable
-from infimum.proof.enclosure.error_certificate import Path
 from infimum.proof.enclosure.expressions import LONGEST, Function, as_function
-from infimum.proof.enclosure.task import LARGEST_DEGREE, MOST_BREAKPOINTS, MOST_INTERVALS, Task, as_task
+from infimum.proof.enclosure.spaces import LARGEST_DEGREE
+from infimum.proof.enclosure.task import MOST_BREAKPOINTS, MOST_INTERVALS, Task, as_task
+from infimum.proof.uniform_error.error_bounds import is_enclosable
+from infimum.proof.uniform_error.error_certificate import Path
 
 TOLERANCES = 1e-12, 0.1
 
@@ -83,11 +84,12 @@ def stated_path(certificate: Certificate, task: Task) -> Path:
     return "enclosed"
 
 
-def refuse_other_signs(stated: Any, derived: tuple[int, ...]) -> None:
-    """Refuse signs of the error that do not follow."""
+def refuse_other_signs(stated: Any, derived: tuple[int, ...], certificate: Certificate) -> None:
+    """Refuse signs of the error that do not follow; where the claimed bound is 0, all of them may be the others."""
     _length("signs", stated, len(derived), least=len(derived))
     signs = tuple(evidence.whole("signs", sign, least=-1, most=1) for sign in stated)
-    if signs != derived:
+    opposite = tuple(-sign for sign in derived)
+    if signs != derived and not (certificate.lower_bound == 0 and signs == opposite):
         raise VerificationError(f"signs: claimed {evidence.shown(signs)}, derived {evidence.shown(derived)}")
 
 

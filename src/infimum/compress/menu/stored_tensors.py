@@ -1,0 +1,49 @@
+"""Which tensors a compressed checkpoint consists of: their names, kinds and shapes, and nothing else beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TypeAlias
+
+from infimum.compress.model.checkpoint import Checkpoint
+from infimum.errors import VerificationError
+from infimum.proof.checkpoint import LayerPlan, same
+
+Kind: TypeAlias = tuple[str, tuple[int, ...]]  # as safetensors calls the dtype, and the shape
+
+
+def expected_tensors(checkpoint: Checkpoint, table: Iterable[LayerPlan]) -> dict[str, Kind]:
+    """Return kind and shape of every tensor of a model that became what the table says."""
+    rows = {row.tensor.removesuffix("weight"): row for row in table if row.form != "dense"}
+    expected: dict[str, Kind] = {}
+    for tensor in checkpoint.stored():
+        stem, _, part = tensor.name.rpartition(".")
+        row = rows.get(f"{stem}.")
+        if row is None or row.form == "plain":
+            expected[tensor.name] = (tensor.kind, tensor.shape)
+        elif part == "weight":
+            expected |= {f"{stem}.{name}": kind for name, kind in _parts(row, tensor.kind).items()}
+        else:
+            expected[tensor.name] = (tensor.kind, row.kept[:1] if part == "bias" else tensor.shape)
+    return expected
+
+
+def _parts(row: LayerPlan, kind: str) -> dict[str, Kind]:
+    """Parts of a layer; one that is no longer called weight leaves a mark, at which stock loaders stop."""
+    (m, n), r = row.kept, row.rank
+    if row.form == "pivot":
+        parts = {"rows": (kind, (r, n)), "coefficients": (kind, (m - r, r)), "order": ("I32", (m,))}
+        return {"weight": (kind, (0,)), **parts}
+    if row.form == "factors":
+        return {"weight": (kind, (0,)), "left": (kind, (m, r)), "right": (kind, (r, n))}
+    return {"weight": (kind, (m, n))}
+
+
+def check_tensors(expected: Mapping[str, Kind], found: Mapping[str, Kind]) -> None:
+    """Ask that there is every expected tensor and no other."""
+    if unknown := sorted(found.keys() - expected.keys()):
+        raise VerificationError(f"tensor {unknown[0]} is none of this model; nothing accounts for it")
+    if missing := sorted(expected.keys() - found.keys()):
+        raise VerificationError(f"tensor {missing[0]} is missing; the folder is incomplete")
+    for name, kind in expected.items():
+        same(f"tensor {name}: kind and shape", found[name], kind)

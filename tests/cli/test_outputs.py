@@ -1,0 +1,203 @@
+"""What a command writes: whole or not at all, and no name steers a terminal or a page."""
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import infimum
+from infimum import report
+from infimum.cli import screen
+from infimum.proof.wording import printable
+from infimum.report.files import TEMPORARY
+
+SOURCE = "import sys; from infimum.cli import main; sys.exit(main())"
+ESCAPES = "\x1b[2J\x9b31m\u202egnp.exe\u2066\u200b\x07\x7f\u2028"
+
+
+def program(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-c", SOURCE, *map(str, arguments)], capture_output=True, check=False, **options
+    )
+
+
+def test_control_characters_are_shown_as_escapes():
+    assert printable(ESCAPES) == (r"\x1b[2J\x9b31m\u202egnp.exe\u2066\u200b\x07\x7f\u2028")
+    assert printable("Größe λ* ≤ 3 · 模型\n") == "Größe λ* ≤ 3 · 模型\n"
+    assert printable(os.fsdecode(b"\xff.npy")) == r"\udcff.npy"
+
+
+def test_names_do_not_steer_terminal_or_page(run, matrix, tmp_path):
+    name = tmp_path / f"m{ESCAPES}.npy"
+    np.save(name, matrix)
+    outcome = run("svd", name, "--rank", 2, "--report", tmp_path / "r.html", "--json", tmp_path / f"s{ESCAPES}.json")
+    assert outcome.status == 0
+    assert r"\x1b[2J\x9b31m\u202egnp" in outcome.out
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert r"\x1b[2J\x9b31m\u202egnp" in page
+    missing = run("svd", tmp_path / f"none{ESCAPES}.npy", "--rank", 2)
+    assert r"\x1b[2J" in missing.err
+    for text in (outcome.out, page, missing.err, (tmp_path / "r.json").read_text()):
+        assert text.replace("\n", "").isprintable()
+
+
+@pytest.mark.filterwarnings("ignore:Glyph")
+def test_pictures_hold_no_control_characters():
+    svg = report.drawing.svg(lambda axes: axes.set_title(f"model {ESCAPES[4:]}"))
+    assert svg.replace("\n", "").isprintable()
+
+
+def test_progress_holds_no_control_characters(capsys, monkeypatch):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    with screen.progress(f"reading {ESCAPES}") as on_progress:
+        on_progress(f"layer [bold]{ESCAPES}", 1, 2)
+    err = capsys.readouterr().err
+    assert r"layer [bold]\x1b[2J" in err
+    assert "\x1b[2J" not in err
+    assert "\u202e" not in err
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
+def test_a_name_that_is_not_text(matrix, tmp_path, encoding):
+    """A file name of other bytes than UTF-8 is solved, reported and written to, whatever the terminal can show."""
+    name = os.path.join(os.fsencode(tmp_path), b"m\xff\xfe.npy")
+    with open(name, "wb") as file:
+        np.save(file, matrix)
+    outputs = [
+        f"--{kind}={os.fsdecode(os.path.join(os.fsencode(tmp_path), b'r' + bytes([0xFF]) + suffix))}"
+        for kind, suffix in (("json", b".json"), ("plot", b".png"), ("save", b".safetensors"))
+    ]
+    done = program(
+        "svd",
+        os.fsdecode(name),
+        "--rank=2",
+        f"--report={tmp_path / 'page.html'}",
+        *outputs,
+        env={**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "300"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == b""
+    assert rb"m\udcff\udcfe.npy" in done.stdout
+    assert r"m\udcff\udcfe.npy" in (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert len(list(tmp_path.iterdir())) == 6
+    verified = program("verify", os.fsdecode(os.path.join(os.fsencode(tmp_path), b"r\xff.json")), os.fsdecode(name))
+    assert verified.returncode == 0
+
+
+@pytest.mark.parametrize(
+    "option", ["--json=r.json", "--report=r.html", "--plot=r.png", "--save=r.npz", "--save=r.safetensors"]
+)
+def test_a_full_disk(tmp_path, option):
+    """A limit on the size of files fails as a full disk does: while a file is being written."""
+    np.save(tmp_path / "m.npy", np.random.default_rng(0).standard_normal((60, 50)))
+
+    def small_disk():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048))
+
+    done = program("svd", "m.npy", "--rank=20", option, cwd=tmp_path, preexec_fn=small_disk)
+    name = option.partition("=")[2]
+    assert done.returncode == 1
+    assert done.stdout == b""
+    lines = done.stderr.decode().splitlines()
+    assert lines[-1] in (f"error: {name}: File too large", f"error: {name.replace('html', 'json')}: File too large")
+    assert len(lines) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["m.npy"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize("option", ["--json", "--quiet=False"])
+def test_a_full_stdout(tmp_path, option):
+    np.save(tmp_path / "m.npy", np.eye(5))
+    with open("/dev/full", "wb") as full:
+        arguments = ["svd", str(tmp_path / "m.npy"), "--rank", "2", *(["--json"] if option == "--json" else [])]
+        done = subprocess.run(
+            [sys.executable, "-c", SOURCE, *arguments], stdout=full, stderr=subprocess.PIPE, check=False
+        )
+    assert done.returncode == 1
+    assert done.stderr == b"error: No space left on device\n"
+
+
+@pytest.mark.parametrize("name", ["r.html", "s.html"])
+def test_page_and_content_are_written_both_or_not_at_all(tmp_path, monkeypatch, name):
+    result = infimum.lowrank.svd(np.diag([3.0, 2.0, 1.0]), rank=1)
+    written = []
+
+    def fail_at_the_second(self, text, **options):
+        written.append(self)
+        if len(written) == 2:
+            raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("pathlib.Path.write_text", fail_at_the_second)
+    with pytest.raises(OSError, match=name):
+        report.write(result, tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
+def test_a_closed_folder_is_found_before_the_work(run, file, tmp_path):
+    (tmp_path / "closed").mkdir(mode=0o500)
+    assert "closed to you" in run("svd", file, "--rank", 2, "--json", tmp_path / "closed" / "r.json").err
+
+
+def test_a_long_name_is_found_before_the_work(run, file, tmp_path, monkeypatch):
+    monkeypatch.setattr(infimum.cli.problem_command, "read_array", None)  # what comes after would fail otherwise
+    outcome = run("svd", file, "--rank", 2, "--json", tmp_path / ("r" * 300 + ".json"))
+    assert outcome.status == 1
+    assert outcome.err.count("\n") == 1
+    monkeypatch.undo()
+
+
+def test_the_longest_name_is_written(run, file, tmp_path):
+    longest = tmp_path / ("r" * 250 + ".json")
+    assert run("svd", file, "--rank", 2, "--json", longest, "--quiet").status == 0
+    assert longest.is_file()
+
+
+SLOW = """
+import sys, time, pathlib
+from infimum.cli import main
+from infimum.report import files, drawing
+def slowly(draw, path):
+    pathlib.Path(path).write_bytes(b"half of a picture")
+    print("writing", flush=True)
+    time.sleep(30)
+drawing.save = slowly
+sys.exit(main())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_leaves_nothing_half_written(tmp_path, number):
+    np.save(tmp_path / "m.npy", np.eye(5))
+    arguments = ["svd", "m.npy", "--rank", "2", "--plot", "r.png"]
+    with subprocess.Popen(
+        [sys.executable, "-c", SLOW, *arguments], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout.readline() == b"writing\n"
+        assert any(path.name.startswith(TEMPORARY) for path in tmp_path.iterdir())
+        process.send_signal(number)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 128 + number
+    assert err.startswith(b"error: ")
+    assert err.count(b"\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["m.npy"]
+
+
+def test_handlers_of_others_stay(run, file):
+    def mine(*_):
+        raise AssertionError
+
+    before = signal.signal(signal.SIGTERM, mine)
+    try:
+        assert run("svd", file, "--rank", 2, "--quiet").status == 0
+        assert signal.getsignal(signal.SIGTERM) is mine
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert run("svd", file, "--rank", 2, "--quiet").status == 0
+    assert signal.getsignal(signal.SIGTERM) is before

@@ -1,0 +1,210 @@
+"""The Gram bound: below every choice of terms, on trees too; hypotheses asked; allowances of the size on the page."""
+
+import itertools
+import math
+
+import flint
+import numpy as np
+import pytest
+import scipy.linalg
+
+from infimum.errors import VerificationError
+from infimum.proof.operators import product
+from infimum.proof.theorems import gram
+from infimum.proof.theorems.gram import NODES, Gram, Relaxation, optimum_bound
+
+EPS = 2.0**-52
+
+
+def drawn(rng, size, complex_=False, rank=3):
+    X, Y = rng.standard_normal((rank, size)), rng.standard_normal((size, 4))
+    if complex_:
+        X, Y = X + 1j * rng.standard_normal(X.shape), Y + 1j * rng.standard_normal(Y.shape)
+    return X, Y, gram.gram(product.terms(X, Y))
+
+
+def least(X, Y, kept):
+    """Squared loss of the best choice, in multi-precision arithmetic."""
+    size = X.shape[1]
+    with flint.ctx.workprec(300):
+        terms = [
+            [
+                flint.acb(complex(X[i, t])) * flint.acb(complex(Y[t, j]))
+                for i in range(X.shape[0])
+                for j in range(Y.shape[1])
+            ]
+            for t in range(size)
+        ]
+        losses = []
+        for out in itertools.combinations(range(size), size - kept):
+            sums = [sum((terms[t][e] for t in out), flint.acb(0)) for e in range(len(terms[0]))]
+            losses.append(sum((v.real**2 + v.imag**2 for v in sums), flint.arb(0)))
+        return min(losses, key=lambda loss: loss.mid())
+
+
+def scale(X, Y):
+    return 2.0 ** product.terms(X, Y).exponent
+
+
+@pytest.mark.parametrize("complex_", [False, True])
+def test_never_above_the_best_choice(complex_):
+    rng = np.random.default_rng(0)
+    for _ in range(25):
+        size = int(rng.integers(1, 7))
+        X, Y, G = drawn(rng, size, complex_, rank=int(rng.integers(1, 9)))
+        kept = int(rng.integers(0, size + 1))
+        best = least(X, Y, kept)
+        smallest = min(float(np.linalg.eigvalsh(G.unit)[0]), 1.0)
+        for diagonal in (np.full(size, smallest), np.full(size, -1.0), rng.uniform(-1.0, 1.0, size), np.ones(size)):
+            relaxation = Relaxation(G, diagonal)
+            shifted = G.unit - np.diag(relaxation.d / G.norms**2)
+            assert scipy.linalg.eigvalsh(shifted)[0] >= -1e-15
+            for point in (np.zeros(size), np.full(size, (size - kept) / size), rng.uniform(0.0, 1.0, size)):
+                bound = relaxation.bound(point, size - kept)
+                with flint.ctx.workprec(300):
+                    assert flint.arb(bound * scale(X, Y)) ** 2 <= best
+            with flint.ctx.workprec(300):
+                assert flint.arb(optimum_bound(relaxation, kept, 40, 1e9)[0] * scale(X, Y)) ** 2 <= best or kept == size
+
+
+def test_the_tree_finds_and_proves_the_optimum():
+    rng = np.random.default_rng(1)
+    for size, kept in ((6, 2), (9, 4), (10, 7)):
+        X, Y, G = drawn(rng, size)
+        best = math.sqrt(float(least(X, Y, kept).mid())) / scale(X, Y)
+        relaxation = Relaxation(G, np.full(size, float(np.linalg.eigvalsh(G.unit)[0])))
+        bound, dropped = optimum_bound(relaxation, kept, NODES, 1e9)
+        assert best * (1.0 - 1e-6) <= bound <= best
+        assert int(dropped.sum()) == size - kept
+        assert math.sqrt(dropped @ G.matrix.real @ dropped) == pytest.approx(best)
+        assert optimum_bound(relaxation, kept, NODES, 0.5 * best) == (0.5 * best, None)  # known to be reached
+        early = optimum_bound(relaxation, kept, NODES, 1e9, enough=0.5 * best)[0]
+        assert 0.5 * best <= early <= best
+        bounds = [optimum_bound(relaxation, kept, nodes, 1e9)[0] for nodes in (0, 2, 20, 200)]
+        assert bounds == sorted(bounds)
+
+
+def test_orthogonal_terms_have_no_gap():
+    X, Y = np.diag([3.0, 1.0, 2.0, 5.0]), np.eye(4)
+    G = gram.gram(product.terms(X, Y))
+    bound = Relaxation(G, np.ones(4)).bound(np.zeros(4), 2) * scale(X, Y)
+    assert bound == pytest.approx(math.sqrt(5.0), rel=1e-9)
+    assert bound < math.sqrt(5.0)
+
+
+def test_the_gram_matrix_and_its_error():
+    rng = np.random.default_rng(2)
+    for complex_ in (False, True):
+        X, Y, G = drawn(rng, 5, complex_)
+        terms = [np.outer(X[:, t], Y[t]) / scale(X, Y) for t in range(5)]
+        expected = [[np.sum(a.conj() * b) for b in terms] for a in terms]
+        assert np.allclose(G.matrix, expected, rtol=1e-12)
+        assert np.allclose(G.norms, [np.linalg.norm(term) for term in terms], rtol=1e-13)
+        assert G.error == (3 + 4 + 4) * EPS * (2 if complex_ else 1)
+        assert np.allclose(np.diag(G.unit), 1.0)
+        assert np.allclose(G.unit * np.outer(G.norms, G.norms), np.real(expected), rtol=1e-12)
+    X[:, 0], X[:, 1] = 0.0, X[:, 1] * 1e-150  # terms that vanish stand alone
+    G = gram.gram(product.terms(X, Y))
+    assert G.norms[:2].tolist() == [0.0, 0.0]
+    assert np.array_equal(G.unit[:2], np.eye(5)[:2])
+    assert not np.any(G.matrix[:2])
+
+
+def test_allowances_have_the_size_on_the_page():
+    rng = np.random.default_rng(3)
+    A = rng.standard_normal((4, 6))
+    norms = rng.uniform(0.5, 2.0, 4)
+    unit = A @ A.T / np.outer(np.linalg.norm(A, axis=1), np.linalg.norm(A, axis=1))
+    G = Gram(unit * np.outer(norms, norms), norms, 1e-6)
+    assert G.allowance == pytest.approx(16.0 * (1e-6 + 24 * EPS) * np.sum(norms) ** 2, rel=1e-14)
+    exact = Gram(G.matrix, norms, 0.0)
+    assert exact.allowance == pytest.approx(16.0 * 24 * EPS * np.sum(norms) ** 2, rel=1e-14)
+    lowered = Relaxation(exact, np.full(4, -0.5), 1e9).d / norms**2 + 0.5
+    assert lowered == pytest.approx(np.full(4, -1e9 * 2.0 * 6 * EPS * 4), rel=1e-9)
+    slack = 4 * 1e-6 + 2.0 * 6 * EPS * 4
+    for room in (1.0, 3.0):
+        relaxation = Relaxation(G, np.full(4, -0.5), room)
+        assert relaxation.d / norms**2 == pytest.approx(np.full(4, -0.5 - room * slack), rel=1e-12)
+        d = (-0.5 - room * slack) * norms**2
+        H, point = G.matrix - np.diag(d), np.array([0.2, 0.9, 0.5, 0.4])
+        gradient = 2.0 * H @ point + d
+        assert np.allclose(relaxation.tangent(point), gradient, rtol=1e-13)
+        squared = np.sum(np.sort(gradient)[:2]) - point @ H @ point
+        assert relaxation.bound(point, 2) == pytest.approx(math.sqrt(max(squared - room * G.allowance, 0.0)), rel=1e-12)
+        assert relaxation.bound(np.zeros(4), 2) == 0.0  # a sum of negative entries
+
+
+def test_a_diagonal_too_large_is_lowered_until_the_decomposition_succeeds():
+    size, error = 4, 1e-9
+    G = Gram(np.ones((size, size)), np.ones(size), error)  # singular: its least eigenvalue is 0
+    slack = size * error + 2.0 * (size + 2) * EPS * size
+    d = Relaxation(G, np.full(size, 1e-7)).d
+    shifts = [slack * 4.0**attempt for attempt in range(60)]
+    assert d[0] == pytest.approx(1e-7 - next(s for s in shifts if s > 1e-7) - slack, rel=1e-6)
+    far = Relaxation(G, np.zeros(size), room=3.0).d[0]
+    assert far == pytest.approx(-3.0 * slack - next(s for s in (0.0, *shifts) if s > 2.0 * slack), rel=1e-6)
+    assert far <= Relaxation(G, np.zeros(size)).d[0]
+
+
+def test_a_larger_claim_of_a_solver_stays_below_what_is_derived():
+    rng = np.random.default_rng(4)
+    for _ in range(40):
+        _, _, G = drawn(rng, 6, rank=int(rng.integers(1, 4)))
+        smallest = float(np.linalg.eigvalsh(G.unit)[0])
+        diagonal = np.full(6, smallest + rng.choice([0.0, 1e-14, -1e-14]))
+        point = rng.uniform(0.0, 1.0, 6)
+        assert Relaxation(G, diagonal, room=3.0).bound(point, 3) <= Relaxation(G, diagonal).bound(point, 3)
+
+
+GRAM = gram.gram(product.terms(np.eye(3), np.eye(3)))
+
+
+@pytest.mark.parametrize(
+    "vector",
+    [
+        np.zeros(2),
+        np.zeros((3, 1)),
+        np.full(3, 1.0 + 1e-9),
+        np.full(3, math.nan),
+        1j * np.ones(3),
+        np.ones(3, dtype=int),
+        [0.0] * 3,
+        None,
+    ],
+)
+def test_vectors_are_asked(vector):
+    with pytest.raises(VerificationError, match="the diagonal must"):
+        Relaxation(GRAM, vector)
+    with pytest.raises(VerificationError, match="the point must"):
+        Relaxation(GRAM, np.zeros(3)).bound(vector, 1)
+
+
+def test_limits_belong_to_their_ranges():
+    relaxation = Relaxation(GRAM, np.full(3, -1.0))
+    assert relaxation.bound(np.ones(3), 3) >= 0.0
+    assert Relaxation(GRAM, np.ones(3)).bound(np.zeros(3), 0) == 0.0
+    with pytest.raises(VerificationError, match="diagonal must"):
+        Relaxation(GRAM, np.full(3, -1.0 - 1e-9))
+    with pytest.raises(VerificationError, match="point must"):
+        relaxation.bound(np.full(3, -1e-300), 1)
+    for wrong in (-1, 4, True, 1.0, 2**70):
+        with pytest.raises(VerificationError, match="dropped terms must"):
+            relaxation.bound(np.zeros(3), wrong)
+        with pytest.raises(VerificationError, match="kept terms must"):
+            optimum_bound(relaxation, wrong, 10, 1.0)
+    for wrong in (-1, 2 * NODES + 1, 10**12, True, 10.0):
+        with pytest.raises(VerificationError, match="nodes must"):
+            optimum_bound(relaxation, 1, wrong, 1.0)
+
+
+def test_no_diagonal_helps_a_matrix_that_is_not_one():
+    with pytest.raises(VerificationError, match="semidefinite"):
+        Relaxation(Gram(np.array([[1.0, math.inf], [math.inf, 1.0]]), np.ones(2), 0.0), np.zeros(2))
+
+
+def test_one_allowance_is_the_default():
+    _, _, G = drawn(np.random.default_rng(6), 5, rank=8)
+    rough, diagonal = Gram(G.matrix, G.norms, 1e-6), np.full(5, -0.25)
+    point = np.full(5, 0.4)
+    bounds = [Relaxation(rough, diagonal, *room).bound(point, 4) for room in ((), (1.0,), (2.0,))]
+    assert bounds[0] == bounds[1] > bounds[2] > 0.0

@@ -1,0 +1,292 @@
+"""Nystrom in the trace norm: values above, bounds below, semidefiniteness disproved, allowances as on the page."""
+
+import math
+
+import flint
+import numpy as np
+import pytest
+
+from infimum._linalg import frobenius
+from infimum.errors import NotSemidefiniteError, VerificationError
+from infimum.proof.operators.kernel import EPS, Entries, KernelMatrix
+from infimum.proof.rounding import rounding_allowance
+from infimum.proof.theorems import nystrom_trace
+from infimum.proof.theorems.nystrom_trace import (
+    DependentLandmarksError,
+    cholesky_form,
+    difference,
+    distance,
+    landmark_bound,
+    spectral_bound,
+    trace_error,
+)
+
+LINEAR = {"real": lambda X, Y: X @ Y.T, "complex": lambda X, Y: X @ Y.conj().T}
+
+
+def points(rng, n, d, complex_=False):
+    X = rng.standard_normal((n, d)) * 10.0 ** -rng.uniform(0.0, 2.0, d)
+    return X + 1j * rng.standard_normal((n, d)) if complex_ else X
+
+
+def both(rng, n, d, complex_=False):
+    """One matrix as a kernel, known by its entries, and as an array."""
+    X = points(rng, n, d, complex_)
+    K = X @ X.conj().T
+    return Entries(KernelMatrix(X, lambda A, B: A @ B.conj().T)), Entries((K + K.conj().T) / 2)
+
+
+def spectrum(entries):
+    """Eigenvalues of the scaled matrix, descending, in multi-precision arithmetic."""
+    K = entries.columns(np.arange(entries.shape[0]))
+    with flint.ctx.workprec(300):
+        ball = flint.acb_mat([[flint.acb(complex(v)) for v in row] for row in K])
+        return sorted((v.real.mid() for v in ball.eig(algorithm="approx")), reverse=True)
+
+
+def trace_norm(entries, factor):
+    K = entries.columns(np.arange(entries.shape[0]))
+    with flint.ctx.workprec(300):
+        ball = flint.acb_mat([[flint.acb(complex(v)) for v in row] for row in K])
+        F = flint.acb_mat([[flint.acb(complex(v)) for v in row] for row in factor])
+        return sum(
+            (abs(v.real.mid()) for v in (ball - F * F.conjugate().transpose()).eig(algorithm="approx")), flint.arb(0)
+        )
+
+
+@pytest.mark.parametrize("complex_", [False, True])
+@pytest.mark.parametrize("dtype", ["double", "single"])
+def test_values_are_above_the_trace_norm_and_bounds_below_every_matrix(complex_, dtype):
+    rng = np.random.default_rng(0)
+    for _ in range(12):
+        n = int(rng.integers(2, 9))
+        landmarks = rng.choice(n, size=int(rng.integers(1, n)), replace=False)
+        for entries in both(rng, n, n, complex_):
+            F = cholesky_form(entries.columns(landmarks), landmarks)
+            narrow = np.complex64 if complex_ else np.float32
+            answer = F if dtype == "double" else F.astype(narrow).astype(F.dtype)
+            truth = trace_norm(entries, answer)
+            value = trace_error(entries, landmarks, answer, double=dtype == "double")
+            assert truth <= value <= float(truth) * (1.0 + 1e-6) + 1e-6 * float(np.sum(entries.diagonal))
+            assert value <= trace_error(entries, landmarks, answer, double=dtype == "double", room=3.0)
+            values = spectrum(entries)
+            for rank in (0, 1, n - 1, n):
+                tail = sum(values[rank:], flint.arb(0))
+                bounds = [landmark_bound(entries, rank, more) for more in (landmarks, np.arange(n))]
+                assert all(bound <= max(float(tail), 0.0) + 1e-300 for bound in bounds)
+                assert bounds[1] >= float(tail) * (1.0 - 1e-9) - 1e-8 * float(values[0])  # all columns: the tail itself
+                if entries.spectrum is not None:
+                    bound = spectral_bound(entries, rank)
+                    assert float(tail) * (1.0 - 1e-9) - 1e-10 * float(values[0]) <= bound <= max(float(tail), 0.0)
+
+
+def test_any_factor_is_measured_whatever_it_is():
+    """Factors that are off by much more than rounding: the distance covers what they miss."""
+    rng = np.random.default_rng(1)
+    for size in (1e-12, 1e-6, 1e-4):
+        for _ in range(10):
+            entries = both(rng, 7, 7)[0]
+            landmarks = rng.choice(7, size=3, replace=False)
+            columns = entries.columns(landmarks)
+            exact = cholesky_form(columns, landmarks)
+            turn = np.linalg.qr(rng.standard_normal((3, 3)))[0]
+            F = exact @ turn + size * rng.standard_normal(exact.shape)
+            try:
+                near = distance(columns, landmarks, F)
+            except DependentLandmarksError:
+                continue
+            off = float(np.sum(np.abs(np.linalg.eigvalsh(exact @ exact.T - F @ F.T))))
+            assert off <= near.trace + 1e-14
+            coefficients = np.linalg.norm(columns @ np.linalg.inv(columns[landmarks]))
+            assert coefficients <= near.coefficients <= 2.0 * coefficients
+            assert trace_norm(entries, F) <= trace_error(entries, landmarks, F, double=True)
+
+
+ROOMS = [1.0, 3.0, 1e7]
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_distance_has_the_form_on_the_page(room):
+    rng = np.random.default_rng(2)
+    entries, landmarks = both(rng, 9, 5)[0], np.array([6, 0, 3])
+    C = entries.columns(landmarks)
+    F = cholesky_form(C, landmarks) + 1e-5 * rng.standard_normal((9, 3))
+    W, S, n, k = C[landmarks], F[landmarks], 9, 3
+    f, s = np.linalg.norm(F), np.linalg.norm(S)
+    a = np.linalg.norm(W - S @ S.T) + room * (k + 4) * EPS * (np.linalg.norm(W) + s**2)
+    b = np.linalg.norm(C - F @ S.T) + room * (k + 4) * EPS * (np.linalg.norm(C) + f * s)
+    least = np.linalg.svd(S)[1][-1] - room * rounding_allowance((3, 3), EPS, s)
+    p = (1.0 + 0.1 * room) * math.sqrt(
+        np.linalg.norm(F @ np.linalg.inv(S)) ** 2 + room * (n + k + 8) * EPS * (f / least) ** 2
+    )
+    e = b + p * a
+    near = distance(C, landmarks, F, room)
+    growth = 1.0 + room * 16 * (n + k) * EPS
+    assert near.trace == pytest.approx((2.0 * p * b + p**2 * a + e**2 / (least**2 - a)) * growth, rel=1e-9)
+    assert near.coefficients == pytest.approx((p + e / (least**2 - a)) * growth, rel=1e-9)
+    assert np.allclose(near.gram, F.T @ F, rtol=1e-13)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_the_allowances_of_value_and_bounds(room):
+    rng = np.random.default_rng(3)
+    entries, array = both(rng, 12, 12)
+    landmarks, n = np.array([2, 7]), 12
+    F = cholesky_form(entries.columns(landmarks), landmarks)
+    near = distance(entries.columns(landmarks), landmarks, F, room)
+    left = np.sum(np.maximum(entries.diagonal - np.sum(F**2, axis=1), 0.0))
+    rounding = (n + 2 + 8) * EPS * (np.sum(entries.diagonal) + np.sum(F**2))
+    off = 2.0 * 2.0**-52 * np.sum(entries.diagonal)  # what is taken on trust
+    assert entries.negative_part(room) == pytest.approx((off * math.sqrt(12.0), off / math.sqrt(12.0)))
+    indefinite = (math.sqrt(off * math.sqrt(12.0)) + math.sqrt(off / math.sqrt(12.0)) * near.coefficients) ** 2
+    expected = (left + room * rounding + 2.0 * near.trace + 2.0 * indefinite) * (1.0 + room * 16 * n * EPS)
+    assert trace_error(entries, landmarks, F, double=True, room=room) == pytest.approx(expected, rel=1e-12)
+    G = F.astype(np.float32).astype(float)
+    narrow = trace_error(entries, landmarks, G, double=False, room=room)
+    assert narrow == pytest.approx(expected + difference(F, G, room) * (1.0 + room * 16 * n * EPS), rel=1e-12)
+    turned = np.sum(np.abs(np.linalg.eigvalsh(F @ F.T - G @ G.T)))
+    size = (np.linalg.norm(F) + np.linalg.norm(G)) ** 2
+    allowed = room * (200.0 + 16.0 * math.sqrt(12.0)) * EPS * size * 2.0
+    assert difference(F, G, room) == pytest.approx(turned + allowed, rel=1e-6 if room < 10 else 1e-12)
+    # the bound of landmarks
+    values = np.linalg.eigvalsh(F.T @ F)[::-1]
+    rounding = ((n + 8) * EPS + (200.0 + 16.0 * math.sqrt(12.0)) * EPS) * np.sum(values) * math.sqrt(2.0)
+    expected = max(values[1] - near.trace - indefinite - room * rounding, 0.0)
+    assert landmark_bound(entries, 1, landmarks, room) == pytest.approx(expected, rel=1e-12)
+    # that of the spectrum
+    values, trace = array.spectrum, np.sum(array.diagonal)
+    each = room * (200.0 + 16.0 * math.sqrt(12.0)) * EPS * np.linalg.norm(values)
+    tail = np.sum(values[3:]) - each * 3.0
+    whole = trace - np.sum(values[:3]) - each * math.sqrt(3.0) - room * n * EPS * (trace + np.sum(values[:3]))
+    expected = max(max(tail, whole) * (1.0 - room * 4 * n * EPS), 0.0)
+    assert spectral_bound(array, 3, room) == pytest.approx(expected, rel=1e-11)
+
+
+def test_what_an_array_lacks_counts_against_it():
+    """A negative eigenvalue of the size of rounding, and what differs from the Hermitian part."""
+    rng = np.random.default_rng(4)
+    Q = np.linalg.qr(rng.standard_normal((8, 8)))[0]
+    K = (Q * np.array([1.0, 0.5, 0.3, 0.2, 0.1, 0.05, 0.01, -4e-14])) @ Q.T
+    entries = Entries((K + K.T) / 2)
+    total, lowest = entries.negative_part()
+    each = rounding_allowance((8, 8), EPS, float(np.linalg.norm(entries.spectrum)))
+    assert lowest == pytest.approx(each - entries.spectrum[-1])
+    assert total == pytest.approx(-entries.spectrum[-1] + math.sqrt(8.0) * each)
+    assert entries.negative_part(3.0)[1] == pytest.approx(3.0 * each - entries.spectrum[-1])
+    landmarks = np.array([0, 1, 2, 3, 4, 5])
+    F = cholesky_form(entries.columns(landmarks), landmarks)
+    near = distance(entries.columns(landmarks), landmarks, F)
+    indefinite = 2.0 * (math.sqrt(total) + math.sqrt(lowest) * near.coefficients) ** 2
+    left = np.sum(np.maximum(entries.diagonal - np.sum(F**2, axis=1), 0.0))
+    rounding = (8 + 6 + 8) * EPS * (np.sum(entries.diagonal) + np.sum(F**2))
+    expected = (left + rounding + 2.0 * near.trace + indefinite + entries.skew) * (1.0 + 16 * 8 * EPS)
+    assert trace_error(entries, landmarks, F, double=True) == pytest.approx(expected, rel=1e-9)
+    assert trace_norm(entries, F) <= expected
+    assert entries.skew == 0.0
+    skewed = Entries((K + K.T) / 2 + np.triu(np.full((8, 8), 1e-9), 1))
+    difference_ = math.sqrt(56.0) * 1e-9 * 2.0**-skewed.exponent
+    assert skewed.skew == pytest.approx(difference_ * math.sqrt(8.0), rel=1e-6)
+    assert spectral_bound(skewed, 2) == pytest.approx(spectral_bound(entries, 2) - skewed.skew, rel=1e-6)
+
+
+def test_no_landmarks_and_all_of_them():
+    entries = both(np.random.default_rng(5), 6, 6)[0]
+    none = np.zeros(0, dtype=np.int64)
+    F = cholesky_form(entries.columns(none), none)
+    assert F.shape == (6, 0)
+    assert trace_error(entries, none, F, double=True) == pytest.approx(np.sum(entries.diagonal), rel=1e-12)
+    assert trace_error(entries, none, F, double=False) >= np.sum(entries.diagonal)
+    assert landmark_bound(entries, 0, none) == 0.0
+    assert spectral_bound(Entries(np.eye(4)), 4) == 0.0
+    assert spectral_bound(Entries(np.eye(4)), 0) == pytest.approx(4.0 / 2.0 ** Entries(np.eye(4)).exponent)
+    with pytest.raises(VerificationError, match="moderate size"):
+        spectral_bound(entries, 1)
+
+
+def test_dependent_landmarks_are_refused():
+    entries = Entries(np.ones((4, 4)))
+    with pytest.raises(DependentLandmarksError):
+        landmark_bound(entries, 1, np.array([0, 1]))
+    with pytest.raises(DependentLandmarksError):
+        distance(entries.columns(np.array([0, 1])), np.array([0, 1]), np.ones((4, 2)))
+    near = np.array([[1.0, 0.0], [1.0, 1e-9]])  # a condition that rounding spoils
+    with pytest.raises(DependentLandmarksError):
+        distance(near @ near.T, np.array([0, 1]), near)
+
+
+ENTRIES = Entries(np.diag([4.0, 3.0, 2.0]))
+
+
+@pytest.mark.parametrize(
+    "landmarks",
+    [[0], np.array([0.0]), np.array([3]), np.array([-1]), np.array([0, 0]), np.array([[0]]), None, np.array([True])],
+)
+def test_landmarks_are_asked(landmarks):
+    with pytest.raises(VerificationError, match="landmarks must"):
+        trace_error(ENTRIES, landmarks, np.ones((3, 1)), double=True)
+    with pytest.raises(VerificationError, match="landmarks must"):
+        landmark_bound(ENTRIES, 1, landmarks)
+
+
+@pytest.mark.parametrize(
+    "factor", [np.ones((3, 2)), np.ones(3), np.ones((2, 1)), np.full((3, 1), np.nan), np.ones((3, 1), dtype=int), None]
+)
+def test_factors_are_asked(factor):
+    with pytest.raises(VerificationError, match="factor must"):
+        trace_error(ENTRIES, np.array([0]), factor, double=True)
+
+
+@pytest.mark.parametrize("rank", [-1, 4, True, 1.0, None])
+def test_ranks_are_asked(rank):
+    for bound in (lambda: spectral_bound(ENTRIES, rank), lambda: landmark_bound(ENTRIES, rank, np.array([0]))):
+        with pytest.raises(VerificationError, match="rank must"):
+            bound()
+
+
+INDEFINITE = {
+    "large entry": lambda X, Y: np.where(X == Y.T, 1.0, 1.1 * np.exp(-((X - Y.T) ** 2))),
+    "zero diagonal": lambda X, Y: np.abs(X - Y.T),
+    "sign": lambda X, Y: 2.0 - np.abs(X - Y.T) ** 2,
+    "not Hermitian": lambda X, Y: np.exp(-((X - Y.T) ** 2)) * (1.0 + 0.01 * (X - Y.T)),
+    "flat top": lambda X, Y: 1.0 * (np.abs(X - Y.T) < 0.7),
+    "small part": lambda X, Y: np.exp(-((X - Y.T) ** 2)) - 1e-2 * np.cos(9.0 * X) * np.cos(9.0 * Y.T),
+}
+
+
+@pytest.mark.parametrize("name", INDEFINITE)
+@pytest.mark.parametrize("n", [40, 300])
+def test_kernels_that_disprove_themselves_are_refused(name, n):
+    entries = Entries(KernelMatrix(np.linspace(-1.0, 1.0, n)[:, None], INDEFINITE[name]))
+    landmarks = np.array([3, n - 5])
+    try:
+        F = cholesky_form(entries.columns(landmarks), landmarks)
+        with pytest.raises(NotSemidefiniteError):
+            trace_error(entries, landmarks, F, double=True)
+        with pytest.raises(NotSemidefiniteError):
+            landmark_bound(entries, 1, landmarks)
+    except DependentLandmarksError:  # zeros on the diagonal leave nothing to decompose
+        assert name == "zero diagonal"
+        with pytest.raises(NotSemidefiniteError):
+            landmark_bound(entries, 0, np.zeros(0, dtype=np.int64))
+
+
+def test_names_and_norms():
+    assert nystrom_trace.THEOREM == "nystrom_trace"
+    assert EPS == 2.0**-51
+    assert frobenius(np.eye(3)) == pytest.approx(math.sqrt(3.0))
+
+
+def test_one_allowance_is_the_default():
+    entries, array = both(np.random.default_rng(7), 9, 9)
+    landmarks = np.array([1, 4, 6])
+    F = cholesky_form(entries.columns(landmarks), landmarks)
+    G = F.astype(np.float32).astype(float)
+    for call in (
+        lambda *room: trace_error(entries, landmarks, F, double=True, **dict(zip(["room"], room, strict=False))),
+        lambda *room: difference(F, G, *room),
+        lambda *room: distance(entries.columns(landmarks), landmarks, F, *room).trace,
+        lambda *room: -landmark_bound(entries, 1, landmarks, *room),
+        lambda *room: -spectral_bound(array, 2, *room),
+        lambda *room: array.negative_part(*room)[0] + 1e-300,
+    ):
+        assert call() == call(1.0) <= call(100.0)

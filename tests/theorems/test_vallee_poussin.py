@@ -1,0 +1,107 @@
+"""De la Vallée-Poussin's bound against other quotients, and each of its hypotheses broken once."""
+
+import math
+
+import numpy as np
+import pytest
+
+from infimum.errors import VerificationError
+from infimum.proof.enclosure.balls import working
+from infimum.proof.theorems.vallee_poussin import THEOREM, lower_bound, points_needed
+
+ENDS = (-1.0, 1.0)
+
+
+def bound(points, errors, needed, interval=ENDS):
+    with working(64) as flint:
+        return lower_bound(points, interval, [e if isinstance(e, flint.arb) else flint.arb(e) for e in errors], needed)
+
+
+def test_name():
+    assert THEOREM == "vallee_poussin"
+
+
+@pytest.mark.parametrize(
+    ("type_", "degrees", "needed"),
+    [((3, 3), (2, 2), 7), ((3, 3), (3, 2), 8), ((3, 3), (3, 3), 8), ((0, 0), (0, 0), 2), ((4, 1), (1, 0), 6),
+     ((1, 4), (0, 1), 6), ((5, 2), (2, 2), 9), ((2, 5), (2, 1), 9)],
+)  # fmt: skip
+def test_number_of_points(type_, degrees, needed):
+    """The zeros of ``P q - p Q`` are at most its degree."""
+    assert points_needed(type_, degrees) == needed
+
+
+@pytest.mark.parametrize(
+    ("type_", "degrees"),
+    [((3, 3), (4, 3)), ((3, 3), (3, 4)), ((3, 3), (-1, 0)), ((3, 3), (0, -1)), ((0, 0), (1, 0)), ((0, 0), (0, 1))],
+)
+def test_degrees_beyond_the_type_are_refused(type_, degrees):
+    with pytest.raises(VerificationError, match="degrees up to"):
+        points_needed(type_, degrees)
+
+
+def test_the_smallest_error_counts():
+    points = [-1.0, 0.0, 1.0]
+    assert bound(points, [1.0, -2.0, 3.0], 3) == 1.0
+    assert bound(points, [-3.0, 1.5, -2.0], 3) == 1.5
+    assert bound(points, [3.0, -2.0, 1.0], 2) == 1.0
+    assert bound([0.5], [-0.25], 1) == 0.25
+
+
+def test_the_modulus_is_rounded_downwards():
+    with working(64) as flint:
+        third = flint.arb(1) / 3
+        found = bound([0.0, 1.0], [third, -third], 2)
+        assert found <= third
+        assert math.nextafter(found, 1.0) > third
+        wide = flint.arb(1.0, 0.25)
+        assert bound([0.0, 1.0], [wide, -2 * wide], 2) == pytest.approx(0.75, abs=1e-8)
+        assert bound([0.0, 1.0], [wide, -2 * wide], 2) <= 0.75
+
+
+def test_too_few_points_or_equal_signs_prove_nothing():
+    points = [-1.0, 0.0, 1.0]
+    assert bound(points, [1.0, -2.0, 3.0], 4) == 0.0
+    assert bound(points, [1.0, 2.0, -3.0], 3) == 0.0
+    assert bound(points, [1.0, -2.0, -3.0], 3) == 0.0
+    assert bound(points, [-1.0, -2.0, 3.0], 3) == 0.0
+    assert bound(points, [0.0, -2.0, 3.0], 3) == 0.0
+    for pair in ([0.5, 0.75], [2.0, 0.5], [0.5, 2.0], [-0.5, -2.0], [-2.0, -0.5]):
+        assert bound([0.0, 1.0], pair, 2) == 0.0
+    assert bound(points, [1.0, -2.0, 0.0], 3) == 0.0
+    with working(64) as flint:
+        assert bound(points, [1.0, flint.arb(0, 1e-3), 1.0], 3) == 0.0
+        assert bound(points, [1.0, flint.arb(-1, 2), 1.0], 3) == 0.0
+        assert bound(points, [1.0, flint.arb.nan(), 1.0], 3) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("points", "interval"),
+    [([-1.0, 0.0, 0.0], ENDS), ([0.0, -1.0, 1.0], ENDS), ([-1.0, 0.0, 1.5], ENDS), ([-1.5, 0.0, 1.0], ENDS),
+     ([-1.0, 0.0, math.nan], ENDS), ([-1.0, 1.0], ENDS), ([-1.0, 0.0, 0.5, 1.0], ENDS), ([0.0, 0.5, 1.0], (0.1, 1.0)),
+     ([0.0, 0.5, 1.0], (0.0, 0.9))],
+)  # fmt: skip
+def test_the_points_must_be_increasing_and_inside(points, interval):
+    with pytest.raises(VerificationError, match="increasing points"):
+        bound(points, [1.0, -1.0, 1.0], 3, interval)
+
+
+def test_no_other_quotient_of_the_type_is_better():
+    """exp against its Padé quotient plus a shift: thousands of others of type (1, 1) have larger errors."""
+    rng = np.random.default_rng(0)
+    x = np.linspace(-1.0, 1.0, 201)
+    points = [-1.0, -0.2226, 0.6997, 1.0]
+
+    def quotient(c, at):
+        return (c[0] + c[1] * at) / (1.0 + c[2] * at)
+
+    near = np.array([1.017, 0.5175, -0.4398])
+    errors = np.exp(points) - quotient(near, np.array(points))
+    floor = bound(points, errors.tolist(), points_needed((1, 1), (1, 1)))
+    assert floor > 0.01
+    least = min(
+        np.max(np.abs(np.exp(x) - quotient(near + scale * rng.standard_normal(3), x)))
+        for scale in (1e-3, 1e-2, 3e-2)
+        for _ in range(800)
+    )
+    assert floor <= least
