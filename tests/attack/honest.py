@@ -12,7 +12,8 @@ import numpy as np
 from infimum import memory, problems
 from infimum.errors import InfimumError
 from infimum.problems import Case
-from tests.contract.checks import hostile_versions, solve
+from tests.contract.arrays import hostile_versions
+from tests.contract.cases import solve
 
 SEEDS = range(4)
 

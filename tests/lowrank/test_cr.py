@@ -286,3 +286,18 @@ EYE = np.eye(3)
 def test_bad_input(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("spread", [150, 120, 100])
+def test_a_loss_far_below_the_largest_term_does_not_vanish(spread):
+    """The squares of what is lost underflow beside the terms that are kept."""
+    rng = np.random.default_rng(0)
+    X, Y = (
+        rng.standard_normal(shape) * np.logspace(-spread, spread, shape[0] * shape[1]).reshape(shape)
+        for shape in ((4, 7), (7, 5))
+    )
+    result = lowrank.cr(X, Y, 3, rng=0)
+    lost = [j for j in range(7) if j not in result.terms.tolist()]
+    product = np.asarray(X[:, lost], dtype=np.longdouble) @ np.asarray(Y[lost], dtype=np.longdouble)
+    assert 0.0 < np.sqrt(np.sum(product**2)) <= result.certificate.value
+    infimum.verify(result, X, Y)

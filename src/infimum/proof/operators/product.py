@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from infimum._arrays import Array, is_complex, like_array, namespace, to_numpy, widen
-from infimum._linalg import as_row, frobenius, scaled_columns
+from infimum._linalg import as_row, frobenius, norm, scaled_columns
 from infimum.errors import RangeError
 
 VANISHED = -2000  # an exponent at which every double becomes 0
@@ -65,7 +65,8 @@ def residual_norm(parts: Terms, kept: np.ndarray, weights: Array | None, room: f
     if weights is None or weights.ndim == 1:
         factors = np.ones(parts.norms.size, dtype=np.float64 if weights is None else to_numpy(widen(weights)).dtype)
         factors[kept] = 0.0 if weights is None else 1.0 - to_numpy(widen(weights))
-        computed = frobenius((parts.left * as_row(factors * np.ldexp(1.0, parts.shift), parts.left)) @ parts.right)
+        # what is lost may be so far below the largest term that its squares vanish
+        computed = norm((parts.left * as_row(factors * np.ldexp(1.0, parts.shift), parts.left)) @ parts.right)
         rounding = (parts.norms.size + 6) * unit * float(np.abs(factors) @ parts.norms)
     else:
         middle = _scaled_middle(parts, kept, to_numpy(widen(weights)))
