@@ -156,7 +156,7 @@ def _nodes(tree: ast.Module) -> list[ast.AST]:
 
 def _variants(node: ast.AST) -> list[ast.AST | None]:
     """What may stand in place of a node; None: nothing."""
-    kinds = (_of_operators, _of_constants, _of_calls, _of_statements)
+    kinds = (_of_operators, _of_conditions, _of_constants, _of_calls, _of_statements)
     return [variant for kind in kinds for variant in kind(node)]
 
 
@@ -178,15 +178,18 @@ def _of_operators(node: ast.AST) -> Iterator[ast.AST | None]:
         for k, op in enumerate(node.ops):
             for other in COMPARED[type(op)]:
                 yield _with(node, ops=[*node.ops[:k], other(), *node.ops[k + 1 :]])
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.Not | ast.Invert):
+        yield node.operand
+    if isinstance(node, ast.IfExp):
+        yield _with(node, body=node.orelse, orelse=node.body)
+
+
+def _of_conditions(node: ast.AST) -> Iterator[ast.AST | None]:
     if isinstance(node, ast.BoolOp):
         yield _with(node, op=ast.Or() if isinstance(node.op, ast.And) else ast.And())
         for k in range(len(node.values)):
             rest = node.values[:k] + node.values[k + 1 :]
             yield rest[0] if len(rest) == 1 else _with(node, values=rest)
-    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.Not | ast.Invert):
-        yield node.operand
-    if isinstance(node, ast.IfExp):
-        yield _with(node, body=node.orelse, orelse=node.body)
 
 
 def _of_constants(node: ast.AST) -> Iterator[ast.AST]:
