@@ -71,9 +71,10 @@ def strings(tree):
 
 
 @pytest.mark.parametrize("name", THEOREMS)
-def test_every_theorem_states_its_name_and_has_a_page(name):
+def test_every_theorem_states_its_name_and_has_a_page_and_tests(name):
     assert name == importlib.import_module(f"{theorems.__name__}.{name}").THEOREM
     assert (ROOT / "docs" / "theorems" / f"{name}.md").is_file()
+    assert (ROOT / "tests" / "theorems" / f"test_{name}.py").is_file()
 
 
 def exported(tree):

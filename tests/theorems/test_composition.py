@@ -201,6 +201,7 @@ def test_roundings_to_floats():
         (floors, (HALF, ONE, 2, [[0.0]]), "must be at least two"),
         (floors, (HALF, ONE, 2, [[0.0, 0.0]]), "increase"),
         (floors, (HALF, ONE, 2, [[0.5, 0.25, 1.0]]), "increase"),
+        (floors, (ONE, ONE, 2, [[1.0, 0.0]]), "the nodes of a step must be at least two, and increase"),
         (floors, (HALF, ONE, 2, [[0.0, 1.0 + 2**-52]]), "a node must be"),
         (floors, (HALF, ONE, 2, [[-(2.0**-60), 1.0]]), "a node must be"),
         (floors, (HALF, ONE, 2, [[0.0, 2.0**-401]]), "a node above 0"),
