@@ -357,7 +357,8 @@ def test_the_rounding_of_a_value_is_as_stated() -> None:
         computed = np.sum(weighted * D)
         size = np.sum(np.linalg.norm(left, axis=0) * np.linalg.norm(right, axis=1)) + np.linalg.norm(W)
         weight = np.trace(C) * (1.0 if weighting is None else np.trace(weighting))
-        rounding, own = 6 * EPS / 2 * size * weight**0.5, 7 * EPS * np.sum(D**2) * weight
+        norms = np.linalg.norm(C) * (1.0 if weighting is None else np.linalg.norm(weighting))
+        rounding, own = 6 * EPS / 2 * size * weight**0.5, 7 * EPS * np.sum(D**2) * norms
         for room in (1.0, 3.0, 1e12):
             expected = ((computed + room * own) ** 0.5 + room * rounding) ** 2
             assert error(W, left, right, C, weighting, room=room) == pytest.approx(expected, rel=1e-13)

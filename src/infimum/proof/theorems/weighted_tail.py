@@ -167,7 +167,9 @@ def error(
     size = float(np.sum(np.linalg.norm(left, axis=0) * np.linalg.norm(right, axis=1)) + np.linalg.norm(W))
     weight = float(np.trace(C)) * (1.0 if G is None else float(np.trace(G)))
     rounding = (rank + 4) * EPS / 2 * size * weight**0.5
-    own = sum(W.shape) * EPS * float(np.sum(difference**2)) * weight
+    # the products and their sum are off by at most m + n unit roundoffs of |G| |D| |C| times |D|, added up
+    norms = float(np.linalg.norm(C)) * (1.0 if G is None else float(np.linalg.norm(G)))
+    own = sum(W.shape) * EPS * float(np.sum(difference**2)) * norms
     return float((max(computed + room * own, 0.0) ** 0.5 + room * rounding) ** 2)
 
 
