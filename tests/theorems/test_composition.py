@@ -122,6 +122,24 @@ def test_ranges_enclose_and_are_sharp(seed):
         assert least <= sum(Fraction(c) * point ** (power * k + 1) for k, c in enumerate(row)) <= largest
 
 
+@pytest.mark.parametrize("depth", [0, 1, 2, 4])
+def test_ranges_enclose_whatever_the_depth(monkeypatch, depth):
+    """A coarse end of the bisection: the bound is the largest of all cells that are left."""
+    monkeypatch.setattr(composition, "DEPTH", depth)
+    rng = np.random.default_rng(depth)
+    x = np.linspace(0.1, 1.2, 4001)
+    for _ in range(25):
+        row = (np.polynomial.chebyshev.cheb2poly([0.0] * 9 + [1.0])[1::2] * rng.uniform(0.9, 1.1, 5)).tolist()
+        least, largest = image(row, 2, (Fraction(0.1), Fraction(1.2)))
+        y = sum(c * x ** (2 * k + 1) for k, c in enumerate(row))
+        assert least <= y.min() + 1e-9
+        assert largest >= y.max() - 1e-9
+        least, largest = image(row, 2, (Fraction(0.1), Fraction(0.97)))
+        y = y[x <= 0.97]
+        assert least <= y.min() + 1e-9
+        assert largest >= y.max() - 1e-9
+
+
 def test_ranges_of_monotone_steps_are_those_of_their_ends():
     third = Fraction(1, 3)
     least, largest = image([1.0, 1.0], 2, (third, ONE))

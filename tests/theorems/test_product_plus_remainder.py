@@ -391,8 +391,9 @@ def test_small_things_of_the_search(monkeypatch):
     assert alone == theorem.visit(equation, first, stop, equation.trivial, ties=False)
     assert len(alone.triples) < len(theorem.visit(equation, first, stop, equation.trivial, ties=True).triples)
     assert theorem.outside(Equation.of(10**6, (1, 1, 1)), 1, 10**7) == 10**7
+    assert theorem.outside(Equation.of(10**6, (1, 1, 1)), 2, 10**7) == 10**6 + 1
     with pytest.raises(VerificationError, match="first must be at most 2000"):
-        theorem.visit_range(Equation.of(10**6, (1, 1, 1)), 2100, 2200, False)
+        theorem.visit_range(Equation.of(10**6, (1, 1, 1)), 2002, 2200, False)
     wide = Equation.of(10**6, (1000, 999, 1))  # one class of d is longer than the line
     assert not theorem._fits_machine(wide, wide.start + 1, wide.start + 10)
     monkeypatch.setattr(theorem, "HEAD", 1)
