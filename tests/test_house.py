@@ -3,6 +3,7 @@
 import ast
 import importlib
 import pkgutil
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -75,6 +76,16 @@ def test_every_theorem_states_its_name_and_has_a_page_and_tests(name):
     assert name == importlib.import_module(f"{theorems.__name__}.{name}").THEOREM
     assert (ROOT / "docs" / "theorems" / f"{name}.md").is_file()
     assert (ROOT / "tests" / "theorems" / f"test_{name}.py").is_file()
+
+
+@pytest.mark.parametrize("name", THEOREMS)
+def test_every_theorem_has_its_hypotheses_in_the_table_and_a_test_that_breaks_them(name):
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(rf"^\| {name}(?: \([a-z]+\))? \| (.+) \| (.+) \|$", text, re.MULTILINE)
+    assert rows, f"CONTRIBUTING.md lists no hypotheses of {name}"
+    tests = (ROOT / "tests" / "theorems" / f"test_{name}.py").read_text(encoding="utf-8")
+    for _, named in rows:
+        assert all(f"def {test}(" in tests for test in re.findall(r"`(\w+)`", named)), named
 
 
 def exported(tree):
