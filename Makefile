@@ -2,6 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
+# Test processes side by side, each with one BLAS thread: most matrices in the tests are small.
+WORKERS ?= 2
+PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 export PYTHONWARNINGS ?=
 
 .PHONY: demo demo-lm test test-all mutants lint bench docs clean
@@ -13,10 +16,10 @@ demo-lm: .venv/.demo-lm
 	$(BIN)/infimum demo-lm --wheel .venv/wheels/gensim-4.4.0-*.whl --out demo-lm-output --force
 
 test: .venv/.dev
-	$(BIN)/python -m pytest -m "not slow"
+	$(PYTEST) -m "not slow"
 
 test-all: .venv/.dev .venv/.demo .venv/.peers
-	$(BIN)/python -m pytest
+	$(PYTEST)
 
 mutants: .venv/.dev
 	$(BIN)/python -m tests.mutants

@@ -79,9 +79,10 @@ def test_every_plan_is_certified_saved_and_verified(
     )
     biases = sum(row.shape[0] - row.kept[0] for row in plan.table)  # not counted, but gone with their channels
     assert stored == sum(plan.checkpoint.sizes.values()) - (0 if plan.settings.plain else plan.removed + biases)
-    again = compress.verify(saved)
-    assert again.value == pytest.approx(certificate.value, rel=3e-4)
-    assert again.lower_bound == pytest.approx(certificate.lower_bound, rel=3e-4)
+    again = compress.verify(saved)  # the claims follow, and leave no more room than the moments of another machine need
+    assert certificate.lower_bound <= again.lower_bound <= again.value <= certificate.value
+    assert again.value == pytest.approx(certificate.value, rel=1e-3, abs=1e-9)
+    assert again.lower_bound == pytest.approx(certificate.lower_bound, rel=1e-3, abs=1e-9)
 
 
 @pytest.mark.parametrize("model", ["bert", "llama"])

@@ -123,7 +123,7 @@ class Entries:
         The size of an entry is the root of the product of the diagonal entries beside it.
         """
         half = "16" in str(self.outer.dtype)  # bfloat16, too
-        dtype = np.dtype(np.float16) if half else to_numpy(self.outer[:0]).real.dtype
+        dtype = np.dtype(np.float16) if half else to_numpy(self.outer[:0, :0]).real.dtype
         return math.sqrt(float(np.finfo(dtype).eps))
 
     @property

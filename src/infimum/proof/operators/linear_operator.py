@@ -45,8 +45,10 @@ class Products(Blockwise):
         """Raise `AdjointError` unless ``<M x, y> = <x, M* y>`` for a few random x and y, but for rounding."""
         draw = np.random.default_rng(0)
         x, y = (gaussian(draw, (length, PAIRS), like=self.like) for length in (self.shape[1], self.shape[0]))
-        image, back = (widen(np.asarray(part)) for part in (self.given.matmat(x), self.given.rmatmat(y)))
-        largest = max(float(np.max(np.abs(part))) for part in (image, back))
+        image, back, largest = self._images(x, y)
+        if 0.0 < largest < float(np.finfo(np.float64).smallest_normal) / self.eps:  # products that lose digits
+            larger = (times_power_of_two(part, min(-math.frexp(largest)[1], 1000)) for part in (x, y))
+            image, back, largest = self._images(*larger)
         if not 0.0 < largest < np.inf:  # zero, or what is not finite, which is asked for elsewhere
             return
         image, back = (times_power_of_two(part, -math.frexp(largest)[1]) for part in (image, back))
@@ -60,6 +62,11 @@ class Products(Blockwise):
                 f"the adjoint of {self.name} must be its conjugate transpose, but <M x, y> and <x, M* y> differ by "
                 f"{worst:.1e} of their size for random x and y ({allowed:.1e} is rounding): mend rmatvec or rmatmat"
             )
+
+    def _images(self, x: Array, y: Array) -> tuple[Array, Array, float]:
+        """Multiply from both sides; return the products and the size of their largest entry."""
+        image, back = (widen(np.asarray(part)) for part in (self.given.matmat(x), self.given.rmatmat(y)))
+        return image, back, max(float(np.max(np.abs(part))) for part in (image, back))
 
     def blocks(self) -> Iterator[tuple[slice, Array]]:
         """Multiply blocks of unit vectors by the adjoint."""
