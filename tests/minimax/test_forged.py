@@ -1,5 +1,6 @@
 """Answers of the minimax room that were changed: a claim that does not follow is refused, in one line and soon."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -162,3 +163,17 @@ def test_weaker_claims_are_true_and_accepted(documents):
     f, document = documents["polynomial"]
     for place, factor in ((VALUE, 1.5), (BOUND, 0.5)):
         infimum.verify(infimum.from_json(changed(document, place, lambda v, by=factor: v * by)), f)
+
+
+@pytest.mark.parametrize("part", ["numerator", "denominator"])
+def test_coefficients_that_a_cast_would_round_are_refused(part):
+    result = infimum.minimax.rational("x", (1, 1), (0.5, 1.0))
+    wide = np.asarray(getattr(result, part), dtype=np.longdouble)
+    with pytest.raises(VerificationError, match="float64"):
+        infimum.verify(dataclasses.replace(result, **{part: wide}), "x")
+
+
+@pytest.mark.parametrize("f", ["0", "max(x,0)", "relu(x)"])
+def test_no_relative_error_where_f_vanishes_on_an_interval(f):
+    with pytest.raises(infimum.errors.OptionError, match="f vanishes"):
+        infimum.minimax.polynomial(f, 2, (-1, 1), relative=True)

@@ -92,3 +92,9 @@ def test_errors_repeat_values_in_one_short_line():
     assert len(evidence.shown("x\n" * 1000)) < 100
     assert "\n" not in evidence.shown(["a\nb"])
     assert "bits" in evidence.shown(10**5000)
+
+
+def test_numbers_that_stand_for_themselves_are_doubles():
+    for item in (np.ones(2, dtype=np.longdouble), np.ones(2, dtype=np.float32), torch.ones(2, dtype=torch.float64)):
+        with pytest.raises(VerificationError, match="float64"):
+            evidence.doubles("numerator", item, (2,))

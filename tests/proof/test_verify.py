@@ -1,12 +1,14 @@
 """A claim is accepted if it follows from what is derived, and by no bit more."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
+import torch
 
 import infimum
-from infimum.errors import FalseCertificateError, OptionError, VerificationError
+from infimum.errors import FalseCertificateError, FileFormatError, OptionError, VerificationError
 from infimum.proof.certificate import Certificate
 
 M = np.random.default_rng(0).standard_normal((12, 9))
@@ -80,3 +82,25 @@ def test_a_certificate_that_is_none_is_refused():
 def test_evidence_that_breaks_the_check_is_the_evidence_s_fault():
     with pytest.raises(VerificationError):
         infimum.verify(dataclasses.replace(HONEST, U=None), M)
+
+
+@pytest.mark.parametrize("scores", [torch.full((4, 2), 10.0), torch.arange(8.0).reshape(4, 2)])
+@pytest.mark.parametrize(
+    "solve", [infimum.balance.balanced_topk, infimum.balance.threshold_routing, infimum.balance.balanced_codebook]
+)
+def test_a_file_keeps_the_dtypes_of_a_bfloat16_answer(solve, scores):
+    scores = scores.to(torch.bfloat16)
+    result = solve(scores, 1)
+    again = infimum.from_json(result.to_json()).brought_to((scores,))
+    for field in dataclasses.fields(result):
+        item = getattr(result, field.name)
+        if isinstance(item, torch.Tensor):
+            assert getattr(again, field.name).dtype == item.dtype
+    infimum.verify(again, scores)
+
+
+def test_claims_that_no_float_holds_are_no_claims():
+    document = json.loads(HONEST.to_json())
+    document["certificate"].update(value=10**400, lower_bound=-(10**400))
+    with pytest.raises(FileFormatError, match="must be floats"):
+        infimum.from_json(json.dumps(document))

@@ -110,6 +110,14 @@ def _require_kind(name: str, item: Any, shape: tuple[int | None, ...], kind: Kin
         raise VerificationError(f"{name} must hold {kind} numbers, got dtype {item.dtype}")
 
 
+def doubles(name: str, item: Any, shape: tuple[int | None, ...]) -> np.ndarray:
+    """Return a finite float64 NumPy array: numbers that stand for themselves, which no cast has rounded."""
+    values = array(name, item, shape)
+    if not isinstance(values, np.ndarray) or values.dtype != np.float64:
+        raise VerificationError(f"{name} must be a NumPy array of float64, got dtype {values.dtype}")
+    return values
+
+
 def indices(name: str, item: Any, below: int, count: int | None = None) -> np.ndarray:
     """Return a vector of different whole numbers from 0 to `below` - 1 as int64 on the host."""
     values = np.asarray(to_numpy(array(name, item, (count,), "integer")))

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from infimum._arrays import Array, is_array, is_floating, like_array, namespace, to_numpy
+from infimum._arrays import Array, is_array, like_array, namespace, to_numpy
 from infimum.errors import FileFormatError
 from infimum.proof import strict_json
 from infimum.proof.certificate import Certificate, is_finite
@@ -21,6 +21,9 @@ from infimum.proof.evidence import shown
 JSON_VERSION = 1
 INTEGERS = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
 STORED = ("bool", *INTEGERS, "bfloat16", "float16", "float32", "float64", "complex64", "complex128")  # dtypes in JSON
+
+# NumPy has no bfloat16: such an array is read as float32, which holds its numbers, and its dtype says what it was
+BFLOAT16 = np.dtype("float32", metadata={"stored": "bfloat16"})
 
 _classes: dict[str, type[Result]] = {}
 
@@ -130,6 +133,8 @@ def _require_claims(claims: dict[str, Any]) -> None:
     if not isinstance(claims["witness"], dict) or not isinstance(claims["theorem"], str):
         raise FileFormatError("a witness is an object, and a theorem a name")
     value, bound = claims["value"], claims["lower_bound"]
+    if claims["rigour"] != "exact" and any(isinstance(item, int) and abs(item) > 2**53 for item in (value, bound)):
+        raise FileFormatError(f"value and lower bound must be floats, got {shown(value)} and {shown(bound)}")
     if all(isinstance(item, int | float) and is_finite(item) for item in (value, bound)) and bound <= value:
         return
     raise FileFormatError(f"value and lower bound must be finite and ordered, got {shown(value)} and {shown(bound)}")
@@ -169,7 +174,7 @@ def _decode_array(item: dict[str, Any]) -> np.ndarray[Any, Any]:
         raise FileFormatError(f"the dtype of an array must be one of {', '.join(STORED)}, got {shown(name)}")
     if not isinstance(shape, list) or not all(type(length) is int and length >= 0 for length in shape):
         raise FileFormatError(f"the shape of an array must be a list of whole numbers, got {shown(shape)}")
-    dtype = np.dtype("float32" if name == "bfloat16" else name)
+    dtype = BFLOAT16 if name == "bfloat16" else np.dtype(name)
     read = np.asarray(item["data"])
     expected = (*shape, 2) if dtype.kind == "c" else tuple(shape)
     if read.shape != expected and not (read.size == 0 == math.prod(expected)):
@@ -185,10 +190,8 @@ def _decode_array(item: dict[str, Any]) -> np.ndarray[Any, Any]:
 
 
 def _moved(array: np.ndarray, like: Array) -> Array:
-    """Move a host array to where `like` is; bfloat16, which is read as float32, becomes itself again."""
+    """Move a host array to where `like` is; what was stored as bfloat16 becomes itself again."""
     moved = like_array(array, like)
-    if is_floating(moved) and "bfloat16" in str(like.dtype):
-        xp = namespace(moved=moved)
-        narrow = xp.astype(moved, like.dtype)
-        moved = narrow if bool(xp.all(xp.astype(narrow, moved.dtype) == moved)) else moved
+    if array.dtype.metadata == BFLOAT16.metadata and "bfloat16" in str(like.dtype):
+        return namespace(moved=moved).astype(moved, like.dtype)
     return moved

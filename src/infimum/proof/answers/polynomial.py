@@ -190,5 +190,5 @@ def refuse_other_space(task: Task, result: MinimaxPolynomial) -> None:
         raise VerificationError(f"powers: claimed {evidence.shown(result.powers)}, not {evidence.shown(powers)}")
     if interval != tuple(evidence.number("interval", end) for end in result.interval):
         raise VerificationError(f"interval: claimed {evidence.shown(result.interval)}, not {interval}")
-    rows = evidence.array("expansion", result.expansion, (None, space.size)).shape[0]
+    rows = evidence.doubles("expansion", result.expansion, (None, space.size)).shape[0]
     evidence.whole("the number of rows of expansion", rows, least=1, most=MOST_PARTS)

@@ -186,6 +186,6 @@ def _error_model(task: Task, p: ChebyshevSum, q: ChebyshevSum) -> Modelled:
 
 
 def _polynomial(name: str, task: Task, coefficients: Any, degree: int) -> ChebyshevSum:
-    c = np.asarray(evidence.array(name, coefficients, (None,)), dtype=np.float64)
+    c = evidence.doubles(name, coefficients, (None,))
     evidence.whole(f"the number of coefficients of the {name}", c.size, least=1, most=degree + 1)
     return ChebyshevSum(Powers(0, 1, c.size), task.intervals[0], c[None])

@@ -203,7 +203,8 @@ def _breakpoints(task: Task, given: Sequence[float]) -> tuple[float, ...]:
         if function is not None:
             inner.update(function.nodes)
             for switch in function.switches():
-                inner.update(_zeros(switch, task.intervals))
+                zeros = _zeros(switch, task.intervals)
+                inner.update(zeros if len(zeros) < SAMPLES // 4 else [])  # more are no points, but a whole interval
     return tuple(sorted(p for p in inner if any(low < p < high for low, high in task.intervals)))
 
 
@@ -220,7 +221,7 @@ def _zeros(function: Any, intervals: Intervals) -> list[float]:
             found.append(
                 scipy.optimize.brentq(lambda z: float(function(np.asarray([z]))[0]), x[i], x[i + 1], xtol=1e-300)
             )
-    return found if len(found) < SAMPLES // 4 else []
+    return found
 
 
 def _reduced(task: Task) -> Task:

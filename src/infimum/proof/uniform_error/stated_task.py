@@ -72,7 +72,7 @@ def stated_tolerance(tol: Any) -> float:
 def stated_points(certificate: Certificate, count: int | None) -> np.ndarray:
     """Return the points of the witness: so many doubles."""
     points = certificate.witness.get("points")
-    return np.asarray(evidence.array("points", points, (count,)), dtype=np.float64)
+    return evidence.doubles("points", points, (count,))
 
 
 def stated_path(certificate: Certificate, task: Task) -> Path:
