@@ -116,9 +116,9 @@ def test_allowances_have_the_size_on_the_page():
     norms = rng.uniform(0.5, 2.0, 4)
     unit = A @ A.T / np.outer(np.linalg.norm(A, axis=1), np.linalg.norm(A, axis=1))
     G = Gram(unit * np.outer(norms, norms), norms, 1e-6)
-    assert G.allowance == pytest.approx(16.0 * (1e-6 + 24 * EPS) * np.sum(norms) ** 2, rel=1e-14)
+    assert G.allowance == pytest.approx(16.0 * (1e-6 + 24 * EPS) * np.sum(norms) ** 2, rel=1e-14, abs=0.0)
     exact = Gram(G.matrix, norms, 0.0)
-    assert exact.allowance == pytest.approx(16.0 * 24 * EPS * np.sum(norms) ** 2, rel=1e-14)
+    assert exact.allowance == pytest.approx(16.0 * 24 * EPS * np.sum(norms) ** 2, rel=1e-14, abs=0.0)
     lowered = Relaxation(exact, np.full(4, -0.5), 1e9).d / norms**2 + 0.5
     assert lowered == pytest.approx(np.full(4, -1e9 * 2.0 * 6 * EPS * 4), rel=1e-9)
     slack = 4 * 1e-6 + 2.0 * 6 * EPS * 4
@@ -323,3 +323,27 @@ def test_the_tree_divides_the_least_bound_first():
         for share in (0.3, 0.8, 0.95):
             bound = optimum_bound(relaxation, kept, 400, 1e9, share * whole)[0]
             assert bound == pytest.approx(divided(relaxation, kept, 400, 1e9, share * whole)[0], rel=1e-9, abs=1e-300)
+
+
+def test_more_room_asks_for_a_decomposition_further_inside():
+    """A slack of 0.04 is seen: at 2 and 3 times the room the matrix must lie one and two slacks further inside."""
+    G = Gram(np.eye(4), np.ones(4), 0.01)
+    slack = 0.04 + 2.0 * 6 * EPS * 4
+    for room in (1.0, 2.0, 3.0):
+        for diagonal, shift in ((0.99 - (room - 1.0) * slack, 0.0), (1.0 - (room - 1.5) * slack - (room == 1.0), None)):
+            d = Relaxation(G, np.full(4, min(diagonal, 1.0)), room).d
+            if shift == 0.0:
+                assert d == pytest.approx(np.full(4, diagonal - room * slack), rel=1e-12, abs=0.0)
+            elif room > 1.0:
+                assert d == pytest.approx(np.full(4, diagonal - slack - room * slack), rel=1e-12, abs=0.0)
+
+
+def test_each_end_of_a_vector_is_asked():
+    assert gram._limited("nothing", np.zeros(0), 0, least=0.0).size == 0
+    for vector in ([-0.5, 0.5], [0.5, 1.5]):
+        with pytest.raises(VerificationError, match="from 0 to 1"):
+            gram._limited("it", np.array(vector), 2, least=0.0)
+
+
+def test_twice_the_nodes_are_allowed():
+    assert optimum_bound(Relaxation(GRAM, np.ones(3)), 1, 2 * NODES, 1e9)[0] > 0.0
