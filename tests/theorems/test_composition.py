@@ -256,6 +256,7 @@ def test_error():
     assert error((Fraction(-1), ONE), 2) == 1
     assert error((Fraction(0), ONE), 1) == 1
     assert error((Fraction(-1), Fraction(0)), 2) == 1
+    assert error((Fraction(-1), Fraction(3)), 1) == 2
 
 
 def test_roundings_to_floats():
