@@ -363,3 +363,11 @@ def test_limits_belong_to_what_is_allowed():
     small = WEIGHTS._replace(weights=np.array([1.0, -2.0, 2.0**-959]))
     assert alternation.in_doubles(small, F, SIZES, INVERSE) > 0.0
     assert alternation.in_doubles(WEIGHTS, F, np.abs(F), INVERSE) > 0.0
+
+
+def test_columns_are_scaled_by_their_largest_modulus():
+    """Also where every value of one is negative, or the largest modulus is that of a negative value."""
+    matrix = np.stack([np.ones(3), np.array([-3.0, -2.0, 0.5])], axis=1)
+    assert alternation.of_functions(matrix).leak == pytest.approx(leak(matrix), rel=1e-9, abs=0.0)
+    below = np.stack([np.ones(3), np.array([-3.0, -1.0, 0.0])], axis=1)
+    assert alternation.of_functions(below).leak == pytest.approx(leak(below), rel=1e-9, abs=0.0)

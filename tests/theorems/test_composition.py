@@ -22,6 +22,8 @@ def test_constants():
     assert composition.THEOREM == "composition"
     assert (composition.MAX_STEPS, composition.MAX_TERMS, composition.MAX_POWER) == (100, 8, 12)
     assert Fraction(sys.float_info.max) == composition.RANGE
+    assert (composition.BITS, composition.GRID, composition.DEPTH) == (512, 2048, 64)
+    assert composition.LEAST_NODE == 2.0**-400
 
 
 # ------------------------------------------------------------------ lower bounds
@@ -160,6 +162,68 @@ def test_an_inner_extremum_is_sharp_to_64_digits_of_the_spread():
         assert -1 - Fraction(1, 2**60) <= least <= -1
 
 
+def bisected(control, depth):
+    """Largest value, level by level, in averages of rationals; the spread of the start decides where it ends."""
+    cells, best = [[Fraction(c) for c in control]], Fraction(max(control[0], control[-1]))
+    slack = Fraction(max(control) - min(control), 2**depth)
+    while cells := [cell for cell in cells if max(cell) > best]:
+        bound = max(max(cell) for cell in cells)
+        if bound <= best + slack:
+            return bound
+        halves = []
+        for cell in cells:
+            rows = [cell]
+            while len(rows[-1]) > 1:
+                rows.append([(a + b) / 2 for a, b in itertools.pairwise(rows[-1])])
+            halves += [[row[0] for row in rows], [row[-1] for row in reversed(rows)]]
+        cells, best = halves, max(best, *(end for half in halves for end in (half[0], half[-1])))
+    return best
+
+
+@pytest.mark.parametrize("depth", [0, 1, 2, 3, 9, 64])
+def test_the_bisection_ends_as_soon_as_it_may(monkeypatch, depth):
+    monkeypatch.setattr(composition, "DEPTH", depth)
+    rng = np.random.default_rng(depth)
+    controls = [[0, 4, 0], [-1, 3, -1], [2, 5, 1], [0, 3, -1], [1, 3, 0], [7], [3, 3, 3], [5, 1, 2], [2, 1, 5]]
+    controls += [rng.integers(-50, 50, int(rng.integers(2, 8))).tolist() for _ in range(30)]
+    for control in controls:
+        assert composition._maximum(control) == bisected(control, depth)
+
+
+def test_halves_and_control_coefficients():
+    a, b, c, d = control = [3, -5, 11, 2]
+    middle = a + 3 * b + 3 * c + d
+    left, right = composition._halves(control)
+    assert left == [8 * a, 4 * (a + b), 2 * (a + 2 * b + c), middle]
+    assert right == [middle, 2 * (b + 2 * c + d), 4 * (c + d), 8 * d]
+    low, high = Fraction(2, 3), Fraction(7, 5)
+    for degree in range(5):
+        monomial = [Fraction(0)] * degree + [Fraction(3)]
+        expected = [3 * low ** (degree - j) * high**j for j in range(degree + 1)]
+        assert composition._bernstein(monomial, low, high) == expected
+    assert composition._bernstein([ONE, ONE, ONE], low, high) == [
+        1 + low + low**2, 1 + (low + high) / 2 + low * high, 1 + high + high**2
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_ends_keep_512_bits_and_none_below_the_grid(sign):
+    for number in (
+        Fraction(10**300, 7),
+        Fraction(1, 3),
+        Fraction(7**250, 3**200),
+        Fraction(1, 3**900),
+        Fraction(1, 3**1280),
+    ):
+        bits = composition.BITS - number.numerator.bit_length() + number.denominator.bit_length()
+        spacing = Fraction(1, 2) ** min(bits, composition.GRID)
+        below, above = (composition._rounded(sign * number, up=up) for up in (False, True))
+        assert below < sign * number < above
+        assert above - below == spacing
+        assert (below / spacing).denominator == 1
+        assert composition._rounded(below, up=False) == composition._rounded(below, up=True) == below
+
+
 def test_a_constant_range_and_a_point():
     assert image([0.0, 0.0], 2, (HALF, ONE)) == (0, 0)
     assert image([1.0], 4, (HALF, HALF)) == (HALF, HALF)
@@ -192,6 +256,7 @@ def test_error():
     assert error((Fraction(-1), ONE), 2) == 1
     assert error((Fraction(0), ONE), 1) == 1
     assert error((Fraction(-1), Fraction(0)), 2) == 1
+    assert error((Fraction(-1), Fraction(3)), 1) == 2
 
 
 def test_roundings_to_floats():

@@ -116,9 +116,9 @@ def test_allowances_have_the_size_on_the_page():
     norms = rng.uniform(0.5, 2.0, 4)
     unit = A @ A.T / np.outer(np.linalg.norm(A, axis=1), np.linalg.norm(A, axis=1))
     G = Gram(unit * np.outer(norms, norms), norms, 1e-6)
-    assert G.allowance == pytest.approx(16.0 * (1e-6 + 24 * EPS) * np.sum(norms) ** 2, rel=1e-14)
+    assert G.allowance == pytest.approx(16.0 * (1e-6 + 24 * EPS) * np.sum(norms) ** 2, rel=1e-14, abs=0.0)
     exact = Gram(G.matrix, norms, 0.0)
-    assert exact.allowance == pytest.approx(16.0 * 24 * EPS * np.sum(norms) ** 2, rel=1e-14)
+    assert exact.allowance == pytest.approx(16.0 * 24 * EPS * np.sum(norms) ** 2, rel=1e-14, abs=0.0)
     lowered = Relaxation(exact, np.full(4, -0.5), 1e9).d / norms**2 + 0.5
     assert lowered == pytest.approx(np.full(4, -1e9 * 2.0 * 6 * EPS * 4), rel=1e-9)
     slack = 4 * 1e-6 + 2.0 * 6 * EPS * 4
@@ -208,3 +208,142 @@ def test_one_allowance_is_the_default():
     point = np.full(5, 0.4)
     bounds = [Relaxation(rough, diagonal, *room).bound(point, 4) for room in ((), (1.0,), (2.0,))]
     assert bounds[0] == bounds[1] > bounds[2] > 0.0
+
+
+def test_constants():
+    assert (gram.THEOREM, NODES, gram.NEGLIGIBLE, gram.STEPS) == ("gram", 20_000, 1e-140, 30)
+
+
+def test_the_diagonal_is_lowered_sixty_times_at_most():
+    """Four times as far each time: the last shift is ``4**58`` times the slack of ``16 * EPS``."""
+    last = 16.0 * EPS * 4.0**58
+    within, beyond = (Gram(np.array([[1.0, c], [c, 1.0]]), np.ones(2), 0.0) for c in (0.6 * last, 1.1 * last))
+    assert Relaxation(within, np.zeros(2)).d == pytest.approx([-last] * 2, rel=1e-12, abs=0.0)
+    with pytest.raises(VerificationError, match="semidefinite"):
+        Relaxation(beyond, np.zeros(2))
+
+
+def test_points_are_moved_into_the_box_and_to_the_sum():
+    low, high = np.array([0.0, 1.0, 0.0, 0.25]), np.array([0.0, 1.0, 1.0, 0.75])
+    moved = gram._within(np.array([0.5, 0.5, 0.9, 0.65]), low, high, 2)  # 0.55 too much: 0.9 and 0.4 to take from
+    assert moved == pytest.approx([0.0, 1.0, 0.9 * (1 - 0.55 / 1.3), 0.65 - 0.4 * 0.55 / 1.3], rel=1e-14, abs=0.0)
+    moved = gram._within(np.array([0.5, 0.5, 0.2, 0.35]), low, high, 2)  # 0.45 too little: room for 0.8 and 0.4
+    assert moved == pytest.approx([0.0, 1.0, 0.2 + 0.8 * 0.45 / 1.2, 0.35 + 0.4 * 0.45 / 1.2], rel=1e-14, abs=0.0)
+    moved = gram._within(np.array([0.5, 0.5, 0.8, 0.7]), np.zeros(4), np.ones(4), 2)  # between 0 and 1 too much
+    assert moved == pytest.approx([0.4, 0.4, 0.64, 0.56], rel=1e-14)
+    corner = np.array([1.0, 0.0])
+    assert gram._within(corner, corner, corner, 1).tolist() == [1.0, 0.0]
+
+
+def searched(relaxation, point, low, high, dropped):
+    """The conditional gradient, written again: the best of the tangents at its points."""
+    H, d, free = relaxation.H, relaxation.d, [i for i in range(len(low)) if low[i] != high[i]]
+    point = gram._within(point, low, high, dropped)
+    best, where = 0.0, point
+    for _ in range(30):
+        gradient = 2.0 * H @ point + d
+        vertex = low.copy()
+        for i in sorted(free, key=lambda i: gradient[i])[: dropped - round(sum(low))]:
+            vertex[i] = 1.0
+        squared = sum(gradient * vertex) - point @ H @ point - relaxation.allowance
+        if squared > best**2:
+            best, where = math.sqrt(squared), point
+        step = vertex - point
+        slope, curvature = gradient @ step, step @ H @ step
+        if slope >= 0.0:
+            break
+        point = point + (min(1.0, -slope / (2.0 * curvature)) if curvature > 0.0 else 1.0) * step
+    return best, where
+
+
+def rough(rng, size, rank, least_=None):
+    G = drawn(rng, size, rank=rank)[2]
+    G = Gram(G.matrix, G.norms, 1e-5)
+    return Relaxation(G, np.full(size, float(np.linalg.eigvalsh(G.unit)[0]) if least_ is None else least_))
+
+
+def test_nodes_search_as_the_conditional_gradient_does():
+    rng = np.random.default_rng(8)
+    positive = 0
+    for _ in range(60):
+        size = int(rng.integers(3, 8))
+        relaxation = rough(rng, size, 8, None if rng.uniform() < 0.7 else -0.5)
+        low, high = np.zeros(size), np.ones(size)
+        low[0] = high[1] = float(rng.integers(0, 2))
+        dropped = int(rng.integers(int(low.sum()), int(high.sum()) + 1))
+        point = rng.uniform(0.0, 1.0, size)
+        bound, where = gram._node(relaxation, point, low, high, dropped)
+        again, there = searched(relaxation, point, low, high, dropped)
+        assert bound == pytest.approx(again, rel=1e-9, abs=1e-300)
+        assert where == pytest.approx(there, rel=1e-6, abs=1e-9)
+        positive += bound > 0.0
+    assert positive > 30
+
+
+def divided(relaxation, kept, nodes, at_most, enough=math.inf):
+    """The tree, written again with a list in place of a heap."""
+    G, size = relaxation.G.matrix.real, len(relaxation.d)
+    first = gram._node(relaxation, np.full(size, (size - kept) / size), np.zeros(size), np.ones(size), size - kept)
+    leaves, best, reached = [(*first, {})], None, at_most
+    while leaves and min(leaf[0] for leaf in leaves) < min(reached, enough) and nodes > 0:
+        at = min(range(len(leaves)), key=lambda k: leaves[k][0])
+        _, point, fixed = leaves.pop(at)
+        pick = min((i for i in range(size) if i not in fixed), key=lambda i: abs(point[i] - 0.5))
+        for value in (0, 1):
+            nodes -= 1
+            decided = {**fixed, pick: value}
+            missing, free = size - kept - sum(decided.values()), size - len(decided)
+            if missing < 0 or missing > free:
+                continue
+            low, high = (np.array([float(decided.get(i, end)) for i in range(size)]) for end in (0, 1))
+            if missing == 0 or missing == free:
+                g = high if missing else low
+                loss = math.sqrt(max(0.0, g @ G @ g - relaxation.allowance))
+                if loss < reached:
+                    reached, best = loss, g
+                continue
+            bound, inside = gram._node(relaxation, point, low, high, size - kept)
+            if bound < reached:
+                leaves.append((bound, inside, decided))
+    return min([reached, *(leaf[0] for leaf in leaves)]), best
+
+
+def test_the_tree_divides_the_least_bound_first():
+    rng = np.random.default_rng(9)
+    for size, kept, rank in ((4, 2, 2), (5, 1, 8), (6, 3, 3), (7, 4, 8), (6, 0, 3), (5, 5, 3), (1, 0, 3), (2, 1, 1)):
+        relaxation = rough(rng, size, rank)
+        for nodes in (0, 1, 2, 3, 4, 7, 16, 200, 2 * NODES):
+            for at_most in (1e9, 0.9 * optimum_bound(relaxation, kept, 400, 1e9)[0]):
+                bound, best = optimum_bound(relaxation, kept, nodes, at_most)
+                again, found = divided(relaxation, kept, nodes, at_most)
+                assert bound == pytest.approx(again, rel=1e-9, abs=1e-300)
+                assert (best is None) == (found is None)
+                assert best is None or best.tolist() == found.tolist()
+        whole = optimum_bound(relaxation, kept, NODES, 1e9)[0]
+        for share in (0.3, 0.8, 0.95):
+            bound = optimum_bound(relaxation, kept, 400, 1e9, share * whole)[0]
+            assert bound == pytest.approx(divided(relaxation, kept, 400, 1e9, share * whole)[0], rel=1e-9, abs=1e-300)
+
+
+def test_more_room_asks_for_a_decomposition_further_inside():
+    """A slack of 0.04 is seen: at 2 and 3 times the room the matrix must lie one and two slacks further inside."""
+    G = Gram(np.eye(4), np.ones(4), 0.01)
+    slack = 0.04 + 2.0 * 6 * EPS * 4
+    for room in (1.0, 2.0, 3.0):
+        for diagonal, shift in ((0.99 - (room - 1.0) * slack, 0.0), (1.0 - (room - 1.5) * slack - (room == 1.0), None)):
+            d = Relaxation(G, np.full(4, min(diagonal, 1.0)), room).d
+            if shift == 0.0:
+                assert d == pytest.approx(np.full(4, diagonal - room * slack), rel=1e-12, abs=0.0)
+            elif room > 1.0:
+                assert d == pytest.approx(np.full(4, diagonal - slack - room * slack), rel=1e-12, abs=0.0)
+
+
+def test_each_end_of_a_vector_is_asked():
+    assert gram._limited("nothing", np.zeros(0), 0, least=0.0).size == 0
+    for vector in ([-0.5, 0.5], [0.5, 1.5]):
+        with pytest.raises(VerificationError, match="from 0 to 1"):
+            gram._limited("it", np.array(vector), 2, least=0.0)
+
+
+def test_twice_the_nodes_are_allowed():
+    assert optimum_bound(Relaxation(GRAM, np.ones(3)), 1, 2 * NODES, 1e9)[0] > 0.0

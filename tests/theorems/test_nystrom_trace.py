@@ -290,3 +290,120 @@ def test_one_allowance_is_the_default():
         lambda *room: array.negative_part(*room)[0] + 1e-300,
     ):
         assert call() == call(1.0) <= call(100.0)
+
+
+def visible(monkeypatch, eps=1e-9):
+    """A coarse spacing, so that every allowance is seen to many digits."""
+    monkeypatch.setattr(nystrom_trace, "EPS", eps)
+    return eps
+
+
+@pytest.mark.parametrize("room", [1.0, 3.0])
+@pytest.mark.parametrize("kind", ["kernel", "array", "skewed"])
+def test_every_allowance_at_a_coarse_spacing(monkeypatch, room, kind):  # noqa: PLR0915
+    eps = visible(monkeypatch)
+    rng = np.random.default_rng(11)
+    X = rng.standard_normal((8, 8))
+    if kind == "kernel":
+        entries = Entries(KernelMatrix(X, LINEAR["real"]))
+    else:
+        entries = Entries(X @ X.T + (np.triu(np.full((8, 8), 1e-7), 1) if kind == "skewed" else 0.0))
+        entries.__dict__["spectrum"] = entries.spectrum - 1e-4  # some of them below 0, seen in what follows
+    assert (entries.skew > 1e-9) == (kind == "skewed")
+    n, k, landmarks = 8, 3, np.array([5, 0, 3])
+    C = entries.columns(landmarks)
+    F = cholesky_form(C, landmarks)
+    f, S, W = np.linalg.norm(F), F[landmarks], C[landmarks]
+    s = np.linalg.norm(S)
+    near = distance(C, landmarks, F, room)
+    a = np.linalg.norm(W - S @ S.T) + room * (k + 4) * eps * (np.linalg.norm(W) + s**2)
+    b = np.linalg.norm(C - F @ S.T) + room * (k + 4) * eps * (np.linalg.norm(C) + f * s)
+    least = np.linalg.svd(S)[1][-1] - room * (200.0 + 16.0 * math.sqrt(3.0)) * eps * s
+    square = np.linalg.norm(F @ np.linalg.inv(S)) ** 2
+    p = (1.0 + 0.1 * room) * math.sqrt(square + room * (n + k + 8) * eps * (f / least) ** 2)
+    e, smallest, growth = b + p * a, least**2 - a, 1.0 + room * 16 * (n + k) * eps
+    close = {"rel": 1e-11, "abs": 0.0}
+    loose = {"rel": 1e-6, "abs": 0.0}  # off by rounding in a and b, which the allowances exceed a million times
+    assert near.trace == pytest.approx((2.0 * p * b + p**2 * a + e**2 / smallest) * growth, **loose)
+    assert near.coefficients == pytest.approx((p + e / smallest) * growth, **close)
+    total, lowest = entries.negative_part(room)
+    assert total > 0.0
+    indefinite = (math.sqrt(total) + math.sqrt(lowest) * near.coefficients) ** 2
+    # the value
+    left = np.sum(np.maximum(entries.diagonal - np.sum(F**2, axis=1), 0.0))
+    allowed = room * (n + k + 8) * eps * (np.sum(entries.diagonal) + f**2)
+    expected = (left + allowed + 2.0 * near.trace + 2.0 * indefinite + entries.skew) * (1.0 + room * 16 * n * eps)
+    assert trace_error(entries, landmarks, F, double=True, room=room) == pytest.approx(expected, **close)
+    # the bound of landmarks
+    values = np.linalg.eigvalsh(F.T @ F)[::-1]
+    allowed = room * ((n + 8) * eps + (200.0 + 16.0 * math.sqrt(8.0)) * eps) * np.sum(values) * math.sqrt(3.0)
+    expected = values[1] + values[2] - near.trace - indefinite - allowed - entries.skew
+    found = landmark_bound(entries, 1, landmarks, room)
+    assert found == pytest.approx(max(expected, 0.0), **close)
+    assert found > 0.0 or kind != "kernel"
+    # that of the spectrum
+    if kind == "kernel":
+        return
+    monkeypatch.setattr(nystrom_trace, "spectrum_allowance", lambda values: 1e-5)
+    sizes, trace, each = np.sort(np.abs(entries.spectrum))[::-1], np.sum(entries.diagonal), room * 1e-5
+    for more in (0.0, 1.0):  # with a spectrum that has grown, its tail is the larger one, and else the trace
+        entries.__dict__["spectrum"] = entries.spectrum + more
+        sizes = np.sort(np.abs(entries.spectrum))[::-1]
+        for rank in (1, 2, 5):
+            tail = np.sum(sizes[rank:]) - each * math.sqrt(n - rank)
+            sums = room * n * eps * (trace + np.sum(sizes[:rank]))
+            whole = trace - np.sum(sizes[:rank]) - each * math.sqrt(rank) - sums
+            assert (tail > whole) == (more > 0.0 or tail > whole)
+            expected = (max(tail, whole) - entries.skew) * (1.0 - room * 4 * n * eps)
+            assert spectral_bound(entries, rank, room) == pytest.approx(expected, **close)
+
+
+def test_sizes_are_taken_of_magnitudes():
+    """Negative numbers on the diagonal and in the spectrum count by their size; what is left of them does not."""
+    entries = Entries(np.diag([4.0, 3.0, 2.0, 1.0]))
+    entries.diagonal = np.array([4.0, 3.0, 2.0, -1.0]) / 8.0
+    entries.__dict__["spectrum"] = np.array([4.0, 3.0, 2.0, -3.5]) / 8.0
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nystrom_trace, "EPS", 1e-6)
+        patch.setattr(nystrom_trace, "spectrum_allowance", lambda values: 0.0)
+        patch.setattr(Entries, "negative_part", lambda self, room: (0.0, 0.0))
+        none = np.zeros(0, dtype=np.int64)
+        expected = (9.0 / 8.0 + 12e-6 * 10.0 / 8.0) * (1.0 + 64e-6)
+        assert trace_error(entries, none, np.zeros((4, 0)), double=True) == pytest.approx(expected, rel=1e-13)
+        assert spectral_bound(entries, 1) == pytest.approx(8.5 / 8.0 * (1.0 - 16e-6), rel=1e-13)
+        assert spectral_bound(entries, 2) == pytest.approx(5.0 / 8.0 * (1.0 - 16e-6), rel=1e-13)
+        entries.__dict__["spectrum"] = np.array([0.5, 0.1, 0.0, 0.0])
+        whole = 1.0 - 0.5 - 4e-6 * (10.0 / 8.0 + 0.5)
+        assert spectral_bound(entries, 1) == pytest.approx(whole * (1.0 - 16e-6), rel=1e-13)
+        entries.skew = 5.0
+        assert spectral_bound(entries, 1) == 0.0
+
+
+def test_nothing_at_all_is_no_distance():
+    none = np.zeros(0, dtype=np.int64)
+    assert distance(np.zeros((4, 0)), none, np.zeros((4, 0)))[:2] == (0.0, 0.0)
+    assert difference(np.zeros((4, 0)), np.zeros((4, 0))) == 0.0
+    assert cholesky_form(np.zeros((4, 0)), none).shape == (4, 0)
+
+
+def test_a_core_is_trusted_up_to_half_its_least_square():
+    """The part that a factor misses must stay below half the square of its least singular value."""
+    landmarks = np.array([0])
+    for off, fine in ((0.04, True), (0.1, True), (0.499, True), (0.501, False), (0.9, False)):
+        columns = np.array([[1.0 + off], [0.5]])
+        if fine:
+            assert distance(columns, landmarks, np.array([[1.0], [0.5]])).trace > off
+        else:
+            with pytest.raises(DependentLandmarksError):
+                distance(columns, landmarks, np.array([[1.0], [0.5]]))
+    for room in (1.0, 1e14):  # a least singular value below 0 after its allowance has a square above 0
+        with pytest.raises(DependentLandmarksError):
+            distance(np.zeros((2, 1)), landmarks, np.zeros((2, 1)), room)
+
+
+def test_large_entries_are_refused_by_the_bound():
+    X = np.arange(3.0)[:, None]
+    table = np.array([[1.0, 0.1, 0.1], [0.1, 1.0, 1.5], [0.1, 1.5, 1.0]])
+    entries = Entries(KernelMatrix(X, lambda A, B: table[np.ix_(A[:, 0].astype(int), B[:, 0].astype(int))]))
+    with pytest.raises(NotSemidefiniteError, match="larger than sqrt"):
+        landmark_bound(entries, 0, np.array([1]))
