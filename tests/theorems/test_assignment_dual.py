@@ -21,7 +21,9 @@ from infimum.proof.theorems.assignment_dual import (
     dual,
     exact_dot,
     exact_sum,
+    largest,
     outward,
+    rounded_sum,
     threshold_dual,
     two_sum,
     unbalanced,
@@ -343,3 +345,30 @@ def test_hypotheses_of_thresholds_are_asked_for(change):
     threshold_dual(SCORES, **{**arguments, "total": 0, "level": -(2.0**1020)})
     with pytest.raises(VerificationError):
         threshold_dual(SCORES, **{**arguments, **change})
+
+
+def test_the_low_part_of_a_bias_decides_ties():
+    chosen = largest(np.array([[1.0, 0.0]]), Bias(np.zeros(2), np.array([0.0, 5.0])), 1)
+    assert chosen.tolist() == [[False, True]]
+
+
+def test_one_entry_that_no_two_floats_hold_is_enough_to_refuse():
+    rows = np.array([[1.0, 1.0]])
+    with pytest.raises(RangeError, match="more digits"):
+        biased(rows, Bias(np.array([2.0**-60, 0.0]), np.array([2.0**-120, 0.0])))
+
+
+def test_one_sum_beyond_the_range_is_enough_to_refuse():
+    with pytest.raises(RangeError, match="beyond the range"):
+        rounded_sum(np.array([1.7e308, 1.0]), np.array([1.7e308, 1.0]))
+
+
+def test_a_load_outside_its_own_window_is_not_admitted_by_its_group():
+    limits = Limits(whole(1, 1), whole(2, 2), Groups(whole(0, 0), whole(4), whole(4)))
+    assert limits.admit(whole(2, 2))
+    assert not limits.admit(whole(3, 1))
+
+
+def test_an_exact_product_has_as_many_weights_as_values():
+    with pytest.raises(ValueError, match="zip"):
+        exact_dot(whole(1, 2), np.array([1.0]))

@@ -73,15 +73,17 @@ def test_the_allowance_is_as_stated() -> None:
             entering = np.linalg.norm(W) * np.linalg.norm(L) * (1.0 if weighting is None else np.linalg.norm(R))
             product, norm = (m + n + 2) * EPS * entering, np.linalg.norm(found.Y)
             expected = product * (2 * norm + product) + (m + n) * min(m, n) ** 0.5 * EPS * norm**2
-            assert found.allowance == pytest.approx(expected, rel=1e-13)
+            assert found.allowance == pytest.approx(expected, rel=1e-13, abs=0.0)
             assert found.errors().rounding == found.allowance
             for width in range(1, n + 1):
                 Y = found.Y[:, :width]
                 values = np.linalg.eigvalsh(Y @ Y.T if m <= width else Y.T @ Y)
                 tails = found.tails(width)
-                assert tails.rounding == pytest.approx(found.allowance + eigenvalue_allowance(values), rel=1e-12)
+                assert tails.rounding == pytest.approx(
+                    found.allowance + eigenvalue_allowance(values), rel=1e-12, abs=0.0
+                )
                 assert len(tails.sums) == min(m, width) + 1
-                assert tails.sums[0] == pytest.approx(np.sum(Y**2), rel=1e-13)
+                assert tails.sums[0] == pytest.approx(np.sum(Y**2), rel=1e-13, abs=0.0)
                 assert tails.sums[-1] == 0.0
     # where Y nearly vanishes beside what enters, the square of the product's rounding counts
     W, C = np.array([[1.0, -1.0]]) * 1e8, moment(np.random.default_rng(3), 2, 0)
@@ -94,7 +96,7 @@ def test_what_nearly_vanishes_is_allowed_for() -> None:
     found = Narrowing.of(W, L @ L.T + 1e-9 * np.eye(2), None)
     product = 5 * EPS * np.linalg.norm(W) * np.linalg.norm(found.L)
     norm = np.linalg.norm(found.Y)
-    assert found.allowance == pytest.approx(product * (2 * norm + product) + 3 * EPS * norm**2, rel=1e-13)
+    assert found.allowance == pytest.approx(product * (2 * norm + product) + 3 * EPS * norm**2, rel=1e-13, abs=0.0)
 
 
 def test_products_that_cancel_stay_below() -> None:
@@ -146,8 +148,10 @@ def test_the_allowance_of_rows_is_as_stated(weighted: bool) -> None:
         K = L.T @ M @ L
         products = 2 * len(K) * np.linalg.norm(L) ** 2 * np.linalg.norm(M)
         allowance = len(K) ** 0.5 * EPS * (2 * (m + n + index) * norms + products)
-        assert found.rounding == pytest.approx(allowance + eigenvalue_allowance(np.linalg.eigvalsh(K)), rel=1e-12)
-        assert found.sums[0] == pytest.approx(np.trace(K), rel=1e-12)
+        assert found.rounding == pytest.approx(
+            allowance + eigenvalue_allowance(np.linalg.eigvalsh(K)), rel=1e-12, abs=0.0
+        )
+        assert found.sums[0] == pytest.approx(np.trace(K), rel=1e-12, abs=0.0)
 
 
 def test_rows_that_cancel_need_their_allowance() -> None:

@@ -283,7 +283,7 @@ def test_the_allowance_is_as_stated() -> None:
             defect = measured + EPS * (p * squares + 2 * m * weight * np.linalg.norm(W) ** 2)
             product = 2 * n * EPS * squares * np.linalg.norm(C) * p**0.5
             expected = product + (0.0 if T is W else defect * np.trace(C))
-            assert allowance(W, T, C, weighting) == pytest.approx(expected, rel=1e-13)
+            assert allowance(W, T, C, weighting) == pytest.approx(expected, rel=1e-13, abs=0.0)
     W, C = np.array([[1.0, 2.0]]), np.eye(2)
     assert allowance(W, W, C, np.array([[1.0]])) > 2 * allowance(W, W.copy(), C, None) > 0.0
 
@@ -361,7 +361,7 @@ def test_the_rounding_of_a_value_is_as_stated() -> None:
         rounding, own = 6 * EPS / 2 * size * weight**0.5, 7 * EPS * np.sum(D**2) * norms
         for room in (1.0, 3.0, 1e12):
             expected = ((computed + room * own) ** 0.5 + room * rounding) ** 2
-            assert error(W, left, right, C, weighting, room=room) == pytest.approx(expected, rel=1e-13)
+            assert error(W, left, right, C, weighting, room=room) == pytest.approx(expected, rel=1e-13, abs=0.0)
     assert error(W, left, right, C, G) == error(W, left, right, C, G, room=1.0)
 
 
