@@ -45,6 +45,11 @@ class Result:
         if "problem" in cls.__dict__:
             _classes[cls.problem] = cls
 
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            if str(field.type).startswith("tuple"):  # JSON brings lists
+                object.__setattr__(self, field.name, _tuples(getattr(self, field.name)))
+
     def plot(self, ax: Any = None) -> Any:
         """Draw the answer and its certificate on matplotlib axes (new ones by default) and return the axes."""
         raise NotImplementedError(f"{type(self).__name__} must say how it is drawn")
@@ -187,6 +192,11 @@ def _decode_array(item: dict[str, Any]) -> np.ndarray[Any, Any]:
     if not np.all(np.isfinite(array)) or (dtype.kind in "iu" and not np.array_equal(array, values.reshape(shape))):
         raise FileFormatError(f"a number does not fit the dtype {name} of its array")
     return array
+
+
+def _tuples(item: Any) -> Any:
+    """Return lists, and those inside of them, as tuples; anything else as it is."""
+    return tuple(_tuples(entry) for entry in item) if isinstance(item, list | tuple) else item
 
 
 def _moved(array: np.ndarray, like: Array) -> Array:

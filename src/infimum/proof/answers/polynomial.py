@@ -76,11 +76,6 @@ class MinimaxPolynomial(Emitter, Result):
     breakpoints: tuple[float, ...] = ()
     tol: float = 1e-6
 
-    def __post_init__(self) -> None:
-        for name in ("powers", "interval", "signs", "breakpoints"):  # JSON brings lists
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        object.__setattr__(self, "domain", tuple(tuple(pair) for pair in self.domain))
-
     @property
     def points(self) -> np.ndarray:
         """The reference: where the error has the size that proves the bound, with the signs `signs`."""

@@ -43,11 +43,6 @@ class ProductPlusRemainder(Result):
     cost: tuple[int, int, int] = (1, 1, 1)
     optima: tuple[Triple, ...] | None = None
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "cost", tuple(self.cost))  # JSON brings lists
-        if isinstance(self.optima, list):
-            object.__setattr__(self, "optima", tuple(tuple(triple) for triple in self.optima))
-
     @property
     def n(self) -> int:
         """The number that was split."""

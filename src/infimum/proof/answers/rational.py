@@ -73,10 +73,6 @@ class MinimaxRational(Result):
     breakpoints: tuple[float, ...] = ()
     tol: float = 1e-6
 
-    def __post_init__(self) -> None:
-        for name in ("signs", "type", "domain", "breakpoints"):  # JSON brings lists
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-
     @property
     def points(self) -> np.ndarray:
         """The points where the error has alternating signs and at least the size of the bound."""

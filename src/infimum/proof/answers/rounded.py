@@ -69,11 +69,6 @@ class RoundedPolynomial(Emitter, Result):
     breakpoints: tuple[float, ...] = ()
     tol: float = 1e-6
 
-    def __post_init__(self) -> None:
-        for name in ("powers", "formats", "signs", "breakpoints"):  # JSON brings lists
-            object.__setattr__(self, name, tuple(getattr(self, name)))
-        object.__setattr__(self, "domain", tuple(tuple(pair) for pair in self.domain))
-
     def exact_coefficients(self) -> list[Fraction]:
         """Coefficients of ``x**powers`` as rational numbers."""
         return [Fraction(value) for value in self.values.tolist()]
