@@ -59,6 +59,13 @@ def whole(name: str, item: Any, *, least: int, most: int) -> int:
     return int(item)
 
 
+def flag(name: str, item: Any) -> bool:
+    """Return a truth value of Python."""
+    if not isinstance(item, bool):
+        raise VerificationError(f"{name} must be true or false, got {shown(item)}")
+    return item
+
+
 def array(
     name: str, item: Any, shape: tuple[int | None, ...], kind: Kind = "real", *, like: Array | None = None
 ) -> Array:
@@ -114,7 +121,7 @@ def doubles(name: str, item: Any, shape: tuple[int | None, ...]) -> np.ndarray:
     """Return a finite float64 NumPy array: numbers that stand for themselves, which no cast has rounded."""
     values = array(name, item, shape)
     if not isinstance(values, np.ndarray) or values.dtype != np.float64:
-        raise VerificationError(f"{name} must be a NumPy array of float64, got dtype {values.dtype}")
+        raise VerificationError(f"{name} must be float64 in a NumPy array, got dtype {values.dtype}")
     return values
 
 

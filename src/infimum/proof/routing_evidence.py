@@ -9,7 +9,7 @@ import numpy as np
 
 from infimum._arrays import Array, namespace, to_numpy
 from infimum.errors import VerificationError
-from infimum.proof.evidence import array
+from infimum.proof.evidence import array, doubles
 from infimum.proof.real_arrays import same_when_rounded
 from infimum.proof.theorems.assignment_dual import Bias, Groups, Limits
 
@@ -53,10 +53,7 @@ def part(witness: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> np.nd
     """Return an array of float64 numbers from a witness."""
     if name not in witness:
         raise VerificationError(f"the witness must hold {name}")
-    values = np.asarray(to_numpy(array(name, witness[name], shape)))
-    if values.dtype != np.float64:
-        raise VerificationError(f"{name} of the witness must be float64, got {values.dtype}")
-    return values
+    return doubles(f"{name} of the witness", witness[name], shape)
 
 
 def bias_of(witness: Mapping[str, Any], within: Limits) -> Bias:

@@ -106,12 +106,11 @@ class Composition(Result):
 
     def _rows(self) -> list[list[float]]:
         """Return the coefficients of every step; `table` must hold them as float64, and zeros beyond `terms`."""
-        table = np.asarray(evidence.array("table", self.table, (None, None)))
+        table = evidence.doubles("table", self.table, (None, None))
         steps, most = table.shape
-        if not (1 <= steps <= MAX_STEPS and 1 <= most <= MAX_TERMS and table.dtype == np.float64):
+        if not (1 <= steps <= MAX_STEPS and 1 <= most <= MAX_TERMS):
             raise VerificationError(
-                f"table must hold 1 to {MAX_STEPS} steps of 1 to {MAX_TERMS} coefficients as float64, got shape "
-                f"{table.shape} and dtype {table.dtype}"
+                f"table must hold 1 to {MAX_STEPS} steps of 1 to {MAX_TERMS} coefficients, got shape {table.shape}"
             )
         terms = np.asarray(evidence.array("terms", self.terms, (steps,), "integer")).tolist()
         sizes = [evidence.whole("terms", size, least=1, most=most) for size in terms]

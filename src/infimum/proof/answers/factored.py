@@ -67,10 +67,7 @@ def bound_of_any_matrix(
     if theorem != eckart_young.THEOREM:
         allowed = f"{eckart_young.THEOREM!r} or {ritz_block.THEOREM!r}"
         raise VerificationError(f"theorem must be {allowed} for a low-rank matrix, got {theorem!r}")
-    by_gram = witness.get("gram", False)
-    if not isinstance(by_gram, bool):
-        raise VerificationError(f"gram of the witness must be true or false, got {evidence.shown(by_gram)}")
-    if by_gram:
+    if evidence.flag("gram of the witness", witness.get("gram", False)):
         return Bound(eckart_young.gram_tail_bound(M, rank, room=room), witness=witness)
     small = M if M.shape[1] <= M.shape[0] else M.adjoint()
     dense = small if isinstance(small, Dense) else Dense.of(small.compressed(), small)

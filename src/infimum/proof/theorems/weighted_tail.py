@@ -13,7 +13,7 @@ import numpy as np
 import scipy.linalg
 
 from infimum.errors import VerificationError
-from infimum.proof.evidence import array, number
+from infimum.proof.evidence import doubles, number
 from infimum.proof.rounding import rounding_allowance
 
 THEOREM = "weighted_tail"
@@ -62,7 +62,7 @@ def lower_root(C: np.ndarray, name: str = "C") -> np.ndarray:
 
 def ask(W: np.ndarray, C: np.ndarray, G: np.ndarray | None) -> None:
     """Ask for the hypotheses: W real and finite, C and G of its sizes, symmetric, positive semidefinite by proof."""
-    (m, n) = _double("W", W, (None, None)).shape
+    (m, n) = doubles("W", W, (None, None)).shape
     lower_root(_square("C", C, n))
     if G is not None:
         lower_root(_square("G", G, m), "G")
@@ -97,7 +97,7 @@ def allowance(W: np.ndarray, T: np.ndarray, C: np.ndarray, G: np.ndarray | None)
     factors nearly cancel. The eigensolver's share is not in it: see `tails`.
     """
     ask(W, C, G)
-    (m, n), p = W.shape, _double("T", T, (None, W.shape[1])).shape[0]
+    (m, n), p = W.shape, doubles("T", T, (None, W.shape[1])).shape[0]
     trace, weight = float(np.trace(C)), 1.0 if G is None else float(np.linalg.norm(G))
     squares = float(np.linalg.norm(T)) ** 2
     measured = float(np.linalg.norm(T.T @ T - W.T @ (W if G is None else G @ W)))
@@ -120,7 +120,7 @@ class Tails(NamedTuple):
 
 def tails(eigenvalues: np.ndarray, shape: tuple[int, int], allowance: float) -> Tails:
     """Bound the error of every matrix of rank 0, 1, ..., min(m, n) by the eigenvalues of ``T C T'``."""
-    (p,) = _double("eigenvalues", eigenvalues, (None,)).shape
+    (p,) = doubles("eigenvalues", eigenvalues, (None,)).shape
     allowance = number("allowance", allowance, least=0.0)
     if p > min(shape):
         raise VerificationError(f"at most {min(shape)} eigenvalues were expected for shape {shape}, got {p}")
@@ -143,7 +143,7 @@ def eigenvalue_allowance(eigenvalues: np.ndarray) -> float:
 
 def lowered(errors: np.ndarray, distance: float) -> np.ndarray:
     """Lower bounds for matrices near one of the rank: `distance` is the squared distance in the same norm."""
-    _double("errors", errors, (None,) * errors.ndim)
+    doubles("errors", errors, (None,) * errors.ndim)
     distance = number("distance", distance, least=0.0)
     if np.any(errors < 0.0):
         raise VerificationError(f"errors must not be negative, got {float(np.min(errors)):g}")
@@ -157,8 +157,8 @@ def error(
 ) -> float:
     """``tr(G (W - left right) C (W - left right)')``, rounded upwards by `room` allowances."""
     ask(W, C, G)
-    (rank, _) = _double("right", right, (None, W.shape[1])).shape
-    _double("left", left, (W.shape[0], rank))
+    (rank, _) = doubles("right", right, (None, W.shape[1])).shape
+    doubles("left", left, (W.shape[0], rank))
     difference = W - left @ right
     weighted = difference @ C
     computed = float(np.sum((weighted if G is None else G @ weighted) * difference))
@@ -173,16 +173,8 @@ def error(
     return float((max(computed + room * own, 0.0) ** 0.5 + room * rounding) ** 2)
 
 
-def _double(name: str, item: np.ndarray, shape: tuple[int | None, ...]) -> np.ndarray:
-    """Ask for float64: the allowances are made for it."""
-    checked: np.ndarray = array(name, item, shape)
-    if checked.dtype != np.float64:
-        raise VerificationError(f"{name} must be float64, got {checked.dtype}")
-    return checked
-
-
 def _square(name: str, item: np.ndarray, size: int | None) -> np.ndarray:
-    checked = _double(name, item, (size, size))
+    checked = doubles(name, item, (size, size))
     if checked.shape[0] != checked.shape[1]:
         raise VerificationError(f"{name} must be square, got shape {checked.shape}")
     return checked

@@ -34,12 +34,10 @@ def stated_task(answer: Any, f: Any) -> Task:
         evidence.whole("degree", degree, least=0, most=LARGEST_DEGREE)
     if not isinstance(answer.system, str):
         _length("system", answer.system, LARGEST_DEGREE + 1)
-    if not isinstance(answer.relative, bool):
-        raise VerificationError(f"relative must be true or false, got {evidence.shown(answer.relative)}")
-    domain = numbers_of_pairs(answer.domain)
+    relative, domain = evidence.flag("relative", answer.relative), numbers_of_pairs(answer.domain)
     stated_tolerance(answer.tol)
     weight, breakpoints = stated_weight(answer.weight), stated_breakpoints(answer.breakpoints)
-    return as_task(function, degree, domain, answer.system, weight, answer.relative, breakpoints)
+    return as_task(function, degree, domain, answer.system, weight, relative, breakpoints)
 
 
 def numbers_of_pairs(domain: Any) -> list[tuple[float, float]]:
