@@ -419,3 +419,23 @@ def test_a_least_singular_value_of_the_size_of_its_allowance_proves_nothing(monk
         allowance = 1.0 - 17.0 * UNIT - short
         monkeypatch.setattr(alternation, "rounding_allowance", lambda *_, allowance=allowance: allowance)
         assert (alternation.of_functions(column) is not alternation.NOTHING) == proved
+
+
+@pytest.mark.parametrize(
+    ("weights", "sizes", "inverse"),
+    [
+        (np.array([np.inf, -np.inf, np.inf]), SIZES, INVERSE),
+        (np.zeros(3), np.array([1.5, np.inf, 3.0]), INVERSE),
+        (np.zeros(3), SIZES, np.array([1.0, np.inf, 0.5])),
+    ],
+)
+def test_nothing_is_computed_with_what_is_not_finite(weights, sizes, inverse):
+    """Infinity less itself, or times 0, would warn whoever asks for the bound."""
+    with np.errstate(all="raise"):
+        assert alternation.in_doubles(WEIGHTS._replace(weights=weights), F, sizes, inverse) == 0.0
+
+
+def test_no_room_is_so_large_that_a_bound_comes_back():
+    """Both the bound and the factor for its own rounding are negative then, and their product is not."""
+    for room in (2.0**50, 2.0**53, 2.0**60):
+        assert alternation.in_doubles(WEIGHTS, F, SIZES, INVERSE, room=room) == 0.0
