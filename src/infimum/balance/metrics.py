@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
-from scipy import integrate, stats
+from scipy import special
 
 from infimum._arguments import one_of, whole_number
 from infimum._arrays import Array, as_array, namespace, require_finite, to_numpy, widen
@@ -82,7 +82,7 @@ def load_entropy(counts: Array) -> float:
     n = values.shape[-1]
     total = values.sum(axis=-1, keepdims=True)
     shares = np.divide(values, total, out=np.full_like(values, 1.0 / n), where=total > 0)
-    entropy = stats.entropy(shares, axis=-1)
+    entropy = special.entr(shares).sum(axis=-1)
     return float(np.mean(entropy / math.log(n))) if n > 1 else 1.0
 
 
@@ -163,11 +163,11 @@ def sampling_noise(m: int, n: int, k: int) -> NoiseFloor:
     if n == 1:
         return NoiseFloor(deviation, 0.0)
 
-    # E[max of n standard normals] = integral of x n phi(x) Phi(x)^(n - 1); deviations from the mean have less variance
-    def density(x: float) -> float:
-        return float(x * n * stats.norm.pdf(x) * stats.norm.cdf(x) ** (n - 1))
-
-    largest = integrate.quad(density, -12.0, 12.0, points=[0.0], limit=200)[0]
+    # E[max of n standard normals] = integral of x n phi(x) Phi(x)^(n - 1); deviations from the mean have less variance.
+    # Equal steps are exact to rounding: the integrand and all its derivatives vanish at both ends.
+    x, step = np.linspace(-12.0, 12.0, 4801, retstep=True)
+    density = n * np.exp(-0.5 * x**2 + (n - 1) * special.log_ndtr(x)) / math.sqrt(2.0 * math.pi)
+    largest = float(step * np.sum(x * density))
     return NoiseFloor(deviation, deviation * math.sqrt(n / (n - 1)) * largest)
 
 
