@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import infimum.problems as problems
     import infimum.proof as proof
     import infimum.report as report
+    import infimum.sample_data as sample_data
     import infimum.scale as scale
     from infimum.proof.certificate import Certificate
     from infimum.proof.result import Result, from_json
@@ -47,6 +48,7 @@ __all__ = [
     "problems",
     "proof",
     "report",
+    "sample_data",
     "scale",
     "verify",
 ]
@@ -64,6 +66,7 @@ _MODULES = (
     "problems",
     "proof",
     "report",
+    "sample_data",
     "scale",
 )
 _HOMES = {

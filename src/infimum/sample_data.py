@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+__all__ = ["TermDocument", "python_documentation", "router_scores"]
+
 
 class TermDocument(NamedTuple):
     """A term-document matrix: tf-idf weights (terms x topics), with the names of both axes."""
