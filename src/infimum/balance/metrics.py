@@ -10,14 +10,14 @@ import numpy as np
 from scipy import special
 
 from infimum._arguments import one_of, whole_number
-from infimum._arrays import Array, as_array, namespace, require_finite, to_numpy, widen
+from infimum._arrays import Array, ArrayLike, as_array, namespace, require_finite, to_numpy, widen
 from infimum.balance.rules import checked_counts, wanted_load
 from infimum.errors import DTypeError, OptionError, ShapeError
 
 Narrow: TypeAlias = Literal["bfloat16", "float16"]
 
 
-def max_violation(counts: Array, *, load: Array | float | None = None, two_sided: bool = False) -> float:
+def max_violation(counts: ArrayLike, *, load: ArrayLike | float | None = None, two_sided: bool = False) -> float:
     """MaxVio: by how much the most loaded expert exceeds its share, relative to it; 0 is balance.
 
     Parameters
@@ -60,7 +60,7 @@ def max_violation(counts: Array, *, load: Array | float | None = None, two_sided
     return float(xp.mean(xp.max(xp.abs(excess) if two_sided else excess, axis=-1)))
 
 
-def load_entropy(counts: Array) -> float:
+def load_entropy(counts: ArrayLike) -> float:
     """Entropy of the loads over that of even loads: 1 is balance, 0 is one expert for all.
 
     Parameters
@@ -86,7 +86,7 @@ def load_entropy(counts: Array) -> float:
     return float(np.mean(entropy / math.log(n))) if n > 1 else 1.0
 
 
-def dead_experts(counts: Array, *, below: float = 0.0) -> int:
+def dead_experts(counts: ArrayLike, *, below: float = 0.0) -> int:
     """Count the experts whose load is at most `below` times the mean; by default, those that received nothing.
 
     Parameters
@@ -195,7 +195,7 @@ class BiasPrecision:
     spread: float
 
 
-def bias_precision(bias: Array, dtype: Narrow = "bfloat16") -> BiasPrecision:
+def bias_precision(bias: ArrayLike, dtype: Narrow = "bfloat16") -> BiasPrecision:
     """Check what storing a bias in 16 bits would destroy.
 
     A common constant does not change top-k routing, yet it eats the digits: around 7 neighbouring bfloat16 numbers are
