@@ -80,7 +80,8 @@ def notebook(record: Any, facts: Mapping[str, str]) -> str:
 def grid(columns: Sequence[str], rows: Iterable[Sequence[str]], caption: str = "") -> str:
     """Return an HTML table of bounded length; the first cell of a row is its heading."""
     head = "".join(f'<th style="{STYLE}">{html.escape(column)}</th>' for column in columns)
-    text = f"<table><caption style="{STYLE}">{html.escape(caption)}</caption>" + (f"<tr>{head}</tr>" if head else "")
+    text = "<table>" + (f'<caption style="{STYLE}">{html.escape(caption)}</caption>' if caption else "")
+    text += f"<tr>{head}</tr>" if head else ""
     for first, *others in rows:
         cells = "".join(f'<td style="{STYLE}">{html.escape(cell)}</td>' for cell in others)
         row = f'<tr><th style="{STYLE}">{html.escape(first)}</th>{cells}</tr>'
