@@ -27,7 +27,4 @@ def attach(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any]
         setattr(sys.modules[package], name, value)
         return value
 
-    def public() -> list[str]:
-        return sorted({*vars(sys.modules[package]), *homes})
-
-    return load, public
+    return load, lambda: sorted(homes)
