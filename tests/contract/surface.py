@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import html
 import io
 import tempfile
 from pathlib import Path
@@ -43,6 +44,22 @@ def check_plot(problem: Problem) -> None:
         axes = Figure().subplots()
         dataclasses.replace(result, certificate=certificate).plot(ax=axes)
         assert SAMPLES in texts_of(axes), "the plot shows the largest of samples as if it were the loss"
+
+
+def check_shown(problem: Problem) -> None:
+    """At the prompt and in a notebook an answer shows shapes and its certificate, and completion its public names."""
+    result = solve(problem, tiny(problem))
+    text, page = repr(result), result._repr_html_()
+    claim = str(result.certificate)
+    assert text.startswith(type(result).__name__), "repr must name the class"
+    assert claim in " ".join(text.split()), "repr must show the certificate"
+    assert len(text) < 600, f"repr has {len(text)} characters"
+    table, picture = page.split("<img")
+    assert html.escape(claim) in table, "the table must show the certificate"
+    assert len(table) < 2000, f"the table has {len(table)} characters"
+    assert 'src="data:image/png;base64,' in picture, "the table comes with the picture"
+    assert "certificate" in dir(result), "completion must offer the public names"
+    assert not [name for name in dir(result) if name.startswith("_")], "completion must hide private names"
 
 
 def texts_of(axes: Any) -> str:

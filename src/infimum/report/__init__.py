@@ -57,7 +57,11 @@ def write(subject: Result | MemoryReport | Plan, path: str | Path, *, overwrite:
     content = plan.content(subject, **details)
     rows = len({plan.kind_of(row["name"]) for row in content["layers"]})
     pictures = {
-        "curve": drawing.svg(lambda axes: plan.draw_curve(axes, content)),
+        "curve": drawing.svg(subject.plot),
         "layers": drawing.svg(lambda axes: plan.draw_layers(axes, content), size=(7.6, 1.1 + 0.28 * rows)),
     }
     return write_page("plan", content, pictures, path, overwrite=overwrite)
+
+
+def __dir__() -> list[str]:
+    return __all__
