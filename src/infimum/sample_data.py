@@ -52,3 +52,7 @@ def router_scores() -> np.ndarray:
         scores: np.ndarray = np.load(file, allow_pickle=False)
     scores.setflags(write=False)  # shared by every caller
     return scores
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -11,8 +11,8 @@ from infimum.errors import InfeasibleError, NonFiniteError, OptionError, ShapeEr
 from infimum.proof.evidence import shown
 from infimum.proof.theorems.assignment_dual import Groups, Limits
 
-# one number for each, one for all, or the smallest and the largest
-Loads: TypeAlias = ArrayLike | float | tuple[ArrayLike | float, ArrayLike | float]
+# a number for each, or the smallest and the largest for each or for all
+Loads: TypeAlias = ArrayLike | tuple[ArrayLike | float, ArrayLike | float]
 
 MANY = float(2**52)  # more tokens than any array has
 

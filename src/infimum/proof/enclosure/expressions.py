@@ -165,7 +165,7 @@ class BlackBox:
 
 
 Function = Expression | Piecewise | BlackBox
-FunctionLike: TypeAlias = str | float | Callable[[np.ndarray], np.ndarray] | tuple[ArrayLike, ArrayLike]
+FunctionLike: TypeAlias = str | Callable[[np.ndarray], np.ndarray] | tuple[ArrayLike, ArrayLike]
 X = Expression("x")
 
 
