@@ -243,6 +243,7 @@ def test_the_triple_is_measured():
         (10, 13, 1),
         (10, 12, 0),
         (-10, -13, 0),
+        (-1, -1, 129),
         (True, 130, 0),
         (10.0, 13, 0),
         (10, 13, False),
@@ -457,6 +458,8 @@ def test_ranges_end_where_they_are_said_to():
     assert theorem.visit_range(Equation.of(10**6, (1, 1, 1)), 2001, 2010, False)[0] == 2001
     flat = Equation.of(100, (1000, 1000, 1))
     assert theorem.visit_range(flat, flat.start + 1, flat.start + 9, False)[0] == flat.start + 1
+    assert flat.gamma * flat.n <= flat.below(3991) < flat.floor  # above the cost of (0, 0, n), which is enough
+    assert theorem.visit_range(flat, 3991, 3992, False)[1].best == 100
     assert theorem.visit(flat, 20, 30, flat.trivial).stop == 20  # none of them can be cheaper
     assert theorem.visit(equation, 10, 5, equation.trivial).stop == 10
     assert theorem.visit_range(Equation.of(0, (1, 1, 4)), 2, 5, False)[1].best == 0  # below line 2: 1 - 4 / 4
@@ -480,6 +483,16 @@ def test_the_first_lines_one_by_one_then_larger_and_larger_blocks(monkeypatch):
     assert theorem._fits_machine(equation, 1, 2)
     constants = (theorem.HEAD, theorem.BLOCK, theorem.SPARSE, theorem.LARGEST)
     assert constants == (32, 2**13, 0.7, 10**1000)
+
+
+def test_lines_that_cannot_be_cheaper_are_not_looked_at(monkeypatch):
+    roots = []
+    monkeypatch.setattr(theorem, "_isqrt", lambda number: (roots.append(number), math.isqrt(number))[1])
+    equation = Equation.of(10**6, (1, 1, 1))
+    for ties, lines in ((False, 10), (True, 11)):
+        roots.clear()
+        theorem._visit_one_by_one(equation, 2090, 2200, Visited(2100, [], 1), ties)
+        assert len(roots) == lines
 
 
 @pytest.mark.parametrize("cost", [(1, 2, 1), (2, 1, 3), (1, 1, 1), (3, 2, 1), (9, 4, 2)], ids=str)
