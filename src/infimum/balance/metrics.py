@@ -11,6 +11,7 @@ from scipy import integrate, stats
 
 from infimum._arguments import one_of, whole_number
 from infimum._arrays import Array, as_array, namespace, require_finite, to_numpy, widen
+from infimum._display import Shown
 from infimum.balance.rules import checked_counts, wanted_load
 from infimum.errors import DTypeError, OptionError, ShapeError
 
@@ -114,7 +115,7 @@ def dead_experts(counts: Array, *, below: float = 0.0) -> int:
 
 
 @dataclass(frozen=True)
-class NoiseFloor:
+class NoiseFloor(Shown):
     """What finite batches alone do to the loads of a perfectly balanced router.
 
     Attributes
@@ -172,7 +173,7 @@ def sampling_noise(m: int, n: int, k: int) -> NoiseFloor:
 
 
 @dataclass(frozen=True)
-class BiasPrecision:
+class BiasPrecision(Shown):
     """What rounding to a 16-bit format does to a bias, as it is and with its mean subtracted.
 
     Attributes

@@ -8,6 +8,7 @@ import numpy as np
 
 from infimum._arguments import one_of, whole_number
 from infimum._arrays import Array, as_array, as_matrix, is_complex, like_array, require_finite, to_numpy
+from infimum._display import facts_of, notebook, words
 from infimum.balance.search.load_windows import limits
 from infimum.balance.search.methods import METHODS, Method, Routing, feasible, search
 from infimum.errors import DTypeError, OptionError, RangeError, ShapeError
@@ -30,6 +31,12 @@ class RoutingCertificate(NamedTuple):
     def certificate(self) -> Certificate:
         """Certificate of the balanced assignment."""
         return self.assignment.certificate
+
+    def __repr__(self) -> str:
+        return words(self, facts_of(self))
+
+    def _repr_html_(self) -> str:
+        return notebook(self, facts_of(self))
 
 
 def balanced_topk(

@@ -13,6 +13,7 @@ import scipy.linalg
 
 from infimum._arguments import axes, one_of
 from infimum._arrays import Array, to_numpy
+from infimum._display import Shown
 from infimum.errors import OptionError, ShapeError
 from infimum.memory.decay import rates_of
 from infimum.memory.targets import as_batch_ids
@@ -27,7 +28,7 @@ ROUNDED_AWAY = {"bfloat16": 2.0**-9, "float16": 2.0**-12, "float32": 2.0**-25}
 
 
 @dataclass(frozen=True)
-class MemoryReport:
+class MemoryReport(Shown):
     """What the final weights remember, the answer of `report`. It says nothing about the training loss.
 
     Attributes

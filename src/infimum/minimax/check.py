@@ -11,6 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from infimum._arguments import axes, one_of
+from infimum._display import Shown
 from infimum.errors import NonFiniteError, OptionError
 from infimum.minimax.remez.exchange import solve
 from infimum.proof.answers.polynomial import MinimaxPolynomial
@@ -28,7 +29,7 @@ NEAR_LARGEST = 1e-3  # relative: what counts as largest error when alternations 
 
 
 @dataclass(frozen=True)
-class Optimality:
+class Optimality(Shown):
     """What `check` found.
 
     Attributes

@@ -9,6 +9,7 @@ from typing import Any, get_args
 import numpy as np
 
 from infimum._arguments import one_of
+from infimum._display import Shown
 from infimum.errors import OptionError, ToleranceError
 from infimum.minimax.polynomial import polynomial
 from infimum.minimax.remez.exchange import solve
@@ -20,7 +21,7 @@ from infimum.proof.uniform_error.error_bounds import dual_bound, is_enclosable
 
 
 @dataclass(frozen=True)
-class LeastDegree:
+class LeastDegree(Shown):
     """The least degree for an error, with both halves of the proof.
 
     Attributes

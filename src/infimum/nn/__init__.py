@@ -23,3 +23,7 @@ __all__ = [
     "Routing",
     "iterated_pinv",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

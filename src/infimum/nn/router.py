@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from infimum._arguments import one_of, whole_number
+from infimum._display import facts_of, notebook, words
 from infimum.balance import initial_threshold_bias
 from infimum.balance.initialization import Score
 from infimum.errors import OptionError, ShapeError
@@ -48,6 +49,12 @@ class Routing(NamedTuple):
     experts: torch.Tensor
     active: torch.Tensor
     scores: torch.Tensor
+
+    def __repr__(self) -> str:
+        return words(self, facts_of(self))
+
+    def _repr_html_(self) -> str:
+        return notebook(self, facts_of(self))
 
 
 class BalancedRouter(Float32Buffers):
