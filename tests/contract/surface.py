@@ -6,6 +6,8 @@ import contextlib
 import dataclasses
 import html
 import io
+import re
+import shlex
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -84,6 +86,18 @@ def check_command(problem: Problem) -> None:
         run(["verify", str(folder / "r.json"), *data])
 
 
+def check_report_line(problem: Problem) -> None:
+    """The line under "Check it yourself" in a report names files that exist, and verifies as it is printed."""
+    case = tiny(problem)
+    with tempfile.TemporaryDirectory() as name, contextlib.chdir(name):
+        data = data_tokens(problem, case, Path("input folder"))
+        run([problem.command, *data, *option_tokens(case), "--report", "the report.html"])
+        page = Path("the report.html").read_text(encoding="utf-8")
+        lines = [html.unescape(line) for line in re.findall("<pre>(infimum verify .*)</pre>", page)]
+        assert len(lines) == 1, "the report prints one line that checks it"
+        run(shlex.split(lines[0])[1:])
+
+
 def run(arguments: list[str]) -> None:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
@@ -96,6 +110,7 @@ def run(arguments: list[str]) -> None:
 def data_tokens(problem: Problem, case: Case, folder: Path) -> list[str]:
     """Give the inputs of a case as the command line wants them: files for arrays, text for the rest."""
     tokens = []
+    folder.mkdir(exist_ok=True)
     for name, item in zip(problem.inputs, case.inputs, strict=True):
         if is_array(item):
             np.save(folder / f"{name}.npy", to_numpy(item))

@@ -9,7 +9,6 @@ import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import numpy as np
@@ -143,9 +142,7 @@ def solve_and_write(problem: Problem, data: tuple[str, ...], options: dict[str, 
         result = problem.solve(*inputs, **options)
         seconds = time.perf_counter() - start
     source = ", ".join(_described(item, value) for item, value in zip(data, inputs, strict=True))
-    saved = outputs.json if outputs.json not in (None, STDOUT) else Path("result.json")
-    verify = f"infimum verify {saved} {' '.join(map(str, data))}"
-    details: dict[str, Any] = {"source": source, "seconds": seconds, "verify": verify}
+    details: dict[str, Any] = {"source": source, "seconds": seconds, "data": [str(item) for item in data]}
     if outputs.report is not None and problem.comparison is not None:
         with screen.progress("comparing for the report", quiet=outputs.quiet):
             details["comparison"] = problem.comparison(result, *inputs)

@@ -119,6 +119,7 @@ def content(
         "model": plan.checkpoint.path.name,
         "architecture": next(iter(plan.checkpoint.config.architectures or ()), "unknown architecture"),
         "folder": str(out) if out else "",
+        "verify": plain_text.command("infimum", "verify", str(out)) if out else "",
         "settings": asdict(plan.settings),
         "numbers": sizes(plan),
         "denominator": {"name": DENOMINATORS[plan.settings.of], "numbers": plan.denominator},
@@ -158,6 +159,7 @@ def _claims(certificate: Certificate) -> dict[str, Any]:
         "gap": certificate.gap,
         "relative_gap": certificate.gap / certificate.value if certificate.value else 0.0,
         "theorem": certificate.theorem,
+        "theorem_page": plain_text.theorem_page(certificate.theorem),
         "rigour": certificate.rigour,
     }
 
