@@ -85,7 +85,7 @@ def test_a_name_that_is_not_text(matrix, tmp_path, encoding):
     assert done.stderr == b""
     assert rb"m\udcff\udcfe.npy" in done.stdout
     assert r"m\udcff\udcfe.npy" in (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert len(list(tmp_path.iterdir())) == 6
+    assert len(list(tmp_path.iterdir())) == 7
     verified = program("verify", os.fsdecode(os.path.join(os.fsencode(tmp_path), b"r\xff.json")), os.fsdecode(name))
     assert verified.returncode == 0
 

@@ -9,7 +9,6 @@ import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import numpy as np
@@ -17,6 +16,7 @@ import scipy.sparse
 from cyclopts import Group, Parameter, convert
 from docstring_parser import DocstringStyle, parse
 
+from infimum._arrays import HasShape
 from infimum.cli import screen
 from infimum.cli.outputs import STDOUT, Outputs
 from infimum.cli.read import read_array
@@ -67,7 +67,7 @@ def arguments_of(problem: Problem) -> dict[str, Argument]:
             continue
         is_data = problem.arrays and name in problem.inputs
         hint = hints.get(name, Any)
-        is_file = _holds(hint, Any) and (is_data or not _readable(hint))
+        is_file = _holds_array(hint) and (is_data or not _readable(hint))
         annotation = None if is_file else _readable(hint)
         if annotation is None and not is_file:
             if parameter.default is parameter.empty:
@@ -142,9 +142,7 @@ def solve_and_write(problem: Problem, data: tuple[str, ...], options: dict[str, 
         result = problem.solve(*inputs, **options)
         seconds = time.perf_counter() - start
     source = ", ".join(_described(item, value) for item, value in zip(data, inputs, strict=True))
-    saved = outputs.json if outputs.json not in (None, STDOUT) else Path("result.json")
-    verify = f"infimum verify {saved} {' '.join(map(str, data))}"
-    details: dict[str, Any] = {"source": source, "seconds": seconds, "verify": verify}
+    details: dict[str, Any] = {"source": source, "seconds": seconds, "data": [str(item) for item in data]}
     if outputs.report is not None and problem.comparison is not None:
         with screen.progress("comparing for the report", quiet=outputs.quiet):
             details["comparison"] = problem.comparison(result, *inputs)
@@ -186,8 +184,8 @@ def _members(annotation: Any) -> tuple[Any, ...]:
     return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
 
 
-def _holds(annotation: Any, member: Any) -> bool:
-    return member in _members(annotation)
+def _holds_array(annotation: Any) -> bool:
+    return not {Any, HasShape}.isdisjoint(_members(annotation))
 
 
 def _readable(annotation: Any) -> Any:

@@ -44,3 +44,7 @@ __all__ = [
     "tokens_for",
     "verify",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import platform
+import shlex
+import subprocess
 from importlib import metadata
 from typing import Any
 
@@ -40,6 +43,20 @@ def versions(*packages: str) -> dict[str, str]:
     """Versions of infimum, the packages named, Python and the platform."""
     found = {name: metadata.version(name) for name in ("infimum", *packages)}
     return {**found, "python": platform.python_version(), "platform": platform.platform(terse=True)}
+
+
+def command(*words: str) -> str:
+    """Return a command line that a shell of this platform reads back as these words."""
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+
+
+def theorem_page(theorem: str) -> str:
+    """Address of a theorem's page where the package says where its documentation is, else nothing."""
+    for entry in metadata.metadata("infimum").get_all("Project-URL") or ():
+        name, _, address = entry.partition(", ")
+        if name.lower() in ("documentation", "docs"):
+            return f"{address.rstrip('/')}/theorems/{theorem}.html"
+    return ""
 
 
 def size(count: float) -> str:
