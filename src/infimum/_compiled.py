@@ -1,0 +1,23 @@
+"""Loops that no array operation can be: compiled where Numba is installed, run as they are written where it is not.
+
+Both give the same bits: no product and sum are fused, and nothing is reordered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+Loop = TypeVar("Loop", bound=Callable[..., object])
+
+
+def compiled(loop: Loop) -> Loop:
+    """Compile a function of arrays and numbers, which may call others like it."""
+    try:
+        import numba
+    except ImportError:
+        return loop
+    try:
+        return numba.njit(cache=True)(loop)  # type: ignore[no-any-return]
+    except RuntimeError:  # no folder for the compiled code can be written: compiled anew in each process
+        return numba.njit(loop)  # type: ignore[no-any-return]
