@@ -4,7 +4,8 @@ from infimum._arguments import optional
 
 optional("torch", "torch")
 
-from infimum.nn.linear import LowRankLinear, PivotLinear  # noqa: E402  (after the check for torch)
+from infimum.nn.activation import MinimaxActivation  # noqa: E402  (after the check for torch)
+from infimum.nn.linear import LowRankLinear, PivotLinear  # noqa: E402
 from infimum.nn.moe import MoE  # noqa: E402
 from infimum.nn.nystrom_attention import NystromAttention, iterated_pinv  # noqa: E402
 from infimum.nn.product_embedding import ProductEmbedding  # noqa: E402
@@ -15,6 +16,7 @@ __all__ = [
     "BalancedRouter",
     "BalancedVQ",
     "LowRankLinear",
+    "MinimaxActivation",
     "MoE",
     "NystromAttention",
     "PivotLinear",
