@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from infimum._arrays import Array, as_matrix, like_array
+from infimum._arrays import ArrayLike, as_matrix, like_array
 from infimum.balance.search.permutation import best_permutation
 from infimum.errors import DTypeError, ShapeError
 from infimum.proof.answers.linear_assignment import LinearAssignment, signed_duals
 from infimum.proof.real_arrays import fitted, float64_matrix
 
 
-def linear_assignment(cost: Array, *, maximize: bool = False) -> LinearAssignment:
+def linear_assignment(cost: ArrayLike, *, maximize: bool = False) -> LinearAssignment:
     """Give every row a column of its own, at the least total cost.
 
     Minimises the sum of the chosen entries over all permutations (maximises it with `maximize`). The duals that prove

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from infimum._arrays import Array, to_numpy
+from infimum._arrays import Array, ArrayLike, as_matrix, to_numpy
 from infimum._display import grid
 from infimum.balance.metrics import max_violation
 from infimum.balance.routing import balanced_topk, routing_certificate
+from infimum.balance.search.load_windows import Loads
 
 WORK = 4e8  # entries that the updates of one rule may look at, unless the caller says how many there shall be
 RULES = (
@@ -70,7 +71,7 @@ class RuleComparison(list[RuleOutcome]):
         return grid(COLUMNS, self.rows())
 
 
-def compare_rules(scores: Array, k: int, *, load: Any = None, steps: int | None = None) -> RuleComparison:
+def compare_rules(scores: ArrayLike, k: int, *, load: Loads | None = None, steps: int | None = None) -> RuleComparison:
     """Run every rule on a batch of scores, from a zero bias.
 
     Parameters
@@ -95,6 +96,7 @@ def compare_rules(scores: Array, k: int, *, load: Any = None, steps: int | None 
     none   0.48
     exact  0.00
     """
+    scores = as_matrix(scores, "scores")
     size = int(np.prod(scores.shape))
     if steps is None:
         steps = int(min(1000, max(20, WORK // size)))

@@ -16,6 +16,7 @@ import scipy.sparse
 from cyclopts import Group, Parameter, convert
 from docstring_parser import DocstringStyle, parse
 
+from infimum._arrays import HasShape
 from infimum.cli import screen
 from infimum.cli.outputs import STDOUT, Outputs
 from infimum.cli.read import read_array
@@ -66,7 +67,7 @@ def arguments_of(problem: Problem) -> dict[str, Argument]:
             continue
         is_data = problem.arrays and name in problem.inputs
         hint = hints.get(name, Any)
-        is_file = _holds(hint, Any) and (is_data or not _readable(hint))
+        is_file = _holds_array(hint) and (is_data or not _readable(hint))
         annotation = None if is_file else _readable(hint)
         if annotation is None and not is_file:
             if parameter.default is parameter.empty:
@@ -183,8 +184,8 @@ def _members(annotation: Any) -> tuple[Any, ...]:
     return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
 
 
-def _holds(annotation: Any, member: Any) -> bool:
-    return member in _members(annotation)
+def _holds_array(annotation: Any) -> bool:
+    return not {Any, HasShape}.isdisjoint(_members(annotation))
 
 
 def _readable(annotation: Any) -> Any:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from infimum._arguments import RNGLike, one_of, rank_or_tol
 from infimum._arrays import (
     Array,
+    ArrayLike,
     like_array,
     narrow,
     scale_back,
@@ -34,7 +35,7 @@ from infimum.proof.theorems.ritz_block import Bound
 
 
 def cur(
-    M: Any,
+    M: ArrayLike,
     rank: int | None = None,
     *,
     rows: int | None = None,

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from infimum._arguments import RNGLike, one_of, rank_or_tol
-from infimum._arrays import Array, as_array, as_matrix, like_array, narrow, times_power_of_two, to_numpy
+from infimum._arrays import ArrayLike, as_array, as_matrix, like_array, narrow, times_power_of_two, to_numpy
 from infimum.errors import OptionError
 from infimum.lowrank.columns.rpcholesky import PartialCholesky, clusters, greedy, independent, uniform
 from infimum.lowrank.columns.strategies import by_error
@@ -24,11 +24,11 @@ TRIES = 3  # numbers of landmarks that "auto" looks at to meet a tolerance
 
 
 def nystrom(
-    K: Any,
+    K: ArrayLike,
     rank: int | None = None,
     *,
     tol: float | None = None,
-    landmarks: Array | None = None,
+    landmarks: ArrayLike | None = None,
     method: Literal["auto", "rpcholesky", "greedy", "uniform", "kmeans"] = "auto",
     rng: RNGLike = None,
 ) -> Nystrom:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from infimum._arguments import RNGLike, one_of, rank_or_tol
-from infimum._arrays import Array, like_array
+from infimum._arrays import Array, ArrayLike, like_array
 from infimum.lowrank.columns.reduction import reduction
 from infimum.lowrank.columns.strategies import StrategyName, strategy_named
 from infimum.proof.operators.inputs import for_columns
 
 
 def select_columns(
-    M: Any, count: int, strategy: StrategyName = "auto", *, axis: Literal[0, 1] = 1, rng: RNGLike = None
+    M: ArrayLike, count: int, strategy: StrategyName = "auto", *, axis: Literal[0, 1] = 1, rng: RNGLike = None
 ) -> Array:
     """Choose columns (or rows) that stand for all, by any strategy of the literature.
 

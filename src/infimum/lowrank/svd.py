@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from infimum._arguments import RNGLike, one_of, rank_or_tol
+from infimum._arrays import ArrayLike
 from infimum.errors import OptionError
 from infimum.lowrank.spectra.full import exact, gram, resolved
 from infimum.lowrank.spectra.krylov import krylov
@@ -23,7 +24,7 @@ WHOLE_LIMIT = 2000  # smaller side up to which "auto" decomposes all where rank 
 
 
 def svd(
-    M: Any,
+    M: ArrayLike,
     rank: int | None = None,
     *,
     tol: float | None = None,

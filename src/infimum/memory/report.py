@@ -12,7 +12,7 @@ import numpy as np
 import scipy.linalg
 
 from infimum._arguments import axes, one_of
-from infimum._arrays import Array, to_numpy
+from infimum._arrays import Array, ArrayLike, to_numpy
 from infimum._display import Shown
 from infimum.errors import OptionError, ShapeError
 from infimum.memory.decay import rates_of
@@ -160,13 +160,13 @@ def _draw(ax: Any, values: np.ndarray, *style: str, **options: Any) -> None:
 
 
 def report(
-    lr: Any,
-    weight_decay: Any,
+    lr: ArrayLike,
+    weight_decay: float | ArrayLike,
     *,
     convention: Convention = "coupled",
     beta1: float | None = None,
-    target: Any = "uniform",
-    batch_ids: Any = None,
+    target: Literal["uniform"] | ArrayLike = "uniform",
+    batch_ids: ArrayLike | None = None,
     initial_rms: float | None = None,
     update_rms: float = 1.0,
 ) -> MemoryReport:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -15,8 +15,9 @@ from infimum.minimax.remez.multiple_precision import in_multiple_precision
 from infimum.proof.answers.polynomial import MinimaxPolynomial, powers_of
 from infimum.proof.enclosure.approximants import Approximant, stored
 from infimum.proof.enclosure.balls import available
+from infimum.proof.enclosure.expressions import FunctionLike
 from infimum.proof.enclosure.spaces import Powers, System
-from infimum.proof.enclosure.task import MOST_BREAKPOINTS, Task, as_task
+from infimum.proof.enclosure.task import MOST_BREAKPOINTS, Domain, Task, as_task
 from infimum.proof.uniform_error.error_bounds import is_enclosable
 from infimum.proof.uniform_error.error_certificate import Certified, claim_error
 
@@ -24,12 +25,12 @@ LOOKS = 8  # at what samples of a Python function show that the exchange did not
 
 
 def polynomial(
-    f: str | Callable[[np.ndarray], np.ndarray],
+    f: FunctionLike,
     degree: int | None = None,
-    domain: tuple[float, float] | Sequence[tuple[float, float]] = (-1.0, 1.0),
+    domain: Domain = (-1.0, 1.0),
     *,
     system: System | Sequence[Any] = "full",
-    weight: str | Callable[[np.ndarray], np.ndarray] | None = None,
+    weight: FunctionLike | None = None,
     relative: bool = False,
     breakpoints: Sequence[float] = (),
     precision: Literal["auto", "double", "multiple"] = "auto",

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from infimum._arguments import whole_number
+from infimum._arrays import ArrayLike
 from infimum.errors import OptionError, RangeError
 from infimum.minimax.composition.arguments import as_table, checked_interval, checked_options, count, real
 from infimum.minimax.composition.best_step import best_nodes, best_step
@@ -156,7 +157,13 @@ def root_schedule(
 
 
 def verify_schedule(
-    table: Any, lower: float, upper: float = 1.0, noise: float = 0.0, *, power: int = 2, numerator: int = 1
+    table: Composition | ArrayLike,
+    lower: float,
+    upper: float = 1.0,
+    noise: float = 0.0,
+    *,
+    power: int = 2,
+    numerator: int = 1,
 ) -> Composition:
     """Certify any table of coefficients: its largest error over [lower, upper], and what the best table could do.
 

@@ -13,7 +13,7 @@ from infimum._display import facts_of, notebook, words
 from infimum.balance import initial_threshold_bias
 from infimum.balance.initialization import Score
 from infimum.errors import OptionError, ShapeError
-from infimum.nn.counting import count, record
+from infimum.nn.counting import count
 from infimum.nn.float32 import Float32Buffers
 
 Mode: TypeAlias = Literal["topk", "threshold"]
@@ -229,6 +229,8 @@ class BalancedRouter(Float32Buffers):
                 tokens = tokens & ~padding_mask.bool()
             weights = count(weights, experts, active, tokens, self.tally)
             if self.recorded is not None:
+                from infimum.nn.recording import record  # imports the compiler: only when asked for
+
                 weights = record(weights, masked, tokens, self.recorded)
         return Routing(weights.to(x.dtype), experts, active, scores)
 
