@@ -10,16 +10,21 @@ import infimum
 from benchmarks import model_tables, records, tables
 from infimum.problems import PROBLEMS
 
+# many problems at once, so no entry of the register
+COMPRESS = (
+    "| [compress](/compress.md) | total error of the layers of a transformer, weighted by what they see, over all "
+    "ranks and widths within a budget | {py:obj}`infimum.compress.plan` |"
+)
 TOP = ("infimum.Certificate", "infimum.verify", "infimum.from_json", "infimum.proof.result.Result")  # of api/index.rst
 
 
 def problem_table():
-    """Return the register as a Markdown table."""
+    """Return the register, and compression, as a Markdown table."""
     rows = ["| problem | minimised | function |", "|---|---|---|"]
     rows += [
         f"| [{p.command}](/problems/{p.command}.md) | {p.minimises} | {{py:obj}}`infimum.{p.name}` |" for p in PROBLEMS
     ]
-    return "\n".join(rows) + "\n"
+    return "\n".join([*rows, COMPRESS]) + "\n"
 
 
 def modules():

@@ -94,7 +94,7 @@ class MissingExtraError(InfimumError, ImportError):
 
 
 class FalseCertificateError(InfimumError, RuntimeError):
-    """A lower bound came out above the value: a bug in infimum. Please report it with the input."""
+    """A lower bound came out above the value: a bug in infimum. Please report it: the issues have a form for it."""
 
 
 class VerificationError(InfimumError, ValueError):
