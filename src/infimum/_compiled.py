@@ -6,7 +6,7 @@ Both give the same bits: no product and sum are fused, and nothing is reordered.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Loop = TypeVar("Loop", bound=Callable[..., object])
 
@@ -17,7 +17,9 @@ def compiled(loop: Loop) -> Loop:
         import numba
     except ImportError:
         return loop
+    compile_it: Any = numba.njit
     try:
-        return numba.njit(cache=True)(loop)  # type: ignore[no-any-return]
+        fast: Loop = compile_it(cache=True)(loop)
     except RuntimeError:  # no folder for the compiled code can be written: compiled anew in each process
-        return numba.njit(loop)  # type: ignore[no-any-return]
+        fast = compile_it(loop)
+    return fast

@@ -44,9 +44,7 @@ def test_no_rounding_is_below_the_bound(seed, bits, shape):
     W, grid, C, G = problem(*shape, groups=2 if shape[1] == 4 else 1, bits=bits, seed=seed)
     floor = bound(W, grid, C, G, half(C), half(G))
     every = itertools.product(range(2**bits), repeat=W.size)
-    losses = [
-        loss(W, grid.values(np.array(k, dtype=np.float64).reshape(W.shape)), C, G, room=0.0) for k in every
-    ]
+    losses = [loss(W, grid.values(np.array(k, dtype=np.float64).reshape(W.shape)), C, G, room=0.0) for k in every]
     assert 0.0 < floor <= min(losses)
 
 
@@ -123,7 +121,9 @@ def test_the_allowance_of_the_bound():
     plain = bound(W, grid, C, G, e, g, room=0.0)
     assert plain == pytest.approx(float(g @ grid.distances(W) ** 2 @ e), rel=1e-15, abs=0.0)
     for room in (1.0, 3.0, 1e6):
-        assert bound(W, grid, C, G, e, g, room=room) == pytest.approx(plain * (1.0 - room * 13 * EPS), rel=1e-15, abs=0.0)
+        assert bound(W, grid, C, G, e, g, room=room) == pytest.approx(
+            plain * (1.0 - room * 13 * EPS), rel=1e-15, abs=0.0
+        )
     assert bound(W, grid, C, G, e, g) == bound(W, grid, C, G, e, g, room=1.0)
 
 

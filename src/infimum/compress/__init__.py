@@ -19,7 +19,7 @@ from infimum.compress.plan import Plan, plan  # noqa: E402
 from infimum.compress.quantize import quantize  # noqa: E402
 from infimum.compress.search.allocation import knee  # noqa: E402  (after the check for the extra)
 from infimum.compress.verify import verify  # noqa: E402
-from infimum.proof.answers.quantized import Quantized  # noqa: E402
+from infimum.proof.answers.quantized_matrix import QuantizedMatrix  # noqa: E402
 from infimum.proof.checkpoint import LayerPlan  # noqa: E402
 
 __all__ = [
@@ -28,7 +28,7 @@ __all__ = [
     "Moments",
     "Perplexity",
     "Plan",
-    "Quantized",
+    "QuantizedMatrix",
     "Score",
     "Settings",
     "Similarity",

@@ -12,7 +12,7 @@ from infimum._arrays import ArrayLike, as_array, like_array
 from infimum._threads import one_thread
 from infimum.compress.search.rounding import Factors, Shape, diagonal_below, factors, round_matrix
 from infimum.errors import OptionError, RangeError, ShapeError
-from infimum.proof.answers.quantized import Quantized, certify_quantized, weighted
+from infimum.proof.answers.quantized_matrix import QuantizedMatrix, certify_quantized, weighted
 from infimum.proof.grid import Grid
 from infimum.proof.rounding import ROOM
 from infimum.proof.theorems.grid_rounding import BITS
@@ -30,7 +30,7 @@ def quantize(
     symmetric: bool = False,
     damping: tuple[float, float] = (0.03, 0.6),
     scales: ScaleType = "float16",
-) -> Quantized:
+) -> QuantizedMatrix:
     """Round a matrix to few bits an entry: ``W ≈ scales * (integers - zeros)``, a scale for each group of columns.
 
     Minimises ``tr(left (W - Q) right (W - Q)')`` over matrices Q of this form. With `right` the moment of a linear
@@ -58,7 +58,7 @@ def quantize(
 
     Returns
     -------
-    Quantized
+    QuantizedMatrix
         `integers`, `scales`, `zeros`: library and device of `W`; `to_dense()`; `certificate`.
 
     Raises
@@ -98,7 +98,7 @@ def quantize(
         integers, grid = _best(matrix, C, G, shape, damping)
         witness = {"e": diagonal_below(C, ROOM), "g": diagonal_below(G, ROOM)}
         certificate = certify_quantized(matrix, C, G, grid, integers, witness, room=ROOM)
-    return Quantized(
+    return QuantizedMatrix(
         integers=like_array(integers.astype(np.uint8), given),
         scales=like_array(grid.scales.astype(scales), given),
         zeros=like_array(grid.zeros.astype(np.uint8), given),
@@ -132,8 +132,8 @@ def _best(
 ) -> tuple[np.ndarray, Grid]:
     """Round adaptively, and entry by entry to the nearest number; return what has the smaller loss."""
     columns, rows = factors(C, damping[0]), factors(G, damping[1])
-    plain = [Factors(np.eye(len(part.unit)), np.ones(len(part.unit))) for part in (columns, rows)]
-    tried = [round_matrix(W, *pair, shape) for pair in ((columns, rows), plain)]
+    plain = (Factors(np.eye(size), np.ones(size)) for size in (len(C), len(G)))
+    tried = [round_matrix(W, right, left, shape) for right, left in ((columns, rows), tuple(plain))]
     return min(tried, key=lambda found: _loss(W - found[1].values(found[0]), C, G))
 
 

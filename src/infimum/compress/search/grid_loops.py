@@ -95,9 +95,7 @@ def round_tile(
                 base[j] += share
         for h in range(groups - 1, -1, -1):
             start, stop = h * width, (h + 1) * width
-            scale, zero = best_grid(
-                target[start:stop], weights[start:stop], top, symmetric, ranges, digits, least
-            )
+            scale, zero = best_grid(target[start:stop], weights[start:stop], top, symmetric, ranges, digits, least)
             scales[i, h], zeros[i, h] = scale, zero
             for j in range(stop - 1, start - 1, -1):
                 integer = nearest(target[j], scale, zero, top)

@@ -40,7 +40,7 @@ def ask_grid(grid: Grid, shape: tuple[int, int]) -> None:
 def is_below(e: np.ndarray, C: np.ndarray, room: float = 1.0) -> bool:
     """Tell whether ``diag(e) <= C`` by proof, with `room` allowances to spare; C symmetric, e not negative.
 
-    A completed Cholesky factorisation of ``C - diag(e) - shift I`` is exact for a matrix that differs from it by at most
+    A completed Cholesky factorisation of ``C - diag(e) - shift I`` is exact for a matrix that differs by at most
     ``(n + 1) * eps / 2 * trace(C)``, and forming it rounds each diagonal entry twice: the shift exceeds both.
     """
     trace = float(np.trace(C))

@@ -19,7 +19,7 @@ from infimum.proof.theorems import grid_rounding, weighted_tail
 
 
 @dataclass(frozen=True)
-class Quantized(Result):
+class QuantizedMatrix(Result):
     """``W ≈ scales * (integers - zeros)``, group by group of neighbouring columns: the answer of `quantize`.
 
     Attributes
@@ -106,7 +106,11 @@ def _moment(item: Any, name: str, size: int) -> np.ndarray:
     moment = np.asarray(to_numpy(given)).astype(np.float64)
     largest = float(np.abs(moment).max())
     rounding = 64.0 * size * weighted_tail.EPS * largest * size
-    if np.abs(moment - moment.T).max() > rounding or np.any(np.diag(moment) < 0.0) or not largest < 1e150:
+    if (
+        np.abs(moment - moment.T).max() > rounding
+        or np.any(np.diag(moment) < 0.0 if moment.trace() else moment != 0.0)
+        or not largest < 1e150
+    ):
         raise NotSemidefiniteError(f"{name} must be symmetric and positive semidefinite, with entries below 1e150")
     shifted = weighted_tail.semidefinite(moment)
     if float(np.max(np.diag(shifted) - np.diag(moment))) > rounding:
