@@ -104,16 +104,13 @@ def _moment(item: Any, name: str, size: int) -> np.ndarray:
     if tuple(given.shape) != (size, size) or is_complex(given):
         raise ShapeError(f"{name} must be a real matrix of shape {(size, size)}, got {tuple(given.shape)}")
     moment = np.asarray(to_numpy(given)).astype(np.float64)
-    largest = float(np.abs(moment).max())
+    diagonal, largest = np.diag(moment), float(np.abs(moment).max())
     rounding = 64.0 * size * weighted_tail.EPS * largest * size
-    if (
-        np.abs(moment - moment.T).max() > rounding
-        or np.any(np.diag(moment) < 0.0 if moment.trace() else moment != 0.0)
-        or not largest < 1e150
-    ):
+    impossible = np.any(diagonal < 0.0) or (moment.any() and not diagonal.any())
+    if impossible or np.abs(moment - moment.T).max() > rounding or not largest < 1e150:
         raise NotSemidefiniteError(f"{name} must be symmetric and positive semidefinite, with entries below 1e150")
     shifted = weighted_tail.semidefinite(moment)
-    if float(np.max(np.diag(shifted) - np.diag(moment))) > rounding:
+    if float(np.max(np.diag(shifted) - diagonal)) > rounding:
         raise NotSemidefiniteError(f"{name} must be positive semidefinite, and has a negative eigenvalue")
     return shifted
 
