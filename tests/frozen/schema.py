@@ -46,17 +46,9 @@ def schema():
 
 def result_classes():
     """Return the classes of all answers."""
-    found = []
-    for module in pkgutil.iter_modules(answers.__path__, f"{answers.__name__}."):
-        members = vars(importlib.import_module(module.name)).values()
-        found += [
-            item for item in members if isinstance(item, type) and issubclass(item, Result) and owned(item, module)
-        ]
-    return found
-
-
-def owned(item, module):
-    return item.__module__ == module.name and "problem" in vars(item)
+    modules = [importlib.import_module(m.name) for m in pkgutil.iter_modules(answers.__path__, f"{answers.__name__}.")]
+    owned = (item for module in modules for item in vars(module).values() if hasattr(item, "problem"))
+    return {item for item in owned if isinstance(item, type) and issubclass(item, Result)}
 
 
 def array():

@@ -26,13 +26,16 @@ def loaded(name):
 
 
 def parameters(item):
-    """Return what may be given to a function, those after the star by name only; of anything else what it is."""
-    if not inspect.isfunction(item):
-        return "class" if inspect.isclass(item) else "module" if inspect.ismodule(item) else "value"
+    """Return what may be given to a function or class, after the star by name only; of anything else its kind."""
+    if not inspect.isfunction(item) and not inspect.isclass(item):
+        return "module" if inspect.ismodule(item) else "value"
+    if inspect.isclass(item) and issubclass(item, (Exception, list)):
+        return "class"
     given = inspect.signature(item).parameters.values()
+    star = [f"*{entry.name}" for entry in given if entry.kind is entry.VAR_POSITIONAL]
     positional = [entry.name for entry in given if entry.kind is entry.POSITIONAL_OR_KEYWORD]
     by_name = [entry.name for entry in given if entry.kind is entry.KEYWORD_ONLY]
-    return ", ".join([*positional, *(["*", *by_name] if by_name else [])])
+    return ", ".join([*positional, *(star or ["*"] if by_name else star), *by_name])
 
 
 def commands(app=None, before=()):
