@@ -8,6 +8,7 @@ from infimum._arguments import optional
 from infimum._lazy import attach
 
 if TYPE_CHECKING:
+    from infimum.nn.activation import MinimaxActivation
     from infimum.nn.linear import LowRankLinear, PivotLinear
     from infimum.nn.moe import MoE
     from infimum.nn.nystrom_attention import NystromAttention, iterated_pinv
@@ -21,6 +22,7 @@ __all__ = [
     "BalancedRouter",
     "BalancedVQ",
     "LowRankLinear",
+    "MinimaxActivation",
     "MoE",
     "NystromAttention",
     "PivotLinear",
@@ -34,6 +36,7 @@ _HOMES = {
     "BalancedRouter": "infimum.nn.router",
     "BalancedVQ": "infimum.nn.vq",
     "LowRankLinear": "infimum.nn.linear",
+    "MinimaxActivation": "infimum.nn.activation",
     "MoE": "infimum.nn.moe",
     "NystromAttention": "infimum.nn.nystrom_attention",
     "PivotLinear": "infimum.nn.linear",
