@@ -184,3 +184,15 @@ def test_ill_conditioned_kernels_end_in_fewer_landmarks():
     result = lowrank.nystrom((K + K.T) / 2, 40, rng=0)
     assert 0 < result.rank < 40
     infimum.verify(result, (K + K.T) / 2)
+
+
+@pytest.mark.parametrize("method", ["auto", "rpcholesky", "greedy", "uniform", "kmeans"])
+@pytest.mark.parametrize("size", [1e-300, 1.0])
+@pytest.mark.parametrize("as_kernel", [False, True])
+def test_entries_that_dwarf_the_diagonal_are_refused_by_name(method, size, as_kernel):
+    K = size * np.eye(40)
+    K[:, 4], K[4, :], K[4, 4] = 1e300, 1e300, size
+    places = np.arange(40.0)[:, None]
+    kernel = lowrank.KernelMatrix(places, lambda X, Y: K[np.ix_(X[:, 0].astype(int), Y[:, 0].astype(int))])
+    with pytest.raises(errors.NotSemidefiniteError, match="times as large as its diagonal"):
+        lowrank.nystrom(kernel if as_kernel else K, 40, method=method, rng=0)

@@ -25,6 +25,7 @@ from infimum.proof.rounding import rounding_allowance
 
 BLOCK = 128  # points at a time when only the diagonal is wanted
 EPS = 2.0 * float(np.finfo(np.float64).eps)  # spacing, doubled for complex numbers as everywhere
+HUGE = 1e90  # beyond it, relative to the diagonal, an entry is no rounding, and its square might overflow
 SPECTRUM = 2000  # order up to which an array in memory is decomposed, for its sign and its best approximations
 
 
@@ -146,7 +147,13 @@ class Entries:
 
     def _scaled(self, block: np.ndarray) -> np.ndarray:
         wide = block.astype(np.complex128 if np.iscomplexobj(block) else np.float64)
-        return np.asarray(times_power_of_two(wide, -self.exponent))
+        with np.errstate(over="ignore"):
+            scaled = np.asarray(times_power_of_two(wide, -self.exponent))
+        if scaled.size and not float(np.max(np.abs(scaled))) <= HUGE:
+            raise NotSemidefiniteError(
+                f"K must be positive semidefinite, but an entry is more than {HUGE:.0e} times as large as its diagonal"
+            )
+        return scaled
 
     @cached_property
     def spectrum(self) -> np.ndarray | None:
