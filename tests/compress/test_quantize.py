@@ -10,8 +10,8 @@ import torch
 import infimum
 from infimum import errors
 from infimum.compress import quantize
-from infimum.compress.search import grid_loops, rounding
-from infimum.compress.search.rounding import Factors, Shape, factors, round_matrix
+from infimum.compress.menu import grid_loops, rounding
+from infimum.compress.menu.rounding import Factors, Shape, factors, round_matrix
 from infimum.proof.theorems import grid_rounding
 
 

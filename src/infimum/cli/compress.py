@@ -41,7 +41,9 @@ def compress(
     held_out: Annotated[str, Parameter(group=CHOICES)] = "pydoc",
     objective: Annotated[Literal["two-sided", "activation", "plain"], Parameter(group=CHOICES)] = "two-sided",
     allocation: Annotated[Literal["global", "uniform"], Parameter(group=CHOICES)] = "global",
-    form: Annotated[Literal["auto", "mixed", "pivot", "factors", "channels"], Parameter(group=CHOICES)] = "auto",
+    form: Annotated[
+        Literal["auto", "mixed", "pivot", "factors", "channels", "bits"], Parameter(group=CHOICES)
+    ] = "auto",
     tokens: Annotated[int | None, Parameter(group=CHOICES)] = None,
     max_tokens: Annotated[int | None, Parameter(group=CHOICES)] = None,
     projections: Annotated[int, Parameter(group=CHOICES)] = 1,
@@ -84,7 +86,9 @@ def compress(
         global: ranks that make the summed error least; uniform: the same fraction for every layer.
     form
         pivot stores r(m + n - r) numbers for a layer of rank r, factors r(m + n); channels removes channels of MLPs,
-        which makes a model faster; mixed is channels and pivot; auto is mixed for language models, pivot for encoders.
+        which makes a model faster; mixed is channels and pivot; bits
+        stores integers of 2 to 8 bits, made by one half of the text and judged by the other; auto is mixed for
+        language models, pivot for encoders.
     tokens
         Size of the calibration: rows of the text are drawn until they hold so many tokens. By default 32768 for a
         language model, all for an encoder. More is better, and slower in proportion.
@@ -128,7 +132,8 @@ def compress(
             remove, of = max(0.0, 1.0 - parse_size(size) / bytes_of(checkpoint)), "bytes"
         start = time.perf_counter()
         sizes_of_text: dict[str, Any] = {"tokens": tokens, "max_tokens": max_tokens, "projections": projections}
-        moments = room.calibrate(checkpoint, calib, **sizes_of_text, seed=seed, on_progress=on_progress)
+        sizes_of_text |= {"seed": seed, "split": form == "bits"}
+        moments = room.calibrate(checkpoint, calib, **sizes_of_text, on_progress=on_progress)
         choices: dict[str, Any] = {"objective": objective, "allocation": allocation, "form": form, "plain": plain}
         fraction = remove if target_objective is None else 0.0
         plan = room.plan(checkpoint, remove=fraction, of=of, **choices, moments=moments, on_progress=on_progress)

@@ -26,6 +26,7 @@ def calibrate(
     max_tokens: int | None = None,
     projections: int = 1,
     seed: int = 0,
+    split: bool = False,
     on_progress: Progress | None = None,
 ) -> Moments:
     """Measure input and gradient moments of every linear layer of a checkpoint on a text.
@@ -49,6 +50,9 @@ def calibrate(
         pass each.
     seed : int
         Seed of the draw of rows and of the projections.
+    split : bool
+        Measure two halves of the text apart: what the one makes is judged by the other. `plan` asks for it with
+        form="bits".
     on_progress : callable, optional
         Called with (what, done, of).
 
@@ -65,7 +69,7 @@ def calibrate(
         if tokens < MINIMUM_TOKENS:
             raise CalibrationError(f"at least {MINIMUM_TOKENS} tokens of calibration are needed, got tokens={tokens}")
         text = text.sample(tokens, seed)
-    return collect(checkpoint, text, seed=seed, projections=projections, on_progress=on_progress)
+    return collect(checkpoint, text, seed=seed, projections=projections, split=split, on_progress=on_progress)
 
 
 def tokens_for(

@@ -7,7 +7,7 @@ import math
 import resource
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -17,17 +17,20 @@ from infimum.compress.budget_curve import POINTS, draw_curve
 from infimum.compress.calibrate import calibrate
 from infimum.compress.measure.moments import Moments, Progress
 from infimum.compress.measure.text import Text
+from infimum.compress.menu.bits import rounded
 from infimum.compress.menu.budget import budget_of
+from infimum.compress.menu.forms import BitsForm
 from infimum.compress.menu.layer_plan import UNREACHED, dense_row
 from infimum.compress.menu.ranks import Objective
 from infimum.compress.menu.replacement import measure, near_rank, replacements_of
+from infimum.compress.menu.rounded_layer import measure_bits
 from infimum.compress.menu.settings import DAMPING, FORMS, AllocationRule, Forms, Of, Settings
 from infimum.compress.menu.task import Task
-from infimum.compress.menu.widths import Choice, Group, partition, units_of
-from infimum.compress.model.checkpoint import Checkpoint, Layer, open_checkpoint
-from infimum.compress.search.allocation import STEP, Frontier, allocate, frontier, last, uniform, value
-from infimum.compress.search.claims import mean_weight, raised, reduced
-from infimum.compress.search.elimination import ordered_group
+from infimum.compress.menu.widths import Choice, partition
+from infimum.compress.model.checkpoint import Checkpoint, open_checkpoint
+from infimum.compress.search.allocation import STEP, allocate, last, uniform, value
+from infimum.compress.search.claims import raised, reduced
+from infimum.compress.search.offers import Offer
 from infimum.compress.write.answer import Answer
 from infimum.compress.write.build import FormShelf, build
 from infimum.compress.write.folder import write_folder
@@ -36,32 +39,7 @@ from infimum.proof.certificate import Certificate
 from infimum.proof.checkpoint import LayerPlan, shares, total
 from infimum.proof.rounding import ROOM
 from infimum.proof.theorems import allocation_dual
-from infimum.proof.theorems.allocation_dual import Curve, Unit, dual_value
-
-
-class Offer(NamedTuple):
-    """What a group of layers can become: its alternatives, and the lower convex hull of their costs and errors.
-
-    `claimed` are the bounds that are claimed for the alternatives, `weights` the `mean_weight` of each layer.
-    """
-
-    group: Group
-    unit: Unit
-    frontier: Frontier
-    claimed: Unit
-    weights: tuple[tuple[float, float], ...]
-
-    @classmethod
-    def of(cls, task: Task, layers: tuple[Layer, ...]) -> Offer:
-        """Find what some layers can become."""
-        group = ordered_group(task, layers)
-        unit, roomy = units_of(task, group, (1.0, ROOM))
-        weights = [mean_weight(task, layer) for layer in layers]
-        claimed = tuple(
-            tuple(Curve(curve.costs, reduced(curve.errors, *w)) for curve, w in zip(curves, weights, strict=True))
-            for curves in roomy
-        )
-        return cls(group, unit, frontier(unit), claimed, tuple(weights))
+from infimum.proof.theorems.allocation_dual import Unit, dual_value
 
 
 @dataclass(frozen=True)
@@ -175,10 +153,11 @@ def plan(
         "activation": C is the moment of the inputs, G a scalar; "plain": neither (truncated SVD).
     allocation : {"global", "uniform"}
         "global" shares the budget so that the sum of errors is least; "uniform" gives each layer the same fraction.
-    form : {"auto", "mixed", "pivot", "factors", "channels"}
+    form : {"auto", "mixed", "pivot", "factors", "channels", "bits"}
         "pivot": matrices of rank r in r(m + n - r) numbers; "factors": in r(m + n); "channels": matrices of full rank
-        without some of the channels of an MLP; "mixed": channels and pivots in one budget. "auto": "mixed" for a
-        language model, "pivot" for an encoder.
+        without some of the channels of an MLP; "mixed": channels and pivots in one budget. "bits":
+        integers of 2 to 8 bits, a scale for each group of columns, whose bytes count as as many numbers; half of the
+        text makes them and the other half judges them. "auto": "mixed" for a language model, "pivot" for an encoder.
     damping : float, optional
         Added to G, relative to its mean eigenvalue: by default 0.03 for a language model, 0.01 for an encoder.
     plain : bool
@@ -213,8 +192,8 @@ def plan(
     damping = DAMPING[checkpoint.goal] if damping is None else damping
     settings = Settings(remove, of, objective, allocation, form, damping, plain)
     if moments is None:
-        moments = calibrate(checkpoint, calib, tokens=tokens, seed=seed, on_progress=on_progress)
-    _check_moments(checkpoint, moments)
+        moments = calibrate(checkpoint, calib, tokens=tokens, seed=seed, split=settings.rounds, on_progress=on_progress)
+    _check_moments(checkpoint, moments, split=settings.rounds)
     task, offers = Task(checkpoint, moments, settings), []
     together = partition(task)
     for index, layers in enumerate(together):
@@ -230,7 +209,12 @@ def _check_target(error: float) -> None:
         raise BudgetError(f"the target must be a total error above 0, got {error}")
 
 
-def _check_moments(checkpoint: Checkpoint, moments: Moments) -> None:
+def _check_moments(checkpoint: Checkpoint, moments: Moments, *, split: bool) -> None:
+    if split != (moments.judge is not None):
+        raise CalibrationError(
+            f"form='bits' needs moments of two halves of the text, and other forms those of the whole; "
+            f"calibrate with split={split}"
+        )
     shapes = {layer.name: layer.shape for layer in checkpoint.layers}
     got = moments.layers.shapes
     if not got or any(shapes.get(name) != shape for name, shape in got.items()):
@@ -274,6 +258,8 @@ def _planned(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None
 
 def _built(task: Task, offer: Offer, choice: Choice, forms: FormShelf) -> tuple[Unit, list[LayerPlan]]:
     """Build what was chosen for some layers, keep it, and return their bounds and rows as they are claimed."""
+    if offer.bits is not None:
+        return offer.claimed, [_built_bits(task, offer, choice, forms)]
     rows, distances = [], []
     for part, (mean, whole) in zip(replacements_of(offer.group, offer.claimed, choice), offer.weights, strict=True):
         stored = build(task, part)
@@ -283,3 +269,17 @@ def _built(task: Task, offer: Offer, choice: Choice, forms: FormShelf) -> tuple[
         if stored is not None:
             forms[row.name] = stored
     return near_rank(offer.claimed, rows, distances)
+
+
+def _built_bits(task: Task, offer: Offer, choice: Choice, forms: FormShelf) -> LayerPlan:
+    """Round a layer as it was chosen, keep it, and return its row as it is claimed."""
+    (layer,), (point,), (weight,) = offer.group.layers, choice.points, offer.weights
+    assert offer.bits is not None
+    if point == len(offer.bits.alternatives):
+        return dense_row(layer)
+    one = offer.bits.alternatives[point]
+    stored = rounded(task, layer, one, offer.bits.damping)
+    forms[layer.name] = BitsForm.of(stored)
+    row, change = measure_bits(task, layer, one, stored, room=ROOM)
+    bound = float(reduced(np.array(row.lower_bound), *weight))
+    return dataclasses.replace(row, error=raised(row.error, weight[0], change, weight[1]), lower_bound=bound)

@@ -16,11 +16,13 @@ from infimum.compress.measure.moments import Progress
 from infimum.compress.measure.passes import collect
 from infimum.compress.measure.text import Tokens
 from infimum.compress.menu import adapter
+from infimum.compress.menu.bits import menu_of
 from infimum.compress.menu.budget import budget_of
 from infimum.compress.menu.forms import PivotForm, PlainForm, StoredForm, stored_form
 from infimum.compress.menu.layer_plan import UNREACHED, dense_row
 from infimum.compress.menu.loader_files import loader_files
 from infimum.compress.menu.replacement import Replacement, form_of, measure, near_rank, replacements_of
+from infimum.compress.menu.rounded_layer import derive_bits
 from infimum.compress.menu.settings import Settings
 from infimum.compress.menu.stored_tensors import check_tensors, expected_tensors
 from infimum.compress.menu.task import Task
@@ -55,6 +57,10 @@ TRUSTED = (
     "infimum.compress.menu.widths",
     "infimum.compress.menu.forms",
     "infimum.compress.menu.budget",
+    "infimum.compress.menu.bits",
+    "infimum.compress.menu.rounding",
+    "infimum.compress.menu.grid_loops",
+    "infimum.compress.menu.rounded_layer",
     "infimum.compress.menu.layer_plan",
     "infimum.compress.menu.replacement",
     "infimum.compress.menu.stored_tensors",
@@ -133,10 +139,12 @@ def _check(output: _Output, checkpoint: Checkpoint, on_progress: Progress | None
     _check_untouched(checkpoint, described, output.tensors)
     tokens = _tokens(output, checkpoint)
     chosen = {name: described.calibration[name] for name in ("seed", "projections")}
-    task = Task(checkpoint, collect(checkpoint, tokens, **chosen, on_progress=on_progress), settings)
+    moments = collect(checkpoint, tokens, **chosen, split=settings.rounds, on_progress=on_progress)
+    task = Task(checkpoint, moments, settings)
     units, derived = _derive_all(task, output, orders, on_progress)
     budget = budget_of(task)
     proof.same("budget", described.budget, budget)
+    proof.same("calibration: split", described.calibration["split"], settings.rounds)
     spent = sum(row.cost for row in derived.values() if row.note != UNREACHED)
     if spent > budget:
         raise VerificationError(f"the layers store {spent} numbers, the budget is {budget}")
@@ -146,7 +154,7 @@ def _check(output: _Output, checkpoint: Checkpoint, on_progress: Progress | None
     error = proof.total(list(errors.values()))
     proof.check_totals(described, error, bound)
     if described.adapter is not None:
-        _check_adapter(task, output, errors)
+        adapter.check_adapter(task, described, output.path / adapter.FOLDER, output.tensors, errors)
     witness = {"multiplier": described.multiplier, "original": checkpoint.sha256}
     return Certificate(error, bound, allocation_dual.THEOREM, "rounded", witness=witness)
 
@@ -233,6 +241,9 @@ def _derive(
     task: Task, group: Group, claimed: Sequence[LayerPlan], tensors: Mapping[str, torch.Tensor]
 ) -> tuple[Unit, list[LayerPlan]]:
     """Derive what a group can become, and its rows of the table; of the claims only width, form and rank are read."""
+    if task.settings.rounds:
+        menu = menu_of(task, group.layers[0])
+        return ((menu.curve,),), [derive_bits(task, group.layers[0], menu, claimed[0], tensors)]
     unit = unit_of(task, group)
     width = claimed[-1].kept[1]
     if width not in group.widths:
@@ -273,28 +284,3 @@ def _check_stored(
             bias = bias[part.outputs]
     if bias is not None and not same_bits(tensors[part.layer.bias], bias):
         raise VerificationError(f"the bias of {name} should be that of the original, and is not")
-
-
-def _check_adapter(task: Task, output: _Output, errors: Mapping[str, float]) -> None:
-    """Derive what the adapter beside plain output is, and the total error with its help."""
-    claimed, folder = output.described.adapter, output.path / adapter.FOLDER
-    assert claimed is not None
-    rank = whole("adapter: rank", claimed["rank"], least=1, most=proof.LARGEST)
-    try:
-        layers = adapter.adapter_layers(task, output.described.layers, rank)
-    except InfimumError as error:
-        raise VerificationError(f"adapter: {error}") from error
-    config = strict_json.parse((folder / adapter.CONFIG).read_text(encoding="utf-8"))
-    base = proof.text("adapter: base_model_name_or_path", config["base_model_name_or_path"])
-    proof.same("adapter: configuration", config, adapter.adapter_config(task.checkpoint, layers, rank, Path(base)))
-    factors = read_all(folder / adapter.WEIGHTS)
-    proof.same("adapter: tensors", sorted(factors), sorted(n for layer in layers for n in adapter.names_of(layer)))
-    helped = dict(errors)
-    for layer in layers:
-        weight = output.tensors[layer.tensor]
-        for name, shape in zip(adapter.names_of(layer), ((rank, layer.shape[1]), (layer.shape[0], rank)), strict=True):
-            proof.same(f"adapter: {name}", (tuple(factors[name].shape), factors[name].dtype), (shape, weight.dtype))
-        with one_thread():
-            helped[layer.name], _ = adapter.restored_error(task, layer, weight, factors)
-    value = number("adapter: value", claimed["value"], least=0.0)
-    proof.follows("adapter: total error", value, proof.total(list(helped.values())), 1)

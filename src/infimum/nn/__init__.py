@@ -9,11 +9,10 @@ from infimum._lazy import attach
 
 if TYPE_CHECKING:
     from infimum.nn.activation import MinimaxActivation
-    from infimum.nn.linear import LowRankLinear, PivotLinear
+    from infimum.nn.linear import LowRankLinear, PivotLinear, QuantizedLinear
     from infimum.nn.moe import MoE
     from infimum.nn.nystrom_attention import NystromAttention, iterated_pinv
     from infimum.nn.product_embedding import ProductEmbedding
-    from infimum.nn.quantized_linear import QuantizedLinear
     from infimum.nn.router import BalancedRouter, Routing
     from infimum.nn.vq import BalancedVQ, Quantized
 
@@ -44,7 +43,7 @@ _HOMES = {
     "PivotLinear": "infimum.nn.linear",
     "ProductEmbedding": "infimum.nn.product_embedding",
     "Quantized": "infimum.nn.vq",
-    "QuantizedLinear": "infimum.nn.quantized_linear",
+    "QuantizedLinear": "infimum.nn.linear",
     "Routing": "infimum.nn.router",
     "iterated_pinv": "infimum.nn.nystrom_attention",
 }

@@ -1,4 +1,4 @@
-"""Linear layers of low rank, drop-in for torch.nn.Linear."""
+"""Linear layers of low rank and of few bits, drop-in for torch.nn.Linear."""
 
 from __future__ import annotations
 
@@ -135,6 +135,107 @@ class PivotLinear(torch.nn.Module):
         )
 
 
+def pack(integers: torch.Tensor, bits: int) -> torch.Tensor:
+    """Write integers of so many bits (m, n) one after the other, lowest bit first: uint8 (m, ceil(n * bits / 8))."""
+    places = torch.arange(bits, device=integers.device)
+    stream = (integers.to(torch.int64)[..., None] >> places & 1).flatten(1)
+    stream = functional.pad(stream, (0, -stream.shape[1] % 8)).view(len(stream), -1, 8)
+    return torch.sum(stream << torch.arange(8, device=integers.device), dim=-1).to(torch.uint8)
+
+
+def unpack(packed: torch.Tensor, bits: int, count: int) -> torch.Tensor:
+    """Read `count` integers of each row that `pack` wrote: uint8 (m, count)."""
+    stream = (packed[..., None] >> torch.arange(8, dtype=torch.uint8, device=packed.device) & 1).flatten(1)
+    stream = stream[:, : count * bits].reshape(len(stream), count, bits)
+    places = torch.arange(bits, dtype=torch.uint8, device=packed.device)
+    return torch.sum(stream << places, dim=-1, dtype=torch.uint8)
+
+
+class QuantizedLinear(torch.nn.Module):
+    """``y = Q x + bias`` with ``Q = scales * (integers - zeros)``, a scale and a zero for each group of columns.
+
+    Integers and zeros are stored one after the other, `bits` each, scales as the bits of float16, so that no cast of
+    the module changes them. They become numbers whenever the layer is applied: that takes little memory, and no less
+    time than a dense layer. None of them is trained.
+
+    Parameters
+    ----------
+    in_features, out_features : int
+        n and m.
+    bits : int
+        Of an integer, 1 to 8.
+    group : int
+        Columns that share a scale and a zero; it divides n.
+    bias : bool
+        Whether a bias is added.
+    dtype, device
+        As in torch.nn.Linear; `dtype` is that of the bias. Outputs have the dtype of the inputs.
+    """
+
+    integers: torch.Tensor
+    scales: torch.Tensor
+    zeros: torch.Tensor
+    bias: torch.nn.Parameter | None
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bits: int,
+        group: int,
+        bias: bool = True,
+        *,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        super().__init__()
+        if not 1 <= bits <= 8 or group < 1 or in_features % group:
+            raise ValueError(
+                f"1 to 8 bits and a group that divides {in_features} were expected, got {bits} and {group}"
+            )
+        self.in_features, self.out_features, self.bits, self.group = in_features, out_features, bits, group
+        groups = in_features // group
+        for name, count in (("integers", in_features), ("zeros", groups)):
+            width = (count * bits + 7) // 8
+            self.register_buffer(name, torch.zeros(out_features, width, dtype=torch.uint8, device=device))
+        self.register_buffer("scales", torch.zeros(out_features, groups, dtype=torch.int16, device=device))
+        self.register_parameter(
+            "bias", torch.nn.Parameter(torch.zeros(out_features, dtype=dtype, device=device)) if bias else None
+        )
+
+    @classmethod
+    def from_quantized(cls, result: Any, bias: torch.Tensor | None = None) -> Self:
+        """Build the layer from an answer of `infimum.compress.quantize` with scales in float16."""
+        integers, scales, zeros = map(torch.as_tensor, (result.integers, result.scales, result.zeros))
+        if scales.dtype != torch.float16:
+            raise ValueError(f"scales in float16 were expected, got {scales.dtype}; give scales='float16' to quantize")
+        (m, n), dtype = result.shape, None if bias is None else bias.dtype
+        layer = cls(n, m, result.bits, result.group, bias is not None, dtype=dtype, device=integers.device)
+        state = {"integers": pack(integers, result.bits), "zeros": pack(zeros, result.bits)}
+        state |= {"scales": scales.view(torch.int16), **({} if bias is None else {"bias": bias})}
+        layer.load_state_dict(state)
+        return layer
+
+    def to_dense(self) -> torch.Tensor:
+        """Return the weight of the equal torch.nn.Linear, (m, n), exactly, in float32."""
+        groups = self.scales.shape[1]
+        integers = unpack(self.integers, self.bits, self.in_features).view(-1, groups, self.group)
+        steps = integers.float() - unpack(self.zeros, self.bits, groups).float()[..., None]
+        return (self.scales.view(torch.float16).float()[..., None] * steps).flatten(1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply the layer to (..., n); returns (..., m)."""
+        bias = None if self.bias is None else self.bias.to(x.dtype)
+        return functional.linear(x, self.to_dense().to(x.dtype), bias)
+
+    def extra_repr(self) -> str:
+        """Describe the layer inside its parent's repr."""
+        return (
+            f"in_features={self.in_features}, out_features={self.out_features}, bits={self.bits}, "
+            f"group={self.group}, bias={self.bias is not None}"
+        )
+
+
 def replace_layers(model: torch.nn.Module, layers: Mapping[str, Mapping[str, Any]]) -> None:
     """Replace, in place, linear layers by smaller ones whose weights are still to be filled in.
 
@@ -144,7 +245,8 @@ def replace_layers(model: torch.nn.Module, layers: Mapping[str, Mapping[str, Any
         Its layers may be torch.nn.Linear or transformers' Conv1D.
     layers : mapping
         By name of the layer: ``{"form": "pivot", "rank": 12, "shape": [48, 64]}``, the shape being that of the new
-        layer (outputs, inputs), and the form "pivot", "factors" or "channels", which is an ordinary one.
+        layer (outputs, inputs), and the form "pivot", "factors", "channels", which is an ordinary one, or "bits", which
+        has ``"bits"`` and ``"group"`` instead of a rank.
     """
     for name, chosen in layers.items():
         parent, _, child = name.rpartition(".")
@@ -155,8 +257,11 @@ def replace_layers(model: torch.nn.Module, layers: Mapping[str, Mapping[str, Any
         if chosen["form"] == "channels":
             new = torch.nn.Linear(n, m, False, **options)
         else:
-            kind: Any = {"pivot": PivotLinear, "factors": LowRankLinear}[chosen["form"]]
-            new = kind(n, m, chosen["rank"], False, **options)
+            if chosen["form"] == "bits":
+                new = QuantizedLinear(n, m, chosen["bits"], chosen["group"], False, **options)
+            else:
+                kind: Any = {"pivot": PivotLinear, "factors": LowRankLinear}[chosen["form"]]
+                new = kind(n, m, chosen["rank"], False, **options)
             # Stock loaders fill an absent weight with random numbers and only warn; at one without elements they stop.
             new.register_buffer("weight", old.weight.new_empty(0))
         new.bias = old.bias if old.bias is None or len(old.bias) == m else torch.nn.Parameter(old.bias[:m].clone())

@@ -19,11 +19,11 @@ import numpy as np
 from infimum._display import Shown
 from infimum.errors import CheckpointError, FileFormatError, VerificationError
 from infimum.proof import strict_json
-from infimum.proof.evidence import array, number, shown, whole
+from infimum.proof.evidence import array, flag, number, shown, whole
 from infimum.proof.folder import DESCRIPTION
 
 TEXT, CHANNELS = "calibration.safetensors", "channels.safetensors"
-SCHEMA = 2
+SCHEMA = 3
 VERSIONS = ("python", "infimum", "numpy", "scipy", "torch", "transformers", "safetensors")  # that are written down
 VERSION = re.compile(r"[0-9A-Za-z.+!_-]{1,64}")
 LONGEST = 2**26  # bytes of a description that are read: far more than 10,000 layers need
@@ -33,7 +33,7 @@ PROJECTIONS = 256  # as many can be measured, and no more are verified: each is 
 
 PLANNED = ("settings", "budget", "multiplier", "certificate", "layers", "notes")
 KEYS = ("schema", "original", "calibration", *PLANNED, "adapter", "peak_memory", "versions", "files")
-CALIBRATION = ("paragraphs", "tokens", "sha256", "goal", "seed", "projections")
+CALIBRATION = ("paragraphs", "tokens", "sha256", "goal", "seed", "projections", "split")
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,8 @@ class LayerPlan(Shown):
     `cost` and `dense_cost` count numbers, `cost` those of the settings' form (form "plain" stores the product of its
     factors, as many numbers as before); `error` is measured on the numbers as stored, `lower_bound` holds for every
     matrix of that rank (form "plain": and for those as near to one as its rounding left it); `share` is the part of
-    the total error.
+    the total error. Form "bits" has integers of so many `bits`, a scale for each `group` of columns, and as its
+    cost as many numbers of the layer's dtype as take its bytes; its `lower_bound` holds for every rounding to its grid.
     """
 
     name: str
@@ -60,6 +61,8 @@ class LayerPlan(Shown):
     lower_bound: float
     share: float
     note: str = ""
+    bits: int = 0
+    group: int = 0
 
     @property
     def gap(self) -> float:
@@ -74,6 +77,7 @@ class LayerPlan(Shown):
         parts: dict[str, Any] = {p: text(f"{name}: {p}", row[p]) for p in ("name", "tensor", "form", "note")}
         parts |= {p: _pair(f"{name}: {p}", row[p]) for p in ("shape", "kept")}
         parts |= {p: whole(f"{name}: {p}", row[p], least=1, most=LARGEST) for p in ("rank", "cost", "dense_cost")}
+        parts |= {p: whole(f"{name}: {p}", row[p], least=0, most=LARGEST) for p in ("bits", "group")}
         parts |= {p: number(f"{name}: {p}", row[p], least=0.0) for p in ("error", "lower_bound", "share")}
         read = cls(**parts)
         _ordered(name, read.error, read.lower_bound)
@@ -158,6 +162,7 @@ def check_calibration(claimed: Mapping[str, Any], ids: Any, mask: Any, goal: str
         same(f"calibration: {name}", claimed[name], value)
     whole("calibration: seed", claimed["seed"], least=0, most=SEEDS - 1)
     whole("calibration: projections", claimed["projections"], least=1, most=PROJECTIONS)
+    flag("calibration: split", claimed["split"])
 
 
 def check_totals(described: Description, error: float, bound: float) -> None:
@@ -170,7 +175,7 @@ def check_totals(described: Description, error: float, bound: float) -> None:
 
 def check_row(claimed: LayerPlan, derived: LayerPlan) -> None:
     """Ask that the claims of a row follow from what is derived."""
-    for name in ("tensor", "shape", "kept", "form", "rank", "cost", "dense_cost", "note"):
+    for name in ("tensor", "shape", "kept", "form", "rank", "cost", "dense_cost", "note", "bits", "group"):
         same(f"{derived.name}: {name}", getattr(claimed, name), getattr(derived, name))
     follows(f"{derived.name}: error", claimed.error, derived.error, 1)
     follows(f"{derived.name}: lower bound", claimed.lower_bound, derived.lower_bound, -1)

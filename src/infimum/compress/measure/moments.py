@@ -104,6 +104,8 @@ class Moments(Shown):
         What the gradients are of; see `collect`.
     seed, projections : int
         Seed and number, per paragraph, of the random projections of the output (goal "embedding").
+    judge : MomentShelf, optional
+        Of the half of the text that judges what the other half, then that of `layers`, has made; `tokens` are both.
     """
 
     layers: MomentShelf
@@ -111,6 +113,7 @@ class Moments(Shown):
     goal: Goal
     seed: int
     projections: int
+    judge: MomentShelf | None = None
 
 
 def output_of(model: torch.nn.Module, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -23,6 +24,7 @@ def collect(
     *,
     seed: int = 0,
     projections: int = 1,
+    split: bool = False,
     on_progress: Progress | None = None,
 ) -> Moments:
     """Run a model over the text, forwards and backwards, and gather the moments of its linear layers.
@@ -35,9 +37,17 @@ def collect(
     ``trace(D' dW)**2`` is that of the Fisher information; half of it, per token, models the increase of the loss. The
     tokens of a row are taken as independent, as in K-FAC.
 
+    With `split` the moments are those of one half of the text, and `judge` holds those of the other.
+
     In memory are one block of the model, its moments, and what is outside of the blocks: embeddings, norms, the head.
     The hidden states between the blocks are on disk; each block runs twice forwards and once backwards.
     """
+    if split:
+        made, judge = (
+            collect(checkpoint, half, seed=seed, projections=projections, on_progress=on_progress)
+            for half in tokens.halves()
+        )
+        return dataclasses.replace(made, tokens=tokens, judge=judge.layers)
     generator, goal = torch.Generator().manual_seed(seed), checkpoint.goal
 
     def directions(value: torch.Tensor) -> list[torch.Tensor]:

@@ -18,6 +18,7 @@ from infimum.errors import CalibrationError
 
 Text: TypeAlias = str | Path | Sequence[str] | np.ndarray
 
+STRETCHES = 20  # of which every other one belongs to the same half
 MINIMUM_TOKENS = 256  # below this the moments say more about the text than about the model
 
 
@@ -55,6 +56,14 @@ class Tokens(Shown):
         needed = int(np.searchsorted(np.cumsum(self.mask[order].sum(axis=1)), count)) + 1
         rows = np.sort(order[:needed])
         return self if len(rows) == len(order) else Tokens(self.ids[rows], self.mask[rows], self.source)
+
+    def halves(self) -> tuple[Tokens, Tokens]:
+        """Return two halves, of alternate stretches of the text: neighbouring paragraphs are alike."""
+        stretch = max(1, len(self.ids) // STRETCHES)
+        second = np.arange(len(self.ids)) // stretch % 2 == 1
+        if not second.any():
+            raise CalibrationError(f"two rows of text at least are needed for two halves, got {len(self.ids)}")
+        return tuple(Tokens(self.ids[half], self.mask[half], self.source) for half in (~second, second))  # type: ignore[return-value]
 
     def batches(self, size: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Split into batches of paragraphs of similar length, each cut to its longest one."""

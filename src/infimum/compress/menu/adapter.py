@@ -9,11 +9,15 @@ from typing import Any
 import numpy as np
 import torch
 
+from infimum._threads import one_thread
 from infimum.compress.menu.task import Task
 from infimum.compress.model.checkpoint import Checkpoint, Layer
 from infimum.compress.model.experts import Experts
-from infimum.errors import OptionError
-from infimum.proof.checkpoint import LayerPlan
+from infimum.compress.model.tensor_files import read_all
+from infimum.errors import InfimumError, OptionError, VerificationError
+from infimum.proof import strict_json
+from infimum.proof.checkpoint import LARGEST, Description, LayerPlan, follows, same, text, total
+from infimum.proof.evidence import number, whole
 from infimum.proof.theorems import weighted_tail
 
 FOLDER, CONFIG, WEIGHTS = "adapter", "adapter_config.json", "adapter_model.safetensors"
@@ -69,3 +73,30 @@ def restored_error(
     right = np.vstack([np.eye(layer.shape[1]), lora_A])
     error = weighted_tail.error(member.W, left, right, member.norm.C, member.norm.G, room=room)
     return error, float(np.sum((member.W - left @ right) ** 2))
+
+
+def check_adapter(
+    task: Task, described: Description, folder: Path, tensors: Mapping[str, torch.Tensor], errors: Mapping[str, float]
+) -> None:
+    """Derive what the adapter beside plain output is, and the total error with its help."""
+    claimed = described.adapter
+    assert claimed is not None
+    rank = whole("adapter: rank", claimed["rank"], least=1, most=LARGEST)
+    try:
+        layers = adapter_layers(task, described.layers, rank)
+    except InfimumError as error:
+        raise VerificationError(f"adapter: {error}") from error
+    config = strict_json.parse((folder / CONFIG).read_text(encoding="utf-8"))
+    base = text("adapter: base_model_name_or_path", config["base_model_name_or_path"])
+    same("adapter: configuration", config, adapter_config(task.checkpoint, layers, rank, Path(base)))
+    factors = read_all(folder / WEIGHTS)
+    same("adapter: tensors", sorted(factors), sorted(n for layer in layers for n in names_of(layer)))
+    helped = dict(errors)
+    for layer in layers:
+        weight = tensors[layer.tensor]
+        for name, shape in zip(names_of(layer), ((rank, layer.shape[1]), (layer.shape[0], rank)), strict=True):
+            same(f"adapter: {name}", (tuple(factors[name].shape), factors[name].dtype), (shape, weight.dtype))
+        with one_thread():
+            helped[layer.name], _ = restored_error(task, layer, weight, factors)
+    value = number("adapter: value", claimed["value"], least=0.0)
+    follows("adapter: total error", value, total(list(helped.values())), 1)

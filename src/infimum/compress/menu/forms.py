@@ -10,7 +10,10 @@ from typing import Any, ClassVar, Literal, Self, TypeAlias
 import numpy as np
 import torch
 
+from infimum.compress.menu.bits import Rounded
+from infimum.nn.linear import pack, unpack
 from infimum.proof.checkpoint import LayerPlan
+from infimum.proof.grid import Grid
 
 
 class _Tensors:
@@ -89,6 +92,35 @@ class NarrowForm(_Tensors):
 
 
 @dataclass(frozen=True)
+class BitsForm(_Tensors):
+    """Integers and zeros, packed, and the bits of scales in float16: the buffers of `infimum.nn.QuantizedLinear`."""
+
+    name: ClassVar[Literal["bits"]] = "bits"
+    parts: ClassVar = ("integers", "scales", "zeros")
+
+    integers: torch.Tensor
+    scales: torch.Tensor
+    zeros: torch.Tensor
+
+    @classmethod
+    def of(cls, stored: Rounded) -> BitsForm:
+        """Pack a rounded layer."""
+        integers, zeros = (
+            pack(torch.from_numpy(part), stored.grid.bits) for part in (stored.integers, stored.grid.zeros)
+        )
+        return cls(integers, torch.from_numpy(stored.grid.scales.astype(np.float16)).view(torch.int16), zeros)
+
+    def rounded_matrix(self, bits: int, columns: int) -> Rounded:
+        """Read integers and grid, in float64."""
+        scales = self.scales.view(torch.float16).double().numpy()
+        integers, zeros = (
+            unpack(part, bits, count).double().numpy()
+            for part, count in ((self.integers, columns), (self.zeros, scales.shape[1]))
+        )
+        return Rounded(integers, Grid(bits, scales, zeros))
+
+
+@dataclass(frozen=True)
 class PlainForm(_Tensors):
     """The product, multiplied out and rounded, in the shape and the orientation of the original's weight."""
 
@@ -99,8 +131,8 @@ class PlainForm(_Tensors):
 
 
 LowerForm: TypeAlias = PivotForm | FactorForm | NarrowForm
-StoredForm: TypeAlias = LowerForm | PlainForm
-FORMS: dict[str, Any] = {form.name: form for form in (PivotForm, FactorForm, NarrowForm, PlainForm)}
+StoredForm: TypeAlias = LowerForm | PlainForm | BitsForm
+FORMS: dict[str, Any] = {form.name: form for form in (PivotForm, FactorForm, NarrowForm, BitsForm, PlainForm)}
 
 
 def stored_form(row: LayerPlan, tensors: Mapping[str, torch.Tensor]) -> StoredForm | None:

@@ -60,9 +60,10 @@ def loader_files(checkpoint: Checkpoint, table: Sequence[LayerPlan]) -> dict[str
 
 
 def replaced_layers(table: Iterable[LayerPlan]) -> dict[str, dict[str, Any]]:
-    """Return form, rank and shape of the layers that become layers of another kind, as in the configuration."""
+    """Return form, shape and rank or bits of the layers that become layers of another kind, as in the configuration."""
     return {
-        row.name: {"form": row.form, "rank": row.rank, "shape": list(row.kept)}
+        row.name: {"form": row.form, "shape": list(row.kept)}
+        | ({"bits": row.bits, "group": row.group} if row.form == "bits" else {"rank": row.rank})
         for row in table
         if row.form not in ("dense", "plain")
     }

@@ -12,7 +12,7 @@ from infimum.errors import BudgetError, OptionError
 
 Of: TypeAlias = Literal["linear", "all", "bytes"]
 AllocationRule: TypeAlias = Literal["global", "uniform"]
-Forms: TypeAlias = Literal["auto", "mixed", "pivot", "factors", "channels"]
+Forms: TypeAlias = Literal["auto", "mixed", "pivot", "factors", "channels", "bits"]
 
 # what "auto" and no damping mean, by what the gradients are of: the best of those tried
 FORMS: dict[Goal, Forms] = {"embedding": "pivot", "loss": "mixed"}
@@ -40,6 +40,10 @@ class Settings:
         one_of("objective", self.objective, get_args(Objective))
         one_of("allocation", self.allocation, get_args(AllocationRule))
         one_of("form", self.form, tuple(form for form in get_args(Forms) if form != "auto"))
+        if self.form == "bits" and (self.plain or self.allocation == "uniform"):
+            raise OptionError(
+                "form='bits' is for plain=False and allocation='global': few bits have one form and one budget"
+            )
         if not 0.0 < self.damping <= 1.0:
             raise OptionError(f"damping must be above 0 and at most 1, got {self.damping}")
 
@@ -47,6 +51,11 @@ class Settings:
     def narrows(self) -> bool:
         """Whether channels may be removed."""
         return self.form in ("mixed", "channels")
+
+    @property
+    def rounds(self) -> bool:
+        """Whether layers become integers of few bits; their cost is counted in as many numbers as take their bytes."""
+        return self.form == "bits"
 
     @property
     def low_rank(self) -> Form | None:

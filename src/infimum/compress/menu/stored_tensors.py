@@ -34,6 +34,11 @@ def _parts(row: LayerPlan, kind: str) -> dict[str, Kind]:
     if row.form == "pivot":
         parts = {"rows": (kind, (r, n)), "coefficients": (kind, (m - r, r)), "order": ("I32", (m,))}
         return {"weight": (kind, (0,)), **parts}
+    if row.form == "bits":
+        groups = n // row.group if row.group and n % row.group == 0 else 0
+        widths = {name: -(-count * row.bits // 8) for name, count in (("integers", n), ("zeros", groups))}
+        packed: dict[str, Kind] = {name: ("U8", (m, width)) for name, width in widths.items()}
+        return {"weight": (kind, (0,)), "scales": ("I16", (m, groups)), **packed}
     if row.form == "factors":
         return {"weight": (kind, (0,)), "left": (kind, (m, r)), "right": (kind, (r, n))}
     return {"weight": (kind, (m, n))}

@@ -37,10 +37,21 @@ class Task(NamedTuple):
     moments: Moments
     settings: Settings
 
-    def member(self, layer: Layer) -> Member:
-        """Read a layer."""
-        norm = weighting(self.settings.objective, self.moments.layers[layer.name], self.settings.damping)
+    def member(self, layer: Layer, *, damped: bool = True) -> Member:
+        """Read a layer, with the norm in which its replacements are made."""
+        damping = self.settings.damping if damped else 0.0
+        norm = weighting(self.settings.objective, self.moments.layers[layer.name], damping)
         return Member(self.checkpoint.weight(layer).double().numpy(), norm)
+
+    def judge(self, layer: Layer) -> Member:
+        """Read a layer, with the norm of the half of the text that makes no replacements and judges them."""
+        assert self.moments.judge is not None
+        norm = weighting(self.settings.objective, self.moments.judge[layer.name], 0.0)
+        return Member(self.checkpoint.weight(layer).double().numpy(), norm)
+
+    def item(self, layer: Layer) -> int:
+        """Bytes of a number of a layer."""
+        return self.checkpoint.read(layer.tensor).element_size()
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -5,6 +5,10 @@ instruction sets (AVX-512, AVX2, SSE) errors and bounds were seen to differ by u
 small, they differ by more than that, but by less than 4e-8 of what a random change as large as the weight would cost,
 over its larger side; and an error by less than 1e-6 of what a random change as large as its own would cost. Claims
 leave some four to ten times as much; `infimum verify` leaves nothing.
+
+A matrix of few bits is decided entry by entry, so that the smallest difference of a moment changes some of its
+integers, and those after them. What is stored is measured as it is. What was not chosen is made anew when it is checked,
+and has about the same error.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from infimum.compress.menu.task import Task
 from infimum.compress.model.checkpoint import Layer
 
 RELATIVE, WHOLE, CHANGE = 3e-5, 4e-7, 1e-5
+ROUNDING = 5e-3  # of the errors of alternatives in few bits, which are made anew when they are checked
 
 
 def mean_weight(task: Task, layer: Layer) -> tuple[float, float]:
@@ -22,7 +27,7 @@ def mean_weight(task: Task, layer: Layer) -> tuple[float, float]:
 
     The cost is 0 for a norm in which no moment takes part.
     """
-    W, norm = task.member(layer)
+    W, norm = task.judge(layer) if task.settings.rounds else task.member(layer)
     mean = float(np.trace(norm.C)) / len(norm.C) * (1.0 if norm.G is None else float(np.trace(norm.G)) / len(norm.G))
     return 0.0 if task.settings.objective == "plain" else mean, float(np.sum(W**2)) / max(W.shape)
 

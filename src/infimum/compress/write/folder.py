@@ -87,6 +87,7 @@ def describe(plan: Answer, files: dict[str, str], adapter: dict[str, Any] | None
             "goal": plan.moments.goal,
             "seed": plan.moments.seed,
             "projections": plan.moments.projections,
+            "split": plan.moments.judge is not None,
         },
         "budget": plan.budget,
         "multiplier": plan.multiplier,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg
 
-from infimum.compress.search.grid_loops import round_tile
+from infimum.compress.menu.grid_loops import round_tile
 from infimum.proof.grid import Grid
 from infimum.proof.theorems.grid_rounding import is_below
 
@@ -37,8 +37,10 @@ class Factors(NamedTuple):
 
 
 def factors(moment: np.ndarray, damping: float) -> Factors:
-    """Factorise a moment with `damping` times its mean eigenvalue added."""
+    """Factorise a moment with `damping` times its mean eigenvalue added; beyond all bounds, the identity is left."""
     n = len(moment)
+    if damping == np.inf:
+        return Factors(np.eye(n), np.ones(n))
     damped = moment + (damping * float(np.trace(moment)) / n or 1.0) * np.eye(n)
     root = scipy.linalg.cholesky(damped, lower=True, check_finite=False)
     diagonal = np.diag(root)
