@@ -19,6 +19,7 @@ version = release = infimum.__version__
 
 extensions = [
     "mathml",
+    "posts",
     "register_pages",
     "myst_nb",
     "numpydoc",
