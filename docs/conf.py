@@ -21,6 +21,7 @@ extensions = [
     "mathml",
     "posts",
     "register_pages",
+    "thumbnails",
     "myst_nb",
     "numpydoc",
     "sphinx.ext.autodoc",
