@@ -47,6 +47,15 @@ def test_the_glossary_explains_words_that_other_pages_use():
     assert [term for term in terms if term.lower() not in others] == []
 
 
+def test_every_example_has_a_picture_in_the_gallery():
+    for path in (ROOT / "examples").glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        if path.name.startswith("plot_"):  # run while the gallery is built: its first figure
+            assert "plt.show()" in text
+        else:
+            assert re.search('^# sphinx_gallery_thumbnail_path = "_(static|generated)/.+png"$', text, re.MULTILINE)
+
+
 @pytest.mark.parametrize("case", instead.CASES, ids=lambda case: case.contender)
 def test_cases_for_a_peer_stand_in_the_stored_results(case):
     peer, ours = instead.found(case, records.RESULTS)
