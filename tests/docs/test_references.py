@@ -51,7 +51,7 @@ def test_every_example_has_a_picture_in_the_gallery():
     for path in (ROOT / "examples").glob("*.py"):
         text = path.read_text(encoding="utf-8")
         if path.name.startswith("plot_"):  # run while the gallery is built: its first figure
-            assert "plt.show()" in text
+            assert re.search(r"plt\.(subplots|figure)\(|\.plot\(", text)
         else:
             assert re.search('^# sphinx_gallery_thumbnail_path = "_(static|generated)/.+png"$', text, re.MULTILINE)
 
