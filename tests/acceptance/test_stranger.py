@@ -128,7 +128,7 @@ def test_a_report_is_checked_by_the_line_that_it_prints(user, tmp_path):
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     lines = [html.unescape(line) for line in re.findall(r"<pre>(infimum verify .*)</pre>", page)]
     assert len(lines) == 1
-    assert "optimum" in user.shell(lines[0], tmp_path)
+    assert "proves what it claims" in user.shell(lines[0], tmp_path)
     np.save(tmp_path / "M.npy", np.zeros((30, 20)))
     with pytest.raises(AssertionError, match="verify"):
         user.shell(lines[0], tmp_path)

@@ -9,7 +9,7 @@ import scipy.interpolate
 import scipy.sparse
 from scipy.sparse.linalg import LinearOperator
 
-from infimum import lowrank, minimax, verify
+from infimum import balance, lowrank, memory, minimax, verify
 from infimum.errors import (
     DTypeError,
     MissingExtraError,
@@ -21,6 +21,7 @@ from infimum.errors import (
     VerificationError,
 )
 from infimum.proof import wording
+from infimum.proof.answers.factored import certify_factors
 from infimum.proof.certificate import Certificate
 from infimum.proof.enclosure import balls
 from infimum.proof.enclosure.approximants import ChebyshevSum, Monomials
@@ -195,6 +196,40 @@ def test_the_number_of_intervals_is_bounded():
 def test_errors_that_are_not_finite_are_named():
     with pytest.raises(NonFiniteError, match="the error is not finite at x ="):
         sample(lambda x: np.full_like(x, np.inf), ((0.0, 1.0),), np.array([0.5]), resolution=1e-16, rng=RNG)
+
+
+# ------------------------------------------------------------------ other inputs, and what is said of them
+
+
+def test_a_target_of_whole_numbers_is_one_of_floats():
+    schedule = memory.design(np.array([1, 2, 3]), max_lr=0.1, weight_decay=1.0)
+    assert schedule.lr.dtype == np.float64
+    verify(schedule, [1.0, 2.0, 3.0])
+
+
+def test_numbers_wider_than_doubles_are_refused():
+    with pytest.raises(DTypeError, match="at most 64 bits"):
+        balance.linear_assignment(np.eye(2, dtype=np.longdouble))
+
+
+def test_a_claim_that_no_float_holds_is_infinitely_far():
+    result = lowrank.svd(M, 2)
+    claim = dataclasses.replace(result.certificate, value=10**400, lower_bound=10**400 - 1)
+    with pytest.raises(VerificationError, match="infinitely far"):
+        verify(forged(result, certificate=claim), M)
+
+
+def test_factors_have_the_shape_of_the_matrix():
+    operator = for_columns(M, "M")
+    with pytest.raises(ShapeError, match=r"factors of a \(6, 5\) matrix"):
+        certify_factors(operator, M[:, :2], M[:3], "eckart_young", None)
+
+
+def test_a_combination_is_evaluated_in_balls():
+    combination = minimax.polynomial("x", system=["1", "exp(x)"], domain=(0.0, 1.0)).approximant
+    with balls.working(100, 1) as flint:
+        at_half = combination.at(flint.arb(0.5))
+    assert float(at_half.mid()) == pytest.approx(float(combination(np.array([0.5]))[0]), rel=1e-12)
 
 
 def test_rigour_names_its_confidence():
