@@ -23,7 +23,7 @@ test-all: .venv/.dev .venv/.demo .venv/.peers
 
 # Branches of the trusted core that its tests reach; the floor is in pyproject.toml.
 coverage: .venv/.dev .venv/.coverage
-	$(PYTEST) -m "not slow" --cov --cov-report term tests/proof tests/theorems tests/contract
+	$(PYTEST) -m "not slow" --cov --cov-report term
 
 mutants: .venv/.dev
 	$(BIN)/python -m tests.mutants

@@ -72,7 +72,8 @@ def _section(document: Mapping[str, Any]) -> str:
     lines = [
         f"## {document['name']}",
         "",
-        f"{machine['date']}; {machine['processor']}, {machine['cores']} cores, {machine['threads']} thread(s); "
+        f"{machine['date']}, commit {machine['commit']}; {machine['processor']}, {machine['cores']} cores, "
+        f"{machine['threads']} thread(s); "
         f"Python {machine['python']}; {versions}.",
     ]
     for title, group in groups(document["rows"]):

@@ -27,6 +27,20 @@ def problem_table():
     return "\n".join([*rows, COMPRESS]) + "\n"
 
 
+def ground():
+    """Return the helpers that all rooms share, by module, each with the first line of its docstring."""
+    lines = []
+    for part in sorted(pkgutil.iter_modules(infimum.__path__)):
+        if not part.name.startswith("_"):
+            continue
+        module = importlib.import_module(f"infimum.{part.name}")
+        lines += ["", f"## {module.__name__}", "", inspect.cleandoc(module.__doc__ or "").partition("\n\n")[0], ""]
+        for name in own_names(module):
+            text = inspect.cleandoc(getattr(module, name).__doc__ or "").partition("\n\n")[0].replace("\n", " ")
+            lines += [f"`{name}`", f": {text}", ""]
+    return "\n".join(lines)
+
+
 def modules():
     """Yield the public modules of infimum that exist, in alphabetical order."""
     for name in sorted(infimum.__all__):
@@ -84,6 +98,7 @@ def write(app, config):
     parts = {
         "_generated/problems.md": problem_table(),
         "_generated/instead.md": instead.markdown(records.RESULTS),
+        "_generated/ground.md": ground(),
         "_generated/benchmarks.md": tables.markdown(records.RESULTS),
         **{f"_generated/{name}.md": page for name, page in model_tables.pages(records.MODELS).items()},
         **{f"api/modules/{module.__name__}.rst": api_page(module) for module in modules()},

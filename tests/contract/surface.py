@@ -103,7 +103,7 @@ def run(arguments: list[str]) -> None:
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         status = main(arguments)
     assert status == 0, f"infimum {' '.join(arguments)} ends with {status}: {err.getvalue()}"
-    assert err.getvalue() == ""
+    assert err.getvalue() == "", err.getvalue()
     assert out.getvalue(), f"infimum {' '.join(arguments)} prints nothing"
 
 

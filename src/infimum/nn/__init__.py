@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from infimum.nn.moe import MoE
     from infimum.nn.nystrom_attention import NystromAttention, iterated_pinv
     from infimum.nn.product_embedding import ProductEmbedding
+    from infimum.nn.quantized_linear import QuantizedLinear
     from infimum.nn.router import BalancedRouter, Routing
     from infimum.nn.vq import BalancedVQ, Quantized
 
@@ -28,6 +29,7 @@ __all__ = [
     "PivotLinear",
     "ProductEmbedding",
     "Quantized",
+    "QuantizedLinear",
     "Routing",
     "iterated_pinv",
 ]
@@ -42,6 +44,7 @@ _HOMES = {
     "PivotLinear": "infimum.nn.linear",
     "ProductEmbedding": "infimum.nn.product_embedding",
     "Quantized": "infimum.nn.vq",
+    "QuantizedLinear": "infimum.nn.quantized_linear",
     "Routing": "infimum.nn.router",
     "iterated_pinv": "infimum.nn.nystrom_attention",
 }
