@@ -19,7 +19,9 @@ version = release = infimum.__version__
 
 extensions = [
     "mathml",
+    "posts",
     "register_pages",
+    "thumbnails",
     "myst_nb",
     "numpydoc",
     "sphinx.ext.autodoc",

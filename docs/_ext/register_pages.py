@@ -7,7 +7,7 @@ import pkgutil
 from pathlib import Path
 
 import infimum
-from benchmarks import model_tables, records, tables
+from benchmarks import instead, model_tables, records, tables
 from infimum.problems import PROBLEMS
 
 # many problems at once, so no entry of the register
@@ -97,6 +97,7 @@ def write(app, config):
     remove_stale(Path(app.srcdir) / "api" / "generated", keep=config.autosummary_filename_map)
     parts = {
         "_generated/problems.md": problem_table(),
+        "_generated/instead.md": instead.markdown(records.RESULTS),
         "_generated/ground.md": ground(),
         "_generated/benchmarks.md": tables.markdown(records.RESULTS),
         **{f"_generated/{name}.md": page for name, page in model_tables.pages(records.MODELS).items()},
