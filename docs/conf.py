@@ -34,6 +34,9 @@ templates_path = ["_templates"]
 # the gallery writes notebooks and scripts beside its pages, which myst-nb would take for more pages
 exclude_patterns = ["_build", "_generated", "gallery/*.ipynb", "gallery/*.py", "gallery/*.json"]
 
+# `make linkcheck` follows what leads to other pages and files here; it fetches nothing
+linkcheck_ignore = [r"https?://"]
+
 html_theme = "furo"
 html_title = f"infimum {release}"
 html_static_path = ["_static"]
