@@ -23,7 +23,7 @@ test-all: .venv/.dev .venv/.demo .venv/.peers
 
 # Branches of the trusted core that its tests reach; the floor is in pyproject.toml.
 coverage: .venv/.dev .venv/.coverage
-	$(PYTEST) -m "not slow" --cov --cov-report term tests/proof tests/theorems tests/contract
+	$(PYTEST) -m "not slow" --cov --cov-report term
 
 mutants: .venv/.dev
 	$(BIN)/python -m tests.mutants
@@ -41,9 +41,9 @@ bench: .venv/.bench .venv/.demo
 docs: .venv/.docs
 	$(BIN)/python -m sphinx -n -W --keep-going -b html docs docs/_build/html
 
-# Links from page to page; those that lead out are left to the reader. The gallery need not run again.
+# Links from page to page; those that lead out are left to the reader. After `make docs` nothing is run again.
 linkcheck: .venv/.docs
-	$(BIN)/python -m sphinx -W --keep-going -D plot_gallery=0 -b linkcheck docs docs/_build/linkcheck
+	$(BIN)/python -m sphinx -W --keep-going -d docs/_build/html/.doctrees -b linkcheck docs docs/_build/linkcheck
 
 # The archive of the source and the wheel, as they would be published.
 package: .venv/.package

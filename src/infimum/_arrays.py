@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import cmath
 import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import array_api_compat
@@ -25,8 +24,7 @@ class HasShape(Protocol):
     def shape(self) -> tuple[int, ...]: ...
 
 
-# what a caller may give for an array: a text is none, though it is a sequence of texts
-ArrayLike: TypeAlias = HasShape | Sequence[complex] | Sequence[HasShape] | Sequence[Sequence[complex]]
+ArrayLike: TypeAlias = HasShape | list[Any] | tuple[Any, ...]  # what a caller may give for an array
 Namespace: TypeAlias = Any
 
 _is_torch = array_api_compat.is_torch_array

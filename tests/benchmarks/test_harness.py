@@ -17,7 +17,7 @@ def broken(seed):
     raise MemoryError("too large\nfor this machine")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def rows():
     comparison = Comparison(
         problem="square",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from infimum.proof.result import Result
 
 ROOT = Path(__file__).parents[2]
 SEEDS = range(5)
-LIBRARIES = {"numpy": np.asarray, "array_api_strict": array_api_strict.asarray}
+LIBRARIES: dict[str, Callable[..., Any]] = {"numpy": np.asarray, "array_api_strict": array_api_strict.asarray}
 if importlib.util.find_spec("torch"):  # an extra: the core is tested without it on each version of Python
     import torch
 

@@ -38,6 +38,12 @@ def schema():
             "infimum": {"const": JSON_VERSION, "description": "version of the form"},
             "problem": {"enum": [item.problem for item in classes]},
             "certificate": {"$ref": "#/$defs/certificate"},
+            "names": {
+                "description": "names of the rows and columns that the answer points to, by its fields; written by the "
+                "command line where the input has them",
+                "type": "object",
+                "additionalProperties": {"type": "array"},
+            },
         },
         "oneOf": [{"$ref": f"#/$defs/{item.problem}"} for item in classes],
         "$defs": {"array": array(), "certificate": certificate(), **{item.problem: answer(item) for item in classes}},

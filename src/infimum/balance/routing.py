@@ -103,8 +103,8 @@ def balanced_topk(
 
     References
     ----------
-    .. [1] Su Jianlin, Scientific Spaces 10757 and 11619, https://kexue.fm/archives/10757,
-       https://kexue.fm/archives/11619.
+    .. [1] Su Jianlin, Scientific Spaces 10757 (balanced experts by a bias), https://kexue.fm/archives/10757, and 11619
+       (quantile balancing), https://kexue.fm/archives/11619.
     .. [2] L. Wang et al., "Auxiliary-loss-free load balancing strategy for mixture-of-experts", arXiv:2408.15664.
     .. [3] R. K. Ahuja, T. L. Magnanti, J. B. Orlin, "Network Flows", Prentice Hall 1993, chapter 9.
 

@@ -46,8 +46,8 @@ def threshold_routing(scores: ArrayLike, k: float, *, load: Loads | None = None)
 
     References
     ----------
-    .. [1] Su Jianlin, Scientific Spaces 10815 and 11626, https://kexue.fm/archives/10815,
-       https://kexue.fm/archives/11626.
+    .. [1] Su Jianlin, Scientific Spaces 10815 (experts for a token as it needs them), https://kexue.fm/archives/10815,
+       and 11626 (quantile balancing with thresholds), https://kexue.fm/archives/11626.
 
     Examples
     --------

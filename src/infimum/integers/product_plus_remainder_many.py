@@ -30,7 +30,7 @@ def product_plus_remainder_many(values: ArrayLike) -> ProductsPlusRemainders:
 
     References
     ----------
-    .. [1] Su Jianlin, Scientific Spaces 9775, https://kexue.fm/archives/9775.
+    .. [1] Su Jianlin, Scientific Spaces 9775 (N = ab + c with the least a + b + c), https://kexue.fm/archives/9775.
 
     Examples
     --------

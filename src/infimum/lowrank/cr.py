@@ -73,7 +73,7 @@ def cr(
     ----------
     .. [1] P. Drineas, R. Kannan, M. Mahoney, "Fast Monte Carlo algorithms for matrices I: approximating matrix
        multiplication", SIAM J. Comput. 36 (2006).
-    .. [2] Su Jianlin, Scientific Spaces 10427, https://kexue.fm/archives/10427.
+    .. [2] Su Jianlin, Scientific Spaces 10427 (low rank 3, CR), https://kexue.fm/archives/10427.
 
     Examples
     --------

@@ -89,7 +89,7 @@ def cur(
     References
     ----------
     .. [1] M. Mahoney, P. Drineas, "CUR matrix decompositions for improved data analysis", PNAS 106 (2009);
-       Su Jianlin, Scientific Spaces 10662, https://kexue.fm/archives/10662.
+       Su Jianlin, Scientific Spaces 10662 (low rank 5, CUR), https://kexue.fm/archives/10662.
     .. [2] S. Goreinov, E. Tyrtyshnikov, N. Zamarashkin, "A theory of pseudoskeleton approximations",
        Linear Algebra Appl. 261 (1997).
 

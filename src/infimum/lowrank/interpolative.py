@@ -78,7 +78,7 @@ def interpolative(
     ----------
     .. [1] H. Cheng, Z. Gimbutas, P.-G. Martinsson, V. Rokhlin, "On the compression of low rank matrices",
        SIAM J. Sci. Comput. 26 (2005).
-    .. [2] Su Jianlin, Scientific Spaces 10501, https://kexue.fm/archives/10501.
+    .. [2] Su Jianlin, Scientific Spaces 10501 (low rank 4, ID), https://kexue.fm/archives/10501.
 
     Examples
     --------

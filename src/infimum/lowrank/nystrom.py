@@ -78,7 +78,7 @@ def nystrom(
        kernel matrix with few entry evaluations", Comm. Pure Appl. Math. 78 (2025).
     .. [2] E. N. Epperly, J. A. Tropp, R. J. Webber, "Embrace rejection: kernel matrix approximation by accelerated
        randomly pivoted Cholesky", arXiv 2410.03969.
-    .. [3] Su Jianlin, Scientific Spaces 10662, https://kexue.fm/archives/10662.
+    .. [3] Su Jianlin, Scientific Spaces 10662 (low rank 5, CUR), https://kexue.fm/archives/10662.
 
     Examples
     --------

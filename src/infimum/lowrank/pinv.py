@@ -57,7 +57,7 @@ def pinv(A: ArrayLike, *, rtol: float | None = None) -> PseudoInverse:
     ----------
     .. [1] R. Penrose, "On best approximate solutions of linear matrix equations",
        Math. Proc. Camb. Phil. Soc. 52 (1956).
-    .. [2] Su Jianlin, Scientific Spaces 10366, https://kexue.fm/archives/10366.
+    .. [2] Su Jianlin, Scientific Spaces 10366 (low rank 1, the pseudo-inverse), https://kexue.fm/archives/10366.
 
     Examples
     --------

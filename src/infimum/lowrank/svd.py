@@ -80,7 +80,7 @@ def svd(
     .. [2] G. H. Golub, F. T. Luk, M. L. Overton, "A block Lanczos method for computing the singular values and
        corresponding singular vectors of a matrix", ACM Trans. Math. Softw. 7 (1981).
     .. [3] N. Halko, P.-G. Martinsson, J. A. Tropp, "Finding structure with randomness", SIAM Review 53 (2011).
-    .. [4] Su Jianlin, Scientific Spaces 10407, https://kexue.fm/archives/10407.
+    .. [4] Su Jianlin, Scientific Spaces 10407 (low rank 2, SVD), https://kexue.fm/archives/10407.
 
     Examples
     --------

@@ -77,7 +77,7 @@ def design(
 
     References
     ----------
-    .. [1] Su Jianlin, Scientific Spaces 11459, https://kexue.fm/archives/11459.
+    .. [1] Su Jianlin, Scientific Spaces 11459 (weight decay and learning rate as a moving average), https://kexue.fm/archives/11459.
     .. [2] Wang, Aitchison, "How to set AdamW's weight decay as you scale model and dataset size", arXiv:2405.13698.
 
     Examples

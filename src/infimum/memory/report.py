@@ -209,7 +209,7 @@ def report(
 
     References
     ----------
-    .. [1] Su Jianlin, Scientific Spaces 11459, https://kexue.fm/archives/11459.
+    .. [1] Su Jianlin, Scientific Spaces 11459 (weight decay and learning rate as a moving average), https://kexue.fm/archives/11459.
     .. [2] Bergsma et al., "Straight to Zero", arXiv:2502.15938.
 
     Examples

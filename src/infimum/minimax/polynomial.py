@@ -87,7 +87,7 @@ def polynomial(
 
     References
     ----------
-    .. [1] Su Jianlin, Scientific Spaces 10972, https://kexue.fm/archives/10972.
+    .. [1] Su Jianlin, Scientific Spaces 10972 (minimax polynomials, equioscillation), https://kexue.fm/archives/10972.
     .. [2] R. Pachón, L. N. Trefethen, "Barycentric-Remez algorithms for best polynomial approximation in the chebfun
        system", BIT 49 (2009), https://doi.org/10.1007/s10543-009-0240-1.
     .. [3] S. Chevillard, J. Harrison, M. Joldeş, C. Lauter, "Efficient and accurate computation of upper bounds of

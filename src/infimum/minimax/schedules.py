@@ -70,7 +70,7 @@ def msign_schedule(
 
     References
     ----------
-    .. [1] Su Jianlin, Scientific Spaces 10996, https://kexue.fm/archives/10996.
+    .. [1] Su Jianlin, Scientific Spaces 10996 (the matrix sign by Newton-Schulz, 2), https://kexue.fm/archives/10996.
     .. [2] N. Amsel, D. Persson, C. Musco, R. M. Gower, "The Polar Express: optimal matrix sign methods and their
        application to the Muon algorithm", arXiv:2505.16932.
 
@@ -134,7 +134,7 @@ def root_schedule(
 
     References
     ----------
-    .. [1] Su Jianlin, Scientific Spaces 11175, https://kexue.fm/archives/11175.
+    .. [1] Su Jianlin, Scientific Spaces 11175 (r-th roots of matrices), https://kexue.fm/archives/11175.
 
     Examples
     --------

@@ -69,5 +69,6 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals.update(theorem_text=plain_text.theorem_text)
     environment.filters.update(number=wording.number, bytes=plain_text.size, short_kind=plain_text.short_kind)
     return environment

@@ -8,6 +8,7 @@ import platform
 import shlex
 import subprocess
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,11 +52,23 @@ def command(*words: str) -> str:
 
 
 def theorem_page(theorem: str) -> str:
-    """Address of a theorem's page where the package says where its documentation is, else nothing."""
+    """Address of a theorem's page where the package says where its documentation is, else its place in the report."""
     for entry in metadata.metadata("infimum").get_all("Project-URL") or ():
         name, _, address = entry.partition(", ")
         if name.lower() in ("documentation", "docs"):
             return f"{address.rstrip('/')}/theorems/{theorem}.html"
+    return "#theorem" if theorem_text(theorem) else ""
+
+
+def theorem_text(theorem: str) -> str:
+    """Text of a theorem's page, which the wheel carries and a checkout has among its documentation, else nothing."""
+    if not theorem.isidentifier():  # a name that a file brings along must not lead elsewhere
+        return ""
+    here = Path(__file__).parent
+    for folder in (here / "theorems", here.parents[2] / "docs" / "theorems"):
+        page = folder / f"{theorem}.md"
+        if page.is_file():
+            return page.read_text(encoding="utf-8")
     return ""
 
 
