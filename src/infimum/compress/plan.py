@@ -92,7 +92,7 @@ class Plan(Answer):
     def _at(self, remove: float) -> tuple[float, float]:
         """Error of the best plan found at a budget (before rounding), and the lower bound for all."""
         budget = math.floor(self.budget + (self.settings.remove - remove) * self.denominator)
-        _, units, frontiers, claimed, _ = zip(*self.offers, strict=True)
+        _, units, frontiers, claimed, *_ = zip(*self.offers, strict=True)
         best = allocate(units, frontiers, budget)
         return value(units, best.choices), dual_value(claimed, budget, best.multiplier, room=ROOM)
 
@@ -227,7 +227,7 @@ def _check_moments(checkpoint: Checkpoint, moments: Moments, *, split: bool) -> 
 def _planned(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None) -> Plan:
     """Share the budget, build what was chosen for every layer, and measure it as stored."""
     budget = budget_of(task)
-    groups, units, frontiers, _, _ = zip(*offers, strict=True)
+    groups, units, frontiers, *_ = zip(*offers, strict=True)
     best = allocate(units, frontiers, budget)
     choices = best.choices if task.settings.allocation == "global" else uniform(units, frontiers, budget)
     rows: dict[str, LayerPlan] = {}

@@ -7,8 +7,8 @@ over its larger side; and an error by less than 1e-6 of what a random change as 
 leave some four to ten times as much; `infimum verify` leaves nothing.
 
 A matrix of few bits is decided entry by entry, so that the smallest difference of a moment changes some of its
-integers, and those after them. What is stored is measured as it is. What was not chosen is made anew when it is checked,
-and has about the same error.
+integers, and those after them. What is stored is measured as it is. What was not chosen is made anew when it is
+checked, and has about the same error.
 """
 
 from __future__ import annotations
