@@ -53,6 +53,7 @@ def functions_of(run: Any) -> set[str]:
     [
         ("bert", {}),
         ("bert", {"plain": True}),
+        ("bert", {"form": "bits"}),
         ("bert", {"form": "channels", "allocation": "uniform"}),
         ("llama", {}),
         ("llama", {"form": "factors"}),
@@ -105,6 +106,8 @@ for model in sys.argv[4:]:
     }.items():
         plan = compress.plan(model, moments=moments, **options)
         plan.save(Path(sys.argv[3]) / f"{Path(model).name}-{name}")
+    plan = compress.plan(model, remove=0.8, form="bits", calib=Path(sys.argv[2]))
+    plan.save(Path(sys.argv[3]) / f"{Path(model).name}-bits")
 """
 VERIFY = """
 import sys, torch

@@ -41,7 +41,7 @@ def test_the_weight_is_that_of_the_answer(bits):
 
 
 def test_scales_that_no_layer_stores():
-    with pytest.raises(ValueError, match="scales in float16 were expected, got torch.float32"):
+    with pytest.raises(ValueError, match=r"scales in float16 were expected, got torch\.float32"):
         QuantizedLinear.from_quantized(answer(scales="float32"))
 
 

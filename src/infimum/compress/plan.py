@@ -17,7 +17,7 @@ from infimum.compress.budget_curve import POINTS, draw_curve
 from infimum.compress.calibrate import calibrate
 from infimum.compress.measure.moments import Moments, Progress
 from infimum.compress.measure.text import Text
-from infimum.compress.menu.bits import rounded
+from infimum.compress.menu.bits import round_layer
 from infimum.compress.menu.budget import budget_of
 from infimum.compress.menu.forms import BitsForm
 from infimum.compress.menu.layer_plan import UNREACHED, dense_row
@@ -86,12 +86,16 @@ class Plan(Answer):
 
     def _most(self) -> float:
         """Return the largest fraction that can be removed: every layer at its smallest."""
-        smallest = sum(float(offer.frontier.costs[0]) for offer in self.offers)
-        return self.settings.remove + (self.budget - smallest) / self.denominator
+        return self.settings.remove + (self.budget - self._least()) / self.denominator
+
+    def _least(self) -> int:
+        """Return the cost of every layer at its smallest."""
+        return sum(int(offer.frontier.costs[0]) for offer in self.offers)
 
     def _at(self, remove: float) -> tuple[float, float]:
         """Error of the best plan found at a budget (before rounding), and the lower bound for all."""
         budget = math.floor(self.budget + (self.settings.remove - remove) * self.denominator)
+        budget = max(budget, self._least())  # a fraction of `_most` may be rounded below it
         _, units, frontiers, claimed, *_ = zip(*self.offers, strict=True)
         best = allocate(units, frontiers, budget)
         return value(units, best.choices), dual_value(claimed, budget, best.multiplier, room=ROOM)
@@ -278,7 +282,7 @@ def _built_bits(task: Task, offer: Offer, choice: Choice, forms: FormShelf) -> L
     if point == len(offer.bits.alternatives):
         return dense_row(layer)
     one = offer.bits.alternatives[point]
-    stored = rounded(task, layer, one, offer.bits.damping)
+    stored = round_layer(task, layer, one, offer.bits.damping)
     forms[layer.name] = BitsForm.of(stored)
     row, change = measure_bits(task, layer, one, stored, room=ROOM)
     bound = float(reduced(np.array(row.lower_bound), *weight))

@@ -66,6 +66,7 @@ TRUSTED = (
     "infimum.compress.menu.stored_tensors",
     "infimum.compress.menu.loader_files",
     "infimum.compress.menu.adapter",
+    "infimum.nn.linear",
 )
 """What `infimum verify FOLDER` runs, beside `infimum.proof` and the ground: who believes a certificate of a folder
 believes these modules. They read the two checkpoints, run the original to measure its moments, and derive what each

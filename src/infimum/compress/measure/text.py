@@ -18,7 +18,7 @@ from infimum.errors import CalibrationError
 
 Text: TypeAlias = str | Path | Sequence[str] | np.ndarray
 
-STRETCHES = 20  # of which every other one belongs to the same half
+STRETCH = 8  # rows in a row that belong to one half: neighbours are alike, and both halves should know all topics
 MINIMUM_TOKENS = 256  # below this the moments say more about the text than about the model
 
 
@@ -59,7 +59,7 @@ class Tokens(Shown):
 
     def halves(self) -> tuple[Tokens, Tokens]:
         """Return two halves, of alternate stretches of the text: neighbouring paragraphs are alike."""
-        stretch = max(1, len(self.ids) // STRETCHES)
+        stretch = max(1, min(STRETCH, len(self.ids) // 4))
         second = np.arange(len(self.ids)) // stretch % 2 == 1
         if not second.any():
             raise CalibrationError(f"two rows of text at least are needed for two halves, got {len(self.ids)}")

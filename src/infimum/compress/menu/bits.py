@@ -72,7 +72,7 @@ def menu_of(task: Task, layer: Layer) -> BitsMenu:
     return BitsMenu(offered, curve, damping)
 
 
-def rounded(task: Task, layer: Layer, one: Alternative, damping: tuple[float, float]) -> Rounded:
+def round_layer(task: Task, layer: Layer, one: Alternative, damping: tuple[float, float]) -> Rounded:
     """Round a layer in one way."""
     maker = task.member(layer, damped=False)
     return Rounded(*round_matrix(maker.W, *_factors(maker, damping), _shape(one)))
