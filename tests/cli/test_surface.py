@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -82,6 +83,55 @@ def test_help(run, command):
         assert name in outcome.out
 
 
+def arguments_of(command):
+    """Each argument of a command."""
+    return build_app()[command].assemble_argument_collection(parse_docstring=True)
+
+
+def kinds_of(argument):
+    """Return the types that an argument takes."""
+    members = get_args(argument.hint) or (argument.hint,)
+    return {kind for member in members for kind in get_args(member) or (member,)} - {type(None), ...}
+
+
+def given(arguments, whole="3"):
+    """Return words for arguments, each of the right kind."""
+    words = []
+    for argument in arguments:
+        kinds = kinds_of(argument)
+        word = whole if kinds == {int} else "0.5" if kinds == {float} else "x"
+        named = [argument.name] if argument.name.startswith("--") else []
+        words += [*named, *([word] * argument.token_count()[0])]
+    return words
+
+
+COMMANDS = [name for name in build_app() if not name.startswith("-")]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_whole_numbers_are_whole(run, command):
+    """No argument that takes whole numbers only takes half a one."""
+    arguments = arguments_of(command)
+    for argument in arguments:
+        if kinds_of(argument) == {int}:
+            others = [other for other in arguments if other.required and other is not argument]
+            outcome = run(command, *given(others), *given([argument], whole="2.5"))
+            assert outcome.status == 2
+            assert f"{argument.name} takes a whole number, got '2.5'; see infimum {command} --help" in outcome.err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_is_missing_is_said_to_be(run, command):
+    required = [argument for argument in arguments_of(command) if argument.required]
+    for argument in required:
+        outcome = run(command, *given([other for other in required if other is not argument]))
+        assert outcome.status == 2
+        # of two positional arguments the last one lacks, whichever was left out
+        positional = [other for other in required if not other.name.startswith("--")]
+        missing = positional[-1] if argument in positional else argument
+        assert outcome.err == f"error: {missing.name} is missing; see infimum {command} --help\n"
+
+
 def test_help_without_arguments(run):
     outcome = run()
     assert outcome.status == 0
@@ -97,15 +147,15 @@ def test_version(run):
     ("arguments", "message"),
     [
         (["svf"], 'Did you mean "svd"'),
-        (["svd"], "FILE requires an argument"),
-        (["svd", "m.npy", "--rank"], "--rank requires an argument"),
-        (["svd", "m.npy", "--rank", "two"], 'unable to convert "two" into int'),
+        (["svd"], "FILE is missing"),
+        (["svd", "m.npy", "--rank"], "--rank takes a value, got none"),
+        (["svd", "m.npy", "--rank", "two"], "--rank takes a whole number, got 'two'"),
         (["svd", "m.npy", "--rnak", "2"], "Did you mean --rank"),
         (["svd", "m.npy", "more.npy", "--rank", "2"], "unexpected argument 'more.npy'"),
         (["svd", "m.npy", "--method", "best"], '"auto", "exact", "gram", "krylov", "randomized"'),
-        (["compress", "model"], "--out requires an argument"),
+        (["compress", "model"], "--out is missing"),
         (["compress", "model", "-o", "out", "--of", "some"], '"linear", "all"'),
-        (["verify"], "OUT requires an argument"),
+        (["verify"], "OUT is missing"),
         (["demo", "now"], "unexpected argument 'now'"),
     ],
 )
@@ -152,7 +202,7 @@ def test_json_never_overwrites_the_input(run, file):
     before = file.read_bytes()
     outcome = run("svd", "--json", file, "--rank", 2)  # FILE is taken for the output
     assert outcome.status == 2
-    assert "FILE requires an argument" in outcome.err
+    assert "FILE is missing" in outcome.err
     assert run("svd", "--json", file, file, "--rank", 2).status == 1
     assert file.read_bytes() == before
 

@@ -14,12 +14,13 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import numpy as np
 import scipy.sparse
-from cyclopts import Group, Parameter, convert
+from cyclopts import Group, Parameter
 from docstring_parser import DocstringStyle, parse
 
 from infimum.cli import screen
 from infimum.cli.outputs import STDOUT, Outputs
 from infimum.cli.read import read_array
+from infimum.cli.words import typed
 from infimum.problems import Problem
 from infimum.proof import wording
 from infimum.report import plain_text
@@ -47,7 +48,7 @@ class Argument:
             return token
         if self.annotation is None:
             return read_array(token, self.axes, sparse=self.sparse)
-        return convert(self.annotation, [token])
+        return typed(self.annotation, [token])
 
 
 def arguments_of(problem: Problem) -> dict[str, Argument]:
