@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from cyclopts import App, CycloptsError
+from rich.console import Console
 
 import infimum
 from infimum import problems
-from infimum.cli import words
+from infimum.cli import screen, words
 from infimum.cli.ending import Ended, unwinding
 from infimum.cli.problem_command import command_for
 from infimum.errors import InfimumError
@@ -38,6 +39,7 @@ def build_app() -> App:
         suppress_keyboard_interrupt=False,
         result_action="return_value",
         default_parameter=words.READING,
+        console=Console(**screen.styles()),
     )
     for problem in problems.PROBLEMS:
         if problem.name == "minimax.polynomial":  # its options read better than its parameters

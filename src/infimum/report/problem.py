@@ -19,11 +19,13 @@ def content(
     seconds: float | None = None,
     verify: str = "",
     comparison: Mapping[str, Any] | None = None,
+    names: Mapping[str, list[Any]] | None = None,
 ) -> dict[str, Any]:
     """Gather what the report says, as plain data.
 
     `source` says where the input came from, `answer` what the answer is in one line, `seconds` how long the solver
-    took, `verify` which command checks the answer; `comparison` is a table as the register's entry describes it.
+    took, `verify` which command checks the answer; `comparison` is a table as the register's entry describes it, and
+    `names` what the fields of indices point to, by field.
     """
     problem = problem_of(result)
     certificate = result.certificate
@@ -52,6 +54,7 @@ def content(
         "seconds": seconds,
         "verify": verify,
         "comparison": comparison,
+        "names": dict(names or {}),
         "inputs": list(problem.inputs),
         "versions": plain_text.versions("numpy", "scipy"),
     }
