@@ -65,7 +65,7 @@ def run(arguments: Sequence[str]) -> int:
         warnings.showwarning = _show_warning
         try:
             with unwinding():
-                status = build_app()(words.with_lists(words.with_stdout(arguments)))
+                status = build_app()(words.prepared(arguments))
                 sys.stdout.flush()
             return int(status or 0)
         except CycloptsError as error:

@@ -29,7 +29,7 @@ def evaluate(
     tokens: int = 8192,
     max_tokens: int | None = None,
     seed: int = 0,
-    json: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
+    json: Path | None = None,
     force: Annotated[bool, FLAG] = False,
     talk: Talk = LOUD,
 ) -> int:

@@ -12,6 +12,7 @@ from rich.table import Table
 
 from infimum import minimax
 from infimum.cli import screen
+from infimum.cli.formats.opening import opened
 from infimum.cli.outputs import STDOUT, Outputs
 from infimum.errors import FileFormatError, OptionError
 from infimum.minimax import Composition
@@ -89,8 +90,9 @@ def msign(
 def read_table(path: Path) -> list[list[float]]:
     """Read the coefficients from a JSON file: a list of rows, or a result."""
     with opened(str(path)) as file:
-        text = file.path.read_bytes()
+        content = file.path.read_bytes()
     try:
+        text = content.decode("utf-8")
         document = json.loads(text, parse_int=float)  # a number of many digits is infinite, and refused below
         if isinstance(document, dict):
             found = Composition.from_json(text)

@@ -30,7 +30,7 @@ STDOUT = Path("-")
 class Outputs(Talk):
     """Where the answer goes, besides the table on the screen."""
 
-    json: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None
+    json: Path | None = None
     "Write answer and certificate as JSON; - or nothing after it: to stdout, in place of the table."
     report: Path | None = None
     "Write a report, one self-contained .html file, and its content as .json beside it."

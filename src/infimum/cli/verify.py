@@ -41,8 +41,8 @@ def verify(
     original
         Folder of the original model, if it is not where it was.
     seed
-        Draw anew, from this seed, the random numbers of a probable bound or a sampled value; by default they follow from
-        the result. Two seeds are two checks.
+        Draw anew, from this seed, the random numbers of a probable bound or a sampled value: two seeds are two checks.
+        By default they follow from the result.
     """
     with screen.progress("verifying", talk) as on_progress:
         if target.is_dir():

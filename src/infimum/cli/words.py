@@ -17,9 +17,14 @@ from cyclopts import (
     convert,
 )
 
+from infimum.cli.formats.limits import SEPARATOR
+from infimum.cli.formats.opening import STANDARD_INPUT
+
 LIST = re.compile(r"[-+.\de]+(,[-+.\de]+)+")  # numbers with commas between them
 # 1000000, 1_000_000, 1e6, 1.5e3, 2.0; the other ways to write a whole number in Python begin with 0x, 0o, 0b
 DECIMAL = re.compile(r"([-+]?)(\d+(?:_\d+)*)(?:\.(\d*))?(?:e\+?(\d{1,4}))?", re.ASCII | re.IGNORECASE)
+VALUE = "\0"  # before a word that begins with a hyphen and is no option: no word of a shell can begin so
+INSIDE = f"{STANDARD_INPUT}{SEPARATOR}"  # how one of several arrays in standard input is named
 DIGITS = 4300  # of the largest number that Python reads
 NUMBERS = {frozenset({int}): "a whole number", frozenset({float}): "a number"}
 
@@ -30,7 +35,7 @@ def typed(annotation: Any, tokens: Sequence[Any]) -> Any:
 
 
 def _one(kind: Any, text: str) -> Any:
-    return whole(text) if kind is int else convert(kind, [text])
+    return whole(text) if kind is int else convert(kind, [text.removeprefix(VALUE)])
 
 
 def whole(text: str) -> int:
@@ -53,10 +58,20 @@ def whole(text: str) -> int:
 READING = Parameter(converter=typed)  # of every command
 
 
+def prepared(arguments: Sequence[str]) -> list[str]:
+    """Return the words of a command line as cyclopts understands what is meant."""
+    return with_lists(with_standard_input(with_stdout(arguments)))
+
+
 def with_stdout(arguments: Sequence[str]) -> list[str]:
     """Let a bare ``--json`` mean ``--json -``."""
     pairs = itertools.pairwise([*arguments, "--"])
     return ["--json=-" if token == "--json" and after.startswith("--") else token for token, after in pairs]
+
+
+def with_standard_input(arguments: Sequence[str]) -> list[str]:
+    """Let ``-`` and ``-::NAME`` be files, not options."""
+    return [f"{VALUE}{token}" if token == STANDARD_INPUT or token.startswith(INSIDE) else token for token in arguments]
 
 
 def with_lists(arguments: Sequence[str]) -> list[str]:
@@ -72,12 +87,12 @@ def with_lists(arguments: Sequence[str]) -> list[str]:
 def usage(error: CycloptsError) -> str:
     """Say in one sentence what is wrong with a command line."""
     command = " ".join(("infimum", *(error.command_chain or ())))
-    return f"{_wrong(error)}; see {command} --help"
+    return f"{_wrong(error)}; see {command} --help".replace(VALUE, "")
 
 
 def _wrong(error: CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError):
-        return f"unexpected argument {(error.unused_tokens or [''])[0]!r}"
+        return f"unexpected argument {(error.unused_tokens or [''])[0].removeprefix(VALUE)!r}"
     if error.argument is None:
         return str(error).rstrip(".")
     if isinstance(error, MissingArgumentError) and not isinstance(error, ConsumeMultipleError):
@@ -85,7 +100,8 @@ def _wrong(error: CycloptsError) -> str:
     if isinstance(error, CoercionError) and error.token is not None:
         kind = NUMBERS.get(frozenset(_kinds(error.target_type)))
         if kind is not None:
-            return f"{error.token.keyword or error.argument.name} takes {kind}, got {error.token.value!r}"
+            name, word = error.token.keyword or error.argument.name, error.token.value.removeprefix(VALUE)
+            return f"{name} takes {kind}, got {word!r}"
     return str(error).rstrip(".")
 
 

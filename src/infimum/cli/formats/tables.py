@@ -112,6 +112,11 @@ class _Table:
             self.numbers.extend(self.floats(row))
         except ValueError:
             raise self.wrong(line, self.complaint(row)) from None
+        if self.separator in DECIMAL_COMMA:
+            text = "".join(row)
+            self.marks.update(mark for mark in ",." if mark in text)
+            if len(self.marks) > 1:
+                raise self.wrong(line, "numbers have one decimal mark in a file, . or a comma, got both")
 
     def is_header(self, row: list[str], line: int) -> bool:
         """Take the first row as names, unless all of it are numbers."""
@@ -137,9 +142,6 @@ class _Table:
         if "_" in text:  # digits in Python's own grouping
             raise ValueError(text)
         if self.separator in DECIMAL_COMMA:
-            self.marks.update(mark for mark in ",." if mark in text)
-            if len(self.marks) > 1:
-                raise ValueError(text)
             entries = [entry.replace(",", ".") for entry in entries]
         return list(map(float, entries))
 
@@ -151,8 +153,6 @@ class _Table:
         return True
 
     def complaint(self, row: list[str]) -> str:
-        if len(self.marks) > 1:
-            return "numbers have one decimal mark in a file, . or a comma, got both"
         place = next(place for place, entry in enumerate(row) if not self.is_number(entry))
         column = place + self.width - len(row)
         label = repr(self.header[column]) if self.header else column + 1
