@@ -81,7 +81,7 @@ def test_design_options():
         for label in argument.names
     }
     wanted = {"--target", "--steps", "--max-lr", "--weight-decay", "--proportional", "--match-rms", "--warmup"}
-    outputs = {"--json", "--report", "--plot", "--save", "--force", "--quiet"}
+    outputs = {"--json", "--report", "--plot", "--save", "--force", "--quiet", "--verbose"}
     assert found == wanted | {"--max-initial-share", "--objective"} | outputs
 
 

@@ -11,7 +11,7 @@ import infimum
 from infimum.cli import main, screen
 from infimum.cli.app import build_app
 
-OUTPUTS = {"--json", "--report", "--plot", "--save", "--force", "--quiet"}
+OUTPUTS = {"--json", "--report", "--plot", "--save", "--force", "--quiet", "--verbose"}
 SURFACE = {
     "compress": {
         "MODEL_DIR",
@@ -30,11 +30,22 @@ SURFACE = {
         "--allocation",
         "--plain",
     }
-    | {"--form", "--tokens", "--max-tokens", "--projections", "--seed", "--report", "--force", "--quiet"},
-    "demo": {"--out", "--problems-only", "--force", "--quiet"},
-    "demo-lm": {"--wheel", "--out", "--tokens", "--seed", "--force", "--quiet"},
-    "evaluate": {"MODEL", "--text", "-t", "--tokens", "--max-tokens", "--seed", "--json", "--force", "--quiet"},
-    "inspect": {"MODEL_DIR", "--calib", "--tokens", "--tensors", "--curve", "--no-curve", "--quiet"},
+    | {"--form", "--tokens", "--max-tokens", "--projections", "--seed", "--report", "--force", "--quiet", "--verbose"},
+    "demo": {"--out", "--problems-only", "--force", "--quiet", "--verbose"},
+    "demo-lm": {"--wheel", "--out", "--tokens", "--seed", "--force", "--quiet", "--verbose"},
+    "evaluate": {
+        "MODEL",
+        "--text",
+        "-t",
+        "--tokens",
+        "--max-tokens",
+        "--seed",
+        "--json",
+        "--force",
+        "--quiet",
+        "--verbose",
+    },
+    "inspect": {"MODEL_DIR", "--calib", "--tokens", "--tensors", "--curve", "--no-curve", "--quiet", "--verbose"},
     "cr": {"X-FILE", "Y-FILE", "--rank", "--method", "--tuple-size", "--weights", "--seed"} | OUTPUTS,
     "cur": {"FILE", "--rank", "--rows", "--columns", "--tol", "--select", "--core", "--seed"} | OUTPUTS,
     "interpolative": {"FILE", "--rank", "--tol", "--method", "--max-coefficient", "--axis", "--seed"} | OUTPUTS,
@@ -48,7 +59,7 @@ SURFACE = {
     "pinv": {"FILE", "--rtol"} | OUTPUTS,
     "solve": {"A-FILE", "B-FILE", "--ridge", "--rtol"} | OUTPUTS,
     "svd": {"FILE", "--rank", "--tol", "--method", "--gap-target", "--delta", "--seed"} | OUTPUTS,
-    "verify": {"OUT", "FILE", "--original", "--quiet"},
+    "verify": {"OUT", "FILE", "--original", "--seed", "--quiet", "--verbose"},
 }
 PROGRAM = [str(Path(sys.executable).parent / "infimum")]
 
