@@ -7,7 +7,7 @@ WORKERS ?= 2
 PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
 export PYTHONWARNINGS ?=
 
-.PHONY: demo demo-lm test test-all mutants lint bench docs clean
+.PHONY: demo demo-lm test test-all coverage mutants lint bench docs linkcheck package clean
 
 demo: .venv/.demo
 	$(BIN)/infimum demo --out demo-output --force
@@ -21,6 +21,10 @@ test: .venv/.dev
 test-all: .venv/.dev .venv/.demo .venv/.peers
 	$(PYTEST)
 
+# Branches of the trusted core that its tests reach; the floor is in pyproject.toml.
+coverage: .venv/.dev .venv/.coverage
+	$(PYTEST) -m "not slow" --cov --cov-report term
+
 mutants: .venv/.dev
 	$(BIN)/python -m tests.mutants
 
@@ -29,6 +33,7 @@ lint: .venv/.dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/codespell
 
 bench: .venv/.bench .venv/.demo
 	$(BIN)/python -m benchmarks
@@ -36,8 +41,20 @@ bench: .venv/.bench .venv/.demo
 docs: .venv/.docs
 	$(BIN)/python -m sphinx -n -W --keep-going -b html docs docs/_build/html
 
+# Links from page to page; those that lead out are left to the reader. After `make docs` nothing is run again.
+linkcheck: .venv/.docs
+	$(BIN)/python -m sphinx -W --keep-going -d docs/_build/html/.doctrees -b linkcheck docs docs/_build/linkcheck
+
+# The archive of the source and the wheel, as they would be published.
+package: .venv/.package
+	rm -rf dist
+	$(BIN)/python -m build --outdir dist
+	$(BIN)/twine check --strict dist/*
+	$(BIN)/check-wheel-contents dist
+	$(BIN)/validate-pyproject pyproject.toml
+
 clean:
-	rm -rf .venv docs/_build docs/gallery docs/_generated docs/api/generated docs/api/modules demo-output demo-lm-output
+	rm -rf .venv dist docs/_build docs/gallery docs/_generated docs/api/generated docs/api/modules demo-output demo-lm-output
 
 .venv/.core: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
@@ -45,7 +62,7 @@ clean:
 	$(PIP) install --quiet -c constraints.txt -e ".[all]"
 	touch $@
 
-.venv/.dev .venv/.docs .venv/.bench: .venv/.%: .venv/.core
+.venv/.dev .venv/.docs .venv/.bench .venv/.coverage .venv/.package: .venv/.%: .venv/.core
 	$(PIP) install --quiet -c constraints.txt --group $*
 	touch $@
 

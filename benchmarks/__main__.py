@@ -1,4 +1,7 @@
-"""``python -m benchmarks [NAME ...]``: run the named benchmark modules, or all, and store what was measured."""
+"""``python -m benchmarks [NAME ...]``: run the named benchmark modules, or all, and store what was measured.
+
+``python -m benchmarks compare A B`` shows what changed between two stored runs.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import pkgutil
 import sys
 
 import benchmarks
-from benchmarks import harness, machine, records, tables
+from benchmarks import compare, harness, machine, records, tables
 
 
 def names() -> list[str]:
@@ -18,7 +21,9 @@ def names() -> list[str]:
 
 
 def main() -> int:
-    """Run, print, store."""
+    """Run, print, store; or compare what is stored."""
+    if sys.argv[1:2] == ["compare"]:
+        return compare.main(sys.argv[2:])
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="benchmark modules (default: all)")
     parser.add_argument("--threads", type=int, default=1, help="threads of BLAS and PyTorch (default: 1)")

@@ -78,7 +78,7 @@ def run(comparison: Comparison, threads: int = 1) -> list[dict[str, Any]]:
     """Run one comparison and return one JSON-ready row per contender."""
     records = {name: _Record() for name in comparison.contenders}
     order = np.random.default_rng(0)
-    with _fixed_threads(threads):
+    with _fixed_threads(threads), _young_garbage():
         for name in records:
             _attempt(comparison, name, records[name], round_number=0, keep=False)
         deadline = time.perf_counter() + comparison.seconds
@@ -88,6 +88,16 @@ def run(comparison: Comparison, threads: int = 1) -> list[dict[str, Any]]:
             if number >= 3 and time.perf_counter() > deadline:
                 break
     return [_row(comparison, name, records) for name in records]
+
+
+@contextlib.contextmanager
+def _young_garbage() -> Iterator[None]:
+    """Let collections inside look only at what was made inside: all that was loaded before would take them seconds."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _attempt(comparison: Comparison, name: str, record: _Record, round_number: int, keep: bool) -> None:

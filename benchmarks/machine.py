@@ -6,6 +6,7 @@ import datetime
 import importlib.metadata
 import os
 import platform
+import subprocess
 from pathlib import Path
 
 import threadpoolctl
@@ -14,7 +15,7 @@ PACKAGES = ("infimum", "numpy", "scipy", "torch", "scikit-learn", "fbpca", "dask
 
 
 def describe(threads: int) -> dict[str, object]:
-    """Return the machine, the versions and the number of threads."""
+    """Return the date, the commit, the machine, the versions and the number of threads."""
     versions = {}
     for name in PACKAGES:
         try:
@@ -24,6 +25,7 @@ def describe(threads: int) -> dict[str, object]:
     blas = {f"{pool['internal_api']} {pool.get('version') or ''}".strip() for pool in threadpoolctl.threadpool_info()}
     return {
         "date": datetime.date.today().isoformat(),
+        "commit": _commit(),
         "processor": _processor(),
         "cores": os.cpu_count(),
         "threads": threads,
@@ -32,6 +34,16 @@ def describe(threads: int) -> dict[str, object]:
         "blas": sorted(blas),
         "versions": versions,
     }
+
+
+def _commit() -> str:
+    """Return the commit of the code, "-dirty" where files were changed since; "unknown" outside of a repository."""
+    command = ["git", "describe", "--always", "--dirty", "--exclude=*"]
+    try:
+        done = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        return "unknown"
+    return done.stdout.strip() or "unknown"
 
 
 def _processor() -> str:

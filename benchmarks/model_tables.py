@@ -92,9 +92,8 @@ def pages(folder: Path) -> dict[str, str]:
 def _page(document: Document, lines: Iterable[str]) -> str:
     machine = document["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
-    setting = (
-        f"{document['model']}; {machine['date']}; {machine['processor']}, {machine['threads']} thread(s); {versions}."
-    )
+    when = f"{machine['date']}, commit {machine['commit']}"
+    setting = f"{document['model']}; {when}; {machine['processor']}, {machine['threads']} thread(s); {versions}."
     return "\n".join([*lines, "", setting, ""])
 
 

@@ -34,6 +34,11 @@ def _quality(spread: Mapping[str, float] | None) -> str:
     return f"{text} (worst {_number(spread['max'])})" if spread["max"] > 1.01 * spread["median"] else text
 
 
+def quality_text(row: Mapping[str, Any]) -> str:
+    """Return error over floor of a row, its median alone."""
+    return _number(row["quality_ratio"]["median"]) if row["quality_ratio"] else "floor is 0"
+
+
 def _number(ratio: float) -> str:
     excess = ratio - 1.0
     return f"{ratio:.4g}" if abs(excess) >= 1e-3 else f"1 + {excess:.0e}" if excess > 0.0 else "1"
@@ -67,7 +72,8 @@ def _section(document: Mapping[str, Any]) -> str:
     lines = [
         f"## {document['name']}",
         "",
-        f"{machine['date']}; {machine['processor']}, {machine['cores']} cores, {machine['threads']} thread(s); "
+        f"{machine['date']}, commit {machine['commit']}; {machine['processor']}, {machine['cores']} cores, "
+        f"{machine['threads']} thread(s); "
         f"Python {machine['python']}; {versions}.",
     ]
     for title, group in groups(document["rows"]):

@@ -19,7 +19,9 @@ version = release = infimum.__version__
 
 extensions = [
     "mathml",
+    "posts",
     "register_pages",
+    "thumbnails",
     "myst_nb",
     "numpydoc",
     "sphinx.ext.autodoc",
@@ -31,6 +33,9 @@ extensions = [
 templates_path = ["_templates"]
 # the gallery writes notebooks and scripts beside its pages, which myst-nb would take for more pages
 exclude_patterns = ["_build", "_generated", "gallery/*.ipynb", "gallery/*.py", "gallery/*.json"]
+
+# `make linkcheck` follows what leads to other pages and files here; it fetches nothing
+linkcheck_ignore = [r"https?://"]
 
 html_theme = "furo"
 html_title = f"infimum {release}"

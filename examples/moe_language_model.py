@@ -14,6 +14,7 @@ minutes on an idle core, and no download:
 The figures that it produced are on the page about routing in training, whatever they say.
 """
 
+# sphinx_gallery_thumbnail_path = "_static/moe_language_model.png"
 from __future__ import annotations
 
 import json

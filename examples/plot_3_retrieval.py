@@ -4,7 +4,8 @@ Retrieval by a few anchors
 
 Some scores need query and document together: a cross-encoder reads both at once, and so must score every pair. A matrix
 of such scores is nearly of low rank. With CUR a new query is scored against a few *anchor* documents only; the rest of
-its row follows from rows that were computed beforehand (`Scientific Spaces 9336 <https://kexue.fm/archives/9336>`_).
+its row follows from rows that were computed beforehand (`Scientific Spaces 9336 <https://kexue.fm/archives/9336>`_,
+retrieval by CUR).
 
 The score here is as inseparable as a cross-encoder's and needs no model: how many bytes a compressor saves when it sees
 the two texts together. The documents are paragraphs of the Python documentation.

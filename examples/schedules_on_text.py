@@ -16,6 +16,7 @@ What came out is kept in ``examples/schedules_on_text.json`` and shown on the pa
 documentation, whatever it says.
 """
 
+# sphinx_gallery_thumbnail_path = "_generated/schedules_on_text.png"
 from __future__ import annotations
 
 import json

@@ -49,7 +49,19 @@ def test_one_thread_lasts_as_long_as_anybody_needs_it():
 
 def test_bare_import_loads_no_room():
     code = "import sys, infimum; print([m for m in sys.modules if m.startswith('infimum.') or m == 'scipy'])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed == "['infimum._lazy']\n"
+
+
+def test_layers_load_neither_the_compiler_nor_what_they_do_not_use():
+    """To import PyTorch's compiler or SciPy's statistics takes about as long as to import PyTorch itself."""
+    code = (
+        "import sys, infimum.nn; print([m for m in ('infimum.balance', 'infimum.lowrank') if m in sys.modules])\n"
+        "from infimum.nn import *; from infimum.optim import *\n"
+        "print([m for m in ('torch._dynamo', 'scipy.stats') if m in sys.modules])"
+    )
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed == "[]\n[]\n"
 
 
 def test_every_public_name_exists():

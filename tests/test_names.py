@@ -66,6 +66,7 @@ CALLS = {
     ("nn", "ProductEmbedding"): functools.partial(nn.ProductEmbedding, 12, 4),
     ("optim", "BalanceController"): lambda **option: optim.BalanceController(router(), **option),
     ("optim", "Muon"): lambda **option: optim.Muon(weight(), **option),
+    ("compress", "quantize"): functools.partial(compress.quantize, np.eye(4), group=4),
     ("compress", "Settings"): lambda **option: settings(**option),
 }
 

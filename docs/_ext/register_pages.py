@@ -7,19 +7,38 @@ import pkgutil
 from pathlib import Path
 
 import infimum
-from benchmarks import model_tables, records, tables
+from benchmarks import instead, model_tables, records, tables
 from infimum.problems import PROBLEMS
 
+# many problems at once, so no entry of the register
+COMPRESS = (
+    "| [compress](/compress.md) | total error of the layers of a transformer, weighted by what they see, over all "
+    "ranks and widths within a budget | {py:obj}`infimum.compress.plan` |"
+)
 TOP = ("infimum.Certificate", "infimum.verify", "infimum.from_json", "infimum.proof.result.Result")  # of api/index.rst
 
 
 def problem_table():
-    """Return the register as a Markdown table."""
+    """Return the register, and compression, as a Markdown table."""
     rows = ["| problem | minimised | function |", "|---|---|---|"]
     rows += [
         f"| [{p.command}](/problems/{p.command}.md) | {p.minimises} | {{py:obj}}`infimum.{p.name}` |" for p in PROBLEMS
     ]
-    return "\n".join(rows) + "\n"
+    return "\n".join([*rows, COMPRESS]) + "\n"
+
+
+def ground():
+    """Return the helpers that all rooms share, by module, each with the first line of its docstring."""
+    lines = []
+    for part in sorted(pkgutil.iter_modules(infimum.__path__)):
+        if not part.name.startswith("_"):
+            continue
+        module = importlib.import_module(f"infimum.{part.name}")
+        lines += ["", f"## {module.__name__}", "", inspect.cleandoc(module.__doc__ or "").partition("\n\n")[0], ""]
+        for name in own_names(module):
+            text = inspect.cleandoc(getattr(module, name).__doc__ or "").partition("\n\n")[0].replace("\n", " ")
+            lines += [f"`{name}`", f": {text}", ""]
+    return "\n".join(lines)
 
 
 def modules():
@@ -78,6 +97,8 @@ def write(app, config):
     remove_stale(Path(app.srcdir) / "api" / "generated", keep=config.autosummary_filename_map)
     parts = {
         "_generated/problems.md": problem_table(),
+        "_generated/instead.md": instead.markdown(records.RESULTS),
+        "_generated/ground.md": ground(),
         "_generated/benchmarks.md": tables.markdown(records.RESULTS),
         **{f"_generated/{name}.md": page for name, page in model_tables.pages(records.MODELS).items()},
         **{f"api/modules/{module.__name__}.rst": api_page(module) for module in modules()},

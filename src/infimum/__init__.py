@@ -7,9 +7,9 @@ and the witness alone.
 
 from __future__ import annotations
 
-import importlib
-import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from infimum._lazy import attach
 
 if TYPE_CHECKING:
     import infimum.balance as balance
@@ -24,34 +24,13 @@ if TYPE_CHECKING:
     import infimum.problems as problems
     import infimum.proof as proof
     import infimum.report as report
+    import infimum.sample_data as sample_data
     import infimum.scale as scale
     from infimum.proof.certificate import Certificate
     from infimum.proof.result import Result, from_json
     from infimum.proof.verify import verify
 
 __version__ = "0.1.0"
-
-_MODULES = (
-    "balance",
-    "compress",
-    "errors",
-    "integers",
-    "lowrank",
-    "memory",
-    "minimax",
-    "nn",
-    "optim",
-    "problems",
-    "proof",
-    "report",
-    "scale",
-)
-_NAMES = {
-    "Certificate": "infimum.proof.certificate",
-    "Result": "infimum.proof.result",
-    "from_json": "infimum.proof.result",
-    "verify": "infimum.proof.verify",
-}
 
 __all__ = [
     "Certificate",
@@ -69,27 +48,33 @@ __all__ = [
     "problems",
     "proof",
     "report",
+    "sample_data",
     "scale",
     "verify",
 ]
 
-
-_loading = threading.RLock()
-
-
-def __getattr__(name: str) -> Any:
-    # Rooms load on first use (PEP 562), so that "import infimum" stays light. One thread after the other: modules of
-    # SciPy that import each other in a circle are seen half done by a second one. No room asks here for another room.
-    if name in _MODULES:
-        with _loading:
-            return importlib.import_module(f"infimum.{name}")
-    if name in _NAMES:
-        with _loading:
-            value = getattr(importlib.import_module(_NAMES[name]), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'infimum' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+_MODULES = (
+    "balance",
+    "compress",
+    "errors",
+    "integers",
+    "lowrank",
+    "memory",
+    "minimax",
+    "nn",
+    "optim",
+    "problems",
+    "proof",
+    "report",
+    "sample_data",
+    "scale",
+)
+_HOMES = {
+    **{name: f"infimum.{name}" for name in _MODULES},
+    "Certificate": "infimum.proof.certificate",
+    "Result": "infimum.proof.result",
+    "from_json": "infimum.proof.result",
+    "verify": "infimum.proof.verify",
+}
+if not TYPE_CHECKING:  # a type checker would take any name for one that may load
+    __getattr__, __dir__ = attach(__name__, _HOMES)  # so that "import infimum" stays light

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import cmath
 import math
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import array_api_compat
 import numpy as np
@@ -15,6 +15,16 @@ import numpy as np
 from infimum.errors import DTypeError, LibraryError, NonFiniteError, RangeError, ShapeError
 
 Array: TypeAlias = Any  # an array of any library of the array API standard
+
+
+class HasShape(Protocol):
+    """What arrays of all libraries have in common, for a type checker: enough to tell them from a name or a number."""
+
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+
+
+ArrayLike: TypeAlias = HasShape | list[Any] | tuple[Any, ...]  # what a caller may give for an array
 Namespace: TypeAlias = Any
 
 _is_torch = array_api_compat.is_torch_array

@@ -18,6 +18,28 @@ built-in, so both ``except InfimumError`` and ``except ValueError`` work::
     └── CheckpointError, CalibrationError, BudgetError       (ValueError)     model compression
 """
 
+__all__ = [
+    "AdjointError",
+    "BudgetError",
+    "CalibrationError",
+    "CheckpointError",
+    "DTypeError",
+    "FalseCertificateError",
+    "FileFormatError",
+    "InfeasibleError",
+    "InfimumError",
+    "LibraryError",
+    "MissingExtraError",
+    "NonFiniteError",
+    "NotSemidefiniteError",
+    "OptionError",
+    "RangeError",
+    "RankError",
+    "ShapeError",
+    "ToleranceError",
+    "VerificationError",
+]
+
 
 class InfimumError(Exception):
     """Base class of all errors raised by infimum."""
@@ -72,7 +94,7 @@ class MissingExtraError(InfimumError, ImportError):
 
 
 class FalseCertificateError(InfimumError, RuntimeError):
-    """A lower bound came out above the value: a bug in infimum. Please report it with the input."""
+    """A lower bound came out above the value: a bug in infimum. Please report it: the issues have a form for it."""
 
 
 class VerificationError(InfimumError, ValueError):
@@ -93,3 +115,7 @@ class CalibrationError(InfimumError, ValueError):
 
 class BudgetError(InfimumError, ValueError):
     """The requested size cannot be reached with the chosen forms."""
+
+
+def __dir__() -> list[str]:
+    return __all__

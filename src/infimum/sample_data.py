@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+__all__ = ["TermDocument", "python_documentation", "router_scores"]
+
 
 class TermDocument(NamedTuple):
     """A term-document matrix: tf-idf weights (terms x topics), with the names of both axes."""
@@ -50,3 +52,7 @@ def router_scores() -> np.ndarray:
         scores: np.ndarray = np.load(file, allow_pickle=False)
     scores.setflags(write=False)  # shared by every caller
     return scores
+
+
+def __dir__() -> list[str]:
+    return __all__

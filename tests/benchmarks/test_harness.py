@@ -1,11 +1,13 @@
 """The benchmark harness: ratios, failures, tables."""
 
+import datetime
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from benchmarks import harness, machine, records, tables
+from benchmarks import compare, harness, machine, records, tables
 from benchmarks.harness import Comparison
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
@@ -15,7 +17,7 @@ def broken(seed):
     raise MemoryError("too large\nfor this machine")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def rows():
     comparison = Comparison(
         problem="square",
@@ -70,3 +72,64 @@ def test_nobody_is_below_the_floor(path):
     for row in json.loads(path.read_text(encoding="utf-8"))["rows"]:
         if row.get("quality_ratio"):
             assert row["quality_ratio"]["min"] >= 1.0 - 1e-12, row
+
+
+@pytest.mark.parametrize("path", sorted(records.RESULTS.rglob("*.json")), ids=lambda path: path.stem)
+def test_every_record_says_when_and_of_which_commit_it_is(path):
+    machine = json.loads(path.read_text(encoding="utf-8"))["machine"]
+    assert datetime.date.fromisoformat(machine["date"]) > datetime.date(2020, 1, 1)
+    assert re.fullmatch(r"[0-9a-f]{7,40}(-dirty)?", machine["commit"])
+    if path.parent == records.RESULTS:
+        assert machine["commit"] in tables.markdown(path.parent)
+
+
+def spread(median):
+    return {"min": 0.9 * median, "q1": 0.95 * median, "median": median, "q3": 1.05 * median, "max": 1.1 * median}
+
+
+def record(seconds, quality, **changes):
+    row = {"problem": "svd", "input": "M", "task": "rank 5", "contender": "infimum"}
+    measured = {"seconds": spread(seconds), "quality_ratio": quality and spread(quality)}
+    machine = {"date": "2026-01-02", "commit": "abc1234", "processor": "P", "cores": 2, "threads": 1, **changes}
+    return {"name": "toy", "machine": machine, "rows": [{**row, **measured}]}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "quality", "said", "unsaid"),
+    [
+        (1.02, 1.5, ["1 s -> 1.02 s (1.02)"], ["slower", "error / floor"]),
+        (1.3, 1.5, ["(1.30)", "slower"], ["error / floor"]),
+        (0.5, 1.5, ["(0.50)", "faster"], ["error / floor"]),
+        (1.0, 1.6, ["error / floor 1.5 -> 1.6 (worse)"], ["slower", "faster"]),
+        (1.0, 1.4, ["error / floor 1.5 -> 1.4 (better)"], ["slower", "faster"]),
+        (1.0, None, [], ["error / floor"]),
+    ],
+)
+def test_two_runs_are_compared(tmp_path, capsys, seconds, quality, said, unsaid):
+    for name, document in (("a", record(1.0, 1.5)), ("b", record(seconds, quality))):
+        records.write(tmp_path / f"{name}.json", document)
+    assert compare.main([str(tmp_path / "a.json"), str(tmp_path / "b.json")]) == 0
+    printed = capsys.readouterr().out
+    assert "commit abc1234" in printed
+    assert all(text in printed for text in said)
+    assert not any(text in printed for text in [*unsaid, "Not the same machine"])
+
+
+def test_other_machines_and_rows_that_only_one_run_has_are_named():
+    before, after = record(1.0, 1.5), record(1.0, 1.5, processor="Q")
+    after["rows"][0]["contender"] = "peer"
+    printed = compare.compared(before, after)
+    assert "Not the same machine" in printed
+    assert "only in A: svd; M; rank 5; infimum" in printed
+    assert "only in B: svd; M; rank 5; peer" in printed
+
+
+def test_what_cannot_be_compared_is_said(tmp_path):
+    records.write(tmp_path / "other.json", {"rows": [{"method": "x"}]})
+    for source, message in (
+        (str(tmp_path / "other.json"), "no record of a benchmark module"),
+        ("nowhere.json", "NAME@REVISION"),
+        ("lowrank@no-such-revision", "there is no record"),
+    ):
+        with pytest.raises(SystemExit, match=message):
+            compare.read(source)

@@ -116,7 +116,7 @@ def test_the_table_shows_the_spread_of_seeds():
         "model": "m",
         "held_out": {"A": {}},
         "linear_weights": 100,
-        "machine": {"date": "today", "processor": "p", "threads": 1, "versions": {}},
+        "machine": {"date": "today", "commit": "abc1234", "processor": "p", "threads": 1, "versions": {}},
         "rows": [
             {"method": "dense", "remove": 0.0, "perplexity": {"A": 20.0}},
             *({**row, "seed": seed, "perplexity": {"A": 24.0 + seed}} for seed in range(3)),

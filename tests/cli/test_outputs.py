@@ -1,6 +1,7 @@
 """What a command writes: whole or not at all, and no name steers a terminal or a page."""
 
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -85,7 +86,7 @@ def test_a_name_that_is_not_text(matrix, tmp_path, encoding):
     assert done.stderr == b""
     assert rb"m\udcff\udcfe.npy" in done.stdout
     assert r"m\udcff\udcfe.npy" in (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert len(list(tmp_path.iterdir())) == 6
+    assert len(list(tmp_path.iterdir())) == 7
     verified = program("verify", os.fsdecode(os.path.join(os.fsencode(tmp_path), b"r\xff.json")), os.fsdecode(name))
     assert verified.returncode == 0
 
@@ -105,7 +106,8 @@ def test_a_full_disk(tmp_path, option):
     assert done.returncode == 1
     assert done.stdout == b""
     lines = done.stderr.decode().splitlines()
-    assert lines[-1] in (f"error: {name}: File too large", f"error: {name.replace('html', 'json')}: File too large")
+    kinds = ("html", "json", "result.json")  # a report writes all three
+    assert lines[-1] in {f"error: {name.replace('html', kind)}: File too large" for kind in kinds}
     assert len(lines) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["m.npy"]
 
@@ -123,19 +125,19 @@ def test_a_full_stdout(tmp_path, option):
     assert done.stderr == b"error: No space left on device\n"
 
 
-@pytest.mark.parametrize("name", ["r.html", "s.html"])
-def test_page_and_content_are_written_both_or_not_at_all(tmp_path, monkeypatch, name):
+@pytest.mark.parametrize(("failing", "name"), [(1, "r.json"), (2, "r.result.json"), (3, "r.html")])
+def test_page_content_and_answer_are_written_together_or_not_at_all(tmp_path, monkeypatch, failing, name):
     result = infimum.lowrank.svd(np.diag([3.0, 2.0, 1.0]), rank=1)
     written = []
 
-    def fail_at_the_second(self, text, **options):
+    def fail_at_one(self, text, **options):
         written.append(self)
-        if len(written) == 2:
+        if len(written) == failing:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("pathlib.Path.write_text", fail_at_the_second)
-    with pytest.raises(OSError, match=name):
-        report.write(result, tmp_path / name)
+    monkeypatch.setattr("pathlib.Path.write_text", fail_at_one)
+    with pytest.raises(OSError, match=re.escape(str(tmp_path / name))):
+        report.write(result, tmp_path / "r.html")
     assert list(tmp_path.iterdir()) == []
 
 

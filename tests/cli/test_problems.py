@@ -77,13 +77,13 @@ def test_all_outputs(run, file, tmp_path):
     outcome = run("interpolative", file, "--rank", 2, *(item for pair in options.items() for item in pair))
     assert outcome.status == 0, outcome.err
     written = {path.name for path in (tmp_path / "out").iterdir()}
-    assert written == {"r.json", "report.html", "report.json", "r.png", "r.npz"}
+    assert written == {"r.json", "report.html", "report.json", "report.result.json", "r.png", "r.npz"}
     result = infimum.from_json(paths[0].read_text())
     with np.load(paths[3]) as arrays:
         assert np.array_equal(arrays["columns"], result.columns)
         assert np.array_equal(arrays["coefficients"], result.coefficients)
     assert paths[2].read_bytes().startswith(b"\x89PNG")
-    assert f"infimum verify {paths[0]} {file}" in options["--report"].read_text()
+    assert infimum.from_json((tmp_path / "out" / "report.result.json").read_text()).to_json() == result.to_json()
 
 
 @pytest.mark.parametrize("suffix", [".mtx", ".npz"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import array_api_compat
 import numpy as np
@@ -107,7 +108,7 @@ def check_hostile_arrays(problem: Problem, library: str) -> None:
 
 
 def hostile_versions(base: Case) -> list[tuple[str, Case]]:
-    changes = {
+    changes: dict[str, Callable[[np.ndarray], np.ndarray]] = {
         "zero": np.zeros_like,
         "constant": np.ones_like,
         "one entry": lambda a: a[(slice(0, 1),) * a.ndim],

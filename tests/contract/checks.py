@@ -22,7 +22,7 @@ from tests.contract.entry import (
     check_tests,
     check_theorems,
 )
-from tests.contract.surface import check_command, check_plot
+from tests.contract.surface import check_command, check_plot, check_report_line, check_shown
 from tests.contract.truth import (
     check_brute_force,
     check_json_round_trip,
@@ -47,7 +47,9 @@ CHECKS = (
     check_json_round_trip,
     check_same_seed,
     check_plot,
+    check_shown,
     check_command,
+    check_report_line,
 )
 FILE_CHECKS = (check_docs_pages, check_theorems, check_tests, check_benchmark)  # what lies beside the code
 ARRAY_CHECKS = (

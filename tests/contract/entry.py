@@ -36,7 +36,7 @@ def check_docstring(problem: Problem) -> None:
     """The docstring says what is minimised, documents every parameter, the errors, and names its sources."""
     doc = FunctionDoc(problem.solve)
     assert doc["Summary"], "no summary line"
-    assert "inimis" in inspect.getdoc(problem.solve), "the docstring must say what is minimised"
+    assert "inimis" in (inspect.getdoc(problem.solve) or ""), "the docstring must say what is minimised"
     documented = {name.strip() for entry in doc["Parameters"] for name in entry.name.split(",")}
     missing = set(inspect.signature(problem.solve).parameters) - documented
     assert not missing, f"parameters without a description: {sorted(missing)}"
@@ -80,7 +80,7 @@ def check_benchmark(problem: Problem, root: Path = ROOT) -> None:
 def benchmarked(root: Path) -> set[str]:
     """Return the problems that comparisons name; read, not run, for their peers may not be installed."""
     return {
-        keyword.value.value
+        str(keyword.value.value)
         for path in sorted((root / "benchmarks").glob("*.py"))
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Comparison"

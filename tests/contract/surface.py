@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import html
 import io
+import re
+import shlex
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -45,6 +48,22 @@ def check_plot(problem: Problem) -> None:
         assert SAMPLES in texts_of(axes), "the plot shows the largest of samples as if it were the loss"
 
 
+def check_shown(problem: Problem) -> None:
+    """At the prompt and in a notebook an answer shows shapes and its certificate, and completion its public names."""
+    result = solve(problem, tiny(problem))
+    text, page = repr(result), result._repr_html_()
+    claim = str(result.certificate)
+    assert text.startswith(type(result).__name__), "repr must name the class"
+    assert claim in " ".join(text.split()), "repr must show the certificate"
+    assert len(text) < 600, f"repr has {len(text)} characters"
+    table, picture = page.split("<img")
+    assert html.escape(claim) in table, "the table must show the certificate"
+    assert len(table) < 2000, f"the table has {len(table)} characters"
+    assert 'src="data:image/png;base64,' in picture, "the table comes with the picture"
+    assert "certificate" in dir(result), "completion must offer the public names"
+    assert not [name for name in dir(result) if name.startswith("_")], "completion must hide private names"
+
+
 def texts_of(axes: Any) -> str:
     """Return every text of a plot."""
     legend = axes.get_legend()
@@ -67,18 +86,31 @@ def check_command(problem: Problem) -> None:
         run(["verify", str(folder / "r.json"), *data])
 
 
+def check_report_line(problem: Problem) -> None:
+    """The line under "Check it yourself" in a report names files that exist, and verifies as it is printed."""
+    case = tiny(problem)
+    with tempfile.TemporaryDirectory() as name, contextlib.chdir(name):
+        data = data_tokens(problem, case, Path("input folder"))
+        run([problem.command, *data, *option_tokens(case), "--report", "the report.html"])
+        page = Path("the report.html").read_text(encoding="utf-8")
+        lines = [html.unescape(line) for line in re.findall("<pre>(infimum verify .*)</pre>", page)]
+        assert len(lines) == 1, "the report prints one line that checks it"
+        run(shlex.split(lines[0])[1:])
+
+
 def run(arguments: list[str]) -> None:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         status = main(arguments)
     assert status == 0, f"infimum {' '.join(arguments)} ends with {status}: {err.getvalue()}"
-    assert err.getvalue() == ""
+    assert err.getvalue() == "", err.getvalue()
     assert out.getvalue(), f"infimum {' '.join(arguments)} prints nothing"
 
 
 def data_tokens(problem: Problem, case: Case, folder: Path) -> list[str]:
     """Give the inputs of a case as the command line wants them: files for arrays, text for the rest."""
     tokens = []
+    folder.mkdir(exist_ok=True)
     for name, item in zip(problem.inputs, case.inputs, strict=True):
         if is_array(item):
             np.save(folder / f"{name}.npy", to_numpy(item))

@@ -6,6 +6,7 @@ from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 import infimum
 from infimum import errors, lowrank
+from tests.accepted import accepted
 
 A = np.random.default_rng(0).standard_normal((40, 30))
 Z = A + 1j * np.random.default_rng(1).standard_normal((40, 30))
@@ -57,7 +58,7 @@ def test_right_adjoints_are_taken(B, scale):
     if B.dtype == np.float32 and scale != 1.0:
         return
     item = aslinearoperator(B * np.asarray(scale, dtype=B.dtype))
-    infimum.verify(lowrank.svd(item, 2), item)
+    accepted(lowrank.svd(item, 2), item)
 
 
 def test_masked_arrays_are_refused():

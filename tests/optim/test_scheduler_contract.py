@@ -157,3 +157,4 @@ def test_no_warning_in_the_right_order(optimizer):
         for _ in range(5):
             optimizer.step()
             scheduler.step()
+    assert scheduler.last_epoch == 5

@@ -2,6 +2,7 @@
 
 import json
 import re
+from email.message import Message
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
@@ -56,12 +57,16 @@ def check_page(path):
     assert page.open == []
     assert len(set(page.ids)) == len(page.ids), "two elements share an id"
     assert all(address.startswith(("#", "data:")) for address in page.addresses)
-    assert not re.search(r"https?:|//[a-z]|@import|<script", html)
+    loaded = re.sub(
+        r'<pre class="wrapped".*?</pre>', "", html, flags=re.DOTALL
+    )  # the text of a theorem's page cites others
+    assert not re.search(r"https?:|//[a-z]|@import|<script", loaded)
     for target in re.findall(r"url\(#([^)]*)\)", html):
         assert target in page.ids
     for picture in re.findall(r"<svg.*?</svg>", html, flags=re.DOTALL):
         ElementTree.fromstring(picture)
     assert "prefers-color-scheme: dark" in html
+    assert html.count("<table") == html.count('<div class="scroll" tabindex="0">\n<table'), "what is wide scrolls"
     return html
 
 
@@ -69,15 +74,16 @@ def check_page(path):
 def test_every_problem(problem, tmp_path):
     case = problem.tiny(np.random.default_rng(0))
     result = problem.solve(*case.inputs, **case.options)
-    path = report.write(
-        result, tmp_path / "r.html", source="file.npy (5 x 6)", seconds=0.25, verify="infimum verify r m"
-    )
+    path = report.write(result, tmp_path / "r.html", source="file.npy (5 x 6)", seconds=0.25, data=["file one.npy"])
     html = check_page(path)
     certificate = result.certificate
     for text in (wording.number(certificate.value), wording.number(certificate.lower_bound), certificate.theorem):
         assert text in html
-    for text in (problem.name, "file.npy (5 x 6)", "0.25 s", "infimum verify r m", infimum.__version__, np.__version__):
+    for text in (problem.name, "file.npy (5 x 6)", "0.25 s", infimum.__version__, np.__version__):
         assert text in html
+    saved = tmp_path / "r.result.json"
+    assert f"infimum verify {saved} &#39;file one.npy&#39;" in html
+    assert infimum.from_json(saved.read_text()).certificate == certificate
     content = json.loads((tmp_path / "r.json").read_text())
     assert content["infimum_report"] == 1
     assert content["certificate"]["value"] == certificate.value
@@ -89,6 +95,31 @@ def test_text_is_escaped(tmp_path):
     result = infimum.lowrank.svd(np.eye(3), rank=2)
     html = check_page(report.write(result, tmp_path / "r.html", source="<script>&.npy"))
     assert "&lt;script&gt;&amp;.npy" in html
+
+
+def test_theorems_are_links_to_their_pages(tmp_path, monkeypatch):
+    result = infimum.lowrank.svd(np.eye(3), rank=2)
+    measured = infimum.memory.report(infimum.memory.lr_table("cosine", 50, peak=1e-3), 0.1)
+    known = Message()
+    monkeypatch.setattr(plain_text.metadata, "metadata", lambda _name: known)
+    page = check_page(report.write(result, tmp_path / "without.html"))
+    assert '<a href="#theorem"><code>eckart_young</code></a>' in page
+    statement = re.search('<pre class="wrapped" id="theorem">(.*?)</pre>', page, re.DOTALL).group(1)
+    assert "For every matrix $X$ of rank at most $k$" in statement
+    assert plain_text.theorem_text("../theorems/eckart_young") == "", "a stranger's name leads nowhere"
+    known["Project-URL"] = "Source, https://example.org/source"
+    known["Project-URL"] = "Documentation, https://example.org/docs/"
+    for subject, name in ((result, "eckart_young"), (measured, "unrolling")):
+        page = report.write(subject, tmp_path / f"{name}.html").read_text()
+        assert f'<a href="https://example.org/docs/theorems/{name}.html"><code>{name}</code></a>' in page
+
+
+def test_a_result_that_no_file_can_hold_is_reported_without_one(tmp_path):
+    result = infimum.minimax.polynomial("exp(x)", 2, weight=lambda x: 1.0 + x**2)
+    page = check_page(report.write(result, tmp_path / "r.html"))
+    assert "infimum.verify(result, f)" in page
+    assert "from_json" not in page
+    assert not (tmp_path / "r.result.json").exists()
 
 
 def test_zero_loss_and_trivial_bound(tmp_path):
@@ -145,7 +176,7 @@ def test_nothing_is_overwritten_or_half_written(tmp_path, monkeypatch):
     monkeypatch.setattr(type(result), "plot", fail)
     with pytest.raises(RuntimeError, match="no picture"):
         report.write(result, tmp_path / "new.html")
-    assert sorted(item.name for item in tmp_path.iterdir()) == ["r.html", "r.json", "t.json"]
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["r.html", "r.json", "r.result.json", "t.json"]
 
 
 def test_replacing(tmp_path):

@@ -371,3 +371,71 @@ def test_columns_are_scaled_by_their_largest_modulus():
     assert alternation.of_functions(matrix).leak == pytest.approx(leak(matrix), rel=1e-9, abs=0.0)
     below = np.stack([np.ones(3), np.array([-3.0, -1.0, 0.0])], axis=1)
     assert alternation.of_functions(below).leak == pytest.approx(leak(below), rel=1e-9, abs=0.0)
+
+
+def test_the_loss_counts_moduli_of_powers():
+    """Also of negative ones, of which two may have different signs, or a sum near 0."""
+    x = np.array([-1.0, -0.75, -0.25, 0.5, 0.875])
+    t = x**3
+    moved = [sum((abs(a) + abs(b)) / abs(a - b) for j, b in enumerate(t) if j != k) for k, a in enumerate(t)]
+    expected = [2.0**-53 * (12.0 + 4.0 * m) for m in moved]
+    assert alternation.of_powers(x, 2, 3).loss == pytest.approx(expected, rel=1e-12, abs=0.0)
+
+
+def test_of_no_functions_one_point_is_enough():
+    with working(100):
+        assert alternation.null_vector([[]]) == [1]
+
+
+def test_a_size_below_the_modulus_of_a_negative_value_proves_nothing():
+    values = np.array([-1.0, 0.25, -2.0])
+    assert alternation.in_doubles(WEIGHTS, values, np.abs(values), INVERSE) > 0.0
+    for few in ([0.5, 0.25, 2.0], [1.0, 0.25, 1.5]):
+        assert alternation.in_doubles(WEIGHTS, values, np.array(few), INVERSE) == 0.0
+
+
+def test_scales_are_those_of_the_largest_size_and_inverse_weight():
+    """Beside it the others may be 0, or vanish: scaled by the least one the squares would overflow."""
+    values = np.array([0.0, 0.0, 2.0])
+    one = alternation.in_doubles(WEIGHTS, values, values, INVERSE)
+    for a in (-900, 900):
+        scaled = np.ldexp(values, a)
+        assert alternation.in_doubles(WEIGHTS, scaled, scaled, INVERSE) == math.ldexp(one, a) > 0.0
+    wide = np.array([2.0**-700, 1.0, 2.0**700])
+    bound = alternation.in_doubles(WEIGHTS, F, SIZES, wide)
+    assert bound == pytest.approx(2.5 * 2.0**-700, rel=1e-8, abs=0.0)
+
+
+def test_a_bound_of_the_least_size_is_kept():
+    exact, ends = Annihilator(np.array([1.0, -1.0]), np.zeros(2), 0.0), np.array([1.0, -1.0])
+    for a, expected in ((-1000, 2.0**-1000), (-1001, 0.0)):
+        values = np.ldexp(ends, a)
+        assert alternation.in_doubles(exact, values, np.abs(values), np.ones(2), room=0.0) == expected
+
+
+def test_a_least_singular_value_of_the_size_of_its_allowance_proves_nothing(monkeypatch):
+    column = np.array([[1.0], [0.0]])
+    for short, proved in ((0.0, False), (UNIT, True)):
+        allowance = 1.0 - 17.0 * UNIT - short
+        monkeypatch.setattr(alternation, "rounding_allowance", lambda *_, allowance=allowance: allowance)
+        assert (alternation.of_functions(column) is not alternation.NOTHING) == proved
+
+
+@pytest.mark.parametrize(
+    ("weights", "sizes", "inverse"),
+    [
+        (np.array([np.inf, -np.inf, np.inf]), SIZES, INVERSE),
+        (np.zeros(3), np.array([1.5, np.inf, 3.0]), INVERSE),
+        (np.zeros(3), SIZES, np.array([1.0, np.inf, 0.5])),
+    ],
+)
+def test_nothing_is_computed_with_what_is_not_finite(weights, sizes, inverse):
+    """Infinity less itself, or times 0, would warn whoever asks for the bound."""
+    with np.errstate(all="raise"):
+        assert alternation.in_doubles(WEIGHTS._replace(weights=weights), F, sizes, inverse) == 0.0
+
+
+def test_no_room_is_so_large_that_a_bound_comes_back():
+    """Both the bound and the factor for its own rounding are negative then, and their product is not."""
+    for room in (2.0**50, 2.0**53, 2.0**60):
+        assert alternation.in_doubles(WEIGHTS, F, SIZES, INVERSE, room=room) == 0.0

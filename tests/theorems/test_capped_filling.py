@@ -2,6 +2,7 @@
 
 import math
 from fractions import Fraction
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -298,3 +299,49 @@ def test_the_last_that_is_allowed_is_taken():
     assert ratio_bound(**{**GOOD, "share": 1.0}) == 1.0
     assert ratio_bound(**{**GOOD, "law": FixedDecay(wide(0.0, 0.0)), "initial": 2.0}) > 1.9
     assert capped_filling.THEOREM == "capped_filling"
+
+
+class Recorded(FixedDecay):
+    """Fixed decay that keeps how many steps were tried at once, of those that are not at their cap."""
+
+    tried: ClassVar[list[tuple[int, int]]] = []
+
+    def free(self, filled, weights, start):
+        self.tried.append((start, weights.size))
+        return super().free(filled, weights, start)
+
+
+def test_four_times_as_many_steps_are_tried_after_a_success():
+    """And as few as at first after a failure; runs at the caps in between grow likewise."""
+    steps = 1000
+    law, target, caps = Recorded(np.full(steps, WIDE(1e-3))), np.ones(steps), np.full(steps, WIDE(0.5))
+    Recorded.tried.clear()
+    assert not fill(target, caps, law, WIDE(10.0)).capped.any()
+    assert Recorded.tried == [(0, 32), (32, 128), (160, 512), (672, 328)]
+    caps[[100, 400]] = 1e-3  # two steps at their caps
+    Recorded.tried.clear()
+    assert fill(target, caps, law, WIDE(10.0)).capped.nonzero()[0].tolist() == [100, 400]
+    assert Recorded.tried == [(0, 32), (32, 128), (101, 32), (133, 128), (261, 512), (401, 32), (433, 128), (561, 439)]
+    assert capped_filling.CHUNK == 32
+
+
+class Exact(FixedDecay):
+    """Fixed decay whose operations do not round."""
+
+    spacing: ClassVar[float] = 0.0
+
+
+def test_a_share_that_is_just_met_proves_nothing():
+    """No decay: the initialisation is all there is, and no share is above that of all."""
+    law = Exact(wide(0.0))
+    options = {"initial": 2.0, "slack": 0.0}
+    assert ratio_bound(wide(1.0), wide(0.25), law, 1.0, **options) == 1.0
+    assert ratio_bound(wide(1.0), wide(0.25), law, math.nextafter(1.0, 0.0), **options) == math.nextafter(2.0, 0.0)
+
+
+def test_an_error_of_one_leaves_nothing():
+    class Coarse(FixedDecay):
+        spacing: ClassVar[float] = 0.0625
+
+    assert relative_error(Coarse(wide(0.0)), wide(0.25)) == math.inf  # 16 spacings
+    assert relative_error(Coarse(wide(0.0)), wide(0.25), room=0.5) == 1.0

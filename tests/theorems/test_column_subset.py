@@ -60,6 +60,8 @@ def test_levels_by_hand():
     for nodes, expected in ((0, first), (7, one), (10**5, best)):
         assert bound(M, rank, nodes).bound == pytest.approx(expected, rel=1e-10)
     assert bound(M, rank, 10**5, at_most=first * 1.0001).bound == pytest.approx(first * 1.0001)
+    # a single node is the whole first level: its candidates are bounded together
+    assert bound(M, rank, 1) == bound(M, rank, 7) != bound(M, rank, 0)
 
 
 def test_allowances_are_those_of_the_page():
@@ -78,7 +80,7 @@ def test_allowances_are_those_of_the_page():
         doubt = 2.0 * steps * (1.0 + math.sqrt(2) / smallest) * norm
         assert whole[0] - whole[1] == pytest.approx(plain + doubt, rel=0.05)
         assert whole[0] - whole[2] == pytest.approx(3 * (plain + doubt), rel=0.05)
-    assert (column_subset.STEPS, column_subset.DOUBTFUL) == (2.0, 1e-3)
+    assert (column_subset.STEPS, column_subset.DOUBTFUL, column_subset.GRID) == (2.0, 1e-3, 2.0**-30)
 
 
 def test_doubt_about_a_span_is_taken_off():
@@ -148,3 +150,155 @@ def test_nodes_are_bounded(nodes):
 
 def test_tails_are_summed_from_the_small_end():
     assert tails(np.array([1.0, 1e-9]))[1] == 1e-9
+
+
+# --- allowances, magnified by a large room until nine digits of them are seen ----------------------------------------
+
+ROOM = 1e8
+
+
+def prepared(M, count=2, rows=None, room=1.0):
+    """The matrix as the tree sees it."""
+    return column_subset._Matrix(M, count, working(M).exponent, rows or M.shape[0], room)
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (4, 9), (9, 4)])
+@pytest.mark.parametrize("rows", [None, 900])
+@pytest.mark.parametrize("complex_", [False, True])
+def test_the_tail_leaves_what_is_stated(shape, rows, complex_):
+    """Of a tall matrix the triangular factor counts, and its backward error; of complex numbers twice the spacing."""
+    M = np.random.default_rng(7).standard_normal(shape) * (0.6 + 0.8j if complex_ else 1.0)
+    eps, norm, small = EPS * (1 + complex_), float(np.linalg.norm(working(M).array)), (min(shape), shape[1])
+    tall = (rows or shape[0]) > shape[1]
+    backward = 16.0 * math.sqrt(rows or shape[0]) * eps if tall else 0.0
+    allowance = rounding_allowance(small, eps, norm) + backward * norm
+    none, some = (bound(M, 2, 0, rows=rows, room=room).bound for room in (0.0, ROOM))
+    assert none - some == pytest.approx(ROOM * allowance, rel=1e-7, abs=0.0)
+    assert bound(M, 2, 0, rows=rows) == bound(M, 2, 0, rows=rows, room=1.0) != bound(M, 2, 0, rows=rows, room=2.0)
+    assert bound(M, 2, 0, room=1e20).bound == 0.0
+
+
+@pytest.mark.parametrize("shape", [(5, 5), (4, 9), (9, 4)])
+@pytest.mark.parametrize("complex_", [False, True])
+@pytest.mark.parametrize("projected", [(), (1,), (1, 3)])
+def test_a_span_leaves_what_is_stated(shape, complex_, projected):
+    M = np.random.default_rng(8).standard_normal(shape) * (0.6 + 0.8j if complex_ else 1.0)
+    eps, norm, size = EPS * (1 + complex_), float(np.linalg.norm(working(M).array)), len(projected) + 1
+    backward = 16.0 * math.sqrt(shape[0]) * eps if shape[0] > shape[1] else 0.0
+    none, some = (prepared(M, 3, room=room).bounds(projected, [0, 2], at_least=0.0) for room in (0.0, ROOM))
+    assert none[1] == some[1] == [True, True]
+    for candidate, less in zip([0, 2], np.subtract(none[0], some[0]), strict=True):
+        chosen = M[:, [*projected, candidate]]
+        smallest = np.linalg.svd(chosen / np.linalg.norm(chosen, axis=0), compute_uv=False)[-1]
+        steps = 2.0 * min(shape) * (size + 3) * eps + backward
+        doubt = 2.0 * steps * (1.0 + math.sqrt(size) / smallest)
+        plain = rounding_allowance((min(shape), shape[1]), eps, norm)
+        assert less == pytest.approx(ROOM * (plain + doubt * norm), rel=1e-6, abs=0.0)
+
+
+def test_a_node_is_never_below_its_parent():
+    bounds, clear = prepared(np.eye(3)).bounds((), [0, 1, 2], at_least=99.0)
+    assert bounds == [99.0] * 3
+    assert clear == [True] * 3
+
+
+def test_a_matrix_that_is_not_tall_is_taken_as_it_is():
+    for shape in ((4, 4), (3, 6)):
+        M = np.random.default_rng(9).standard_normal(shape)
+        np.testing.assert_array_equal(prepared(M).array, working(M).array)
+    assert prepared(np.random.default_rng(9).standard_normal((6, 3))).array.shape == (3, 3)
+
+
+# --- spans in doubt --------------------------------------------------------------------------------------------------
+
+
+def test_spans_in_doubt_are_not_projected_out(monkeypatch):
+    a, noise = np.array([1.0, 1.0, 1.0, 1.0]), np.array([0.3, -0.7, 0.2, 0.9])
+    M = np.column_stack([a, a + 1e-14 * noise, [0.31, 0.17, 0.77, 0.5]])
+    assert prepared(M).bounds((0,), [1, 2], at_least=0.25)[1] == [False, True]
+    assert prepared(M).bounds((0,), [1], at_least=0.25)[0] == [0.25]
+    # at the limit itself the doubt is too large
+    matrix, seen = prepared(M), []
+    monkeypatch.setattr(matrix, "_less_rounding", lambda value, doubt: seen.append(doubt) or value)
+    matrix.bounds((0,), [2], at_least=0.0)
+    for limit, expected in ((seen[0], False), (math.nextafter(seen[0], 1.0), True)):
+        monkeypatch.setattr(column_subset, "DOUBTFUL", limit)
+        assert matrix.bounds((0,), [2], at_least=0.0)[1] == [expected]
+    # whole choices of which one column was left out are not named
+    close = np.column_stack([a, a + 1e-15 * noise, a - 1e-15 * noise])
+    monkeypatch.undo()
+    assert bound(close, 2, 100).columns is None
+
+
+def test_no_more_columns_than_rows_are_projected_out():
+    M = np.random.default_rng(10).standard_normal((2, 6))
+    assert prepared(M, 4).bounds((0,), [1, 2], at_least=0.0)[1] == [True, True]
+    assert prepared(M, 4).bounds((0, 1), [2, 3], at_least=0.0)[1] == [False, False]
+    for rank in (3, 4):
+        for nodes in (0, 6, 1000):
+            assert bound(M, rank, nodes) == (0.0, None)
+
+
+def test_parallel_columns_divide_by_nothing():
+    M = np.array([[1.0, 3.0, 0.5], [0.0, 0.0, 0.25], [0.0, 0.0, 1.0]])
+    with np.errstate(all="raise", under="ignore"):
+        bounds, clear = prepared(M).bounds((0,), [1, 2], at_least=0.125)
+    assert bounds[0] == 0.125
+    assert clear == [False, True]
+
+
+# --- the way through the tree ----------------------------------------------------------------------------------------
+
+
+def test_cells_of_the_grid():
+    matrix = prepared(np.random.default_rng(11).standard_normal((4, 4)) * 3.0)
+    cell = 2.0**-30 * matrix.norm
+    assert [matrix.cell(cell * part) for part in (0.0, 0.9, 1.1, 5.5)] == [0, 0, 1, 5]
+    assert prepared(np.zeros((2, 2))).cell(0.0) == 0
+
+
+def test_what_cannot_lower_the_minimum_is_not_expanded(monkeypatch):
+    M = with_spectrum(np.random.default_rng(12), 6, 6, 0.7 ** np.arange(6))
+    first = bound(M, 2, 0).bound
+
+    def never(self, projected, candidates, at_least):
+        raise AssertionError("expanded")
+
+    monkeypatch.setattr(column_subset._Matrix, "bounds", never)
+    for at_most in (first, first / 2):
+        assert bound(M, 2, 100, at_most=at_most) == (at_most, None)
+    with pytest.raises(AssertionError, match="expanded"):
+        bound(M, 2, 100, at_most=math.nextafter(first, 1.0))
+
+
+def test_of_equal_choices_the_first_is_named():
+    assert bound(np.eye(4), 1, 100).columns == (0,)
+    assert bound(np.eye(4), 4, 100) == bound(np.ones((3, 1)), 1, 100) == (0.0, None)
+
+
+@pytest.mark.parametrize("phase", [1.0, 1j, -1.0, -1j])
+def test_columns_of_any_phase_and_scale(phase):
+    """Each is scaled by its largest part, real or imaginary, of either sign."""
+    M = np.abs(np.random.default_rng(13).standard_normal((4, 5))) * (np.arange(4)[:, None] > 0)
+    expected = bound(M.astype(complex), 2, 1000).bound
+    for power in (-600, 600):
+        assert bound(M * 2.0**power * phase, 2, 1000).bound == pytest.approx(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ([[0.5, 0.25], [-0.5, -0.25], [0.5, -0.25]], [0, 2]),
+        ([[0.0, 0.0], [0.0, -0.5], [-0.0, 0.5]], [1]),
+        ([[0.5, 0.0], [0.5, -0.0], [-0.5, 0.0], [-0.5, -0.0]], [0]),
+        ([[0.5, 1e-20], [0.5, 2e-20], [-0.5, -2e-20]], [0, 1]),
+        ([[1e-20, 0.5], [2e-20, 0.5]], [0, 1]),
+        ([[0.5j, 0.25], [-0.5j, -0.25], [0.5j, -0.25]], [0, 2]),
+        ([[-0.5j, 0.25], [0.5j, -0.25]], [0]),
+        ([[0.5 - 0.5j, 0.25], [-0.5 + 0.5j, -0.25]], [0]),
+        ([[0.5 + 0.5j, 0.25], [-0.5 - 0.5j, -0.25], [0.5 - 0.5j, 0.25]], [0, 2]),
+        ([[0.5, 0.5], [0.5j, 0.5j]], [0, 1]),
+    ],
+)
+def test_columns_that_are_others_but_for_a_sign(columns, expected):
+    assert column_subset._distinct(np.array(columns).T) == expected

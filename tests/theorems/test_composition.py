@@ -397,3 +397,27 @@ def test_another_input_is_refused(schedule):
     for lower in (0.2, math.nextafter(0.1, 1.0), True, "0.1", math.nan):
         with pytest.raises(VerificationError):
             infimum.verify(schedule, lower)
+
+
+def test_ranges_come_from_the_bernstein_form_of_the_least_degree():
+    """An inner extremum is met to 64 digits, not exactly: where the bisection ends depends on the degree."""
+    cases = [([3.0, -4.0], 2, (Fraction(1, 3), Fraction(4, 5))), ([1.5, -0.75, 0.3], 3, (HALF, Fraction(7, 5)))]
+    for row, power, (low, high) in [*cases, ([2.0, -1.0], 1, (Fraction(1, 7), Fraction(9, 5)))]:
+        monomial = [Fraction(0)] * (power * (len(row) - 1) + 2)
+        for k, c in enumerate(row):
+            monomial[power * k + 1] = Fraction(c)
+        control = composition._bernstein(monomial, low, high)
+        scale = math.lcm(*(c.denominator for c in control))
+        whole = [int(c * scale) for c in control]
+        largest, least = bisected(whole, 64) / scale, -bisected([-c for c in whole], 64) / scale
+        expected = (composition._rounded(least, up=False), composition._rounded(largest, up=True))
+        assert image(row, power, (low, high)) == expected
+
+
+def test_every_step_starts_from_what_the_one_before_has_left():
+    nodes = [[0.0, 0.25, 1.0], [0.0, 0.5, 1.0], [0.0, 0.75, 1.0], [0.0, 1.0]]
+    found = floors(Fraction(1, 10), Fraction(2), 2, nodes)
+    width = 1 - Fraction(1, 20)
+    for floor, marks in zip(found, nodes, strict=True):
+        assert floor == step_bound([1 - width * (1 - Fraction(mark)) for mark in marks], 2)
+        width = width_left(floor)

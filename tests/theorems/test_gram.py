@@ -1,7 +1,9 @@
 """The Gram bound: below every choice of terms, on trees too; hypotheses asked; allowances of the size on the page."""
 
+import dataclasses
 import itertools
 import math
+from types import SimpleNamespace
 
 import flint
 import numpy as np
@@ -227,8 +229,8 @@ def test_points_are_moved_into_the_box_and_to_the_sum():
     low, high = np.array([0.0, 1.0, 0.0, 0.25]), np.array([0.0, 1.0, 1.0, 0.75])
     moved = gram._within(np.array([0.5, 0.5, 0.9, 0.65]), low, high, 2)  # 0.55 too much: 0.9 and 0.4 to take from
     assert moved == pytest.approx([0.0, 1.0, 0.9 * (1 - 0.55 / 1.3), 0.65 - 0.4 * 0.55 / 1.3], rel=1e-14, abs=0.0)
-    moved = gram._within(np.array([0.5, 0.5, 0.2, 0.35]), low, high, 2)  # 0.45 too little: room for 0.8 and 0.4
-    assert moved == pytest.approx([0.0, 1.0, 0.2 + 0.8 * 0.45 / 1.2, 0.35 + 0.4 * 0.45 / 1.2], rel=1e-14, abs=0.0)
+    moved = gram._within(np.array([0.5, 0.5, 0.1, 0.35]), low, high, 2)  # 0.55 too little: room for 0.9 and 0.4
+    assert moved == pytest.approx([0.0, 1.0, 0.1 + 0.9 * 0.55 / 1.3, 0.35 + 0.4 * 0.55 / 1.3], rel=1e-14, abs=0.0)
     moved = gram._within(np.array([0.5, 0.5, 0.8, 0.7]), np.zeros(4), np.ones(4), 2)  # between 0 and 1 too much
     assert moved == pytest.approx([0.4, 0.4, 0.64, 0.56], rel=1e-14)
     corner = np.array([1.0, 0.0])
@@ -347,3 +349,92 @@ def test_each_end_of_a_vector_is_asked():
 
 def test_twice_the_nodes_are_allowed():
     assert optimum_bound(Relaxation(GRAM, np.ones(3)), 1, 2 * NODES, 1e9)[0] > 0.0
+
+
+def test_a_term_of_the_negligible_length_counts_as_none():
+    parts = product.terms(np.eye(2), np.eye(2))
+    for length, kept in ((1e-140, 0.0), (math.nextafter(1e-140, 1.0), math.nextafter(1e-140, 1.0))):
+        G = gram.gram(dataclasses.replace(parts, norms=np.array([1.0, length])))
+        assert G.norms.tolist() == [1.0, kept]
+
+
+def fixed_bounds(monkeypatch, first, later):
+    """Nodes of known bounds: the first one, and all that are below it. Returns the points at which they began."""
+    points = []
+
+    def node(relaxation, point, low, high, dropped):
+        points.append(point)
+        return (first if len(points) == 1 else later), point
+
+    monkeypatch.setattr(gram, "_node", node)
+    return points
+
+
+def test_a_tree_begins_in_the_middle_and_ends_where_it_is_reached(monkeypatch):
+    relaxation = Relaxation(gram.gram(product.terms(np.eye(4), np.eye(4))), np.ones(4))
+    points = fixed_bounds(monkeypatch, 2.0, 1.0)
+    assert optimum_bound(relaxation, 2, 2, 1.5) == (1.5, None)  # what is below a closed node is not looked at
+    assert [point.tolist() for point in points] == [[0.5] * 4]
+    for at_most, enough, expected in ((1e9, 2.0, 2.0), (2.0, math.inf, 2.0), (1e9, math.nextafter(2.0, 3.0), 1.0)):
+        points = fixed_bounds(monkeypatch, 2.0, 1.0)
+        assert optimum_bound(relaxation, 2, 2, at_most, enough)[0] == expected
+
+
+def test_of_choices_that_lose_as_much_the_first_is_taken():
+    """A loss that is known to be reached already is none to speak of, either."""
+    relaxation = rough_of(np.eye(2), 1e-9)
+    bound, dropped = optimum_bound(relaxation, 1, NODES, 1e9)
+    assert dropped.tolist() == [0.0, 1.0]
+    assert optimum_bound(relaxation, 1, 0, 1e9)[0] < bound  # so that the choices are looked at
+    assert optimum_bound(relaxation, 1, NODES, bound) == (bound, None)
+
+
+def rough_of(matrix, error, diagonal=0.5):
+    size = len(matrix)
+    return Relaxation(Gram(matrix, np.ones(size), error), np.full(size, diagonal))
+
+
+class Recorded:
+    """A matrix that keeps what it is multiplied by."""
+
+    def __init__(self, H):
+        self.H, self.seen = H, []
+
+    def __matmul__(self, vector):
+        self.seen.append(vector.tolist())
+        return self.H @ vector
+
+
+def steps_of(H, d, point, dropped, allowance=0.0):
+    relaxation = SimpleNamespace(H=Recorded(np.array(H)), d=np.array(d), allowance=allowance)
+    size = len(d)
+    found = gram._node(relaxation, np.array(point), np.zeros(size), np.ones(size), dropped)
+    return found, relaxation.H.seen
+
+
+def test_the_search_ends_at_a_minimiser():
+    """Nothing is below it: one product for the point, one for a step that leads no further."""
+    (bound, where), seen = steps_of(np.eye(4), [0.5] * 4, [0.5] * 4, 2)
+    assert seen == [[0.5] * 4, [0.5, 0.5, -0.5, -0.5]]
+    assert (bound, where.tolist()) == (math.sqrt(2.0), [0.5] * 4)  # 2 * 1.5 - 1
+
+
+def test_a_step_without_curvature_goes_to_the_vertex():
+    (bound, where), seen = steps_of(np.zeros((3, 3)), [3.0, 1.0, 2.0], [0.75, 0.5, 0.75], 2)
+    assert seen == [[0.75, 0.5, 0.75], [-0.75, 0.5, 0.25], [0.0, 1.0, 1.0], [0.0, 0.0, 0.0]]
+    assert (bound, where.tolist()) == (math.sqrt(3.0), [0.75, 0.5, 0.75])
+
+
+def test_a_point_is_kept_until_another_is_better():
+    (bound, where), seen = steps_of(np.eye(3), [3.0, 1.0, 2.0], [0.75, 0.5, 0.75], 2, allowance=100.0)
+    assert len(seen) > 4
+    assert (bound, where.tolist()) == (0.0, [0.75, 0.5, 0.75])
+
+
+def test_of_equal_slopes_the_first_are_taken():
+    """More of them than a sort keeps in order by chance."""
+    size = 96
+    point = np.where(np.arange(size) % 3 == 0, 0.75, 0.375)
+    seen = steps_of(np.eye(size), [0.5] * size, point, 48)[1]
+    order = sorted(range(size), key=lambda i: point[i])[:48]
+    assert seen[1] == [float(i in order) - point[i] for i in range(size)]

@@ -141,8 +141,7 @@ def test_ridge_and_radius_are_asked(number):
 
 
 def test_names_and_libraries():
-    import torch
-
+    torch = pytest.importorskip("torch")
     assert THEOREM == "least_squares_dual"
     with pytest.raises(LibraryError):
         lower_bound(working(torch.eye(3)), ONE, torch.ones((3, 2)), ridge=0.0, radius=1.0)

@@ -383,8 +383,9 @@ def test_sizes_are_taken_of_magnitudes():
         assert spectral_bound(entries, 1) == 0.0
 
 
-def test_nothing_at_all_is_no_distance():
+def test_nothing_at_all_is_no_distance(monkeypatch):
     none = np.zeros(0, dtype=np.int64)
+    monkeypatch.setattr(np.linalg, "qr", None)  # nothing is decomposed
     assert distance(np.zeros((4, 0)), none, np.zeros((4, 0)))[:2] == (0.0, 0.0)
     assert difference(np.zeros((4, 0)), np.zeros((4, 0))) == 0.0
     assert cholesky_form(np.zeros((4, 0)), none).shape == (4, 0)
@@ -411,3 +412,74 @@ def test_large_entries_are_refused_by_the_bound():
     entries = Entries(KernelMatrix(X, lambda A, B: table[np.ix_(A[:, 0].astype(int), B[:, 0].astype(int))]))
     with pytest.raises(NotSemidefiniteError, match="larger than sqrt"):
         landmark_bound(entries, 0, np.array([1]))
+
+
+@pytest.mark.parametrize("landmarks", [[0], [0, 1]])
+def test_entries_beyond_the_range_are_refused_with_an_error_of_the_library(landmarks):
+    """Beside a small diagonal an entry may overflow when it is scaled: that is not for SciPy to say."""
+    table = np.array([[1.0, 1e200, 0.0], [1e200, 1.0, 0.0], [0.0, 0.0, 1.0]]) * 1e-150
+    table[0, 1] = table[1, 0] = 1e200
+    X = np.arange(3.0)[:, None]
+    entries = Entries(KernelMatrix(X, lambda A, B: table[np.ix_(A[:, 0].astype(int), B[:, 0].astype(int))]))
+    with np.errstate(all="ignore"), pytest.raises((NotSemidefiniteError, DependentLandmarksError)):
+        landmark_bound(entries, 0, np.array(landmarks))
+
+
+def test_a_least_singular_value_below_its_allowance_is_none():
+    """Below 0 after the allowance, its square would pass: with much room, and with the allowances themselves so."""
+    landmarks, F = np.array([0]), np.array([[1.0], [0.5]])
+    columns = np.array([[1.0], [0.5]])
+    for below in (0.5, 95.0):  # how far the allowance of 216 spacings takes it below 0
+        room = (1.0 + below) / (216.0 * EPS)
+        off = room * 5 * EPS * 2.0
+        assert off < 0.5 * below**2  # so that nothing but the sign refuses it
+        with pytest.raises(DependentLandmarksError):
+            distance(columns, landmarks, F, room)
+
+
+def test_half_the_least_square_is_too_much():
+    """Exactly half of it, which no allowance moves, is refused; a little less is not."""
+    F = np.array([[1.0], [0.5]])
+    with pytest.raises(DependentLandmarksError):
+        distance(np.array([[1.5], [0.5]]), np.array([0]), F, room=0.0)
+    assert distance(np.array([[1.5 - 2.0**-40], [0.5]]), np.array([0]), F, room=0.0).trace > 0.5
+
+
+def test_a_square_that_rounding_makes_negative_counts_as_nothing():
+    """At a condition of 1e8 and more the sum of squares is all rounding; what the allowance adds to it is not seen."""
+    rng, landmarks, negative = np.random.default_rng(13), np.array([0, 1]), 0
+    for _ in range(200):
+        a, b = rng.uniform(0.5, 1.0, 2)
+        F = np.array([[a, b], [a * (1.0 + 1e-9), b], [a, b]])
+        S = F[landmarks]
+        columns = F @ S.T
+        try:
+            near = distance(columns, landmarks, F, room=0.0)
+        except DependentLandmarksError:
+            continue
+        inverse = np.linalg.inv(S)
+        square = float(np.sum(inverse * (near.gram @ inverse)))
+        negative += square < 0.0
+        p = math.sqrt(max(square, 0.0))
+        least = np.linalg.svd(S)[1][-1]
+        off_core = frobenius(columns[landmarks] - S @ S.T)
+        e = frobenius(columns - F @ S.T) + p * off_core
+        assert near.coefficients == pytest.approx(p + e / (least**2 - off_core), rel=1e-6, abs=0.0)
+    assert negative > 5
+
+
+def test_eigenvalues_that_rounding_makes_negative_count_as_nothing(monkeypatch):
+    """A computed Gram matrix may have some; how many there are of them tells how much their sum is off by."""
+    eps = visible(monkeypatch, 1e-6)
+    monkeypatch.setattr(nystrom_trace, "refuse_indefinite", lambda *_: None)
+    monkeypatch.setattr(Entries, "negative_part", lambda self, room: (0.0, 0.0))
+    entries = Entries(np.diag([4.0, 3.0, 2.0, 1.0]))
+    for values in ([0.5], [2.0, 0.5], [2.0, 0.5, -0.25], [2.0, -3.0, 0.5]):
+        k = len(values)
+        gram = nystrom_trace.Distance(0.0, 0.0, np.diag(values))
+        monkeypatch.setattr(nystrom_trace, "distance", lambda *_, gram=gram: gram)
+        kept = sorted((value for value in values if value > 0.0), reverse=True)
+        allowed = (12.0 + 200.0 + 16.0 * 2.0) * eps * sum(kept) * math.sqrt(k)
+        for rank in range(2):
+            expected = max(sum(kept[rank:]) - allowed, 0.0)
+            assert landmark_bound(entries, rank, np.arange(k)) == pytest.approx(expected, rel=1e-12, abs=0.0)

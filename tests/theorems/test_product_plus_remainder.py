@@ -243,6 +243,7 @@ def test_the_triple_is_measured():
         (10, 13, 1),
         (10, 12, 0),
         (-10, -13, 0),
+        (-1, -1, 129),
         (True, 130, 0),
         (10.0, 13, 0),
         (10, 13, False),
@@ -405,3 +406,174 @@ def test_small_things_of_the_search(monkeypatch):
             monkeypatch.setattr(theorem, "_fits_machine", usable)
             found.append(theorem.visit(equation, equation.start, equation.start + 200, equation.trivial, ties=True))
         assert found[0] == found[1]
+
+
+def walked(equation, first, stop, ties):
+    """The order of a proof, written again: up from the start, then down while a line may be cheaper (as cheap)."""
+    begin = max(first, min(equation.start, stop))
+    best, triples, seen = equation.trivial.best, list(equation.trivial.triples), begin
+
+    def look(t):
+        nonlocal best, triples
+        found = theorem.visit(equation, t, t + 1, Visited(best, [], t), ties=True)
+        triples = found.triples + ([] if found.best < best else triples)
+        best = found.best
+
+    for t in range(begin, stop):
+        if equation.unit * t >= best + ties:
+            break
+        look(t)
+        seen = t + 1
+    while begin > first and equation.below(begin) < best + ties:
+        begin -= 1
+        look(begin)
+    return begin, best, sorted(triples), seen
+
+
+@pytest.mark.parametrize("cost", [*COSTS, (1, 2, 1), (5, 5, 2)], ids=str)
+@pytest.mark.parametrize("ties", [False, True])
+def test_proofs_walk_up_and_then_down(cost, ties):
+    for n in [*range(40), 97, 120, 360]:
+        equation = Equation.of(n, cost)
+        least = min(cost_of(x, cost) for x in triples(n))
+        begin, seen = theorem.visit_range(equation, 1, 10**7, ties)
+        again = walked(equation, 1, 10**7, ties)
+        assert (begin, seen.best, sorted(seen.triples)) == again[:3]
+        assert seen.best == least
+        if ties:  # all of them, each once
+            idle = [(0, x, n) for x in range(1, n * cost[2] + 1)] + [(x, 0, n) for x in range(1, n * cost[2] + 1)]
+            every = {x for x in [*triples(n), *idle] if cost[0] != cost[1] or x[0] <= x[1]}
+            assert sorted(seen.triples) == sorted(x for x in every if cost_of(x, cost) == least)
+        top = equation.start
+        for first, stop in ((1, 5), (max(top - 5, 1), top + 1), (max(top // 2, 1), max(top // 2, 1) + 3)):
+            begin, seen = theorem.visit_range(equation, first, stop, ties)
+            assert (begin, seen.best, sorted(seen.triples)) == walked(equation, first, stop, ties)[:3]
+            assert first <= begin <= seen.stop <= stop
+
+
+def test_ranges_end_where_they_are_said_to():
+    equation = Equation.of(1000, (1, 1, 1))  # the start is 63
+    assert theorem.visit_range(equation, 1, 5, False)[1].stop == 5
+    assert theorem.visit_range(equation, 31, 31, False)[0] == 31
+    assert theorem.visit_range(Equation.of(10**6, (1, 1, 1)), 2001, 2010, False)[0] == 2001
+    flat = Equation.of(100, (1000, 1000, 1))
+    assert theorem.visit_range(flat, flat.start + 1, flat.start + 9, False)[0] == flat.start + 1
+    assert flat.gamma * flat.n <= flat.below(3991) < flat.floor  # above the cost of (0, 0, n), which is enough
+    assert theorem.visit_range(flat, 3991, 3992, False)[1].best == 100
+    assert theorem.visit(flat, 20, 30, flat.trivial).stop == 20  # none of them can be cheaper
+    assert theorem.visit(equation, 10, 5, equation.trivial).stop == 10
+    assert theorem.visit_range(Equation.of(0, (1, 1, 4)), 2, 5, False)[1].best == 0  # below line 2: 1 - 4 / 4
+    with pytest.raises(VerificationError, match="first must be at most 0"):
+        theorem.visit_range(Equation.of(0, (1, 1, 8)), 2, 5, False)
+
+
+def test_the_first_lines_one_by_one_then_larger_and_larger_blocks(monkeypatch):
+    calls = []
+    for name in ("_visit_one_by_one", "_visit_block"):
+        monkeypatch.setattr(theorem, name, lambda e, a, b, seen, _, n=name: (calls.append((n[7:], b - a)), seen)[1])
+    monkeypatch.setattr(theorem, "_fits_machine", lambda *_: True)
+    equation = Equation.of(10**6, (1, 1, 1))
+    seen = theorem.visit(equation, 5000, 5000 + 32 + 512 + 544 + 1088 + 2176 + 4352 + 8192 + 7, Visited(10**9, [], 1))
+    sizes = [512, 544, 1088, 2176, 4352, 8192, 7]
+    assert calls == [("one_by_one", 32), *(("block", size) for size in sizes)]
+    assert seen == Visited(10**9, [], 5000 + 32 + sum(sizes))
+    calls.clear()
+    theorem.visit(equation, 5000, 10**9, Visited(5700, [], 1))  # until no line can be cheaper
+    assert calls == [("one_by_one", 32), ("block", 512), ("block", 156)]
+    assert theorem._fits_machine(equation, 1, 2)
+    constants = (theorem.HEAD, theorem.BLOCK, theorem.SPARSE, theorem.LARGEST)
+    assert constants == (32, 2**13, 0.7, 10**1000)
+
+
+def test_lines_that_cannot_be_cheaper_are_not_looked_at(monkeypatch):
+    roots = []
+    monkeypatch.setattr(theorem, "_isqrt", lambda number: (roots.append(number), math.isqrt(number))[1])
+    equation = Equation.of(10**6, (1, 1, 1))
+    for ties, lines in ((False, 10), (True, 11)):
+        roots.clear()
+        theorem._visit_one_by_one(equation, 2090, 2200, Visited(2100, [], 1), ties)
+        assert len(roots) == lines
+
+
+@pytest.mark.parametrize("cost", [(1, 2, 1), (2, 1, 3), (1, 1, 1), (3, 2, 1), (9, 4, 2)], ids=str)
+def test_blocks_see_every_line_of_both_classes(cost):
+    """Blocks of a few lines, whose best is asked for against single lines."""
+    for n in (10**5 + 17, 10**8 + 1, 10**12 + 39):
+        equation = Equation.of(n, cost)
+        for first in range(2 * equation.start, 2 * equation.start + 400, 8):
+            if not theorem._fits_machine(equation, first, first + 8):
+                continue
+            nothing = Visited(10**30, [], 1)
+            block = theorem._visit_block(equation, first, first + 8, nothing, True)
+            assert block == theorem._visit_one_by_one(equation, first, first + 8, nothing, True)
+
+
+def test_edges_of_machine_integers_are_met_exactly():
+    """The root just 2**50 or the line itself, the cost just 2**62: none of these is used."""
+    fits = theorem._fits_machine
+    equation = Equation.of(10**12, (1, 1, 1))
+    assert not fits(equation, 1, 10)  # far below the start
+    for less, usable in ((0, False), (2, True)):
+        root, stop = 2**50 - 4 - less, 2**51
+        squares = Equation.of((stop**2 - root**2) // 4, (1, 1, 1))
+        assert fits(squares, squares.start + 1, stop) == usable
+    line = Equation.of(100, (1, 1, 1))  # isqrt(40**2 - 400) + 4 = 38
+    assert [fits(line, first, 40) for first in (37, 38, 39)] == [False, False, True]
+    for less, usable in ((0, False), (2, True)):
+        root, stop = 2**47 - 5 - less, 2**48 + 1  # 2**15 * (root + 4) + 4 * 2**13 = 2**62
+        priced = Equation.of((stop**2 - root**2) // 4, (4, 4, 2**12))
+        assert fits(priced, priced.start + 1, stop) == usable
+
+
+def test_certificates_take_the_least_of_what_was_seen_and_the_rest():
+    equation = Equation.of(130, (1, 1, 1))
+    for best, stop, bound in ((50, 20, 20), (15, 20, 15)):
+        assert theorem.certify_triple(equation, (10, 13, 0), {}, 1, Visited(best, [], stop)).lower_bound == bound
+    assert certify((10, 10, 30)).value == 50
+    for triple in ((10, 13), (10, 13, 0, 5)):
+        with pytest.raises(ValueError, match=r"zip|unpack"):
+            certify(triple)
+
+
+# ------------------------------------------------------------------ many numbers at once, in detail
+
+
+def test_the_first_line_of_the_least_sum_is_told():
+    sums, lines = theorem.least_sums(np.arange(2000))
+    for n, total, line in zip(range(2000), sums.tolist(), lines.tolist(), strict=True):
+        equation = Equation.of(n, (1, 1, 1))
+        seen = theorem.visit(equation, max(equation.start, 1), 10**6, equation.trivial)
+        assert (seen.best, sum(seen.triples[0][:2])) == (total, line)
+
+
+def test_parts_stay_in_the_cache_of_the_host(monkeypatch):
+    calls, real = [], theorem._least_sums
+    monkeypatch.setattr(theorem, "_least_sums", lambda xp, n: (calls.append((xp, n.shape[0])), real(xp, n))[1])
+    monkeypatch.setattr(theorem, "BLOCK", 4)
+    expected = [a.tolist() for a in theorem.least_sums(np.arange(10))]
+    assert [(xp is np, size) for xp, size in calls] == [(True, 4), (True, 4), (True, 2)]
+    calls.clear()
+    monkeypatch.setattr(theorem.array_api_compat, "device", lambda _: "cuda:0")
+    assert [a.tolist() for a in theorem.least_sums(np.arange(10))] == expected
+    assert [(xp is np, size) for xp, size in calls] == [(False, 10)]
+
+
+@pytest.mark.parametrize("off", [-1.0, 0.0, 1.0])
+def test_start_lines_make_good_for_a_root_that_is_off_by_one(off, monkeypatch):
+    class Rough:
+        def __getattr__(self, name):
+            return getattr(np, name)
+
+        def sqrt(self, x):
+            assert x.dtype == np.float64
+            return np.array([max(math.isqrt(n) + off, 0.0) for n in values.tolist()])
+
+        def astype(self, x, dtype):
+            return x.astype(dtype)
+
+    monkeypatch.setattr(theorem, "namespace", lambda **_: Rough())
+    roots = np.array([1000, 94906264, 3037000498], dtype=np.int64)
+    near = [roots**2 + k for k in (-1, 0, 1, 2)] + [roots * (roots - 1) + k for k in (-1, 0, 1)]
+    values = np.concatenate([np.arange(60), *near, [2**63 - 1]])
+    for n, t, defect, odd in zip(values.tolist(), *(x.tolist() for x in theorem.start_lines(values)), strict=True):
+        assert (t, defect, odd) == (math.isqrt(4 * n), math.isqrt(4 * n) ** 2 - 4 * n, math.isqrt(4 * n) % 2)

@@ -2,11 +2,12 @@
 
 import math
 
+import array_api_strict
 import numpy as np
 import pytest
 import scipy.special
 
-from infimum.errors import VerificationError
+from infimum.errors import LibraryError, VerificationError
 from infimum.proof.operators.dense import Dense
 from infimum.proof.rounding import rounding_allowance
 from infimum.proof.theorems import ritz_block
@@ -61,8 +62,8 @@ def test_a_good_block_is_nearly_tight_from_either_side():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"shift": 0.0}, "above 0"),
-        ({"shift": -316.2}, "above 0"),
+        ({"shift": 0.0}, "shift of the witness must be .* above 0"),
+        ({"shift": -316.2}, "shift of the witness must be .* above 0"),
         ({"shift": math.inf}, "finite"),
         ({"shift": math.nan}, "finite"),
         ({"shift": True}, "real number"),
@@ -83,6 +84,7 @@ def test_a_good_block_is_nearly_tight_from_either_side():
         ({"basis": np.where(BASIS[3, 3] == BASIS, np.nan, BASIS)}, "finite"),
         ({"delta": 0.2, "probed": 12}, "at most"),
         ({"delta": 0.0, "probed": 12}, "at least"),
+        ({"delta": 9e-16, "probed": 12}, "at least"),
         ({"delta": True, "probed": 12}, "real number"),
         ({"delta": 1e-6}, "whole number"),
         ({"delta": 1e-6, "probed": 13}, "from 0 to 12"),
@@ -103,6 +105,24 @@ def test_ends_of_the_ranges_are_taken(delta):
     assert ritz_block.tail_bound(M, 3, full).value == pytest.approx(tail, rel=1e-9)
 
 
+def test_a_basis_comes_into_the_library_of_the_input():
+    strict = Dense(array_api_strict.asarray(M.array))
+    assert ritz_block.tail_bound(strict, 3, WITNESS).value == pytest.approx(
+        ritz_block.tail_bound(M, 3, WITNESS).value, rel=1e-12
+    )
+    elsewhere = Dense(array_api_strict.asarray(M.array, device=array_api_strict.Device("device1")))
+    with pytest.raises(LibraryError, match="device"):
+        ritz_block.tail_bound(elsewhere, 3, {**WITNESS, "basis": array_api_strict.asarray(BASIS)})
+
+
+def test_who_draws_anew_takes_more_steps(monkeypatch):
+    seen = []
+    monkeypatch.setattr(ritz_block, "spectral_norm_bound", lambda *args: seen.append(args[4]) or 1.0)
+    for rng in (None, 0):
+        ritz_block.tail_bound(M, 3, {**WITNESS, "delta": 1e-6, "probed": 12}, rng)
+    assert seen == [3, 12]
+
+
 def test_bound_asks_for_its_choice():
     block = ritz_block.measure(M, BASIS)
     for choice in (Choice(0.0, 0), Choice(-1.0, 0), Choice(1.0, -1), Choice(1.0, 13), Choice(math.nan, 0)):
@@ -119,10 +139,27 @@ def test_a_basis_that_is_none_is_refused(monkeypatch):
         ritz_block.orthonormal(M, BASIS)
     monkeypatch.setattr(ritz_block, "orthonormal_basis", lambda basis: basis * (1.0 + 20 * M.eps))
     ritz_block.orthonormal(M, BASIS)
+    limit = 3.0 * 60 * M.eps
+    monkeypatch.setattr(ritz_block, "frobenius", lambda _: limit)
+    ritz_block.orthonormal(M, BASIS)
+    monkeypatch.setattr(ritz_block, "frobenius", lambda _: math.nextafter(limit, 1.0))
+    with pytest.raises(VerificationError, match="orthonormal"):
+        ritz_block.orthonormal(M, BASIS)
 
 
-def formula(width):
-    return (8.0 + 1.5 * math.sqrt(width)) * 60 * M.eps * M.energy
+def coarse(A, eps):
+    """The matrix in an arithmetic of so wide a spacing that every allowance shows."""
+    operator = Dense(A)
+    operator.eps = eps
+    return operator
+
+
+def scaled(block, factor):
+    return Block(block.theta * factor, block.residual_gram, block.dropped, block.image)
+
+
+def formula(width, operator=M):
+    return (8.0 + 1.5 * math.sqrt(width)) * max(operator.shape) * operator.eps * operator.energy
 
 
 def test_allowances_are_those_of_the_page():
@@ -130,7 +167,9 @@ def test_allowances_are_those_of_the_page():
     assert ritz_block.products(M, 4) == pytest.approx(formula(4), rel=1e-12)
     values = np.array([3.0, 4.0, 0.0, 0.0])
     solver = 2.0 * rounding_allowance((4, 4), M.eps, 5.0)
-    assert ritz_block.eigenvalues_allowance(values, M.eps) == pytest.approx(solver, rel=1e-12)
+    assert ritz_block.eigenvalues_allowance(values, M.eps) == pytest.approx(solver, rel=1e-12, abs=0.0)
+    one = rounding_allowance((1, 1), M.eps, 5.0)
+    assert ritz_block.eigenvalues_allowance(np.array([-5.0]), M.eps) == pytest.approx(one, rel=1e-12, abs=0.0)
     assert ritz_block.eigenvalues_allowance(np.zeros(0), M.eps) == 0.0
     solver = ritz_block.eigenvalues_allowance(block.theta, M.eps)
     left = M.energy - float(np.sum(block.theta))
@@ -143,6 +182,59 @@ def test_allowances_are_those_of_the_page():
     for room in (1.0, 3.0):
         squared = ritz_block.bound(M, block, 3, None, Choice(1e9, 0), room) ** 2
         assert tail - squared == pytest.approx(room * (formula(12) + solver), rel=1e-2)
+
+
+def test_allowances_to_nine_digits():
+    wide = coarse(M.array, 1e-9)
+    block = ritz_block.measure(wide, BASIS)
+    one = formula(12, wide) + ritz_block.eigenvalues_allowance(block.theta, wide.eps)
+    left, tail = wide.energy - float(np.sum(block.theta)), float(np.sum(block.theta[3:]))
+    for options, room in (({}, 1.0), ({"room": 3.0}, 3.0), ({"room": 0.0}, 0.0)):
+        assert ritz_block.outside_norm(wide, block, None, **options) == pytest.approx(left + room * one, rel=1e-11)
+        value = ritz_block.bound(wide, block, 3, None, Choice(1e9, 0), **options)
+        assert value**2 == pytest.approx(tail - room * one, rel=1e-11)
+        # the room goes on to what lies outside, and to the sum
+        arguments = ritz_block.outside_norm(wide, block, None, **options), 3, Choice(0.02, 3)
+        reached = wide.energy - ritz_block.largest_sum(wide, block, *arguments, **options)
+        value = ritz_block.bound(wide, block, 3, None, Choice(0.02, 3), **options)
+        assert value**2 == pytest.approx(max(tail, reached) - room * one, rel=1e-11)
+    # no less than nothing is left outside, and no more than there is
+    assert ritz_block.outside_norm(M, scaled(block, 2.0), None, 0.0) == 0.0
+    small = scaled(block, (wide.energy - 0.25) / float(np.sum(block.theta)))
+    assert ritz_block.outside_norm(M, small, None, 0.0) == pytest.approx(0.25, rel=1e-9)
+
+
+def test_where_the_sum_is_too_large_interlacing_remains(monkeypatch):
+    block = ritz_block.measure(M, BASIS)
+    tail = float(np.sum(block.theta[3:]))
+    # below tau there is room for hope, but the residuals cost more than there is
+    for shift in (5e-324, 1e-9):
+        choice = Choice(shift, 0)
+        assert M.energy - ritz_block.largest(block.theta, block, 0.0, 3, 50, choice) > tail
+        assert ritz_block.bound(M, block, 3, 0.0, choice) ** 2 == pytest.approx(tail, rel=1e-9)
+
+    def never(*args):
+        raise AssertionError("looked at")
+
+    monkeypatch.setattr(ritz_block, "largest_sum", never)
+    assert ritz_block.bound(M, block, 3, None, Choice(1e9, 0)) ** 2 == pytest.approx(tail, rel=1e-9)
+    whole = Dense(np.eye(4))  # nothing outside: both terms are the same number
+    full = Block(np.full(4, 0.25), np.zeros((4, 4)), 0.0, whole.array)
+    assert ritz_block.bound(whole, full, 1, None, Choice(1.0, 0)) ** 2 == pytest.approx(0.75, rel=1e-9)
+    with pytest.raises(AssertionError, match="looked at"):
+        ritz_block.bound(M, block, 3, 0.0, Choice(1e-9, 0))
+
+
+def test_ritz_values_are_not_negative():
+    rng = np.random.default_rng(14)
+    A = Dense(rng.standard_normal((9, 1)) @ rng.standard_normal((1, 8)))
+    seen = 0
+    for _ in range(5):
+        V = orthogonal(rng, 8)
+        image = A.array @ V
+        seen += np.linalg.eigvalsh(image.T @ image)[0] < 0.0
+        assert (ritz_block.measure(A, V).theta >= 0.0).all()
+    assert seen > 0
 
 
 def test_parts_of_the_largest_sum():
@@ -189,7 +281,8 @@ def test_short_residuals_keep_their_digits():
     V = np.zeros((6, 2))
     V[0, 0], V[1, 1], V[2, 1] = 1.0, math.sqrt(0.5), math.sqrt(0.5)
     block = ritz_block.measure(A, V)
-    energies = np.sort(ritz_block.energies(block))
+    energies = ritz_block.energies(block)  # in the order of the Ritz values
+    assert block.theta == pytest.approx([0.25, (0.81 + 0.64) / 8], rel=1e-12)
     assert energies[0] < 1e-28
     assert energies[1] == pytest.approx(((0.81 - 0.64) / 2) ** 2 / 16, rel=1e-9)  # M is halved
 
@@ -205,6 +298,12 @@ def test_interlacing_reaches_small_tails():
     for room in (1.0, 3.0):
         bound = ritz_block.interlacing_bound(A, block, 5, room)
         assert float(np.linalg.norm(values[5:])) - bound == pytest.approx(room * allowance, rel=1e-2)
+    wide = coarse(A.array, 1e-6)
+    product = 30 * (3.0 + math.sqrt(12)) * 1e-6 * math.sqrt(A.energy)
+    solver = rounding_allowance(A.shape, 1e-6, float(np.linalg.norm(values)))
+    for options, room in (({}, 1.0), ({"room": 3.0}, 3.0)):
+        bound = ritz_block.interlacing_bound(wide, block, 1, **options)
+        assert bound == pytest.approx(float(np.linalg.norm(values[1:])) - room * (product + solver), rel=1e-9)
     assert ritz_block.interlacing_bound(A, block, 12) == ritz_block.interlacing_bound(A, block, 15) == 0.0
     derived = ritz_block.tail_bound(A, 8, {"basis": V, "shift": 1.0, "converged": 0}).value
     assert derived == pytest.approx(float(np.linalg.norm(values[8:])), rel=1e-4)
@@ -242,7 +341,44 @@ def test_what_rounding_takes_from_the_probes_is_added():
     hidden = ritz_block.spectral_norm_bound(low, V, np.random.default_rng(1), 1e-6)
     step = (8.0 + 1.5 * math.sqrt(52)) * 50 * low.eps * low.energy * size / math.sqrt(held)
     assert hidden == pytest.approx(4.0 * 3 * step, rel=1e-9)
-    assert ritz_block.spectral_norm_bound(M, np.eye(50), np.random.default_rng(1), 1e-6) > 0.0
+    none = ritz_block.spectral_norm_bound(M, np.eye(50), np.random.default_rng(1), 1e-6)
+    assert none == pytest.approx(4.0 * 3 * formula(82), rel=1e-9, abs=0.0)  # the share is then 1, and never more
+    # a spacing so wide that the direction may be lost at any step
+    lost = ritz_block.spectral_norm_bound(coarse(M.array, 1e-3), V, np.random.default_rng(1), 1e-6, 2)
+    assert lost == pytest.approx(4.0 * 2 * formula(52, coarse(M.array, 1e-3)) * size / math.sqrt(held), rel=1e-9)
+
+
+@pytest.mark.parametrize("sizes", [[np.finfo(float).tiny], [1.0, np.finfo(float).tiny]])
+def test_blocks_that_vanish_are_not_divided_by(monkeypatch, sizes):
+    remaining = iter(sizes)
+    monkeypatch.setattr(ritz_block, "frobenius", lambda _: next(remaining))
+    found = ritz_block.spectral_norm_bound(M, np.eye(50)[:, :20], np.random.default_rng(1), 1e-6)
+    share = min(1.0, math.sqrt(2.0 * scipy.special.gammaincinv(16, 1e-6)) / sizes[0])
+    assert found == pytest.approx(12.0 * formula(52) / share, rel=1e-9, abs=0.0)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_the_power_iteration_is_that_of_the_page(steps):
+    V = np.linalg.qr(np.random.default_rng(15).standard_normal((50, 5)))[0]
+    P = np.eye(50) - V @ V.T
+    T = P @ M.array.T @ M.array @ P
+    Y = np.linalg.matrix_power(T, steps) @ P @ np.random.default_rng(3).standard_normal((50, 32))
+    expected = (np.linalg.norm(Y, 2) / math.sqrt(2.0 * scipy.special.gammaincinv(16, 1e-3))) ** (1 / steps)
+    found = ritz_block.spectral_norm_bound(M, V, np.random.default_rng(3), 1e-3, steps, room=0.0)
+    assert found == pytest.approx(expected, rel=1e-9)
+    default = ritz_block.spectral_norm_bound(M, V, np.random.default_rng(3), 1e-3)
+    assert default == ritz_block.spectral_norm_bound(M, V, np.random.default_rng(3), 1e-3, 3, room=1.0)
+
+
+def test_two_passes_leave_nothing_of_the_block(monkeypatch):
+    rng, passes = np.random.default_rng(16), []
+    V = np.linalg.qr(rng.standard_normal((40, 6)))[0]
+    x = V @ rng.standard_normal((6, 3)) + 1e-8 * rng.standard_normal((40, 3))
+    adjoint = ritz_block.adjoint
+    monkeypatch.setattr(ritz_block, "adjoint", lambda array: passes.append(1) or adjoint(array))
+    left = ritz_block._outside(x, V)
+    assert np.linalg.norm(V.T @ left) <= 1e-14 * np.linalg.norm(left)
+    assert len(passes) == 2  # and no third one, which would cost as much
 
 
 def test_the_prover_does_not_choose_the_draws():

@@ -163,14 +163,15 @@ def test_allowance_and_eigenvalues_are_asked(size: Any) -> None:
     for bad in (np.ones(3), np.ones((2, 1)), np.ones(2, dtype=int), np.array([1.0, np.nan])):
         with pytest.raises(VerificationError, match="eigenvalues"):
             tails(bad, (2, 5), 0.0)
-    for bad in (np.array([-1.0]), np.array([np.inf]), np.ones(1, dtype=complex)):
+    for bad in (np.array([-1.0]), np.array([1.0, -1.0]), np.array([np.inf]), np.ones(1, dtype=complex)):
         with pytest.raises(VerificationError, match="errors"):
             lowered(bad, 0.0)
 
 
 def test_moments_that_cannot_be_ones() -> None:
-    with pytest.raises(VerificationError, match="diagonal"):
-        semidefinite(np.diag([1.0, -1.0]))
+    for trace in (1.0, 2.0):  # one negative number is enough, whatever the trace
+        with pytest.raises(VerificationError, match="diagonal"):
+            semidefinite(np.diag([trace, -0.5]))
     with pytest.raises(VerificationError, match="diagonal"):
         semidefinite(np.array([[0.0, 1.0], [1.0, 0.0]]))
     for bad in (np.ones((2, 3)), np.full((2, 2), np.nan), np.eye(2, dtype=int), np.eye(2) + 0j):
@@ -196,6 +197,26 @@ def test_the_shift_is_as_stated() -> None:
     step = (fixed - bad)[0, 0] / (8.0 * 3 * EPS * 3.0)
     assert np.log2(step) / 2 == pytest.approx(round(np.log2(step) / 2), abs=1e-3)
     assert 1e-12 < (fixed - bad)[0, 0] < 2e-11
+
+
+def test_the_shift_grows_where_half_of_it_is_too_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By hand, with a coarse spacing: the smallest eigenvalue is -20, or -28, of these, and half a shift is 24."""
+    monkeypatch.setattr(weighted_tail, "EPS", 1e-6)
+    for below, shift in ((20e-6, 48e-6), (28e-6, 192e-6)):
+        C = np.array([[1.0, 1.0 + below], [1.0 + below, 1.0]])
+        np.testing.assert_array_equal(semidefinite(C), C + 8.0 * 3 * 1e-6 * 2.0 * (shift / 48e-6) * np.eye(2))
+
+
+@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")
+def test_a_trace_out_of_range_is_refused() -> None:
+    with pytest.raises(VerificationError, match="positive semidefinite beyond rounding"):
+        lower_root(np.diag([1e308, 1e308]))
+
+
+@pytest.mark.filterwarnings("ignore:overflow", "ignore:invalid value")
+def test_weights_whose_squares_are_out_of_range_are_refused() -> None:
+    with pytest.raises(VerificationError, match="allowance"):
+        bounds(np.full((3, 2), 1e200), np.eye(2), None)
 
 
 @pytest.mark.parametrize("trace", [1.0, 1e-150, 1e150])
@@ -258,7 +279,8 @@ def test_directions_below_rounding_are_left_out() -> None:
     for tiny, kept in ((2.5, 2), (1.5, 1)):
         W = np.zeros((3, 2))
         W[0, 0], W[1, 1] = 1.0, np.sqrt(tiny * EPS)
-        assert split(W, None)[1].shape[0] == kept
+        for scale in (1.0, 1e-12, 1e12):
+            assert split(W * scale, None)[1].shape[0] == kept
 
 
 def test_the_root_of_a_singular_weighting_has_a_floor() -> None:
@@ -320,10 +342,11 @@ def test_the_eigensolvers_share_is_as_stated() -> None:
     values = np.array([3.0, -4.0, 12.0])
     norm = 13.0
     expected = 3**0.5 * (rounding_allowance((3, 3), EPS, norm) + 2 * 3 * EPS * norm)
-    assert eigenvalue_allowance(values) == pytest.approx(expected, rel=1e-14)
+    assert eigenvalue_allowance(values) == pytest.approx(expected, rel=1e-14, abs=0.0)
     found = tails(np.array([1.0, 5.0, -2.0]), (3, 4), 0.25)
     np.testing.assert_array_equal(found.sums, [6.0, 1.0, 0.0, 0.0])
     assert found.rounding == pytest.approx(0.25 + eigenvalue_allowance(np.array([1.0, 5.0, -2.0])), rel=1e-14)
+    assert tails(values, (3, 4), 0.0).rounding == eigenvalue_allowance(values)
     padded = tails(np.array([2.0]), (3, 2), 0.0)
     np.testing.assert_array_equal(padded.sums, [2.0, 0.0, 0.0])
 
@@ -363,6 +386,16 @@ def test_the_rounding_of_a_value_is_as_stated() -> None:
             expected = ((computed + room * own) ** 0.5 + room * rounding) ** 2
             assert error(W, left, right, C, weighting, room=room) == pytest.approx(expected, rel=1e-13, abs=0.0)
     assert error(W, left, right, C, G) == error(W, left, right, C, G, room=1.0)
+
+
+def test_a_sum_below_zero_counts_as_zero(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rounding may make it so; here a C that is none does. What the difference loses is added all the same."""
+    monkeypatch.setattr(weighted_tail, "ask", lambda W, C, G: None)
+    W, C, nothing = np.array([[0.0, 1.0]]), np.diag([1.0, -1e-10]), np.zeros((1, 1))
+    rounding = 5 * EPS / 2 * 1.0 * np.trace(C) ** 0.5
+    for room in (0.0, 1.0, 3.0):
+        value = error(W, nothing, np.zeros((1, 2)), C, None, room=room)
+        assert value == pytest.approx((room * rounding) ** 2, rel=1e-13, abs=0.0)
 
 
 def test_a_value_without_its_allowances_would_be_false() -> None:

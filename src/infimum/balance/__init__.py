@@ -2,7 +2,7 @@
 
 from infimum.balance.assignment import linear_assignment
 from infimum.balance.codebook import balanced_codebook
-from infimum.balance.comparison import RuleOutcome, compare_rules
+from infimum.balance.comparison import RuleComparison, RuleOutcome, compare_rules
 from infimum.balance.initialization import initial_threshold_bias, shared_expert_scale
 from infimum.balance.losses import aux_loss
 from infimum.balance.metrics import (
@@ -29,6 +29,7 @@ __all__ = [
     "LinearAssignment",
     "NoiseFloor",
     "RoutingCertificate",
+    "RuleComparison",
     "RuleOutcome",
     "ThresholdRouting",
     "aux_loss",
@@ -47,3 +48,7 @@ __all__ = [
     "threshold_routing",
     "update_bias",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from infimum._arrays import Array, as_matrix, like_array
+from infimum._arrays import ArrayLike, as_matrix, like_array
 from infimum.balance.search.permutation import best_permutation
 from infimum.errors import DTypeError, ShapeError
 from infimum.proof.answers.linear_assignment import LinearAssignment, signed_duals
 from infimum.proof.real_arrays import fitted, float64_matrix
 
 
-def linear_assignment(cost: Array, *, maximize: bool = False) -> LinearAssignment:
+def linear_assignment(cost: ArrayLike, *, maximize: bool = False) -> LinearAssignment:
     """Give every row a column of its own, at the least total cost.
 
     Minimises the sum of the chosen entries over all permutations (maximises it with `maximize`). The duals that prove
@@ -37,7 +37,8 @@ def linear_assignment(cost: Array, *, maximize: bool = False) -> LinearAssignmen
 
     References
     ----------
-    .. [1] Su Jianlin, Scientific Spaces 10757, https://kexue.fm/archives/10757, on the assignment problem.
+    .. [1] Su Jianlin, Scientific Spaces 10757 (balanced experts by a bias), https://kexue.fm/archives/10757,
+       on the assignment problem.
     .. [2] D. F. Crouse, "On implementing 2D rectangular assignment algorithms", IEEE Trans. Aerosp. Electron. Syst. 52
        (2016), 1679-1696: what SciPy runs.
     .. [3] R. Jonker, A. Volgenant, "A shortest augmenting path algorithm for dense and sparse linear assignment

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from infimum._arguments import RNGLike, whole_number
-from infimum._arrays import Array, as_matrix, like_array, namespace, narrow, to_numpy
+from infimum._arrays import ArrayLike, as_matrix, like_array, namespace, narrow, to_numpy
 from infimum.balance.search.balanced_kmeans import alternate
-from infimum.balance.search.load_windows import limits
+from infimum.balance.search.load_windows import Loads, limits
 from infimum.errors import OptionError, ShapeError
 from infimum.proof.answers.balanced_codebook import BalancedCodebook, certify_codebook
 from infimum.proof.real_arrays import fitted, float64_matrix
@@ -17,7 +15,13 @@ from infimum.proof.rounding import ROOM
 
 
 def balanced_codebook(
-    points: Array, n_codes: int, *, load: Any = None, codes: Array | None = None, steps: int = 30, rng: RNGLike = None
+    points: ArrayLike,
+    n_codes: int,
+    *,
+    load: Loads | None = None,
+    codes: ArrayLike | None = None,
+    steps: int = 30,
+    rng: RNGLike = None,
 ) -> BalancedCodebook:
     """Find codes that stand for points, each for its share of them: balanced k-means.
 

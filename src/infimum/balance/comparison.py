@@ -6,9 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from infimum._arrays import Array, to_numpy
+from infimum._arrays import Array, ArrayLike, as_matrix, to_numpy
+from infimum._display import grid
 from infimum.balance.metrics import max_violation
 from infimum.balance.routing import balanced_topk, routing_certificate
+from infimum.balance.search.load_windows import Loads
 
 WORK = 4e8  # entries that the updates of one rule may look at, unless the caller says how many there shall be
 RULES = (
@@ -20,6 +22,7 @@ RULES = (
     ("midpoint", 0.0),
     ("exact", 0.0),
 )
+COLUMNS = ("rule", "steps at most", "MaxVio", "given up", "proved unavoidable", "gap")
 
 TEXT = """Every rule starts from a zero bias and sees this batch only. MaxVio is that of plain top-k with its bias: the
 largest load over its target, less 1. Score given up, and what of it the bias proves to be unavoidable, are fractions of
@@ -41,7 +44,34 @@ class RuleOutcome(NamedTuple):
         return self.given_up - self.unavoidable
 
 
-def compare_rules(scores: Array, k: int, *, load: Any = None, steps: int | None = None) -> list[RuleOutcome]:
+class RuleComparison(list[RuleOutcome]):
+    """What every rule reached on one batch: a list of `RuleOutcome`, shown as a table."""
+
+    def rows(self) -> list[list[str]]:
+        """Return the cells of the table as text, one list for each rule, under `COLUMNS`."""
+        return [
+            [
+                row.rule,
+                str(row.steps or "–"),
+                f"{row.max_violation:.4f}",
+                f"{row.given_up:.4%}",
+                f"{row.unavoidable:.4%}",
+                f"{row.gap:.1e}",
+            ]
+            for row in self
+        ]
+
+    def __repr__(self) -> str:
+        table = [list(COLUMNS), *self.rows()]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        cells = ([f"{cell:>{width}}" for cell, width in zip(row, widths, strict=True)] for row in table)
+        return "\n".join("  ".join(row) for row in cells)
+
+    def _repr_html_(self) -> str:
+        return grid(COLUMNS, self.rows())
+
+
+def compare_rules(scores: ArrayLike, k: int, *, load: Loads | None = None, steps: int | None = None) -> RuleComparison:
     """Run every rule on a batch of scores, from a zero bias.
 
     Parameters
@@ -53,9 +83,9 @@ def compare_rules(scores: Array, k: int, *, load: Any = None, steps: int | None 
 
     Returns
     -------
-    list of RuleOutcome
-        For "none" (no bias), "sign" and "rms" (rate 1e-3), "sgd" (rate 1), "quantile" as published, "midpoint" and
-        "exact".
+    RuleComparison
+        A list of `RuleOutcome`, shown as a table: for "none" (no bias), "sign" and "rms" (rate 1e-3), "sgd" (rate 1),
+        "quantile" as published, "midpoint" and "exact".
 
     Examples
     --------
@@ -66,10 +96,11 @@ def compare_rules(scores: Array, k: int, *, load: Any = None, steps: int | None 
     none   0.48
     exact  0.00
     """
+    scores = as_matrix(scores, "scores")
     size = int(np.prod(scores.shape))
     if steps is None:
         steps = int(min(1000, max(20, WORK // size)))
-    rows = []
+    rows = RuleComparison()
     for rule, rate in RULES:
         count = 0 if rule in ("none", "exact") else steps if rate else max(2, steps // 10)
         method: Any = "sign" if rule == "none" else rule  # no step of it
@@ -97,16 +128,6 @@ def table(result: Any, scores: Array) -> dict[str, Any]:
     return {
         "title": "The rules on these scores",
         "text": TEXT,
-        "columns": ["rule", "steps at most", "MaxVio", "given up", "proved unavoidable", "gap"],
-        "rows": [
-            [
-                row.rule,
-                str(row.steps or "–"),
-                f"{row.max_violation:.4f}",
-                f"{row.given_up:.4%}",
-                f"{row.unavoidable:.4%}",
-                f"{row.gap:.1e}",
-            ]
-            for row in rows
-        ],
+        "columns": list(COLUMNS),
+        "rows": rows.rows(),
     }

@@ -9,7 +9,7 @@ from typing import Literal, TypeAlias, get_args
 import array_api_compat
 
 from infimum._arguments import one_of
-from infimum._arrays import Array, as_array, is_array, namespace, widen
+from infimum._arrays import Array, ArrayLike, as_array, is_array, namespace, widen
 from infimum.balance.rules import wanted_load
 from infimum.errors import OptionError, ShapeError
 
@@ -17,7 +17,9 @@ Form: TypeAlias = Literal["ste", "product", "switch", "entropy"]
 FORMS: tuple[Form, ...] = get_args(Form)
 
 
-def aux_loss(probs: Array, counts: Array, form: Form = "ste", *, load: Array | float | None = None) -> Array:
+def aux_loss(
+    probs: ArrayLike, counts: ArrayLike, form: Form = "ste", *, load: ArrayLike | float | None = None
+) -> Array:
     """Auxiliary loss that draws a router towards balance through its gradient.
 
     With P the mean of `probs` over the tokens and sg "no gradient from here":
@@ -70,18 +72,18 @@ def aux_loss(probs: Array, counts: Array, form: Form = "ste", *, load: Array | f
     1.0
     """
     one_of("form", form, FORMS)
-    probs = probs if is_array(probs) else as_array(probs, "probs")  # as_array would cut the gradient
+    given: Array = probs if is_array(probs) else as_array(probs, "probs")  # as_array would cut the gradient
     counts = as_array(counts, "counts")
-    xp = namespace(probs=probs, counts=counts)
-    n = probs.shape[-1] if probs.ndim else 0
-    if probs.ndim < 2 or tuple(counts.shape) != (*probs.shape[:-2], n) or 0 in probs.shape:
+    xp = namespace(probs=given, counts=counts)
+    n = given.shape[-1] if given.ndim else 0
+    if given.ndim < 2 or tuple(counts.shape) != (*given.shape[:-2], n) or 0 in given.shape:
         raise ShapeError(
-            f"probs (..., m, n) and counts (..., n) expected, got {tuple(probs.shape)} and {tuple(counts.shape)}"
+            f"probs (..., m, n) and counts (..., n) expected, got {tuple(given.shape)} and {tuple(counts.shape)}"
         )
     if load is not None and form not in ("ste", "entropy"):
         raise OptionError(f'form="{form}" knows only the even load; take "ste" or "entropy"')
-    dtype = probs.dtype if xp.finfo(probs.dtype).bits >= 32 else xp.float32
-    P = xp.mean(xp.astype(probs, dtype), axis=-2)
+    dtype = given.dtype if xp.finfo(given.dtype).bits >= 32 else xp.float32
+    P = xp.mean(xp.astype(given, dtype), axis=-2)
     F = xp.astype(_shares_of_tokens(widen(counts)), dtype)
     if form in ("product", "switch"):
         return xp.mean(xp.sum(F * P, axis=-1)) * (n if form == "switch" else 1)

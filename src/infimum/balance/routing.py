@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from infimum._arguments import one_of, whole_number
-from infimum._arrays import Array, as_array, as_matrix, is_complex, like_array, require_finite, to_numpy
-from infimum.balance.search.load_windows import limits
+from infimum._arrays import Array, ArrayLike, as_array, as_matrix, is_complex, like_array, require_finite, to_numpy
+from infimum._display import facts_of, notebook, words
+from infimum.balance.search.load_windows import Loads, limits
 from infimum.balance.search.methods import METHODS, Method, Routing, feasible, search
 from infimum.errors import DTypeError, OptionError, RangeError, ShapeError
 from infimum.proof.answers.balanced_topk import BalancedAssignment, certify_routing
@@ -31,17 +32,23 @@ class RoutingCertificate(NamedTuple):
         """Certificate of the balanced assignment."""
         return self.assignment.certificate
 
+    def __repr__(self) -> str:
+        return words(self, facts_of(self))
+
+    def _repr_html_(self) -> str:
+        return notebook(self, facts_of(self))
+
 
 def balanced_topk(
-    scores: Array,
+    scores: ArrayLike,
     k: int,
     *,
-    load: Any = None,
-    groups: Any = None,
-    group_load: Any = None,
+    load: Loads | None = None,
+    groups: ArrayLike | None = None,
+    group_load: Loads | None = None,
     tol: float = 0.0,
     method: Method = "auto",
-    bias: Any = None,
+    bias: ArrayLike | None = None,
     steps: int | None = None,
     rate: float = 1e-3,
 ) -> BalancedAssignment:
@@ -96,8 +103,8 @@ def balanced_topk(
 
     References
     ----------
-    .. [1] Su Jianlin, Scientific Spaces 10757 and 11619, https://kexue.fm/archives/10757,
-       https://kexue.fm/archives/11619.
+    .. [1] Su Jianlin, Scientific Spaces 10757 (balanced experts by a bias), https://kexue.fm/archives/10757, and 11619
+       (quantile balancing), https://kexue.fm/archives/11619.
     .. [2] L. Wang et al., "Auxiliary-loss-free load balancing strategy for mixture-of-experts", arXiv:2408.15664.
     .. [3] R. K. Ahuja, T. L. Magnanti, J. B. Orlin, "Network Flows", Prentice Hall 1993, chapter 9.
 
@@ -124,7 +131,13 @@ def balanced_topk(
 
 
 def routing_certificate(
-    scores: Array, bias: Any, k: int, load: Any = None, *, groups: Any = None, group_load: Any = None
+    scores: ArrayLike,
+    bias: ArrayLike,
+    k: int,
+    load: Loads | None = None,
+    *,
+    groups: ArrayLike | None = None,
+    group_load: Loads | None = None,
 ) -> RoutingCertificate:
     """Measure how far the routing by the k best of ``scores + bias`` is from an optimal balanced one, without solving.
 

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias, get_args
 import array_api_compat
 
 from infimum._arguments import one_of
-from infimum._arrays import Array, as_array, is_array, is_floating, namespace, require_finite, widen
+from infimum._arrays import Array, ArrayLike, as_array, is_array, is_floating, namespace, require_finite, widen
 from infimum.errors import DTypeError, OptionError, ShapeError
 
 Rule: TypeAlias = Literal["sign", "rms", "sgd", "relative", "tanh", "budget", "at-most"]
@@ -22,12 +22,12 @@ TANH_SLOPE = 2.0  # tanh(2 e): half of the full step at a relative error of 0.27
 
 
 def update_bias(
-    bias: Array,
-    counts: Array,
+    bias: ArrayLike,
+    counts: ArrayLike,
     rule: Rule = "rms",
     rate: float = 1e-3,
     *,
-    load: Array | float | None = None,
+    load: ArrayLike | float | None = None,
     center: bool = True,
 ) -> Array:
     """One update of the bias that steers a router, from the loads of the batch that it has just routed.

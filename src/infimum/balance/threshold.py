@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import numbers
-from typing import Any
 
 import numpy as np
 
-from infimum._arrays import Array, as_matrix, like_array
-from infimum.balance.search.load_windows import limits
+from infimum._arrays import ArrayLike, as_matrix, like_array
+from infimum.balance.search.load_windows import Loads, limits
 from infimum.balance.search.thresholds import extra_tokens, separating_thresholds
 from infimum.errors import OptionError
 from infimum.proof.answers.threshold_routing import ThresholdRouting, certify_thresholds
 from infimum.proof.real_arrays import fitted, float64_matrix
 
 
-def threshold_routing(scores: Array, k: float, *, load: Any = None) -> ThresholdRouting:
+def threshold_routing(scores: ArrayLike, k: float, *, load: Loads | None = None) -> ThresholdRouting:
     """Route every token to the experts whose score exceeds their threshold: k experts on average, the loads balanced.
 
     Minimises the score given up against the m k best entries anywhere, over all choices of m k entries whose loads lie
@@ -47,8 +46,8 @@ def threshold_routing(scores: Array, k: float, *, load: Any = None) -> Threshold
 
     References
     ----------
-    .. [1] Su Jianlin, Scientific Spaces 10815 and 11626, https://kexue.fm/archives/10815,
-       https://kexue.fm/archives/11626.
+    .. [1] Su Jianlin, Scientific Spaces 10815 (experts for a token as it needs them), https://kexue.fm/archives/10815,
+       and 11626 (quantile balancing with thresholds), https://kexue.fm/archives/11626.
 
     Examples
     --------

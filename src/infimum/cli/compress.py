@@ -16,6 +16,7 @@ from infimum.errors import OptionError
 from infimum.proof import wording
 from infimum.report import plain_text
 from infimum.report.files import check_output
+from infimum.report.page import data_beside
 
 if TYPE_CHECKING:
     from infimum.compress import Checkpoint, Plan, Tokens
@@ -152,7 +153,7 @@ def _check_outputs(out: Path, report: Path | None, *, overwrite: bool) -> None:
         raise OptionError(f"{out} exists; choose a new folder, or remove that one first")
     if report is not None:
         check_output(report, suffixes=(".html", ".htm"), overwrite=overwrite)
-        check_output(report.with_suffix(".json"), overwrite=overwrite)
+        check_output(data_beside(report), overwrite=overwrite)
 
 
 def _show_most_removable(plan: Plan, target: float) -> None:

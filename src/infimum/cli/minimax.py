@@ -93,10 +93,8 @@ def minimax(
         seconds = time.perf_counter() - start
     code = "" if emit is None else _emitters(result)[emit]()
     source = f"{best.f} on " + " and ".join(f"[{low:g}, {high:g}]" for low, high in best.domain)
-    saved = outputs.json if outputs.json not in (None, STDOUT) else "result.json"
-    verify = f'infimum verify {saved} "{best.f}"'
     written = outputs.write(
-        result, source=source, answer=f"coefficients {_coefficients(result)}", seconds=seconds, verify=verify
+        result, source=source, answer=f"coefficients {_coefficients(result)}", seconds=seconds, data=[best.f]
     )
     if emit is not None:
         print(code.rstrip())

@@ -78,10 +78,8 @@ def msign(
             lower, count, each, upper=upper, cushion=cushion or 0.0, safety=1.0 if safety is None else safety
         )
         source = f"singular values from {lower:g} to {upper:g}"
-    saved = outputs.json if outputs.json not in (None, STDOUT) else "result.json"
     steps_text = "; ".join(", ".join(f"{c:.6g}" for c in row) for row in schedule.coefficients)
-    verify_text = f"infimum verify {saved} {lower!r}"
-    written = outputs.write(schedule, source=source, answer=f"coefficients {steps_text}", verify=verify_text)
+    written = outputs.write(schedule, source=source, answer=f"coefficients {steps_text}", data=[repr(lower)])
     if not outputs.quiet and outputs.json != STDOUT:
         show(schedule, source, written)
     return 0

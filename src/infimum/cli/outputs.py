@@ -20,6 +20,7 @@ from infimum.errors import OptionError
 from infimum.memory import MemoryReport
 from infimum.proof.result import Result
 from infimum.report.files import check_output, replacing, write_text
+from infimum.report.page import data_beside, result_beside
 
 OUTPUT = Group("Output", sort_key=2)
 STDOUT = Path("-")
@@ -33,7 +34,7 @@ class Outputs(Talk):
     json: Path | None = None
     "Write answer and certificate as JSON; - or nothing after it: to stdout, in place of the table."
     report: Path | None = None
-    "Write a report, one self-contained .html file, and its content as .json beside it."
+    "Write a report: one self-contained .html file, and beside it its content (.json) and the answer (.result.json)."
     plot: Path | None = None
     "Write a picture: .png, .svg or .pdf."
     save: Path | None = None
@@ -55,9 +56,10 @@ class Outputs(Talk):
             if path is not None and path != STDOUT:
                 paths.append(check_output(path, suffixes=suffixes, overwrite=self.force))
         if self.report is not None:
-            paths.append(check_output(self.report.with_suffix(".json"), overwrite=self.force))
+            beside = data_beside(self.report), result_beside(self.report)
+            paths += [check_output(path, overwrite=self.force) for path in beside]
         if len(set(paths)) < len(paths):
-            raise OptionError("two outputs have the same name (a report also writes a .json file beside it)")
+            raise OptionError("two outputs have the same name (a report also writes .json and .result.json beside it)")
 
     def write(self, result: Result | MemoryReport, names: Names | None = None, **details: Any) -> list[Path]:
         """Write what was asked for; return the files. `details` are those of `infimum.report.write`."""

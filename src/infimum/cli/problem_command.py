@@ -9,13 +9,13 @@ import types
 import typing
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import scipy.sparse
 from cyclopts import Group, Parameter
 from docstring_parser import DocstringStyle, parse
 
+from infimum._arrays import HasShape
 from infimum.cli import screen
 from infimum.cli.formats.input_file import Named
 from infimum.cli.formats.opening import STANDARD_INPUT
@@ -71,7 +71,7 @@ def arguments_of(problem: Problem) -> dict[str, Argument]:
             continue
         is_data = problem.arrays and name in problem.inputs
         hint = hints.get(name, Any)
-        is_file = _holds(hint, Any) and (is_data or not _readable(hint))
+        is_file = _holds_array(hint) and (is_data or not _readable(hint))
         annotation = None if is_file else _readable(hint)
         if annotation is None and not is_file:
             if parameter.default is parameter.empty:
@@ -151,9 +151,8 @@ def solve_and_write(problem: Problem, data: tuple[str, ...], options: dict[str, 
     names = names_of(problem, result, read)
     source = ", ".join(_described(item, value) for item, value in zip(data, read, strict=True))
     answer = plain_text.answer(result, names)
-    saved = outputs.json if outputs.json not in (None, STDOUT) else Path("result.json")
-    verify = f"infimum verify {saved} {' '.join(map(str, data))}"
-    details: dict[str, Any] = {"source": source, "answer": answer, "seconds": seconds, "verify": verify}
+    details: dict[str, Any] = {"source": source, "answer": answer, "seconds": seconds}
+    details["data"] = [str(item) for item in data]
     if outputs.report is not None and problem.comparison is not None:
         with screen.progress("comparing for the report", outputs):
             details["comparison"] = problem.comparison(result, *inputs)
@@ -204,8 +203,8 @@ def _members(annotation: Any) -> tuple[Any, ...]:
     return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
 
 
-def _holds(annotation: Any, member: Any) -> bool:
-    return member in _members(annotation)
+def _holds_array(annotation: Any) -> bool:
+    return not {Any, HasShape}.isdisjoint(_members(annotation))
 
 
 def _readable(annotation: Any) -> Any:

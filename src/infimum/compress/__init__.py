@@ -16,8 +16,10 @@ from infimum.compress.measure.text import Tokens, tokenize  # noqa: E402
 from infimum.compress.menu.settings import Settings  # noqa: E402
 from infimum.compress.model.checkpoint import Checkpoint, open_checkpoint  # noqa: E402
 from infimum.compress.plan import Plan, plan  # noqa: E402
+from infimum.compress.quantize import quantize  # noqa: E402
 from infimum.compress.search.allocation import knee  # noqa: E402  (after the check for the extra)
 from infimum.compress.verify import verify  # noqa: E402
+from infimum.proof.answers.quantized_matrix import QuantizedMatrix  # noqa: E402
 from infimum.proof.checkpoint import LayerPlan  # noqa: E402
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "Moments",
     "Perplexity",
     "Plan",
+    "QuantizedMatrix",
     "Score",
     "Settings",
     "Similarity",
@@ -38,9 +41,14 @@ __all__ = [
     "open_checkpoint",
     "perplexity",
     "plan",
+    "quantize",
     "scorer",
     "similarity",
     "tokenize",
     "tokens_for",
     "verify",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

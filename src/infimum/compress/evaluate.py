@@ -10,6 +10,7 @@ from typing import ClassVar, TypeAlias
 import torch
 from transformers import PreTrainedModel
 
+from infimum._display import Shown
 from infimum.compress.measure.moments import BATCH, output_of, token_losses
 from infimum.compress.measure.text import Tokens
 from infimum.compress.model.configuration import is_language_model
@@ -17,7 +18,7 @@ from infimum.errors import CalibrationError
 
 
 @dataclass(frozen=True)
-class Similarity:
+class Similarity(Shown):
     """Cosine similarity of a model's sentence embeddings to those of the original, over paragraphs of a text."""
 
     measure: ClassVar[str] = "sentence embeddings against the original's"
@@ -39,7 +40,7 @@ class Similarity:
 
 
 @dataclass(frozen=True)
-class Perplexity:
+class Perplexity(Shown):
     """Perplexity of a language model: the exponential of `loss`, the mean loss in nats over the `predicted` tokens.
 
     Every token is predicted from those before it in its row, so the first of each row is not.

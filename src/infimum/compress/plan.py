@@ -7,11 +7,13 @@ import math
 import resource
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from infimum._arguments import axes
 from infimum._threads import one_thread
+from infimum.compress.budget_curve import POINTS, draw_curve
 from infimum.compress.calibrate import calibrate
 from infimum.compress.measure.moments import Moments, Progress
 from infimum.compress.measure.text import Text
@@ -122,6 +124,10 @@ class Plan(Answer):
         Fractions are of the settings' denominator; errors are those of the best matrices before rounding.
         """
         return [(float(remove), *self._at(float(remove))) for remove in np.linspace(0.0, self._most(), points)]
+
+    def plot(self, ax: Any = None) -> Any:
+        """Draw the least error and its lower bound against the budget, and return the axes."""
+        return draw_curve(self, self.curve(POINTS), axes(ax))
 
     def save(self, out: str | Path, *, adapter: int | None = None) -> Path:
         """Write the compressed checkpoint to a new folder `out` (see `infimum.compress.load`).

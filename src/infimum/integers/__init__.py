@@ -11,3 +11,7 @@ __all__ = [
     "product_plus_remainder",
     "product_plus_remainder_many",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

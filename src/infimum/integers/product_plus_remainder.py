@@ -43,7 +43,7 @@ def product_plus_remainder(
 
     References
     ----------
-    .. [1] Su Jianlin, Scientific Spaces 9775, https://kexue.fm/archives/9775.
+    .. [1] Su Jianlin, Scientific Spaces 9775 (N = ab + c with the least a + b + c), https://kexue.fm/archives/9775.
     .. [2] H.-J. M. Shi, D. Mudigere, M. Naumov, J. Yang, "Compositional embeddings using complementary partitions for
        memory-efficient recommendation systems", KDD (2020), https://arxiv.org/abs/1909.02107.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from infimum._arrays import Array, namespace
+from infimum._arrays import ArrayLike, namespace
 from infimum.proof.answers.product_plus_remainder_many import ProductsPlusRemainders, certify_sums, whole_numbers
 from infimum.proof.theorems import product_plus_remainder as theorem
 
 
-def product_plus_remainder_many(values: Array) -> ProductsPlusRemainders:
+def product_plus_remainder_many(values: ArrayLike) -> ProductsPlusRemainders:
     """Split every whole number of an array into a product and a remainder, ``n = a*b + c``, with the least sum.
 
     Minimises ``a + b + c`` for every element, by the search of `product_plus_remainder` in step for all of them.
@@ -30,7 +30,7 @@ def product_plus_remainder_many(values: Array) -> ProductsPlusRemainders:
 
     References
     ----------
-    .. [1] Su Jianlin, Scientific Spaces 9775, https://kexue.fm/archives/9775.
+    .. [1] Su Jianlin, Scientific Spaces 9775 (N = ab + c with the least a + b + c), https://kexue.fm/archives/9775.
 
     Examples
     --------

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from infimum._arguments import RNGLike, one_of, rank_or_tol, whole_number
-from infimum._arrays import Array, is_complex, like_array, namespace, narrow, working
+from infimum._arrays import Array, ArrayLike, is_complex, like_array, namespace, narrow, working
 from infimum._linalg import adjoint, least_squares
 from infimum.errors import OptionError
 from infimum.lowrank.terms import strategies as rules
@@ -20,8 +20,8 @@ from infimum.proof.theorems import eckart_young, gram
 
 
 def cr(
-    X: Array,
-    Y: Array,
+    X: ArrayLike,
+    Y: ArrayLike,
     rank: int,
     *,
     method: Literal["auto", "norm", "sampling", "tuple", "greedy", "swap", "exact"] = "auto",
@@ -73,7 +73,7 @@ def cr(
     ----------
     .. [1] P. Drineas, R. Kannan, M. Mahoney, "Fast Monte Carlo algorithms for matrices I: approximating matrix
        multiplication", SIAM J. Comput. 36 (2006).
-    .. [2] Su Jianlin, Scientific Spaces 10427, https://kexue.fm/archives/10427.
+    .. [2] Su Jianlin, Scientific Spaces 10427 (low rank 3, CR), https://kexue.fm/archives/10427.
 
     Examples
     --------

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from infimum._arguments import RNGLike, one_of, rank_or_tol
 from infimum._arrays import (
     Array,
+    ArrayLike,
     like_array,
     narrow,
     scale_back,
@@ -34,7 +35,7 @@ from infimum.proof.theorems.ritz_block import Bound
 
 
 def cur(
-    M: Any,
+    M: ArrayLike,
     rank: int | None = None,
     *,
     rows: int | None = None,
@@ -88,7 +89,7 @@ def cur(
     References
     ----------
     .. [1] M. Mahoney, P. Drineas, "CUR matrix decompositions for improved data analysis", PNAS 106 (2009);
-       Su Jianlin, Scientific Spaces 10662, https://kexue.fm/archives/10662.
+       Su Jianlin, Scientific Spaces 10662 (low rank 5, CUR), https://kexue.fm/archives/10662.
     .. [2] S. Goreinov, E. Tyrtyshnikov, N. Zamarashkin, "A theory of pseudoskeleton approximations",
        Linear Algebra Appl. 261 (1997).
 

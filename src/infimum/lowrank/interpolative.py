@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 import numpy as np
 
 from infimum._arguments import RNGLike, one_of, rank_or_tol
 from infimum._arrays import (
+    ArrayLike,
     like_array,
 )
 from infimum._linalg import adjoint
@@ -21,7 +22,7 @@ Method: TypeAlias = StrategyName | Literal["exact"]
 
 
 def interpolative(
-    M: Any,
+    M: ArrayLike,
     rank: int | None = None,
     *,
     tol: float | None = None,
@@ -77,7 +78,7 @@ def interpolative(
     ----------
     .. [1] H. Cheng, Z. Gimbutas, P.-G. Martinsson, V. Rokhlin, "On the compression of low rank matrices",
        SIAM J. Sci. Comput. 26 (2005).
-    .. [2] Su Jianlin, Scientific Spaces 10501, https://kexue.fm/archives/10501.
+    .. [2] Su Jianlin, Scientific Spaces 10501 (low rank 4, ID), https://kexue.fm/archives/10501.
 
     Examples
     --------

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from infimum._arguments import RNGLike, one_of, rank_or_tol
-from infimum._arrays import Array, as_array, as_matrix, like_array, narrow, times_power_of_two, to_numpy
+from infimum._arrays import ArrayLike, as_array, as_matrix, like_array, narrow, times_power_of_two, to_numpy
 from infimum.errors import OptionError
 from infimum.lowrank.columns.rpcholesky import PartialCholesky, clusters, greedy, independent, uniform
 from infimum.lowrank.columns.strategies import by_error
@@ -24,11 +24,11 @@ TRIES = 3  # numbers of landmarks that "auto" looks at to meet a tolerance
 
 
 def nystrom(
-    K: Any,
+    K: ArrayLike,
     rank: int | None = None,
     *,
     tol: float | None = None,
-    landmarks: Array | None = None,
+    landmarks: ArrayLike | None = None,
     method: Literal["auto", "rpcholesky", "greedy", "uniform", "kmeans"] = "auto",
     rng: RNGLike = None,
 ) -> Nystrom:
@@ -78,7 +78,7 @@ def nystrom(
        kernel matrix with few entry evaluations", Comm. Pure Appl. Math. 78 (2025).
     .. [2] E. N. Epperly, J. A. Tropp, R. J. Webber, "Embrace rejection: kernel matrix approximation by accelerated
        randomly pivoted Cholesky", arXiv 2410.03969.
-    .. [3] Su Jianlin, Scientific Spaces 10662, https://kexue.fm/archives/10662.
+    .. [3] Su Jianlin, Scientific Spaces 10662 (low rank 5, CUR), https://kexue.fm/archives/10662.
 
     Examples
     --------

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.optimize
 
 from infimum._arrays import (
-    Array,
+    ArrayLike,
     as_matrix,
     like_array,
     namespace,
@@ -25,7 +25,7 @@ from infimum.proof.rounding import ROOM
 from infimum.proof.theorems import tikhonov_dual
 
 
-def pinv(A: Array, *, rtol: float | None = None) -> PseudoInverse:
+def pinv(A: ArrayLike, *, rtol: float | None = None) -> PseudoInverse:
     """Pseudo-inverse of a matrix: the B that brings ``A @ B`` nearest to the identity, and the shortest such B.
 
     Minimises the Frobenius norm ``norm(A @ B - I)`` over all matrices B that are no longer than the answer
@@ -57,7 +57,7 @@ def pinv(A: Array, *, rtol: float | None = None) -> PseudoInverse:
     ----------
     .. [1] R. Penrose, "On best approximate solutions of linear matrix equations",
        Math. Proc. Camb. Phil. Soc. 52 (1956).
-    .. [2] Su Jianlin, Scientific Spaces 10366, https://kexue.fm/archives/10366.
+    .. [2] Su Jianlin, Scientific Spaces 10366 (low rank 1, the pseudo-inverse), https://kexue.fm/archives/10366.
 
     Examples
     --------

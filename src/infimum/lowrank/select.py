@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from infimum._arguments import RNGLike, one_of, rank_or_tol
-from infimum._arrays import Array, like_array
+from infimum._arrays import Array, ArrayLike, like_array
 from infimum.lowrank.columns.reduction import reduction
 from infimum.lowrank.columns.strategies import StrategyName, strategy_named
 from infimum.proof.operators.inputs import for_columns
 
 
 def select_columns(
-    M: Any, count: int, strategy: StrategyName = "auto", *, axis: Literal[0, 1] = 1, rng: RNGLike = None
+    M: ArrayLike, count: int, strategy: StrategyName = "auto", *, axis: Literal[0, 1] = 1, rng: RNGLike = None
 ) -> Array:
     """Choose columns (or rows) that stand for all, by any strategy of the literature.
 
@@ -62,8 +62,8 @@ def select_columns(
     .. [1] A. Frieze, R. Kannan, S. Vempala, "Fast Monte-Carlo algorithms for finding low-rank approximations",
        J. ACM 51 (2004).
     .. [2] D. Arthur, S. Vassilvitskii, "k-means++: the advantages of careful seeding", SODA 2007; Su Jianlin,
-       Scientific Spaces 10662, https://kexue.fm/archives/10662.
-    .. [3] "Optim-RID", arXiv:2105.07076 (2021); Su Jianlin, Scientific Spaces 10501, https://kexue.fm/archives/10501.
+       Scientific Spaces 10662 (low rank 5, CUR), https://kexue.fm/archives/10662.
+    .. [3] "Optim-RID", arXiv:2105.07076 (2021); Su Jianlin, Scientific Spaces 10501 (low rank 4, ID), https://kexue.fm/archives/10501.
     .. [4] P. Drineas, M. Mahoney, S. Muthukrishnan, "Relative-error CUR matrix decompositions", SIAM J. Matrix Anal.
        Appl. 30 (2008).
     .. [5] M. Cohen, C. Musco, C. Musco, "Input sparsity time low-rank approximation via ridge leverage score

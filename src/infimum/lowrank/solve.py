@@ -6,14 +6,14 @@ import math
 
 import numpy as np
 
-from infimum._arrays import Array, as_array, namespace, narrow, times_power_of_two, to_numpy, working
+from infimum._arrays import ArrayLike, as_array, namespace, narrow, times_power_of_two, to_numpy, working
 from infimum._linalg import adjoint
 from infimum.errors import OptionError
 from infimum.proof.answers.solve import Solution, certify_solution, checked_system, scaled_ridge
 from infimum.proof.rounding import ROOM
 
 
-def solve(A: Array, B: Array, *, ridge: float = 0.0, rtol: float | None = None) -> Solution:
+def solve(A: ArrayLike, B: ArrayLike, *, ridge: float = 0.0, rtol: float | None = None) -> Solution:
     """Best solution of a linear system in the sense of least squares: ``A @ X ≈ B``.
 
     Minimises ``norm(A @ X - B)**2 + ridge * norm(X)**2`` (Frobenius) over all X; without a ridge over all X that are no
@@ -48,7 +48,7 @@ def solve(A: Array, B: Array, *, ridge: float = 0.0, rtol: float | None = None) 
     ----------
     .. [1] R. Penrose, "On best approximate solutions of linear matrix equations",
        Math. Proc. Camb. Phil. Soc. 52 (1956).
-    .. [2] Su Jianlin, Scientific Spaces 10366, https://kexue.fm/archives/10366.
+    .. [2] Su Jianlin, Scientific Spaces 10366 (low rank 1, the pseudo-inverse), https://kexue.fm/archives/10366.
 
     Examples
     --------

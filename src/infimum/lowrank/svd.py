@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from infimum._arguments import RNGLike, one_of, rank_or_tol
+from infimum._arrays import ArrayLike
 from infimum.errors import OptionError
 from infimum.lowrank.spectra.full import exact, gram, resolved
 from infimum.lowrank.spectra.krylov import krylov
@@ -23,7 +24,7 @@ WHOLE_LIMIT = 2000  # smaller side up to which "auto" decomposes all where rank 
 
 
 def svd(
-    M: Any,
+    M: ArrayLike,
     rank: int | None = None,
     *,
     tol: float | None = None,
@@ -79,7 +80,7 @@ def svd(
     .. [2] G. H. Golub, F. T. Luk, M. L. Overton, "A block Lanczos method for computing the singular values and
        corresponding singular vectors of a matrix", ACM Trans. Math. Softw. 7 (1981).
     .. [3] N. Halko, P.-G. Martinsson, J. A. Tropp, "Finding structure with randomness", SIAM Review 53 (2011).
-    .. [4] Su Jianlin, Scientific Spaces 10407, https://kexue.fm/archives/10407.
+    .. [4] Su Jianlin, Scientific Spaces 10407 (low rank 2, SVD), https://kexue.fm/archives/10407.
 
     Examples
     --------

@@ -26,3 +26,7 @@ __all__ = [
     "per_sample",
     "report",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -7,9 +7,9 @@ from typing import Any, Literal
 import numpy as np
 
 from infimum._arguments import one_of
-from infimum._arrays import Array
+from infimum._arrays import Array, ArrayLike
 from infimum.errors import OptionError, RangeError
-from infimum.memory.decay import highest_of, law_of
+from infimum.memory.decay import MatchRMS, Proportional, highest_of, law_of
 from infimum.memory.search import linear_program
 from infimum.memory.search.initial_weight import above, exact_after, with_share
 from infimum.proof.answers.memory_design import OBJECTIVES, Objective, Schedule, certify_schedule, memory_of
@@ -24,11 +24,11 @@ CLOSED = 1e-9  # a larger gap in the total variation sends the design to the lin
 
 
 def design(
-    target: Literal["uniform"] | Any = "uniform",
+    target: Literal["uniform"] | ArrayLike = "uniform",
     steps: int | None = None,
     *,
-    max_lr: float | Any,
-    weight_decay: float | Any,
+    max_lr: float | ArrayLike,
+    weight_decay: float | ArrayLike | Proportional | MatchRMS,
     warmup: int = 0,
     max_initial_share: float | None = None,
     objective: Objective = "tv",
@@ -77,7 +77,7 @@ def design(
 
     References
     ----------
-    .. [1] Su Jianlin, Scientific Spaces 11459, https://kexue.fm/archives/11459.
+    .. [1] Su Jianlin, Scientific Spaces 11459 (weight decay and learning rate as a moving average), https://kexue.fm/archives/11459.
     .. [2] Wang, Aitchison, "How to set AdamW's weight decay as you scale model and dataset size", arXiv:2405.13698.
 
     Examples

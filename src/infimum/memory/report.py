@@ -12,7 +12,8 @@ import numpy as np
 import scipy.linalg
 
 from infimum._arguments import axes, one_of
-from infimum._arrays import Array, to_numpy
+from infimum._arrays import Array, ArrayLike, to_numpy
+from infimum._display import Shown
 from infimum.errors import OptionError, ShapeError
 from infimum.memory.decay import rates_of
 from infimum.memory.targets import as_batch_ids
@@ -27,7 +28,7 @@ ROUNDED_AWAY = {"bfloat16": 2.0**-9, "float16": 2.0**-12, "float32": 2.0**-25}
 
 
 @dataclass(frozen=True)
-class MemoryReport:
+class MemoryReport(Shown):
     """What the final weights remember, the answer of `report`. It says nothing about the training loss.
 
     Attributes
@@ -159,13 +160,13 @@ def _draw(ax: Any, values: np.ndarray, *style: str, **options: Any) -> None:
 
 
 def report(
-    lr: Any,
-    weight_decay: Any,
+    lr: ArrayLike,
+    weight_decay: float | ArrayLike,
     *,
     convention: Convention = "coupled",
     beta1: float | None = None,
-    target: Any = "uniform",
-    batch_ids: Any = None,
+    target: Literal["uniform"] | ArrayLike = "uniform",
+    batch_ids: ArrayLike | None = None,
     initial_rms: float | None = None,
     update_rms: float = 1.0,
 ) -> MemoryReport:
@@ -208,7 +209,7 @@ def report(
 
     References
     ----------
-    .. [1] Su Jianlin, Scientific Spaces 11459, https://kexue.fm/archives/11459.
+    .. [1] Su Jianlin, Scientific Spaces 11459 (weight decay and learning rate as a moving average), https://kexue.fm/archives/11459.
     .. [2] Bergsma et al., "Straight to Zero", arXiv:2502.15938.
 
     Examples

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from infimum._arrays import as_array, to_numpy
+from infimum._arrays import ArrayLike, as_array, to_numpy
 from infimum.errors import OptionError, ShapeError
 from infimum.proof.profiles import as_target
 
@@ -36,7 +36,7 @@ def forgetting(steps: int, horizon: float) -> np.ndarray:
     return np.exp(-np.arange(steps - 1, -1, -1) / horizon)
 
 
-def per_sample(batch_ids: Any, wanted: Any = None) -> np.ndarray:
+def per_sample(batch_ids: ArrayLike, wanted: ArrayLike | None = None) -> np.ndarray:
     """Target of a run over several epochs: every sample (or batch) is remembered as wanted, summed over its visits.
 
     Parameters

@@ -31,3 +31,7 @@ __all__ = [
     "sup_norm",
     "verify_schedule",
 ]
+
+
+def __dir__() -> list[str]:
+    return __all__

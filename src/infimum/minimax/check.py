@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -11,6 +11,8 @@ from typing import Any, Literal
 import numpy as np
 
 from infimum._arguments import axes, one_of
+from infimum._arrays import ArrayLike
+from infimum._display import Shown
 from infimum.errors import NonFiniteError, OptionError
 from infimum.minimax.remez.exchange import solve
 from infimum.proof.answers.polynomial import MinimaxPolynomial
@@ -18,8 +20,9 @@ from infimum.proof.certificate import Certificate
 from infimum.proof.enclosure.approximants import Approximant, ChebyshevSum, Monomials
 from infimum.proof.enclosure.balls import available
 from infimum.proof.enclosure.change_of_basis import monomials
+from infimum.proof.enclosure.expressions import FunctionLike
 from infimum.proof.enclosure.spaces import Powers, System
-from infimum.proof.enclosure.task import Task, as_intervals, as_task, points_of
+from infimum.proof.enclosure.task import Domain, Task, as_intervals, as_task, points_of
 from infimum.proof.uniform_error.error_bounds import enclose_error, is_enclosable, values_of_error
 from infimum.proof.uniform_error.error_certificate import Path, claim_error, scale
 
@@ -28,7 +31,7 @@ NEAR_LARGEST = 1e-3  # relative: what counts as largest error when alternations 
 
 
 @dataclass(frozen=True)
-class Optimality:
+class Optimality(Shown):
     """What `check` found.
 
     Attributes
@@ -73,12 +76,12 @@ class Optimality:
 
 
 def sup_norm(
-    p: Any,
-    f: str | Callable[[np.ndarray], np.ndarray],
-    domain: Any = (-1.0, 1.0),
+    p: MinimaxPolynomial | ArrayLike,
+    f: FunctionLike,
+    domain: Domain = (-1.0, 1.0),
     *,
     basis: Basis = "monomial",
-    weight: Any = None,
+    weight: FunctionLike | None = None,
     relative: bool = False,
     breakpoints: Sequence[float] = (),
     tol: float = 1e-6,
@@ -125,14 +128,14 @@ def sup_norm(
 
 
 def check(
-    p: Any,
-    f: str | Callable[[np.ndarray], np.ndarray],
-    domain: Any = (-1.0, 1.0),
+    p: MinimaxPolynomial | ArrayLike,
+    f: FunctionLike,
+    domain: Domain = (-1.0, 1.0),
     *,
     degree: int | None = None,
     system: System = "full",
     basis: Basis = "monomial",
-    weight: Any = None,
+    weight: FunctionLike | None = None,
     relative: bool = False,
     breakpoints: Sequence[float] = (),
     tol: float = 1e-6,

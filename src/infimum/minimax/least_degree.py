@@ -9,18 +9,20 @@ from typing import Any, get_args
 import numpy as np
 
 from infimum._arguments import one_of
+from infimum._display import Shown
 from infimum.errors import OptionError, ToleranceError
 from infimum.minimax.polynomial import polynomial
 from infimum.minimax.remez.exchange import solve
 from infimum.minimax.remez.multiple_precision import in_multiple_precision
 from infimum.proof.answers.polynomial import MinimaxPolynomial
+from infimum.proof.enclosure.expressions import FunctionLike
 from infimum.proof.enclosure.spaces import LARGEST_DEGREE, SYSTEMS, System
-from infimum.proof.enclosure.task import Task, as_task
+from infimum.proof.enclosure.task import Domain, Task, as_task
 from infimum.proof.uniform_error.error_bounds import dual_bound, is_enclosable
 
 
 @dataclass(frozen=True)
-class LeastDegree:
+class LeastDegree(Shown):
     """The least degree for an error, with both halves of the proof.
 
     Attributes
@@ -40,12 +42,12 @@ class LeastDegree:
 
 
 def degree_for(
-    f: str | Callable[[np.ndarray], np.ndarray],
+    f: FunctionLike,
     error: float,
-    domain: Any = (-1.0, 1.0),
+    domain: Domain = (-1.0, 1.0),
     *,
     system: System = "full",
-    weight: Any = None,
+    weight: FunctionLike | None = None,
     relative: bool = False,
     breakpoints: Sequence[float] = (),
     most: int = 500,

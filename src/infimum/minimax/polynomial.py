@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -15,8 +15,9 @@ from infimum.minimax.remez.multiple_precision import in_multiple_precision
 from infimum.proof.answers.polynomial import MinimaxPolynomial, powers_of
 from infimum.proof.enclosure.approximants import Approximant, stored
 from infimum.proof.enclosure.balls import available
+from infimum.proof.enclosure.expressions import FunctionLike
 from infimum.proof.enclosure.spaces import Powers, System
-from infimum.proof.enclosure.task import MOST_BREAKPOINTS, Task, as_task
+from infimum.proof.enclosure.task import MOST_BREAKPOINTS, Domain, Task, as_task
 from infimum.proof.uniform_error.error_bounds import is_enclosable
 from infimum.proof.uniform_error.error_certificate import Certified, claim_error
 
@@ -24,12 +25,12 @@ LOOKS = 8  # at what samples of a Python function show that the exchange did not
 
 
 def polynomial(
-    f: str | Callable[[np.ndarray], np.ndarray],
+    f: FunctionLike,
     degree: int | None = None,
-    domain: tuple[float, float] | Sequence[tuple[float, float]] = (-1.0, 1.0),
+    domain: Domain = (-1.0, 1.0),
     *,
     system: System | Sequence[Any] = "full",
-    weight: str | Callable[[np.ndarray], np.ndarray] | None = None,
+    weight: FunctionLike | None = None,
     relative: bool = False,
     breakpoints: Sequence[float] = (),
     precision: Literal["auto", "double", "multiple"] = "auto",
@@ -86,7 +87,7 @@ def polynomial(
 
     References
     ----------
-    .. [1] Su Jianlin, Scientific Spaces 10972, https://kexue.fm/archives/10972.
+    .. [1] Su Jianlin, Scientific Spaces 10972 (minimax polynomials, equioscillation), https://kexue.fm/archives/10972.
     .. [2] R. Pachón, L. N. Trefethen, "Barycentric-Remez algorithms for best polynomial approximation in the chebfun
        system", BIT 49 (2009), https://doi.org/10.1007/s10543-009-0240-1.
     .. [3] S. Chevillard, J. Harrison, M. Joldeş, C. Lauter, "Efficient and accurate computation of upper bounds of

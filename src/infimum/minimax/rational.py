@@ -9,11 +9,12 @@ from infimum._arguments import whole_number
 from infimum.errors import OptionError, ToleranceError
 from infimum.minimax.remez.rational_exchange import search
 from infimum.proof.answers.rational import LARGEST_TYPE, MinimaxRational, certify_rational, rational_task
+from infimum.proof.enclosure.expressions import FunctionLike
 from infimum.proof.rounding import ROOM
 
 
 def rational(
-    f: str,
+    f: FunctionLike,
     type: tuple[int, int],
     domain: tuple[float, float] = (-1.0, 1.0),
     *,

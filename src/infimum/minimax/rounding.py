@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,10 @@ from infimum.minimax.polynomial import polynomial
 from infimum.proof.answers.polynomial import MinimaxPolynomial
 from infimum.proof.answers.rounded import RoundedPolynomial
 from infimum.proof.enclosure.approximants import Monomials
+from infimum.proof.enclosure.expressions import FunctionLike
 from infimum.proof.enclosure.machine_formats import Format, as_format
 from infimum.proof.enclosure.spaces import System
-from infimum.proof.enclosure.task import Task, as_task, points_of
+from infimum.proof.enclosure.task import Domain, Task, as_task, points_of
 from infimum.proof.uniform_error.error_certificate import Path, claim_error
 
 POINTS = 48  # a coefficient, at which the search looks
@@ -23,9 +24,9 @@ SILENT = 1e-9  # of the error: coefficients that contribute less are 0
 
 
 def rounded(
-    f: str | Callable[[np.ndarray], np.ndarray],
+    f: FunctionLike,
     degree: int | None = None,
-    domain: tuple[float, float] | Sequence[tuple[float, float]] = (-1.0, 1.0),
+    domain: Domain = (-1.0, 1.0),
     *,
     dtype: str | tuple[str, ...] = "bfloat16",
     system: System | Sequence[int] = "full",

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from infimum._arguments import whole_number
+from infimum._arrays import ArrayLike
 from infimum.errors import OptionError, RangeError
 from infimum.minimax.composition.arguments import as_table, checked_interval, checked_options, count, real
 from infimum.minimax.composition.best_step import best_nodes, best_step
@@ -69,7 +70,7 @@ def msign_schedule(
 
     References
     ----------
-    .. [1] Su Jianlin, Scientific Spaces 10996, https://kexue.fm/archives/10996.
+    .. [1] Su Jianlin, Scientific Spaces 10996 (the matrix sign by Newton-Schulz, 2), https://kexue.fm/archives/10996.
     .. [2] N. Amsel, D. Persson, C. Musco, R. M. Gower, "The Polar Express: optimal matrix sign methods and their
        application to the Muon algorithm", arXiv:2505.16932.
 
@@ -133,7 +134,7 @@ def root_schedule(
 
     References
     ----------
-    .. [1] Su Jianlin, Scientific Spaces 11175, https://kexue.fm/archives/11175.
+    .. [1] Su Jianlin, Scientific Spaces 11175 (r-th roots of matrices), https://kexue.fm/archives/11175.
 
     Examples
     --------
@@ -156,7 +157,13 @@ def root_schedule(
 
 
 def verify_schedule(
-    table: Any, lower: float, upper: float = 1.0, noise: float = 0.0, *, power: int = 2, numerator: int = 1
+    table: Composition | ArrayLike,
+    lower: float,
+    upper: float = 1.0,
+    noise: float = 0.0,
+    *,
+    power: int = 2,
+    numerator: int = 1,
 ) -> Composition:
     """Certify any table of coefficients: its largest error over [lower, upper], and what the best table could do.
 

@@ -1,25 +1,52 @@
 """PyTorch modules."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
 from infimum._arguments import optional
+from infimum._lazy import attach
+
+if TYPE_CHECKING:
+    from infimum.nn.activation import MinimaxActivation
+    from infimum.nn.linear import LowRankLinear, PivotLinear
+    from infimum.nn.moe import MoE
+    from infimum.nn.nystrom_attention import NystromAttention, iterated_pinv
+    from infimum.nn.product_embedding import ProductEmbedding
+    from infimum.nn.quantized_linear import QuantizedLinear
+    from infimum.nn.router import BalancedRouter, Routing
+    from infimum.nn.vq import BalancedVQ, Quantized
 
 optional("torch", "torch")
-
-from infimum.nn.linear import LowRankLinear, PivotLinear  # noqa: E402  (after the check for torch)
-from infimum.nn.moe import MoE  # noqa: E402
-from infimum.nn.nystrom_attention import NystromAttention, iterated_pinv  # noqa: E402
-from infimum.nn.product_embedding import ProductEmbedding  # noqa: E402
-from infimum.nn.router import BalancedRouter, Routing  # noqa: E402
-from infimum.nn.vq import BalancedVQ, Quantized  # noqa: E402
 
 __all__ = [
     "BalancedRouter",
     "BalancedVQ",
     "LowRankLinear",
+    "MinimaxActivation",
     "MoE",
     "NystromAttention",
     "PivotLinear",
     "ProductEmbedding",
     "Quantized",
+    "QuantizedLinear",
     "Routing",
     "iterated_pinv",
 ]
+
+_HOMES = {
+    "BalancedRouter": "infimum.nn.router",
+    "BalancedVQ": "infimum.nn.vq",
+    "LowRankLinear": "infimum.nn.linear",
+    "MinimaxActivation": "infimum.nn.activation",
+    "MoE": "infimum.nn.moe",
+    "NystromAttention": "infimum.nn.nystrom_attention",
+    "PivotLinear": "infimum.nn.linear",
+    "ProductEmbedding": "infimum.nn.product_embedding",
+    "Quantized": "infimum.nn.vq",
+    "QuantizedLinear": "infimum.nn.quantized_linear",
+    "Routing": "infimum.nn.router",
+    "iterated_pinv": "infimum.nn.nystrom_attention",
+}
+if not TYPE_CHECKING:  # a type checker would take any name for one that may load
+    __getattr__, __dir__ = attach(__name__, _HOMES)  # so that a layer loads no room that it does not ask

@@ -32,7 +32,7 @@ def iterated_pinv(A: torch.Tensor, steps: int = 6) -> tuple[torch.Tensor, torch.
     ----------
     .. [1] M. K. Razavi et al., "A new iterative method for finding approximate inverses of complex matrices",
        Abstract and Applied Analysis (2014).
-    .. [2] Su Jianlin, Scientific Spaces 8180, https://kexue.fm/archives/8180.
+    .. [2] Su Jianlin, Scientific Spaces 8180 (Nyström attention), https://kexue.fm/archives/8180.
     """
     if A.ndim < 2 or A.shape[-1] != A.shape[-2]:
         raise ShapeError(f"A must be a batch of square matrices, got shape {tuple(A.shape)}")
@@ -63,7 +63,7 @@ class NystromAttention(torch.nn.Module):
     References
     ----------
     .. [1] Y. Xiong et al., "Nystromformer: a Nystrom-based algorithm for approximating self-attention", AAAI (2021).
-    .. [2] Su Jianlin, Scientific Spaces 8180, https://kexue.fm/archives/8180.
+    .. [2] Su Jianlin, Scientific Spaces 8180 (Nyström attention), https://kexue.fm/archives/8180.
     """
 
     def __init__(self, landmarks: int = 64, steps: int = 6) -> None:

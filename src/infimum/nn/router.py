@@ -9,10 +9,11 @@ import torch
 from torch.nn import functional
 
 from infimum._arguments import one_of, whole_number
+from infimum._display import facts_of, notebook, words
 from infimum.balance import initial_threshold_bias
 from infimum.balance.initialization import Score
 from infimum.errors import OptionError, ShapeError
-from infimum.nn.counting import count, record
+from infimum.nn.counting import count
 from infimum.nn.float32 import Float32Buffers
 
 Mode: TypeAlias = Literal["topk", "threshold"]
@@ -48,6 +49,12 @@ class Routing(NamedTuple):
     experts: torch.Tensor
     active: torch.Tensor
     scores: torch.Tensor
+
+    def __repr__(self) -> str:
+        return words(self, facts_of(self))
+
+    def _repr_html_(self) -> str:
+        return notebook(self, facts_of(self))
 
 
 class BalancedRouter(Float32Buffers):
@@ -222,6 +229,8 @@ class BalancedRouter(Float32Buffers):
                 tokens = tokens & ~padding_mask.bool()
             weights = count(weights, experts, active, tokens, self.tally)
             if self.recorded is not None:
+                from infimum.nn.recording import record  # imports the compiler: only when asked for
+
                 weights = record(weights, masked, tokens, self.recorded)
         return Routing(weights.to(x.dtype), experts, active, scores)
 

@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from infimum._arguments import one_of, whole_number
+from infimum._display import facts_of, notebook, words
 from infimum.balance import balanced_topk
 from infimum.errors import NonFiniteError, OptionError, ShapeError
 from infimum.nn.float32 import Float32Buffers
@@ -33,6 +34,12 @@ class Quantized(NamedTuple):
     vectors: torch.Tensor
     codes: torch.Tensor
     loss: torch.Tensor
+
+    def __repr__(self) -> str:
+        return words(self, facts_of(self))
+
+    def _repr_html_(self) -> str:
+        return notebook(self, facts_of(self))
 
 
 class BalancedVQ(Float32Buffers):

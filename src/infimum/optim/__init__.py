@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from infimum._lazy import attach
 
 if TYPE_CHECKING:
     from infimum.optim.balance import BalanceController
@@ -13,20 +14,6 @@ if TYPE_CHECKING:
     from infimum.optim.newton_schulz import default_schedule, orthogonalize
     from infimum.optim.quantiles import order_statistics
     from infimum.optim.schedulers import MemoryLR, StreamingMemoryLR
-
-# loaded on first use, so that optax users need no PyTorch
-_HOMES = {
-    "BalanceController": "balance",
-    "IdentityCheck": "check",
-    "MemoryLR": "schedulers",
-    "Muon": "muon",
-    "StreamingMemoryLR": "schedulers",
-    "as_optax": "callables",
-    "default_schedule": "newton_schulz",
-    "order_statistics": "quantiles",
-    "orthogonalize": "newton_schulz",
-    "verify_memory": "check",
-}
 
 __all__ = [
     "BalanceController",
@@ -41,14 +28,17 @@ __all__ = [
     "verify_memory",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        value = getattr(importlib.import_module(f"infimum.optim.{_HOMES[name]}"), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'infimum.optim' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+_HOMES = {
+    "BalanceController": "infimum.optim.balance",
+    "IdentityCheck": "infimum.optim.check",
+    "MemoryLR": "infimum.optim.schedulers",
+    "Muon": "infimum.optim.muon",
+    "StreamingMemoryLR": "infimum.optim.schedulers",
+    "as_optax": "infimum.optim.callables",
+    "default_schedule": "infimum.optim.newton_schulz",
+    "order_statistics": "infimum.optim.quantiles",
+    "orthogonalize": "infimum.optim.newton_schulz",
+    "verify_memory": "infimum.optim.check",
+}
+if not TYPE_CHECKING:  # a type checker would take any name for one that may load
+    __getattr__, __dir__ = attach(__name__, _HOMES)  # so that users of optax need no PyTorch

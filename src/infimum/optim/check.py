@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from infimum._arguments import optional
+from infimum._display import Shown
 
 optional("torch", "torch")
 
@@ -21,7 +22,7 @@ TOLERANCE = 1e-9  # the probe runs in float64: obedient optimizers stay below 1e
 
 
 @dataclass(frozen=True)
-class IdentityCheck:
+class IdentityCheck(Shown):
     """How nearly an optimizer obeys the identity, as largest relative deviations over `steps` steps.
 
     Attributes

@@ -73,7 +73,8 @@ def orthogonalize(
     ----------
     .. [1] K. Jordan et al., "Muon: an optimizer for hidden layers in neural networks" (2024),
        https://kellerjordan.github.io/posts/muon/.
-    .. [2] Su Jianlin, Scientific Spaces 10922 and 10996, https://kexue.fm/archives/10996.
+    .. [2] Su Jianlin, Scientific Spaces 10922 (the matrix sign by Newton-Schulz, 1), https://kexue.fm/archives/10922,
+       and 10996 (the matrix sign by Newton-Schulz, 2), https://kexue.fm/archives/10996.
 
     Examples
     --------

@@ -33,3 +33,7 @@ def get(name: str) -> Problem:
 def problem_of(result: Result) -> Problem:
     """Return the problem that a result answers."""
     return get(result.problem)
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -59,7 +59,8 @@ class Certificate:
         if not (is_finite(self.value) and is_finite(self.lower_bound)) or self.lower_bound > self.value:
             raise FalseCertificateError(
                 f"lower bound {self.lower_bound!r} and value {self.value!r} ({self.theorem}) must be finite and "
-                "ordered; this is a bug in infimum: please report it with the input"
+                "ordered; this is a bug in infimum: please report it with the input "
+                "and the result as JSON, by the form 'False certificate' of the issues"
             )
 
     @property

@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 
+from infimum._display import Shown
 from infimum.errors import CheckpointError, FileFormatError, VerificationError
 from infimum.proof import strict_json
 from infimum.proof.evidence import array, number, shown, whole
@@ -36,7 +37,7 @@ CALIBRATION = ("paragraphs", "tokens", "sha256", "goal", "seed", "projections")
 
 
 @dataclass(frozen=True)
-class LayerPlan:
+class LayerPlan(Shown):
     """What becomes of one layer.
 
     `kept` are the outputs and inputs that are left; what the removal of channels loses is an error of the layer that

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from infimum._arrays import Array, is_array, like_array, namespace, to_numpy
+from infimum._display import Shown
 from infimum.errors import FileFormatError
 from infimum.proof import strict_json
 from infimum.proof.certificate import Certificate, is_finite
@@ -29,7 +30,7 @@ _classes: dict[str, type[Result]] = {}
 
 
 @dataclasses.dataclass(frozen=True)
-class Result:
+class Result(Shown):
     """Abstract base: a frozen dataclass of answer fields and `certificate`.
 
     A concrete result names its problem (``"room.function"``, the register's name) and the inputs of the problem, says

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infimum.proof.result import Result
-from infimum.report.page import write_page
+from infimum.report.page import result_beside, write_page
 
 if TYPE_CHECKING:
     from infimum.compress import Plan
@@ -23,14 +23,16 @@ def write(subject: Result | MemoryReport | Plan, path: str | Path, *, overwrite:
     subject : Result, infimum.memory.MemoryReport or infimum.compress.Plan
         What a public solver, `infimum.memory.report` or `infimum.compress.plan` returned.
     path : str or Path
-        File to write (.html); its folder exists. The JSON stands beside it.
+        File to write (.html); its folder exists. Its content stands beside it (.json), and so does a result as
+        `infimum.from_json` and ``infimum verify`` read it (.result.json).
     overwrite : bool
         Replace files that exist.
     **details
         All optional. Of a result: `source` (where the input came from), `answer` (the answer in one line), `seconds`
-        (how long the solver took), `verify` (the command that checks the answer), `comparison` (a table, see
-        `infimum.problems.Problem`), `names` (of what the indices in the answer point to, by field). Of a measurement:
-        `source`. Of a plan: `out` (the folder where it was saved), `comparisons` and `held_out` (rows of
+        (how long the solver took), `data` (the input as the command line takes it: names of files, or texts),
+        `comparison` (a table, see `infimum.problems.Problem`), `names` (of what the indices in the answer point to, by
+        field). Of a measurement: `source`. Of a plan: `out` (the folder where it was saved), `comparisons` and
+        `held_out` (rows of
         `infimum.report.plan.Comparison`, and the text they speak of), `seconds`.
 
     Returns
@@ -48,16 +50,23 @@ def write(subject: Result | MemoryReport | Plan, path: str | Path, *, overwrite:
     from infimum.memory import MemoryReport
     from infimum.report import drawing, memory, plan, problem
 
+    path = Path(path)
     if isinstance(subject, MemoryReport):
         parts = {name: drawing.svg(draw) for name, draw in memory.drawings(subject).items()}
         return write_page("memory", memory.content(subject, **details), parts, path, overwrite=overwrite)
     if isinstance(subject, Result):
-        content = problem.content(subject, **details)
-        return write_page("problem", content, {"answer": drawing.svg(subject.plot)}, path, overwrite=overwrite)
+        saved = problem.saved(subject)
+        content = problem.content(subject, file=str(result_beside(path)) if saved else "", **details)
+        pictures = {"answer": drawing.svg(subject.plot)}
+        return write_page("problem", content, pictures, path, overwrite=overwrite, result=saved)
     content = plan.content(subject, **details)
     rows = len({plan.kind_of(row["name"]) for row in content["layers"]})
     pictures = {
-        "curve": drawing.svg(lambda axes: plan.draw_curve(axes, content)),
+        "curve": drawing.svg(subject.plot),
         "layers": drawing.svg(lambda axes: plan.draw_layers(axes, content), size=(7.6, 1.1 + 0.28 * rows)),
     }
     return write_page("plan", content, pictures, path, overwrite=overwrite)
+
+
+def __dir__() -> list[str]:
+    return __all__

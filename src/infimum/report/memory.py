@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from infimum.memory import MemoryReport
+from infimum.proof.theorems import unrolling
 from infimum.report import plain_text
 
 
@@ -30,5 +31,7 @@ def content(measured: MemoryReport, source: str = "") -> dict[str, Any]:
         "period": measured.period(),
         "total_variation": measured.total_variation,
         **json.loads(measured.to_json()),
+        "theorem_page": plain_text.theorem_page(unrolling.THEOREM),
+        "theorem_name": unrolling.THEOREM,
         "versions": plain_text.versions("numpy"),
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 from collections.abc import Mapping
@@ -17,18 +18,38 @@ from infimum.report.files import check_output, replacing
 REPORT_VERSION = 1
 
 
+def data_beside(path: Path) -> Path:
+    """Return the file beside a report that holds its content."""
+    return path.with_suffix(".json")
+
+
+def result_beside(path: Path) -> Path:
+    """Return the file beside a report that holds the result as `infimum.from_json` and ``infimum verify`` read it."""
+    return path.with_suffix(".result.json")
+
+
 def write_page(
-    kind: str, content: Mapping[str, Any], pictures: Mapping[str, str], path: str | Path, *, overwrite: bool
+    kind: str,
+    content: Mapping[str, Any],
+    pictures: Mapping[str, str],
+    path: Path,
+    *,
+    overwrite: bool,
+    result: str | None = None,
 ) -> Path:
-    """Write ``kind.html`` rendered to `path`, and `content` as JSON beside it; return `path`."""
-    path = check_output(path, suffixes=(".html", ".htm"), overwrite=overwrite)
-    data = check_output(path.with_suffix(".json"), overwrite=overwrite)
+    """Write ``kind.html`` rendered to `path`, and beside it `content` and the JSON of a `result`; return `path`."""
+    check_output(path, suffixes=(".html", ".htm"), overwrite=overwrite)
     html = _environment().get_template(f"{kind}.html").render(**content, pictures=pictures)
     document = {"infimum_report": REPORT_VERSION, "kind": kind, **content}
-    text = json.dumps(document, indent=1, allow_nan=False) + "\n"
-    with replacing(data) as data_file, replacing(path) as page_file:  # both, or none
-        data_file.write_text(text, encoding="utf-8", newline="\n")
-        page_file.write_text(html, encoding="utf-8", newline="\n")
+    texts = {data_beside(path): json.dumps(document, indent=1, allow_nan=False) + "\n"}
+    if result is not None:
+        texts[result_beside(path)] = result + "\n"
+    texts[path] = html
+    for file in texts:
+        check_output(file, overwrite=overwrite)
+    with contextlib.ExitStack() as whole:  # all, or none
+        for file, text in texts.items():
+            whole.enter_context(replacing(file)).write_text(text, encoding="utf-8", newline="\n")
     return path
 
 
@@ -48,5 +69,6 @@ def _environment() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals.update(theorem_text=plain_text.theorem_text)
     environment.filters.update(number=wording.number, bytes=plain_text.size, short_kind=plain_text.short_kind)
     return environment

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import platform
+import shlex
+import subprocess
 from collections.abc import Mapping, Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -52,6 +56,32 @@ def versions(*packages: str) -> dict[str, str]:
     """Versions of infimum, the packages named, Python and the platform."""
     found = {name: metadata.version(name) for name in ("infimum", *packages)}
     return {**found, "python": platform.python_version(), "platform": platform.platform(terse=True)}
+
+
+def command(*words: str) -> str:
+    """Return a command line that a shell of this platform reads back as these words."""
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+
+
+def theorem_page(theorem: str) -> str:
+    """Address of a theorem's page where the package says where its documentation is, else its place in the report."""
+    for entry in metadata.metadata("infimum").get_all("Project-URL") or ():
+        name, _, address = entry.partition(", ")
+        if name.lower() in ("documentation", "docs"):
+            return f"{address.rstrip('/')}/theorems/{theorem}.html"
+    return "#theorem" if theorem_text(theorem) else ""
+
+
+def theorem_text(theorem: str) -> str:
+    """Text of a theorem's page, which the wheel carries and a checkout has among its documentation, else nothing."""
+    if not theorem.isidentifier():  # a name that a file brings along must not lead elsewhere
+        return ""
+    here = Path(__file__).parent
+    for folder in (here / "theorems", here.parents[2] / "docs" / "theorems"):
+        page = folder / f"{theorem}.md"
+        if page.is_file():
+            return page.read_text(encoding="utf-8")
+    return ""
 
 
 def size(count: float) -> str:

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from infimum._display import Shown
 from infimum.proof import wording
 from infimum.proof.certificate import Certificate
 from infimum.report import plain_text
@@ -16,11 +17,8 @@ if TYPE_CHECKING:
     from infimum.compress import LayerPlan, Plan, Score
 
 
-DENOMINATORS = {"linear": "the linear weights", "all": "all weights", "bytes": "all bytes"}
-
-
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Shown):
     """One row of the comparison on held-out text: a way to compress, what it removed, how good the model still is."""
 
     name: str
@@ -114,11 +112,14 @@ def content(
     `out` is the folder where the plan was saved; `comparisons` are rows of scores on the text `held_out`; `seconds`
     is the time from calibration to the plan.
     """
+    from infimum.compress.budget_curve import DENOMINATORS, POINTS
+
     certificate, tokens = plan.certificate, plan.moments.tokens
     return {
         "model": plan.checkpoint.path.name,
         "architecture": next(iter(plan.checkpoint.config.architectures or ()), "unknown architecture"),
         "folder": str(out) if out else "",
+        "verify": plain_text.command("infimum", "verify", str(out)) if out else "",
         "settings": asdict(plan.settings),
         "numbers": sizes(plan),
         "denominator": {"name": DENOMINATORS[plan.settings.of], "numbers": plan.denominator},
@@ -129,7 +130,7 @@ def content(
         "claim": wording.sentence(certificate),
         "groups": [asdict(group) for group in groups(plan.table)],
         "layers": [{**asdict(row), "gap": row.gap} for row in plan.table],
-        "curve": [list(point) for point in plan.curve(points=60)],
+        "curve": [list(point) for point in plan.curve(POINTS)],
         "comparisons": [{**asdict(row), "figures": row.score.figures} for row in comparisons],
         "measure": comparisons[0].score.measure if comparisons else "",
         "extent": comparisons[0].score.extent if comparisons else "",
@@ -158,29 +159,9 @@ def _claims(certificate: Certificate) -> dict[str, Any]:
         "gap": certificate.gap,
         "relative_gap": certificate.gap / certificate.value if certificate.value else 0.0,
         "theorem": certificate.theorem,
+        "theorem_page": plain_text.theorem_page(certificate.theorem),
         "rigour": certificate.rigour,
     }
-
-
-def draw_curve(axes: Any, content: dict[str, Any]) -> None:
-    """Draw the least error against the fraction removed, and the price of one more number at the budget."""
-    removed, value = content["settings"]["remove"], content["certificate"]["value"]
-    limit = min(1.0, 2.0 * removed) or 0.5
-    points = [point for point in content["curve"] if point[0] <= limit + 0.05]
-    x = [100 * point[0] for point in points]
-    axes.plot(x, [point[1] for point in points], "-", label="error of the best plan found")
-    axes.plot(x, [point[2] for point in points], "--", label="lower bound for every plan")
-    slope = content["multiplier"] * content["denominator"]["numbers"] / 100
-    reach = (0.6 * removed * 100, 1.4 * removed * 100)
-    axes.plot(reach, [value + slope * (end - 100 * removed) for end in reach], ":", label="slope λ* at the budget")
-    axes.plot([100 * removed], [value], "o", label="this plan")
-    axes.set(
-        xlabel=f"removed, per cent of {content['denominator']['name']}",
-        ylabel="total error",
-        xlim=(0, 100 * limit),
-        ylim=(0, 1.05 * max(point[1] for point in points if point[0] <= limit)),
-    )
-    axes.legend()
 
 
 def draw_layers(axes: Any, content: dict[str, Any]) -> None:

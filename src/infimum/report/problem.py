@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from infimum.errors import OptionError
 from infimum.problems import problem_of
 from infimum.proof import wording
 from infimum.proof.certificate import Certificate
@@ -17,15 +18,16 @@ def content(
     source: str = "",
     answer: str = "",
     seconds: float | None = None,
-    verify: str = "",
+    file: str = "",
+    data: Sequence[str] = (),
     comparison: Mapping[str, Any] | None = None,
     names: Mapping[str, list[Any]] | None = None,
 ) -> dict[str, Any]:
     """Gather what the report says, as plain data.
 
     `source` says where the input came from, `answer` what the answer is in one line, `seconds` how long the solver
-    took, `verify` which command checks the answer; `comparison` is a table as the register's entry describes it, and
-    `names` what the fields of indices point to, by field.
+    took, `file` where the result is written, `data` the input as the command line takes it; `comparison` is a table as
+    the register's entry describes it, and `names` what the fields of indices point to, by field.
     """
     problem = problem_of(result)
     certificate = result.certificate
@@ -45,6 +47,7 @@ def content(
             "gap_text": wording.gap_text(certificate),
             "ratio_text": wording.ratio(certificate),
             "theorem": certificate.theorem,
+            "theorem_page": plain_text.theorem_page(certificate.theorem),
             "rigour": certificate.rigour,
             "confidence": certificate.confidence,
         },
@@ -52,12 +55,21 @@ def content(
         "rigour_text": wording.RIGOUR[certificate.rigour],
         "ruler": _ruler(certificate),
         "seconds": seconds,
-        "verify": verify,
+        "file": file,
+        "verify": plain_text.command("infimum", "verify", file, *data) if file and data else "",
         "comparison": comparison,
         "names": dict(names or {}),
         "inputs": list(problem.inputs),
         "versions": plain_text.versions("numpy", "scipy"),
     }
+
+
+def saved(result: Result) -> str | None:
+    """Return the JSON of a result; None where it holds a Python function, which none can be written of."""
+    try:
+        return result.to_json()
+    except OptionError:
+        return None
 
 
 def _summary(solve: Any) -> str:

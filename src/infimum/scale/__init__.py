@@ -3,3 +3,7 @@
 from infimum.proof.operators.row_blocks import RowBlocks
 
 __all__ = ["RowBlocks"]
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from infimum._arrays import as_array, is_array, to_numpy
+from infimum._arrays import ArrayLike, as_array, is_array, to_numpy
 from infimum.errors import InfeasibleError, NonFiniteError, OptionError, ShapeError
 from infimum.proof.evidence import shown
 from infimum.proof.theorems.assignment_dual import Groups, Limits
+
+# a number for each, or the smallest and the largest for each or for all
+Loads: TypeAlias = ArrayLike | tuple[ArrayLike | float, ArrayLike | float]
 
 MANY = float(2**52)  # more tokens than any array has
 

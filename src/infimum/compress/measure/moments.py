@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
+from infimum._display import Shown
 from infimum.compress.measure.scratch import Shelf
 from infimum.compress.measure.text import Tokens
 from infimum.compress.model.checkpoint import Goal
@@ -22,7 +23,7 @@ BATCH = 1024  # tokens in one forward pass: more only need more memory
 
 
 @dataclass(frozen=True)
-class LayerMoments:
+class LayerMoments(Shown):
     """Moments of one linear layer with n inputs and m outputs, in float64.
 
     With x the inputs and g the gradients at the outputs, one row per token, the gradient of the goal by the layer's
@@ -89,7 +90,7 @@ class MomentShelf(Mapping[str, LayerMoments]):
 
 
 @dataclass(frozen=True)
-class Moments:
+class Moments(Shown):
     """Moments of every linear layer that the model's output depends on, and how they were measured.
 
     Attributes

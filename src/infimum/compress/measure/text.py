@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
+from infimum._display import Shown
 from infimum.errors import CalibrationError
 
 Text: TypeAlias = str | Path | Sequence[str] | np.ndarray
@@ -21,7 +22,7 @@ MINIMUM_TOKENS = 256  # below this the moments say more about the text than abou
 
 
 @dataclass(frozen=True)
-class Tokens:
+class Tokens(Shown):
     """Token ids of a text, one row per paragraph or passage, padded on the right.
 
     Attributes

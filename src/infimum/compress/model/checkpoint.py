@@ -15,6 +15,7 @@ from transformers import AutoModel, AutoModelForCausalLM, PreTrainedModel
 from transformers import logging as transformers_logging
 from transformers.pytorch_utils import Conv1D
 
+from infimum._display import Shown
 from infimum.compress.model.configuration import LAYERS, Names, empty_model, is_language_model, read_config
 from infimum.compress.model.experts import unfuse
 from infimum.compress.model.tensor_files import Stored, locate, opened
@@ -57,7 +58,7 @@ class Layer:
 
 
 @dataclass(frozen=True)
-class Checkpoint:
+class Checkpoint(Shown):
     """A folder with config.json and safetensors files.
 
     Raises

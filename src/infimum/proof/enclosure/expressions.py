@@ -10,10 +10,11 @@ import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
+from infimum._arrays import ArrayLike
 from infimum.errors import OptionError
 from infimum.proof.enclosure.known_functions import knots_of, recognised, table
 from infimum.proof.enclosure.operations import OPERATIONS, constant_series, power_series
@@ -164,6 +165,7 @@ class BlackBox:
 
 
 Function = Expression | Piecewise | BlackBox
+FunctionLike: TypeAlias = str | Callable[[np.ndarray], np.ndarray] | tuple[ArrayLike, ArrayLike]
 X = Expression("x")
 
 

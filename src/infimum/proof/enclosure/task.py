@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import scipy.optimize
@@ -19,6 +19,7 @@ from infimum.proof.enclosure.expressions import Function, as_function
 from infimum.proof.enclosure.spaces import Functions, Powers, Space, as_space
 
 Intervals = tuple[tuple[float, float], ...]
+Domain: TypeAlias = tuple[float, float] | Sequence[tuple[float, float]]
 
 MOST_INTERVALS = 100
 MOST_BREAKPOINTS = 4000  # each costs samples, cells and a piece of the exchange

@@ -1,0 +1,25 @@
+"""Loops that no array operation can be: compiled where Numba is installed, run as they are written where it is not.
+
+Both give the same bits: no product and sum are fused, and nothing is reordered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+Loop = TypeVar("Loop", bound=Callable[..., object])
+
+
+def compiled(loop: Loop) -> Loop:
+    """Compile a function of arrays and numbers, which may call others like it."""
+    try:
+        import numba
+    except ImportError:
+        return loop
+    compile_it: Any = numba.njit
+    try:
+        fast: Loop = compile_it(cache=True)(loop)
+    except RuntimeError:  # no folder for the compiled code can be written: compiled anew in each process
+        fast = compile_it(loop)
+    return fast

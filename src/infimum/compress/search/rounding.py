@@ -1,0 +1,113 @@
+"""Rounding to a grid so that errors make up for each other, in a norm that weights both sides."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.linalg
+
+from infimum.compress.search.grid_loops import round_tile
+from infimum.proof.grid import Grid
+from infimum.proof.theorems.grid_rounding import is_below
+
+ROWS, COLUMNS = 32, 128  # of a tile: what lies between tiles are products of matrices
+RANGES = 16  # fractions of a group's range that are tried, down to the one for so many bits
+NARROWEST = {1: 0.3, 2: 0.35, 3: 0.45, 4: 0.55, 5: 0.7, 6: 0.8, 7: 0.85, 8: 0.9}
+
+
+class Shape(NamedTuple):
+    """What a grid may be: bits, columns that share a scale, whether 0 is its middle, and the scales that are stored.
+
+    A scale has `digits` significant bits, and none of them is below ``2**least``.
+    """
+
+    bits: int
+    group: int
+    symmetric: bool
+    digits: int
+    least: int
+
+
+class Factors(NamedTuple):
+    """``M = unit diag(weights) unit'`` with a lower triangular `unit` that has ones on its diagonal."""
+
+    unit: np.ndarray
+    weights: np.ndarray
+
+
+def factors(moment: np.ndarray, damping: float) -> Factors:
+    """Factorise a moment with `damping` times its mean eigenvalue added."""
+    n = len(moment)
+    damped = moment + (damping * float(np.trace(moment)) / n or 1.0) * np.eye(n)
+    root = scipy.linalg.cholesky(damped, lower=True, check_finite=False)
+    diagonal = np.diag(root)
+    return Factors(np.ascontiguousarray(root / diagonal), diagonal**2)
+
+
+def round_matrix(W: np.ndarray, right: Factors, left: Factors, shape: Shape) -> tuple[np.ndarray, Grid]:
+    """Return integers and grid that make ``tr(G (W - Q) C (W - Q)')`` small, for the moments of the factors.
+
+    With ``G = L D L'`` and ``C = R H R'`` the loss is the sum of ``D_i H_j (L' (W - Q) R)_ij**2``, and entry (i, j) of
+    that matrix is ``(W - Q)_ij`` plus what depends on later rows and columns alone. So from the last entry to the first
+    each is rounded with the others' errors added: in exact arithmetic with the nearest number the term is as small as
+    the step allows. With the identity for both this rounds to nearest; with the identity for G it is the adaptive
+    rounding of GPTQ and LDLQ.
+
+    References
+    ----------
+    .. [1] E. Frantar et al., "GPTQ", ICLR 2023. J. Chee et al., "QuIP", NeurIPS 2023 (one side).
+    .. [2] A. Tseng et al., "Model-preserving adaptive rounding", arXiv 2505.22988 (both sides).
+    """
+    m, n = W.shape
+    ranges = np.linspace(1.0, NARROWEST[shape.bits], RANGES)
+    integers, lost, rest = (np.zeros((m, n)) for _ in range(3))
+    scales, zeros = (np.zeros((m, n // shape.group)) for _ in range(2))
+    width = shape.group * max(1, COLUMNS // shape.group)
+    for stop in range(m, 0, -ROWS):
+        rows = slice(max(stop - ROWS, 0), stop)
+        row_wise = W[rows] + left.unit[stop:, rows].T @ lost[stop:]
+        for end in range(n, 0, -width):
+            columns = slice(max(end - width, 0), end)
+            groups = slice(columns.start // shape.group, end // shape.group)
+            base = np.ascontiguousarray(row_wise[:, columns])
+            round_tile(
+                base + rest[rows, end:] @ right.unit[end:, columns],
+                base,
+                W[rows, columns],
+                np.ascontiguousarray(left.unit[rows, rows]),
+                np.ascontiguousarray(right.unit[columns, columns]),
+                right.weights[columns],
+                float(2**shape.bits - 1),
+                shape.symmetric,
+                ranges,
+                shape.digits,
+                shape.least,
+                integers[rows, columns],
+                scales[rows, groups],
+                zeros[rows, groups],
+                lost[rows, columns],
+                rest[rows, columns],
+            )
+    return integers, Grid(shape.bits, scales, zeros)
+
+
+def diagonal_below(moment: np.ndarray, rooms: float) -> np.ndarray:
+    """Return e with ``diag(e) <= moment``, as proved with `rooms` allowances to spare; zeros where none is found.
+
+    With P the inverse and D its diagonal, ``e = 1 / (D mu)`` for mu the largest eigenvalue of ``D^-1/2 P D^-1/2``.
+    """
+    n = len(moment)
+    try:
+        root = scipy.linalg.cholesky(moment, lower=True, check_finite=False)
+    except np.linalg.LinAlgError:
+        return np.zeros(n)
+    inverse = scipy.linalg.solve_triangular(root, np.eye(n), lower=True, check_finite=False)
+    P = inverse.T @ inverse
+    scaled = np.sqrt(np.diag(P))
+    largest = float(scipy.linalg.eigvalsh(P / np.outer(scaled, scaled), subset_by_index=[n - 1, n - 1])[0])
+    for spared in (1e-12, 1e-9, 1e-6, 1e-3):
+        e = (1.0 - spared) / (np.diag(P) * largest)
+        if is_below(e, moment, rooms):
+            return np.asarray(e)
+    return np.zeros(n)

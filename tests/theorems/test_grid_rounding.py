@@ -1,0 +1,255 @@
+"""Rounding to a grid: the bound against every rounding, its hypotheses and its allowances."""
+
+import itertools
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from infimum.errors import VerificationError
+from infimum.proof.grid import Grid
+from infimum.proof.theorems import grid_rounding, weighted_tail
+from infimum.proof.theorems.grid_rounding import EPS, ask_grid, bound, is_below, loss
+
+
+def moment(n, seed, rows=None):
+    x = np.random.default_rng(seed).standard_normal((rows or 3 * n, n)) * np.geomspace(1.0, 0.3, n)
+    return weighted_tail.semidefinite(x.T @ x / len(x))
+
+
+def problem(m=2, n=4, groups=2, bits=1, seed=0):
+    rng = np.random.default_rng(seed)
+    top = 2**bits - 1
+    scales = rng.uniform(0.5, 1.5, (m, groups)).astype(np.float16).astype(np.float64)
+    grid = Grid(bits, scales, rng.integers(0, top + 1, (m, groups)).astype(np.float64))
+    return rng.standard_normal((m, n)), grid, moment(n, seed + 1), moment(m, seed + 2)
+
+
+def half(C):
+    """Return an e that is below C."""
+    return np.full(len(C), 0.5 * float(np.linalg.eigvalsh(C)[0]))
+
+
+def exact_loss(W, Q, C, G):
+    W, Q, C, G = ([[Fraction(x) for x in row] for row in part.tolist()] for part in (W, Q, C, G))
+    m, n = len(W), len(W[0])
+    D = [[W[i][j] - Q[i][j] for j in range(n)] for i in range(m)]
+    right = [[sum(D[i][k] * C[k][j] for k in range(n)) for j in range(n)] for i in range(m)]
+    return sum(G[i][k] * right[k][j] * D[i][j] for i in range(m) for k in range(m) for j in range(n))
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(("bits", "shape"), [(1, (2, 4)), (2, (1, 4)), (2, (2, 2))])
+def test_no_rounding_is_below_the_bound(seed, bits, shape):
+    W, grid, C, G = problem(*shape, groups=2 if shape[1] == 4 else 1, bits=bits, seed=seed)
+    floor = bound(W, grid, C, G, half(C), half(G))
+    every = itertools.product(range(2**bits), repeat=W.size)
+    losses = [loss(W, grid.values(np.array(k, dtype=np.float64).reshape(W.shape)), C, G, room=0.0) for k in every]
+    assert 0.0 < floor <= min(losses)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_diagonal_moments_are_rounded_optimally_entry_by_entry(seed):
+    W, grid, _, _ = problem(3, 4, bits=2, seed=seed)
+    c, g = np.array([1.0, 2.0, 0.5, 4.0]), np.array([3.0, 1.0, 2.0])
+    shrink = 1.0 - 1e-12  # what rounding needs to prove it
+    floor = bound(W, grid, np.diag(c), np.diag(g), shrink * c, shrink * g)
+    best = float(g @ grid.distances(W) ** 2 @ c)
+    assert floor == pytest.approx(best, rel=1e-11, abs=0.0)
+    assert floor < best
+
+
+def test_distances_are_to_the_nearest_number():
+    W, grid, _, _ = problem(3, 6, 3, bits=2, seed=5)
+    numbers = np.stack([grid.values(np.full(W.shape, float(k))) for k in range(4)])
+    assert np.array_equal(grid.distances(W), np.abs(W - numbers).min(axis=0))
+    wide = Grid(2, np.zeros((3, 3)), np.ones((3, 3)))
+    assert np.array_equal(wide.distances(W), np.abs(W))  # a step of 0 leaves 0 alone
+
+
+@pytest.mark.parametrize(("x", "expected"), [(-5.0, 5.0), (9.0, 2.0), (3.4, 0.4), (3.6, 0.4), (0.0, 0.0), (7.0, 0.0)])
+def test_distances_end_with_the_grid(x, expected):
+    grid = Grid(3, np.ones((1, 1)), np.zeros((1, 1)))
+    assert grid.distances(np.array([[x]]))[0, 0] == pytest.approx(expected, abs=1e-15)
+    assert grid.top == 7
+
+
+def test_a_quotient_that_overflows_is_beyond_the_grid():
+    grid = Grid(2, np.full((1, 1), 2.0**-1000), np.zeros((1, 1)))
+    assert grid.distances(np.array([[1e300]]))[0, 0] == 1e300
+    assert grid.distances(np.array([[-1e300]]))[0, 0] == 1e300
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_loss_is_rounded_upwards(seed):
+    W, grid, C, G = problem(3, 4, bits=2, seed=seed)
+    Q = grid.values(np.ones(W.shape))
+    exact = exact_loss(W, Q, C, G)
+    assert Fraction(loss(W, Q, C, G)) >= exact
+    assert loss(W, Q, C, G) == pytest.approx(float(exact), rel=1e-13, abs=0.0)
+
+
+def test_the_allowances_of_the_loss():
+    W, grid, C, G = problem(3, 4, bits=2)
+    Q = grid.values(np.ones(W.shape))
+    plain = loss(W, Q, C, G, room=0.0)
+    squares = float(np.sum((W - Q) ** 2))
+    own = 7 * EPS * squares * np.linalg.norm(C) * np.linalg.norm(G)
+    own_root = EPS * (squares * np.trace(C) * np.trace(G)) ** 0.5
+    for room in (1.0, 3.0, 1e9):
+        expected = ((plain + room * own) ** 0.5 + room * own_root) ** 2
+        assert loss(W, Q, C, G, room=room) == pytest.approx(expected, rel=1e-15, abs=0.0)
+    assert loss(W, Q, C, G) == loss(W, Q, C, G, room=1.0)
+
+
+def test_without_its_allowance_the_loss_of_a_difference_that_cancels_is_false():
+    # the moment sees the sum of the inputs alone, and the difference has a sum far below its entries
+    C = weighted_tail.semidefinite(np.ones((3, 3)))
+    found = 0
+    for seed in range(200):
+        d = np.random.default_rng(seed).standard_normal((1, 3))
+        d[0, 2] = -(d[0, 0] + d[0, 1])
+        exact = exact_loss(d, np.zeros((1, 3)), C, np.eye(1))
+        found += Fraction(loss(d, np.zeros((1, 3)), C, np.eye(1), room=0.0)) < exact
+        assert Fraction(loss(d, np.zeros((1, 3)), C, np.eye(1))) >= exact
+    assert found > 0
+
+
+def test_the_allowance_of_the_bound():
+    W, grid, C, G = problem(3, 4, bits=2)
+    e, g = half(C), half(G)
+    plain = bound(W, grid, C, G, e, g, room=0.0)
+    assert plain == pytest.approx(float(g @ grid.distances(W) ** 2 @ e), rel=1e-15, abs=0.0)
+    for room in (1.0, 3.0, 1e6):
+        assert bound(W, grid, C, G, e, g, room=room) == pytest.approx(
+            plain * (1.0 - room * 13 * EPS), rel=1e-15, abs=0.0
+        )
+    assert bound(W, grid, C, G, e, g) == bound(W, grid, C, G, e, g, room=1.0)
+
+
+def test_without_its_allowance_the_bound_is_false():
+    found = 0
+    for seed in range(100):
+        W, grid, _, _ = problem(3, 4, bits=2, seed=seed)
+        C, G = moment(4, seed), moment(3, seed + 50)
+        e, g = half(C), half(G)
+        exact = sum(
+            Fraction(float(g[i])) * Fraction(float(e[j])) * _distance(W[i, j], grid, i, j) ** 2
+            for i in range(3)
+            for j in range(4)
+        )
+        found += Fraction(bound(W, grid, C, G, e, g, room=0.0)) > exact
+        assert Fraction(bound(W, grid, C, G, e, g)) <= exact
+    assert found > 0
+
+
+def _distance(x, grid, i, j):
+    h = j * grid.scales.shape[1] // 4
+    numbers = (Fraction(float(grid.scales[i, h])) * (k - int(grid.zeros[i, h])) for k in range(4))
+    return min(abs(Fraction(float(x)) - number) for number in numbers)
+
+
+def test_what_is_below_a_moment():
+    C = moment(4, 0)
+    least = float(np.linalg.eigvalsh(C)[0])
+    assert is_below(np.full(4, 0.999 * least), C)
+    assert not is_below(np.full(4, 1.001 * least), C)
+    assert not is_below(np.zeros(4), np.zeros((4, 4)))  # nothing is proved of zeros
+    assert not is_below(np.zeros(4), np.ones((4, 4)))  # singular: positive by rounding alone
+
+
+@pytest.mark.parametrize("room", [1.0, 3.0, 1e9])
+def test_how_near_an_edge_is_proved(room):
+    C = np.eye(4) * 2.0  # the shift is room * (4 + 3) * EPS * 8
+    shift = room * 7 * EPS * 8.0
+    assert is_below(np.full(4, 2.0 - 1.5 * shift), C, room)
+    assert not is_below(np.full(4, 2.0 - 0.5 * shift), C, room)
+    assert is_below(np.full(4, 2.0 - 1.5 * 7 * EPS * 8.0), C)
+
+
+def test_grids_are_asked():
+    good = Grid(2, np.full((2, 2), 0.5), np.ones((2, 2)))
+    ask_grid(good, (2, 4))
+    ask_grid(good._replace(scales=np.zeros((2, 2))), (2, 4))
+    ask_grid(good._replace(scales=np.full((2, 2), 1.0 + 2.0**-23)), (2, 4))
+    ask_grid(good._replace(zeros=np.full((2, 2), 3.0)), (2, 4))
+    ask_grid(good._replace(bits=8), (2, 4))
+    bad = [
+        (good._replace(bits=0), "bits"),
+        (good._replace(bits=9), "bits"),
+        (good._replace(bits=2.0), "bits"),
+        (good._replace(bits=True), "bits"),
+        (good._replace(scales=np.full((2, 2), -0.5)), "scales must not be negative"),
+        (good._replace(scales=np.full((2, 2), 1.0 + 2.0**-24)), "24 significant bits"),
+        (good._replace(scales=np.full((2, 2), np.nan)), "scales"),
+        (good._replace(scales=np.full((2, 2), 0.5, dtype=np.float32)), "scales must be float64"),
+        (good._replace(scales=np.full((3, 2), 0.5)), "scales must have shape"),
+        (good._replace(zeros=np.full((2, 2), -1.0)), "zeros must be whole numbers from 0 to 3"),
+        (good._replace(zeros=np.full((2, 2), 4.0)), "zeros must be whole"),
+        (good._replace(zeros=np.full((2, 2), 0.5)), "zeros must be whole"),
+        (good._replace(zeros=np.ones((2, 1))), "zeros must have shape"),
+        (Grid(2, np.ones((2, 3)), np.ones((2, 3))), "groups must divide the 4 columns, got 3"),
+        (Grid(2, np.ones((2, 0)), np.ones((2, 0))), "groups must divide"),
+    ]
+    for grid, message in bad:
+        with pytest.raises(VerificationError, match=message):
+            ask_grid(grid, (2, 4))
+        W = np.ones((2, 4))
+        with pytest.raises(VerificationError):
+            bound(W, grid, np.eye(4), np.eye(2), np.full(4, 0.5), np.full(2, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"e": np.full(4, -1e-300)}, "e must not be negative"),
+        ({"g": np.full(3, -1e-300)}, "g must not be negative"),
+        ({"e": np.full(4, 1.01)}, "at most C"),
+        ({"g": np.full(3, 1.01)}, "at most G"),
+        ({"e": np.full(3, 0.5)}, "e must have shape"),
+        ({"g": np.full(4, 0.5)}, "g must have shape"),
+        ({"e": np.full(4, 0.5, dtype=np.float32)}, "e must be float64"),
+        ({"e": np.full(4, np.nan)}, "e must be finite"),
+        ({"g": np.full(3, 0.5 + 0j)}, "g must hold real"),
+        ({"e": [0.5] * 4}, "e must be an array"),
+        ({"C": np.eye(3)}, "C must have shape"),
+        ({"G": np.eye(4)}, "G must have shape"),
+        ({"C": -np.eye(4)}, "C must"),
+        ({"G": np.triu(np.ones((3, 3)))}, "G must be symmetric"),
+        ({"W": np.ones((3, 4), dtype=np.float32)}, "W must be float64"),
+        ({"W": np.full((3, 4), np.inf)}, "W must be finite"),
+        ({"W": np.ones(4)}, "W must have shape"),
+    ],
+)
+def test_evidence_is_asked(change, message):
+    grid = Grid(2, np.full((3, 2), 0.5), np.ones((3, 2)))
+    parts = {"W": np.ones((3, 4)), "C": np.eye(4), "G": np.eye(3), "e": np.full(4, 0.5), "g": np.full(3, 0.5)} | change
+    with pytest.raises(VerificationError, match=message):
+        bound(parts["W"], grid, parts["C"], parts["G"], parts["e"], parts["g"])
+
+
+def test_no_weights_prove_nothing_and_ask_nothing_more():
+    W, grid, C, G = problem(3, 4, bits=2)
+    assert bound(W, grid, C, G, np.zeros(4), half(G)) == 0.0
+    assert bound(W, grid, C, G, half(C), np.zeros(3)) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"Q": np.ones((3, 3))}, "Q must have shape"),
+        ({"Q": np.full((3, 4), np.nan)}, "Q must be finite"),
+        ({"W": np.ones((3, 5))}, "W must have shape"),
+        ({"W": np.ones((3, 4), dtype=np.float32)}, "W must be float64"),
+        ({"C": -np.eye(4)}, "C must"),
+        ({"G": -np.eye(3)}, "G must"),
+    ],
+)
+def test_the_loss_asks_too(change, message):
+    parts = {"W": np.ones((3, 4)), "Q": np.ones((3, 4)), "C": np.eye(4), "G": np.eye(3)} | change
+    with pytest.raises(VerificationError, match=message):
+        loss(parts["W"], parts["Q"], parts["C"], parts["G"])
+
+
+def test_name():
+    assert grid_rounding.THEOREM == "grid_rounding"
