@@ -253,7 +253,7 @@ def test_warnings_are_one_line(run, file, monkeypatch):
             warnings.warn("something to\nknow", UserWarning, stacklevel=1)
         raise infimum.errors.RangeError("too large")
 
-    monkeypatch.setattr(infimum.cli.problem_command, "read_array", warn)
+    monkeypatch.setattr(infimum.cli.problem_command, "read_named", warn)
     assert run("svd", file, "--rank", 2).err == "warning: something to know\nerror: too large\n"
 
 
@@ -261,21 +261,29 @@ def test_interrupt(run, file, monkeypatch):
     def stop(*_, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(infimum.cli.problem_command, "read_array", stop)
+    monkeypatch.setattr(infimum.cli.problem_command, "read_named", stop)
     assert run("svd", file, "--rank", 2) == (130, "", "error: interrupted; no file was left half-written\n")
 
 
-def test_progress_only_for_people(capsys, monkeypatch):
-    with screen.progress("working") as on_progress:
+def test_progress_is_bars_for_people_and_lines_in_a_log(capsys, monkeypatch):
+    with screen.progress("working", screen.LOUD) as on_progress:
         on_progress("calibrating", 1, 2)
     assert capsys.readouterr() == ("", "")
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(screen, "FIRST", 0.01)
+    lines = []
+    monkeypatch.setattr("builtins.print", lambda text, **_: lines.append(text))
+    with screen.progress("working", screen.LOUD) as on_progress:
+        on_progress("calibrating", 1, 2)
+        while not lines:
+            pass
+    assert lines[0].startswith(("working", "calibrating: 1 of 2"))
+    monkeypatch.undo()
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with screen.progress("working", quiet=True) as on_progress:
+    with screen.progress("working", screen.Talk(quiet=True)) as on_progress:
         on_progress("calibrating", 1, 2)
     assert capsys.readouterr() == ("", "")
     monkeypatch.setenv("TERM", "xterm")
-    with screen.progress("working") as on_progress:
+    with screen.progress("working", screen.LOUD) as on_progress:
         on_progress("calibrating", 1, 2)
     out, err = capsys.readouterr()
     assert out == ""

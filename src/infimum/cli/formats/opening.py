@@ -57,7 +57,7 @@ def opened(filename: str) -> Iterator[InputFile]:
         if filename == STANDARD_INPUT:
             target = Path(folder) / "input"
             _copy(_standard_input(), target, "standard input")
-            file = InputFile(target, "standard input", kind(target, "standard input"))
+            file = InputFile(target, "standard input", suffix_by_content(target, "standard input"))
         else:
             require_file(path)
             file = InputFile(path, str(path), PACKED)
@@ -81,7 +81,7 @@ def _unpacked(file: InputFile, target: Path, suffix: str) -> InputFile:
             _copy(packed, target, file.name, most)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise FileFormatError(f"{file} cannot be unpacked as {PACKED}: {error}") from error
-    return InputFile(target, file.name, suffix or kind(target, file.name))
+    return InputFile(target, file.name, suffix or suffix_by_content(target, file.name))
 
 
 class Source(Protocol):
@@ -99,7 +99,7 @@ def _copy(source: Source, target: Path, name: str, most: int | None = None) -> N
         with target.open("wb") as file:
             while chunk := source.read(CHUNK):
                 if not copied and most is None:
-                    kind_of(chunk, name)  # what begins as no known kind does not go on for ever
+                    suffix_of(chunk, name)  # what begins as no known kind does not go on for ever
                 copied += file.write(chunk)
                 if most is not None and copied > most:
                     raise FileFormatError(
@@ -118,14 +118,14 @@ def _copy(source: Source, target: Path, name: str, most: int | None = None) -> N
         raise FileFormatError(f"{name} is empty: it holds no numbers")
 
 
-def kind(path: Path, name: str) -> str:
+def suffix_by_content(path: Path, name: str) -> str:
     """Tell the kind of a file without a suffix from its content."""
     with path.open("rb") as file:
-        found = kind_of(file.read(CHUNK), name)
+        found = suffix_of(file.read(CHUNK), name)
     return ".pt" if found == ".npz" and _is_torch(path) else found
 
 
-def kind_of(head: bytes, name: str) -> str:
+def suffix_of(head: bytes, name: str) -> str:
     """Tell the kind of a file from how it begins."""
     found = next((suffix for magic, suffix in MAGIC.items() if head.startswith(magic)), None)
     if found is not None:
