@@ -3,7 +3,9 @@
 Everything happens in clean environments that know the wheel and not this checkout. `make test-all` runs it.
 """
 
+import csv
 import html
+import json
 import re
 import shutil
 import subprocess
@@ -148,3 +150,26 @@ def test_a_report_is_checked_by_the_line_that_it_prints(user, tmp_path):
     np.save(tmp_path / "M.npy", np.zeros((30, 20)))
     with pytest.raises(AssertionError, match="verify"):
         user.shell(lines[0], tmp_path)
+
+
+TABLE = """
+import pandas as pd
+import infimum
+
+weights = infimum.sample_data.python_documentation()
+frame = pd.DataFrame(weights.weights, index=list(weights.terms), columns=list(weights.topics))
+frame.to_csv("topics.csv")
+"""
+
+
+def test_a_table_of_pandas_keeps_its_names(user, tmp_path):
+    (tmp_path / "table.py").write_text(TABLE, encoding="utf-8")
+    user.run("python", "table.py", cwd=tmp_path)
+    said = user.run("infimum", "interpolative", "topics.csv", "--rank", "4", "--json", "result.json", cwd=tmp_path)
+    document = json.loads((tmp_path / "result.json").read_text(encoding="utf-8"))
+    with (tmp_path / "topics.csv").open(encoding="utf-8", newline="") as file:
+        topics = next(csv.reader(file))[1:]
+    chosen = [topics[index] for index in document["answer"]["columns"]["data"]]
+    assert document["names"] == {"columns": chosen}
+    assert all(name in said for name in chosen)
+    assert "proves what it claims" in user.run("infimum", "verify", "result.json", "topics.csv", cwd=tmp_path)

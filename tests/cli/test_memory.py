@@ -81,19 +81,20 @@ def test_design_options():
         for label in argument.names
     }
     wanted = {"--target", "--steps", "--max-lr", "--weight-decay", "--proportional", "--match-rms", "--warmup"}
-    outputs = {"--json", "--report", "--plot", "--save", "--force", "--quiet"}
+    outputs = {"--json", "--report", "--plot", "--save", "--force", "--quiet", "--verbose"}
     assert found == wanted | {"--max-initial-share", "--objective"} | outputs
 
 
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
+        (["memory", "--lr=cosine", "--peak=1", "--weight-decay=0"], 1, "missing: --steps; give"),
         (["memory"], 1, "give --lr, --peak, --weight-decay and --steps, or a log with --csv"),
         (["memory", "--lr", "square"], 2, '"constant", "cosine", "linear", "wsd"'),
         ([*COSINE[:-2], "--warmup", "6000"], 1, "warmup must be from 0 to the 5000 steps"),
         (["memory", "--csv", "missing.csv"], 1, "missing.csv: No such file"),
         (["memory", "--csv", "log.csv", "--peak", "0.1"], 1, "--peak describes a schedule"),
-        (["memory", "design"], 2, "--max-lr requires an argument"),
+        (["memory", "design"], 2, "--max-lr is missing"),
         ([*DESIGN], 1, "either --weight-decay or --match-rms"),
         ([*DESIGN, "--match-rms", "1", "--weight-decay", "1"], 1, "either --weight-decay or --match-rms"),
         ([*DESIGN, "--match-rms", "1", "--proportional"], 1, "--proportional needs --weight-decay"),

@@ -56,7 +56,7 @@ def test_progress_holds_no_control_characters(capsys, monkeypatch):
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
-    with screen.progress(f"reading {ESCAPES}") as on_progress:
+    with screen.progress(f"reading {ESCAPES}", screen.LOUD) as on_progress:
         on_progress(f"layer [bold]{ESCAPES}", 1, 2)
     err = capsys.readouterr().err
     assert r"layer [bold]\x1b[2J" in err

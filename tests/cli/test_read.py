@@ -89,8 +89,8 @@ def test_sparse_archive(tmp_path):
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", b"a,b\n1,2\n", "rows of numbers"),
-        ("a.csv", b"1,2\n3\n", "rows of numbers"),
+        ("a.csv", b"a,b\nc,d\n", "a number was expected in column 'b', got 'd'"),
+        ("a.csv", b"1,2\n3\n", "line 2: rows of equal length were expected, got 1 entries after 2"),
         ("a.csv", b"", "no numbers"),
         ("a.txt", b"\xff\xfe\x00", "a.txt"),
         ("a.npy", b"not an array", "cannot be read as .npy"),

@@ -22,6 +22,19 @@ def test_costs(run, cost):
     assert json.loads(outcome.out)["certificate"]["value"] == 63264
 
 
+@pytest.mark.parametrize("n", ["1e6", "1_000_000", "1.0e6", "1000000.0", "+1e+6", "0xF4240"])
+def test_whole_numbers_in_every_spelling(run, n):
+    assert (
+        json.loads(run("split", n, "--json").out)["answer"] == json.loads(run("split", 10**6, "--json").out)["answer"]
+    )
+
+
+def test_whole_numbers_keep_every_digit(run):
+    outcome = run("split", "12345678901234567890e3", "--max-steps", 1, "--json")
+    answer = json.loads(outcome.out)["answer"]
+    assert answer["a"] * answer["b"] + answer["c"] == 12345678901234567890 * 1000
+
+
 def test_all_optima_are_shown(run):
     assert "optima (4, 13, 0), (5, 10, 2), (7, 7, 3)" in run("split", 52, "--all").out
 
@@ -38,12 +51,14 @@ def test_a_large_number_with_a_limit(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
-        (["x"], 2, "unable to convert"),
+        (["x"], 2, "n takes a whole number, got 'x'"),
+        (["10.6"], 2, "n takes a whole number, got '10.6'"),
+        (["1e99999"], 2, "n takes a whole number"),
         (["--", "-5"], 1, "n must be at least 0, got -5"),
-        (["5", "--cost", "1,1"], 2, "--cost requires 3"),
+        (["5", "--cost", "1,1"], 2, "--cost takes 3 values, got 2"),
         (["5", "--cost", "1,0,1"], 1, "cost[1] must be at least 1, got 0"),
         (["5", "--max-steps", "-1"], 1, "max_steps must be at least 0"),
-        ([], 2, "requires an argument"),
+        ([], 2, "n is missing"),
     ],
 )
 def test_wrong_arguments(run, arguments, status, message):

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -10,7 +11,7 @@ import infimum
 from infimum.cli import main, screen
 from infimum.cli.app import build_app
 
-OUTPUTS = {"--json", "--report", "--plot", "--save", "--force", "--quiet"}
+OUTPUTS = {"--json", "--report", "--plot", "--save", "--force", "--quiet", "--verbose"}
 SURFACE = {
     "compress": {
         "MODEL_DIR",
@@ -29,11 +30,22 @@ SURFACE = {
         "--allocation",
         "--plain",
     }
-    | {"--form", "--tokens", "--max-tokens", "--projections", "--seed", "--report", "--force", "--quiet"},
-    "demo": {"--out", "--problems-only", "--force", "--quiet"},
-    "demo-lm": {"--wheel", "--out", "--tokens", "--seed", "--force", "--quiet"},
-    "evaluate": {"MODEL", "--text", "-t", "--tokens", "--max-tokens", "--seed", "--json", "--force", "--quiet"},
-    "inspect": {"MODEL_DIR", "--calib", "--tokens", "--tensors", "--curve", "--no-curve", "--quiet"},
+    | {"--form", "--tokens", "--max-tokens", "--projections", "--seed", "--report", "--force", "--quiet", "--verbose"},
+    "demo": {"--out", "--problems-only", "--force", "--quiet", "--verbose"},
+    "demo-lm": {"--wheel", "--out", "--tokens", "--seed", "--force", "--quiet", "--verbose"},
+    "evaluate": {
+        "MODEL",
+        "--text",
+        "-t",
+        "--tokens",
+        "--max-tokens",
+        "--seed",
+        "--json",
+        "--force",
+        "--quiet",
+        "--verbose",
+    },
+    "inspect": {"MODEL_DIR", "--calib", "--tokens", "--tensors", "--curve", "--no-curve", "--quiet", "--verbose"},
     "cr": {"X-FILE", "Y-FILE", "--rank", "--method", "--tuple-size", "--weights", "--seed"} | OUTPUTS,
     "cur": {"FILE", "--rank", "--rows", "--columns", "--tol", "--select", "--core", "--seed"} | OUTPUTS,
     "interpolative": {"FILE", "--rank", "--tol", "--method", "--max-coefficient", "--axis", "--seed"} | OUTPUTS,
@@ -47,7 +59,7 @@ SURFACE = {
     "pinv": {"FILE", "--rtol"} | OUTPUTS,
     "solve": {"A-FILE", "B-FILE", "--ridge", "--rtol"} | OUTPUTS,
     "svd": {"FILE", "--rank", "--tol", "--method", "--gap-target", "--delta", "--seed"} | OUTPUTS,
-    "verify": {"OUT", "FILE", "--original", "--quiet"},
+    "verify": {"OUT", "FILE", "--original", "--seed", "--quiet", "--verbose"},
 }
 PROGRAM = [str(Path(sys.executable).parent / "infimum")]
 
@@ -82,6 +94,55 @@ def test_help(run, command):
         assert name in outcome.out
 
 
+def arguments_of(command):
+    """Each argument of a command."""
+    return build_app()[command].assemble_argument_collection(parse_docstring=True)
+
+
+def kinds_of(argument):
+    """Return the types that an argument takes."""
+    members = get_args(argument.hint) or (argument.hint,)
+    return {kind for member in members for kind in get_args(member) or (member,)} - {type(None), ...}
+
+
+def given(arguments, whole="3"):
+    """Return words for arguments, each of the right kind."""
+    words = []
+    for argument in arguments:
+        kinds = kinds_of(argument)
+        word = whole if kinds == {int} else "0.5" if kinds == {float} else "x"
+        named = [argument.name] if argument.name.startswith("--") else []
+        words += [*named, *([word] * argument.token_count()[0])]
+    return words
+
+
+COMMANDS = [name for name in build_app() if not name.startswith("-")]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_whole_numbers_are_whole(run, command):
+    """No argument that takes whole numbers only takes half a one."""
+    arguments = arguments_of(command)
+    for argument in arguments:
+        if kinds_of(argument) == {int}:
+            others = [other for other in arguments if other.required and other is not argument]
+            outcome = run(command, *given(others), *given([argument], whole="2.5"))
+            assert outcome.status == 2
+            assert f"{argument.name} takes a whole number, got '2.5'; see infimum {command} --help" in outcome.err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_what_is_missing_is_said_to_be(run, command):
+    required = [argument for argument in arguments_of(command) if argument.required]
+    for argument in required:
+        outcome = run(command, *given([other for other in required if other is not argument]))
+        assert outcome.status == 2
+        # of two positional arguments the last one lacks, whichever was left out
+        positional = [other for other in required if not other.name.startswith("--")]
+        missing = positional[-1] if argument in positional else argument
+        assert outcome.err == f"error: {missing.name} is missing; see infimum {command} --help\n"
+
+
 def test_help_without_arguments(run):
     outcome = run()
     assert outcome.status == 0
@@ -97,15 +158,15 @@ def test_version(run):
     ("arguments", "message"),
     [
         (["svf"], 'Did you mean "svd"'),
-        (["svd"], "FILE requires an argument"),
-        (["svd", "m.npy", "--rank"], "--rank requires an argument"),
-        (["svd", "m.npy", "--rank", "two"], 'unable to convert "two" into int'),
+        (["svd"], "FILE is missing"),
+        (["svd", "m.npy", "--rank"], "--rank takes a value, got none"),
+        (["svd", "m.npy", "--rank", "two"], "--rank takes a whole number, got 'two'"),
         (["svd", "m.npy", "--rnak", "2"], "Did you mean --rank"),
         (["svd", "m.npy", "more.npy", "--rank", "2"], "unexpected argument 'more.npy'"),
         (["svd", "m.npy", "--method", "best"], '"auto", "exact", "gram", "krylov", "randomized"'),
-        (["compress", "model"], "--out requires an argument"),
+        (["compress", "model"], "--out is missing"),
         (["compress", "model", "-o", "out", "--of", "some"], '"linear", "all"'),
-        (["verify"], "OUT requires an argument"),
+        (["verify"], "OUT is missing"),
         (["demo", "now"], "unexpected argument 'now'"),
     ],
 )
@@ -152,7 +213,7 @@ def test_json_never_overwrites_the_input(run, file):
     before = file.read_bytes()
     outcome = run("svd", "--json", file, "--rank", 2)  # FILE is taken for the output
     assert outcome.status == 2
-    assert "FILE requires an argument" in outcome.err
+    assert "FILE is missing" in outcome.err
     assert run("svd", "--json", file, file, "--rank", 2).status == 1
     assert file.read_bytes() == before
 
@@ -192,7 +253,7 @@ def test_warnings_are_one_line(run, file, monkeypatch):
             warnings.warn("something to\nknow", UserWarning, stacklevel=1)
         raise infimum.errors.RangeError("too large")
 
-    monkeypatch.setattr(infimum.cli.problem_command, "read_array", warn)
+    monkeypatch.setattr(infimum.cli.problem_command, "read_named", warn)
     assert run("svd", file, "--rank", 2).err == "warning: something to know\nerror: too large\n"
 
 
@@ -200,21 +261,29 @@ def test_interrupt(run, file, monkeypatch):
     def stop(*_, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(infimum.cli.problem_command, "read_array", stop)
+    monkeypatch.setattr(infimum.cli.problem_command, "read_named", stop)
     assert run("svd", file, "--rank", 2) == (130, "", "error: interrupted; no file was left half-written\n")
 
 
-def test_progress_only_for_people(capsys, monkeypatch):
-    with screen.progress("working") as on_progress:
+def test_progress_is_bars_for_people_and_lines_in_a_log(capsys, monkeypatch):
+    with screen.progress("working", screen.LOUD) as on_progress:
         on_progress("calibrating", 1, 2)
     assert capsys.readouterr() == ("", "")
-    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setattr(screen, "FIRST", 0.01)
+    lines = []
+    monkeypatch.setattr("builtins.print", lambda text, **_: lines.append(text))
+    with screen.progress("working", screen.LOUD) as on_progress:
+        on_progress("calibrating", 1, 2)
+        while not lines:
+            pass
+    assert lines[0].startswith(("working", "calibrating: 1 of 2"))
+    monkeypatch.undo()
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-    with screen.progress("working", quiet=True) as on_progress:
+    with screen.progress("working", screen.Talk(quiet=True)) as on_progress:
         on_progress("calibrating", 1, 2)
     assert capsys.readouterr() == ("", "")
     monkeypatch.setenv("TERM", "xterm")
-    with screen.progress("working") as on_progress:
+    with screen.progress("working", screen.LOUD) as on_progress:
         on_progress("calibrating", 1, 2)
     out, err = capsys.readouterr()
     assert out == ""

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import io
-import itertools
 import os
-import re
 import sys
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
-from cyclopts import App, CycloptsError, UnusedCliTokensError
+from cyclopts import App, CycloptsError
+from rich.console import Console
 
 import infimum
 from infimum import problems
+from infimum.cli import screen, words
 from infimum.cli.ending import Ended, unwinding
 from infimum.cli.problem_command import command_for
 from infimum.errors import InfimumError
@@ -23,8 +23,6 @@ from infimum.proof.wording import printable
 HELP = """Approximation problems, solved with a certificate: how far the answer is from the best possible one.
 
 Every answer comes with a lower bound on what any admissible answer could reach on this input."""
-
-LIST = re.compile(r"[-+.\de]+(,[-+.\de]+)+")  # numbers with commas between them
 
 
 def build_app() -> App:
@@ -40,6 +38,8 @@ def build_app() -> App:
         exit_on_error=False,
         suppress_keyboard_interrupt=False,
         result_action="return_value",
+        default_parameter=words.READING,
+        console=Console(**screen.styles()),
     )
     for problem in problems.PROBLEMS:
         if problem.name == "minimax.polynomial":  # its options read better than its parameters
@@ -65,11 +65,11 @@ def run(arguments: Sequence[str]) -> int:
         warnings.showwarning = _show_warning
         try:
             with unwinding():
-                status = build_app()(_with_lists(_with_stdout(arguments)))
+                status = build_app()(words.prepared(arguments))
                 sys.stdout.flush()
             return int(status or 0)
         except CycloptsError as error:
-            return _fail(_usage(error), 2)
+            return _fail(words.usage(error), 2)
         except (InfimumError, OSError, MemoryError) as error:
             return _fail(_message(error), 1)
         except KeyboardInterrupt:
@@ -93,31 +93,6 @@ def _let_go_of_stdout() -> None:
         sys.stdout.flush()
     except OSError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-def _with_stdout(arguments: Sequence[str]) -> list[str]:
-    """Let a bare ``--json`` mean ``--json -``."""
-    pairs = itertools.pairwise([*arguments, "--"])
-    return ["--json=-" if token == "--json" and after.startswith("--") else token for token, after in pairs]
-
-
-def _with_lists(arguments: Sequence[str]) -> list[str]:
-    """Let ``--cost 1,1,2`` mean ``--cost 1 1 2``."""
-    tokens: list[str] = []
-    for token in arguments:
-        flag, _, values = token.rpartition("=") if token.startswith("--") else ("", "", token)
-        listed = LIST.fullmatch(values)
-        tokens += [*([flag] if flag else []), *values.split(",")] if listed else [token]
-    return tokens
-
-
-def _usage(error: CycloptsError) -> str:
-    if isinstance(error, UnusedCliTokensError):
-        message = f"unexpected argument {(error.unused_tokens or [''])[0]!r}"
-    else:
-        message = str(error).rstrip(".")
-    command = " ".join(("infimum", *(error.command_chain or ())))
-    return f"{message}; see {command} --help"
 
 
 def _fail(message: str, status: int) -> int:

@@ -11,6 +11,7 @@ from cyclopts import Group, Parameter
 from rich.table import Table
 
 from infimum.cli import screen
+from infimum.cli.screen import FLAG, LOUD, Talk
 from infimum.errors import OptionError
 from infimum.proof import wording
 from infimum.report import plain_text
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from infimum.compress.measure.moments import Progress
     from infimum.report.plan import Comparison
 
-FLAG = Parameter(negative="", show_default=False)
 CHOICES = Group("Choices", sort_key=1)
 OUTPUT = Group("Output", sort_key=2)
 HELD_OUT = 8192  # tokens on which a language model is compared: its perplexity is then known to a few per cent
@@ -53,7 +53,7 @@ def compress(
     compare: Annotated[bool, Parameter(negative="--no-compare", show_default=False, group=OUTPUT)] = True,
     report: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
     force: Annotated[bool, FLAG, Parameter(group=OUTPUT)] = False,
-    quiet: Annotated[bool, FLAG, Parameter(group=OUTPUT)] = False,
+    talk: Annotated[Talk, Parameter(group=OUTPUT)] = LOUD,
 ) -> int:
     """Compress the linear layers of a transformer checkpoint, with a certificate for the whole budget.
 
@@ -111,15 +111,13 @@ def compress(
         Write a report, one self-contained .html file, and its content as .json beside it.
     force
         Overwrite the report; the model folder is never overwritten.
-    quiet
-        No progress, no tables.
     """
     if size is not None and target_objective is not None:
         raise OptionError("give --size or --target-objective, not both")
     if adapter is not None and not plain:
         raise OptionError("--adapter needs --plain: peft attaches it to the layers of stock transformers")
     _check_outputs(out, report, overwrite=force)
-    with screen.progress("reading the model", quiet=quiet) as on_progress:
+    with screen.progress("reading the model", talk) as on_progress:
         from infimum import compress as room
         from infimum.compress.menu.budget import bytes_of
         from infimum.report import write
@@ -145,7 +143,7 @@ def compress(
         if report is not None:
             details = {"out": out, "comparisons": comparisons, "held_out": source, "seconds": seconds}
             write(plan, report, overwrite=force, **details)
-    if not quiet:
+    if not talk.quiet:
         show_plan(plan, comparisons, source)
         if target_objective is not None:
             _show_most_removable(plan, target_objective)

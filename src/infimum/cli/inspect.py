@@ -9,7 +9,7 @@ from cyclopts import Parameter
 from rich.table import Table
 
 from infimum.cli import screen
-from infimum.cli.compress import FLAG
+from infimum.cli.screen import FLAG, LOUD, Talk
 
 if TYPE_CHECKING:
     from infimum.compress import Checkpoint, Plan
@@ -23,7 +23,7 @@ def inspect(
     tokens: int | None = None,
     tensors: Annotated[bool, FLAG] = False,
     curve: Annotated[bool, Parameter(show_default=False)] = True,
-    quiet: Annotated[bool, FLAG] = False,
+    talk: Talk = LOUD,
 ) -> int:
     """Show what a checkpoint holds, which layers can be compressed, and what each budget would cost. Writes nothing.
 
@@ -39,10 +39,8 @@ def inspect(
         List every tensor, not only kinds of tensors.
     curve
         The table of budget and least error; it needs a calibration run.
-    quiet
-        No progress.
     """
-    with screen.progress("reading the model", quiet=quiet) as on_progress:
+    with screen.progress("reading the model", talk) as on_progress:
         from infimum import compress as room
 
         checkpoint = room.open_checkpoint(model)

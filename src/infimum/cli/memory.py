@@ -92,7 +92,9 @@ def measure(
         source = str(csv)
     else:
         if lr is None or peak is None or weight_decay is None or steps is None:
-            raise OptionError("give --lr, --peak, --weight-decay and --steps, or a log with --csv")
+            needed = {"--lr": lr, "--peak": peak, "--weight-decay": weight_decay, "--steps": steps}
+            missing = ", ".join(name for name, value in needed.items() if value is None)
+            raise OptionError(f"missing: {missing}; give --lr, --peak, --weight-decay and --steps, or a log with --csv")
         table = memory.lr_table(lr, steps, peak=peak, warmup=warmup, final=final)
         measured = memory.report(table, weight_decay, **options)
         warm = f", {warmup:,} of them warm-up" if warmup else ""

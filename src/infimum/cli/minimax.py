@@ -86,7 +86,7 @@ def minimax(
     domain = _pairs(on if on is not None else [-1.0, 1.0])
     options: dict[str, Any] = {"domain": domain, "system": _system(odd, even, powers), "relative": relative}
     options |= {"weight": weight, "breakpoints": tuple(breakpoints or ()), "precision": precision, "tol": tol}
-    with screen.progress("solving minimax.polynomial", quiet=outputs.quiet):
+    with screen.progress("solving minimax.polynomial", outputs):
         start = time.perf_counter()
         best = room.polynomial(f, degree, **options)
         result: Any = best if round is None else best.round(round)

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from infimum import minimax
 from infimum.cli import screen
-from infimum.cli.formats.limits import require_file
+from infimum.cli.formats.opening import opened
 from infimum.cli.outputs import STDOUT, Outputs
 from infimum.errors import FileFormatError, OptionError
 from infimum.minimax import Composition
@@ -87,9 +87,10 @@ def msign(
 
 def read_table(path: Path) -> list[list[float]]:
     """Read the coefficients from a JSON file: a list of rows, or a result."""
-    require_file(path)
+    with opened(str(path)) as file:
+        content = file.path.read_bytes()
     try:
-        text = path.read_text(encoding="utf-8")
+        text = content.decode("utf-8")
         document = json.loads(text, parse_int=float)  # a number of many digits is infinite, and refused below
         if isinstance(document, dict):
             found = Composition.from_json(text)

@@ -14,6 +14,8 @@ from cyclopts import Group, Parameter
 
 from infimum._arguments import optional
 from infimum._arrays import is_array, to_numpy
+from infimum.cli.names import Names, to_json
+from infimum.cli.screen import FLAG, Talk
 from infimum.errors import OptionError
 from infimum.memory import MemoryReport
 from infimum.proof.result import Result
@@ -26,10 +28,10 @@ STDOUT = Path("-")
 
 @Parameter(name="*", group=OUTPUT)  # the options stand beside the others: --json, not --outputs.json
 @dataclass(frozen=True, kw_only=True)
-class Outputs:
+class Outputs(Talk):
     """Where the answer goes, besides the table on the screen."""
 
-    json: Annotated[Path | None, Parameter(allow_leading_hyphen=True)] = None
+    json: Path | None = None
     "Write answer and certificate as JSON; - or nothing after it: to stdout, in place of the table."
     report: Path | None = None
     "Write a report: one self-contained .html file, and beside it its content (.json) and the answer (.result.json)."
@@ -37,10 +39,8 @@ class Outputs:
     "Write a picture: .png, .svg or .pdf."
     save: Path | None = None
     "Write the arrays of the answer: .npz or .safetensors, or .csv for vectors of one length."
-    force: Annotated[bool, Parameter(negative="", show_default=False)] = False
+    force: Annotated[bool, FLAG] = False
     "Overwrite files that exist."
-    quiet: Annotated[bool, Parameter(negative="", show_default=False)] = False
-    "No progress, no table."
 
     def check(self) -> None:
         """Refuse what cannot be written, before any work is done."""
@@ -61,18 +61,19 @@ class Outputs:
         if len(set(paths)) < len(paths):
             raise OptionError("two outputs have the same name (a report also writes .json and .result.json beside it)")
 
-    def write(self, result: Result | MemoryReport, **details: Any) -> list[Path]:
+    def write(self, result: Result | MemoryReport, names: Names | None = None, **details: Any) -> list[Path]:
         """Write what was asked for; return the files. `details` are those of `infimum.report.write`."""
         from infimum import report
         from infimum.report import drawing
 
         written: list[Path] = []
         if self.json == STDOUT:
-            sys.stdout.write(result.to_json() + "\n")
+            sys.stdout.write(to_json(result, names) + "\n")
         elif self.json is not None:
-            write_text(self.json, result.to_json() + "\n")
+            write_text(self.json, to_json(result, names) + "\n")
             written.append(self.json)
         if self.report is not None:
+            details = {**details, "names": names} if names else details
             written.append(report.write(result, self.report, overwrite=self.force, **details))
         if self.plot is not None:
             with replacing(self.plot) as temporary:

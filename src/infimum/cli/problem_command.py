@@ -11,15 +11,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
-import numpy as np
 import scipy.sparse
-from cyclopts import Group, Parameter, convert
+from cyclopts import Group, Parameter
 from docstring_parser import DocstringStyle, parse
 
 from infimum._arrays import HasShape
 from infimum.cli import screen
+from infimum.cli.formats.input_file import Named
+from infimum.cli.formats.opening import STANDARD_INPUT
+from infimum.cli.names import names_of
 from infimum.cli.outputs import STDOUT, Outputs
-from infimum.cli.read import read_array
+from infimum.cli.read import KINDS, read_named
+from infimum.cli.words import typed
 from infimum.problems import Problem
 from infimum.proof import wording
 from infimum.report import plain_text
@@ -40,14 +43,15 @@ class Argument:
     default: Any = inspect.Parameter.empty
     words: tuple[str, ...] = ()  # what may stand in place of a file
     sparse: bool = False  # whether zeros that are not stored stay so
+    whole: bool = False  # whether the array holds integers
 
     def read(self, token: str) -> Any:
         """Read the value from its text on the command line."""
         if token in self.words:
             return token
         if self.annotation is None:
-            return read_array(token, self.axes, sparse=self.sparse)
-        return convert(self.annotation, [token])
+            return read_named(token, self.axes, sparse=self.sparse, whole=self.whole)
+        return typed(self.annotation, [token])
 
 
 def arguments_of(problem: Problem) -> dict[str, Argument]:
@@ -77,7 +81,8 @@ def arguments_of(problem: Problem) -> dict[str, Argument]:
         count = len([axis for axis in axes[1].split(",") if axis.strip()]) if axes else None
         words = tuple(word for word in get_args(_readable(hint)) if is_file and isinstance(word, str))
         sparse = is_data and problem.sparse
-        arguments[name] = Argument(name, annotation, count, text, parameter.default, words, sparse)
+        whole = entry is not None and bool(re.search(r"of int", entry.type_name or ""))
+        arguments[name] = Argument(name, annotation, count, text, parameter.default, words, sparse, whole)
     return arguments
 
 
@@ -103,7 +108,7 @@ def _signature(problem: Problem, arguments: dict[str, Argument]) -> inspect.Sign
         if argument.annotation is None:
             label = "FILE" if len(problem.inputs) == 1 else f"{name}-FILE"
             words = "".join(f"{word}, or a file. " for word in argument.words)
-            help_text = f"{argument.help} {words}FILE::NAME names one of several arrays in a file.".strip()
+            help_text = f"{argument.help} {words}{KINDS}. FILE::NAME names one of several arrays in a file.".strip()
             annotation = Annotated[str, Parameter(name=label, help=help_text)]
         else:
             annotation = Annotated[argument.annotation, Parameter(name=name, help=argument.help)]
@@ -131,24 +136,30 @@ def solve_and_write(problem: Problem, data: tuple[str, ...], options: dict[str, 
     """Solve a problem on data as the command line gives them, and write and show the answer."""
     arguments = arguments_of(problem)
     outputs.check()
-    inputs = [_load(arguments[name], item) for name, item in zip(problem.inputs, data, strict=True)]
-    # options that were not given are not passed on by cyclopts, and the default seed is not the solver's
-    defaults = {name: argument.default for name, argument in arguments.items() if name not in problem.inputs}
-    options = {name: _load(arguments[name], item) for name, item in {**defaults, **options}.items()}
-    with screen.progress(f"solving {problem.name}", quiet=outputs.quiet) as on_progress:
+    with screen.progress("reading", outputs):
+        read = [_load(arguments[name], item) for name, item in zip(problem.inputs, data, strict=True)]
+        # options that were not given are not passed on by cyclopts, and the default seed is not the solver's
+        defaults = {name: argument.default for name, argument in arguments.items() if name not in problem.inputs}
+        options = {name: bare(_load(arguments[name], item)) for name, item in {**defaults, **options}.items()}
+    inputs = [bare(item) for item in read]
+    with screen.progress(f"solving {problem.name}", outputs) as on_progress:
         if "on_progress" in inspect.signature(problem.solve).parameters:
             options["on_progress"] = on_progress
         start = time.perf_counter()
         result = problem.solve(*inputs, **options)
         seconds = time.perf_counter() - start
-    source = ", ".join(_described(item, value) for item, value in zip(data, inputs, strict=True))
-    details: dict[str, Any] = {"source": source, "seconds": seconds, "data": [str(item) for item in data]}
+    names = names_of(problem, result, read)
+    source = ", ".join(_described(item, value) for item, value in zip(data, read, strict=True))
+    answer = plain_text.answer(result, names)
+    details: dict[str, Any] = {"source": source, "answer": answer, "seconds": seconds}
+    details["data"] = [str(item) for item in data]
     if outputs.report is not None and problem.comparison is not None:
-        with screen.progress("comparing for the report", quiet=outputs.quiet):
+        with screen.progress("comparing for the report", outputs):
             details["comparison"] = problem.comparison(result, *inputs)
-    written = outputs.write(result, **details)
+    with screen.progress("writing", outputs):
+        written = outputs.write(result, names, **details)
     if not outputs.quiet and outputs.json != STDOUT:
-        rows = {"problem": problem.minimises, "input": source, "answer": plain_text.answer(result)}
+        rows = {"problem": problem.minimises, "input": source, "answer": answer}
         rows.update(screen.certificate_rows(result.certificate), time=f"{seconds:.3g} s")
         if written:
             rows["written"] = ", ".join(map(str, written))
@@ -158,16 +169,24 @@ def solve_and_write(problem: Problem, data: tuple[str, ...], options: dict[str, 
     return 0
 
 
+def bare(item: Any) -> Any:
+    """Return what is read without the names of its rows and columns."""
+    return item.array if isinstance(item, Named) else item
+
+
 def _load(argument: Argument, item: Any) -> Any:
     return argument.read(item) if argument.annotation is None and isinstance(item, str) else item
 
 
 def _described(item: Any, value: Any) -> str:
-    if isinstance(value, np.ndarray):
-        return f"{item} ({' x '.join(map(str, value.shape))}, {value.dtype})"
-    if scipy.sparse.issparse(value):
-        return f"{item} ({' x '.join(map(str, value.shape))}, {value.dtype}, {value.nnz:,} entries stored)"
-    return str(item)
+    if not isinstance(value, Named):
+        return str(item)
+    array = value.array
+    stored = f", {array.nnz:,} entries stored" if scipy.sparse.issparse(array) else ""
+    named = [axis for axis, names in (("rows", value.rows), ("columns", value.columns)) if names is not None]
+    named_text = f", {' and '.join(named)} named" if named else ""
+    called = "standard input" if item == STANDARD_INPUT else item
+    return f"{called} ({' x '.join(map(str, array.shape))}, {array.dtype}{stored}{named_text})"
 
 
 def _summary(problem: Problem) -> str:

@@ -10,8 +10,10 @@ from cyclopts import Parameter
 import infimum
 from infimum import problems
 from infimum.cli import screen
-from infimum.cli.formats.limits import require_file
-from infimum.cli.problem_command import arguments_of
+from infimum.cli.formats.opening import opened
+from infimum.cli.names import names_of, require_names
+from infimum.cli.problem_command import arguments_of, bare
+from infimum.cli.screen import LOUD, Talk
 from infimum.errors import FileFormatError, OptionError, VerificationError
 from infimum.proof.certificate import Certificate
 
@@ -21,11 +23,13 @@ def verify(
     /,
     *data: Annotated[str, Parameter(name="FILE")],
     original: Path | None = None,
-    quiet: Annotated[bool, Parameter(negative="", show_default=False)] = False,
+    seed: int | None = None,
+    talk: Talk = LOUD,
 ) -> int:
     """Derive the claims of a result or of a compressed model again, and compare. No solver takes part.
 
-    infimum verify RESULT.json FILE: a result that a problem command wrote with --json, and the file that it solved.
+    infimum verify RESULT.json FILE: a result that a problem command wrote with --json, and the file that it solved;
+    - for one of them is standard input.
     infimum verify OUT: a folder that infimum compress wrote; every error and bound is recomputed from the original.
 
     Parameters
@@ -36,11 +40,16 @@ def verify(
         The input of the problem, as it was given to the solver.
     original
         Folder of the original model, if it is not where it was.
-    quiet
-        Nothing but the exit status and errors.
+    seed
+        Draw anew, from this seed, the random numbers of a probable bound or a sampled value: two seeds are two checks.
+        By default they follow from the result.
     """
-    with screen.progress("verifying", quiet=quiet) as on_progress:
+    with screen.progress("verifying", talk) as on_progress:
         if target.is_dir():
+            if seed is not None:
+                raise OptionError(
+                    f"--seed belongs to a result, and {target} is a model folder: its check draws nothing"
+                )
             if data:
                 raise OptionError(f"{target} is a model folder and needs no FILE; --original names the original model")
             from infimum import compress
@@ -49,8 +58,8 @@ def verify(
         elif original is not None:
             raise OptionError(f"--original belongs to a model folder, and {target} is none")
         else:
-            certificate = _verify_result(target, data)
-    if not quiet:
+            certificate = _verify_result(target, data, seed)
+    if not talk.quiet:
         console = screen.console()
         console.print(f"{target} proves what it claims.", style="bold green")
         rows = screen.certificate_rows(certificate)
@@ -60,12 +69,13 @@ def verify(
     return 0
 
 
-def _verify_result(path: Path, data: tuple[str, ...]) -> Certificate:
-    require_file(path)
-    try:
-        result = infimum.from_json(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, FileFormatError) as error:
-        raise FileFormatError(f"{path} is no result as --json wrote it: {error}") from error
+def _verify_result(path: Path, data: tuple[str, ...], seed: int | None) -> Certificate:
+    with opened(str(path)) as file:
+        try:
+            text = file.path.read_text(encoding="utf-8")
+            result = infimum.from_json(text)
+        except (UnicodeDecodeError, FileFormatError) as error:
+            raise FileFormatError(f"{file} is no result as --json wrote it: {error}") from error
     problem = problems.problem_of(result)
     if len(data) != len(problem.inputs):
         raise VerificationError(
@@ -74,4 +84,6 @@ def _verify_result(path: Path, data: tuple[str, ...]) -> Certificate:
         )
     arguments = arguments_of(problem)
     inputs = [arguments[name].read(token) for name, token in zip(problem.inputs, data, strict=True)]
-    return infimum.verify(result, *inputs)
+    certificate = infimum.verify(result, *map(bare, inputs), rng=seed)
+    require_names(text, names_of(problem, result, inputs))
+    return certificate

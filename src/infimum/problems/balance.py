@@ -46,6 +46,7 @@ PROBLEMS: tuple[Problem, ...] = (
             scores, result.experts.shape[1], result.load, result.groups, result.group_load
         ),
         comparison=comparison.table,
+        named={"experts": (("scores", 1),)},
         short="balance",
     ),
     Problem(
@@ -59,6 +60,7 @@ PROBLEMS: tuple[Problem, ...] = (
         answer_text=_pairs,
         tiny=lambda rng: Case((rng.standard_normal((5, 5)),)),
         optimum=lambda result, cost: brute_force.least_total(cost, result.maximize),
+        named={"columns": (("cost", 1),)},
         short="assign",
     ),
     Problem(

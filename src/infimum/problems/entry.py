@@ -45,6 +45,9 @@ class Problem:
     comparison : callable, optional
         ``comparison(result, *inputs)``: a table for the report (``title``, ``text``, ``columns``, ``rows`` of text)
         that sets the answer beside others on the same input.
+    named : mapping of str to tuple of (str, int)
+        Fields of the answer that hold indices: for each the inputs and axes that they count, the first one with names
+        being asked for them.
     short : str
         Name on the command line and of the docs page, where the last part of `name` would not do.
     """
@@ -62,6 +65,7 @@ class Problem:
     arrays: bool = True
     sparse: bool = False
     comparison: Callable[..., Mapping[str, Any]] | None = None
+    named: Mapping[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
     short: str = ""
 
     @property

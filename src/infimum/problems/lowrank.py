@@ -98,6 +98,7 @@ PROBLEMS: tuple[Problem, ...] = (
         answer_text=lambda result: _named_topics(result.columns),
         tiny=lambda rng: Case((_tiny_matrix(rng),), {"rank": 2}),
         optimum=lambda result, M: brute_force.best_columns(M, result.rank),
+        named={"columns": (("M", 1),), "rows": (("M", 0),)},
     ),
     Problem(
         name="lowrank.nystrom",
@@ -110,6 +111,7 @@ PROBLEMS: tuple[Problem, ...] = (
         answer_text=lambda result: _named_topics(result.landmarks),
         tiny=lambda rng: Case((_tiny_kernel(rng),), {"rank": 2}),
         optimum=lambda result, K: brute_force.best_landmarks(K, result.rank),
+        named={"landmarks": (("K", 1), ("K", 0))},
     ),
     Problem(
         name="lowrank.solve",
@@ -134,6 +136,7 @@ PROBLEMS: tuple[Problem, ...] = (
         answer_text=lambda result: f"{_named_topics(result.terms)}: what words share through them",
         tiny=lambda rng: Case((rng.standard_normal((4, 7)), rng.standard_normal((7, 5))), {"rank": 3}),
         optimum=lambda result, X, Y: brute_force.best_terms(X, Y, result.terms.shape[0]),
+        named={"terms": (("X", 1), ("Y", 0))},
     ),
     Problem(
         name="lowrank.cur",
@@ -147,5 +150,6 @@ PROBLEMS: tuple[Problem, ...] = (
         answer_text=lambda result: f"{_named_topics(result.columns)}; words {_named_words(result.rows)}",
         tiny=lambda rng: Case((_tiny_matrix(rng),), {"rows": 2, "columns": 3}),
         optimum=lambda result, M: brute_force.best_rows_and_columns(M, *reversed(result.core.shape)),
+        named={"columns": (("M", 1),), "rows": (("M", 0),)},
     ),
 )

@@ -29,10 +29,10 @@ def write(subject: Result | MemoryReport | Plan, path: str | Path, *, overwrite:
         Replace files that exist.
     **details
         All optional. Of a result: `source` (where the input came from), `answer` (the answer in one line), `seconds`
-        (how long the solver took), `data` (the input as the
-        command line takes it: names of files, or texts), `comparison` (a table, see
-        `infimum.problems.Problem`). Of a measurement: `source`. Of a
-        plan: `out` (the folder where it was saved), `comparisons` and `held_out` (rows of
+        (how long the solver took), `data` (the input as the command line takes it: names of files, or texts),
+        `comparison` (a table, see `infimum.problems.Problem`), `names` (of what the indices in the answer point to, by
+        field). Of a measurement: `source`. Of a plan: `out` (the folder where it was saved), `comparisons` and
+        `held_out` (rows of
         `infimum.report.plan.Comparison`, and the text they speak of), `seconds`.
 
     Returns

@@ -7,6 +7,7 @@ import os
 import platform
 import shlex
 import subprocess
+from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -18,10 +19,22 @@ from infimum.proof.result import Result
 from infimum.proof.wording import number
 
 
-def answer(result: Result) -> str:
-    """Describe the answer in one line: numbers and short vectors as they are, larger arrays by their size."""
+def answer(result: Result, names: Mapping[str, list[Any]] | None = None) -> str:
+    """Describe the answer in one line: numbers and short vectors as they are, larger arrays by their size.
+
+    A field of indices is shown by the `names` of what it points to, if there are some.
+    """
     fields = {f.name: getattr(result, f.name) for f in dataclasses.fields(result) if f.name != "certificate"}
-    return "; ".join(f"{name} {_item(item)}" for name, item in fields.items() if item is not None)
+    flat = {name: item for name, item in (names or {}).items() if not isinstance(item[0], list)}
+    shown = {
+        name: _listed(flat[name]) if name in flat else _item(item) for name, item in fields.items() if item is not None
+    }
+    return "; ".join(f"{name} {text}" for name, text in shown.items())
+
+
+def _listed(entries: Sequence[str]) -> str:
+    shown = ", ".join(entries[:6])
+    return f"[{shown}]" if len(entries) <= 6 else f"[{shown}, ...] ({len(entries)} in all)"
 
 
 def _item(item: Any) -> str:
@@ -35,8 +48,7 @@ def _item(item: Any) -> str:
     if not isinstance(item, np.ndarray):
         return number(item) if isinstance(item, int | float) and not isinstance(item, bool) else str(item)
     if item.ndim == 1 and item.dtype.kind in "iuf" and item.size:
-        shown = ", ".join(f"{entry:.4g}" if item.dtype.kind == "f" else str(entry) for entry in item[:6])
-        return f"[{shown}]" if item.size <= 6 else f"[{shown}, ...] ({item.size} in all)"
+        return _listed([f"{entry:.4g}" if item.dtype.kind == "f" else str(entry) for entry in item])
     return f"({' x '.join(map(str, item.shape))})"
 
 

@@ -21,12 +21,13 @@ def content(
     file: str = "",
     data: Sequence[str] = (),
     comparison: Mapping[str, Any] | None = None,
+    names: Mapping[str, list[Any]] | None = None,
 ) -> dict[str, Any]:
     """Gather what the report says, as plain data.
 
     `source` says where the input came from, `answer` what the answer is in one line, `seconds` how long the solver
     took, `file` where the result is written, `data` the input as the command line takes it; `comparison` is a table as
-    the register's entry describes it.
+    the register's entry describes it, and `names` what the fields of indices point to, by field.
     """
     problem = problem_of(result)
     certificate = result.certificate
@@ -57,6 +58,7 @@ def content(
         "file": file,
         "verify": plain_text.command("infimum", "verify", file, *data) if file and data else "",
         "comparison": comparison,
+        "names": dict(names or {}),
         "inputs": list(problem.inputs),
         "versions": plain_text.versions("numpy", "scipy"),
     }

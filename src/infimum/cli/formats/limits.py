@@ -6,6 +6,7 @@ import stat
 from collections.abc import Sequence
 from pathlib import Path
 
+from infimum.cli.formats.input_file import InputFile
 from infimum.errors import FileFormatError
 
 SEPARATOR = "::"  # FILE::NAME picks one of several arrays in a file
@@ -27,20 +28,24 @@ def require_file(path: Path) -> int:
     return status.st_size
 
 
-def require_room(path: Path, declared: int, advice: str) -> None:
+def allowed(size: int) -> int:
+    """Return the bytes of memory that a file of so many bytes may take."""
+    return max(ALWAYS, TIMES * size)
+
+
+def require_room(file: InputFile, declared: int, advice: str) -> None:
     """Refuse a file whose content would need far more memory than the file has bytes."""
-    size = path.stat().st_size
-    allowed = max(ALWAYS, TIMES * size)
-    if declared > allowed:
+    size, most = file.size, allowed(file.size)
+    if declared > most:
         raise FileFormatError(
-            f"{path} has {size:,} bytes and declares an array of {amount(declared)}, and at most {amount(allowed)} are "
+            f"{file} has {size:,} bytes and declares an array of {amount(declared)}, and at most {amount(most)} are "
             f"read from such a file; {advice}"
         )
 
 
-def require_sides(path: Path, shape: Sequence[int]) -> None:
+def require_sides(file: InputFile, shape: Sequence[int]) -> None:
     """Refuse a sparse array with far more rows and columns, stored or empty, than the file has bytes."""
-    require_room(path, POINTER * sum(shape), "leave empty rows and columns away")
+    require_room(file, POINTER * sum(shape), "leave empty rows and columns away")
 
 
 def amount(count: int) -> str:
@@ -48,13 +53,13 @@ def amount(count: int) -> str:
     return f"{count:,} bytes" if count < 10**18 else "more than 10^18 bytes"
 
 
-def refuse_name(path: Path, name: str) -> None:
+def refuse_name(file: InputFile, name: str) -> None:
     """Refuse NAME for a file whose array has none."""
     if name:
-        raise FileFormatError(f"{path} holds one array without a name: leave {SEPARATOR}{name} away")
+        raise FileFormatError(f"{file} holds one array without a name: leave {SEPARATOR}{name} away")
 
 
-def choose(path: Path, name: str, names: Sequence[str]) -> str:
+def choose(file: InputFile, name: str, names: Sequence[str]) -> str:
     """Return the name of the array that is meant."""
     if name in names:
         return name
@@ -62,7 +67,7 @@ def choose(path: Path, name: str, names: Sequence[str]) -> str:
         return names[0]
     shown = ", ".join(names[:8]) + (f", ... ({len(names)} in all)" if len(names) > 8 else "")
     if not names:
-        raise FileFormatError(f"{path} holds no arrays")
+        raise FileFormatError(f"{file} holds no arrays")
     if name:
-        raise FileFormatError(f"{path} holds no {name!r}; it holds {shown}")
-    raise FileFormatError(f"{path} holds {len(names)} arrays, name one as {path}{SEPARATOR}NAME: {shown}")
+        raise FileFormatError(f"{file} holds no {name!r}; it holds {shown}")
+    raise FileFormatError(f"{file} holds {len(names)} arrays, name one as {file}{SEPARATOR}NAME: {shown}")

@@ -5,12 +5,12 @@ Read here and not by SciPy, whose native reader ends the process on a zero byte,
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 import numpy as np
 import scipy.sparse
 
+from infimum.cli.formats.input_file import InputFile
 from infimum.cli.formats.limits import amount, refuse_name, require_sides
 from infimum.errors import FileFormatError
 
@@ -33,43 +33,43 @@ class Header(NamedTuple):
     stored: int
 
 
-def read_matrix_market(path: Path, name: str) -> Any:
+def read_matrix_market(file: InputFile, name: str) -> Any:
     """Read a matrix; a sparse file gives a sparse array."""
-    refuse_name(path, name)
-    size = path.stat().st_size
-    with path.open(encoding="latin-1") as file:  # comments may hold anything
-        header = _header(path, file)
+    refuse_name(file, name)
+    size = file.size
+    with file.path.open(encoding="latin-1") as stream:  # comments may hold anything
+        header = _header(file, stream)
         least = header.stored * (NUMBER if header.layout == "array" else ENTRY)
         if least > size + NUMBER:  # the last line may lack its end
             raise FileFormatError(
-                f"{path} declares {header.stored:,} numbers and has {amount(size)}: it is damaged or cut short"
+                f"{file} declares {header.stored:,} numbers and has {amount(size)}: it is damaged or cut short"
             )
         if header.layout == "coordinate":
-            require_sides(path, header.shape)
+            require_sides(file, header.shape)
         columns = ["i8", "i8"] if header.layout == "coordinate" else []
         kinds = [*columns, *FIELDS[header.field]]
         dtype = np.dtype([(f"f{place}", kind) for place, kind in enumerate(kinds)])
-        table = np.loadtxt(file, dtype=dtype, ndmin=1, comments="%") if header.stored else np.empty(0, dtype)
+        table = np.loadtxt(stream, dtype=dtype, ndmin=1, comments="%") if header.stored else np.empty(0, dtype)
     if table.size != header.stored:
-        raise FileFormatError(f"{path} declares {header.stored:,} numbers and holds {table.size:,}")
+        raise FileFormatError(f"{file} declares {header.stored:,} numbers and holds {table.size:,}")
     parts = [table[name] for name in table.dtype.names or ()]
     return _sparse(header, parts) if header.layout == "coordinate" else _dense(header, parts)
 
 
-def _header(path: Path, file: TextIO) -> Header:
-    words = file.readline(LINE).lower().split()
+def _header(file: InputFile, stream: TextIO) -> Header:
+    words = stream.readline(LINE).lower().split()
     if len(words) != 5 or words[:2] != BANNER or words[2] not in LAYOUTS or words[3] not in FIELDS:
-        raise FileFormatError(f"{path} cannot be read as .mtx: it must begin with %%MatrixMarket matrix and its kind")
+        raise FileFormatError(f"{file} cannot be read as .mtx: it must begin with %%MatrixMarket matrix and its kind")
     _, _, layout, field, symmetry = words
-    line = file.readline(LINE)
+    line = stream.readline(LINE)
     while line.startswith("%") or line.isspace():
-        line = file.readline(LINE)
+        line = stream.readline(LINE)
     sizes = [int(word) for word in line.split()]
     if len(sizes) != (2 if layout == "array" else 3) or min(sizes) < 0:
-        raise FileFormatError(f"{path} cannot be read as .mtx: it must state its rows and columns")
+        raise FileFormatError(f"{file} cannot be read as .mtx: it must state its rows and columns")
     rows, columns, *entries = sizes
     if symmetry not in ("general", *MIRRORED) or (symmetry != "general" and rows != columns):
-        raise FileFormatError(f"{path} cannot be read as .mtx: a {rows} x {columns} matrix is not {symmetry}")
+        raise FileFormatError(f"{file} cannot be read as .mtx: a {rows} x {columns} matrix is not {symmetry}")
     stored = {"general": rows * columns, "skew-symmetric": rows * (rows - 1) // 2}.get(symmetry, rows * (rows + 1) // 2)
     return Header(layout, field, symmetry, (rows, columns), entries[0] if entries else stored)
 

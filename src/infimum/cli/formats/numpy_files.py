@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import zipfile
-from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import scipy.sparse
 
+from infimum.cli.formats.input_file import InputFile
 from infimum.cli.formats.limits import amount, choose, refuse_name, require_room, require_sides
 from infimum.errors import FileFormatError
 
@@ -20,56 +20,56 @@ SPARSE = {"format", "shape", "data"}  # names in an archive that scipy.sparse.sa
 EXPANDING = "save it uncompressed (numpy.savez) or as .npy"
 
 
-def read_npy(path: Path, name: str) -> np.ndarray:
+def read_npy(file: InputFile, name: str) -> np.ndarray:
     """Read the array of a .npy file; nothing is unpickled."""
-    refuse_name(path, name)
-    with path.open("rb") as file:
-        _check_header(path, file, path.stat().st_size)
-        file.seek(0)
-        return np.asarray(np.load(file, allow_pickle=False))
+    refuse_name(file, name)
+    with file.path.open("rb") as stream:
+        _check_header(file, stream, file.size)
+        stream.seek(0)
+        return np.asarray(np.load(stream, allow_pickle=False))
 
 
-def read_npz(path: Path, name: str) -> Any:
+def read_npz(file: InputFile, name: str) -> Any:
     """Read one array of an archive, or the sparse array that it holds."""
-    with path.open("rb") as file:
-        if file.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX:
-            raise FileFormatError(f"{path} holds a single array, not an archive of arrays: rename it to .npy")
-    with zipfile.ZipFile(path) as archive:
+    with file.path.open("rb") as stream:
+        if stream.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX:
+            raise FileFormatError(f"{file} holds a single array, not an archive of arrays: rename it to .npy")
+    with zipfile.ZipFile(file.path) as archive:
         names = [member.removesuffix(".npy") for member in archive.namelist() if member.endswith(".npy")]
         sparse = not name and set(names) >= SPARSE
-        chosen = names if sparse else [choose(path, name, names)]
+        chosen = names if sparse else [choose(file, name, names)]
         for member in chosen:
-            _check_member(path, archive, f"{member}.npy")
+            _check_member(file, archive, f"{member}.npy")
     if sparse:
-        array = scipy.sparse.load_npz(path)
-        require_sides(path, array.shape)
+        array = scipy.sparse.load_npz(file.path)
+        require_sides(file, array.shape)
         if array.format in ("csr", "csc", "bsr"):  # SciPy's reader does not ask whether the indices lie inside
             array.check_format(full_check=True)
         return array
-    with np.load(path, allow_pickle=False) as arrays:
+    with np.load(file.path, allow_pickle=False) as arrays:
         return np.asarray(arrays[chosen[0]])
 
 
-def _check_member(path: Path, archive: zipfile.ZipFile, member: str) -> None:
+def _check_member(file: InputFile, archive: zipfile.ZipFile, member: str) -> None:
     expanded = archive.getinfo(member).file_size
-    require_room(path, expanded, EXPANDING)
-    with archive.open(member) as file:
-        _check_header(path, file, expanded)
+    require_room(file, expanded, EXPANDING)
+    with archive.open(member) as stream:
+        _check_header(file, stream, expanded)
 
 
-def _check_header(path: Path, file: IO[bytes], size: int) -> None:
+def _check_header(file: InputFile, stream: IO[bytes], size: int) -> None:
     """Refuse a header that declares more numbers than the file holds: NumPy would take the memory first."""
-    version = np.lib.format.read_magic(file)
+    version = np.lib.format.read_magic(stream)
     if version not in HEADERS:
-        raise FileFormatError(f"{path} has version {version} of the .npy format: it is no array of numbers")
+        raise FileFormatError(f"{file} has version {version} of the .npy format: it is no array of numbers")
     width, read_header = HEADERS[version]
-    start, length = file.tell(), int.from_bytes(file.read(width), "little")
+    start, length = stream.tell(), int.from_bytes(stream.read(width), "little")
     if length > LONGEST:  # NumPy would take the memory for it first
-        raise FileFormatError(f"{path} declares a header of {length:,} bytes: at most {LONGEST:,} are read")
-    file.seek(start)
-    shape, _, dtype = read_header(file)
-    declared, held = math.prod(shape) * dtype.itemsize, size - file.tell()
+        raise FileFormatError(f"{file} declares a header of {length:,} bytes: at most {LONGEST:,} are read")
+    stream.seek(start)
+    shape, _, dtype = read_header(stream)
+    declared, held = math.prod(shape) * dtype.itemsize, size - stream.tell()
     if not dtype.hasobject and (declared > held or any(length < 0 for length in shape)):
         raise FileFormatError(
-            f"{path} declares {amount(declared)} of numbers and holds {amount(held)}: it is damaged or cut short"
+            f"{file} declares {amount(declared)} of numbers and holds {amount(held)}: it is damaged or cut short"
         )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 
 import numpy as np
 
 from infimum._arguments import optional
+from infimum.cli.formats.input_file import InputFile
 from infimum.cli.formats.limits import refuse_name, require_room
 from infimum.errors import FileFormatError
 
@@ -16,19 +16,19 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff")
 NUMBER = np.dtype(np.float64).itemsize
 
 
-def read_picture(path: Path, name: str) -> np.ndarray:
+def read_picture(file: InputFile, name: str) -> np.ndarray:
     """Read a picture as one number a pixel: grey as it is stored, colours by their luminance (ITU-R 601)."""
-    refuse_name(path, name)
+    refuse_name(file, name)
     pillow = optional("PIL.Image", "cli")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", pillow.DecompressionBombWarning)  # the size is asked below
-            picture = pillow.open(path, formats=FORMATS)
+            picture = pillow.open(file.path, formats=FORMATS)
     except pillow.UnidentifiedImageError as error:
         raise FileFormatError(
-            f"{path} cannot be read as a picture: its content is none, or of an unknown kind"
+            f"{file} cannot be read as a picture: its content is none, or of an unknown kind"
         ) from error
     with picture:
-        require_room(path, picture.width * picture.height * NUMBER, "scale the picture down")
+        require_room(file, picture.width * picture.height * NUMBER, "scale the picture down")
         deep = picture.mode in ("I", "F") or picture.mode.startswith("I;16")  # more than 8 bits, one channel
         return np.asarray(picture if deep else picture.convert("L"), dtype=np.float64)

@@ -1,0 +1,87 @@
+"""Tables with names, packed files, standard input, .mat and .pt: what they give, and what is refused."""
+
+import gzip
+import io
+import json
+import sys
+
+import numpy as np
+import pytest
+import scipy.io
+import torch
+
+from infimum.cli.formats.limits import ALWAYS
+from infimum.cli.read import read_array, read_named
+from infimum.errors import FileFormatError
+
+TABLE = np.array([[1.5, -2.5], [3.25, 4.0], [0.0, 1e-3]])
+
+
+@pytest.mark.parametrize(
+    ("text", "rows", "columns"),
+    [
+        ("a,b\n1.5,-2.5\n3.25,4\n0,1e-3\n", None, ("a", "b")),
+        (",a,b\nx,1.5,-2.5\ny,3.25,4\nz,0,1e-3\n", ("x", "y", "z"), ("a", "b")),
+        (",0,1\n0,1.5,-2.5\n1,3.25,4\n2,0,1e-3\n", ("0", "1", "2"), ("0", "1")),
+        ('who;"a, b";c\nx;1,5;-2,5\ny;3,25;4\nz;0;1e-3\n', ("x", "y", "z"), ("a, b", "c")),
+        ("a\tb\n1.5\t-2.5\n3.25\t4\n0\t1e-3\n", None, ("a", "b")),
+        ("\ufeffa,b\r\n1.5,-2.5\r\n3.25,4\r\n0,1e-3\r\n", None, ("a", "b")),
+    ],
+)
+def test_names_of_tables(tmp_path, text, rows, columns):
+    path = tmp_path / "a.csv"
+    path.write_bytes(text.encode())
+    named = read_named(str(path))
+    assert np.array_equal(named.array, TABLE)
+    assert (named.rows, named.columns) == (rows, columns)
+
+
+def test_gzip_and_its_bombs(tmp_path):
+    path = tmp_path / "a.csv.gz"
+    path.write_bytes(gzip.compress(b"a,b\n1.5,-2.5\n3.25,4\n0,1e-3\n"))
+    assert np.array_equal(read_array(str(path)), TABLE)
+    path.write_bytes(gzip.compress(bytes(ALWAYS + 1)))
+    with pytest.raises(FileFormatError, match=r"a.csv.gz unpacks to more than"):
+        read_array(str(path))
+    path.write_bytes(gzip.compress(b"1,2\n3,4\n")[:-9])
+    with pytest.raises(FileFormatError, match="cannot be unpacked"):
+        read_array(str(path))
+
+
+def test_matlab_and_torch(tmp_path):
+    scipy.io.savemat(tmp_path / "a.mat", {"A": TABLE, "text": "none"}, do_compression=True)
+    assert np.array_equal(read_array(str(tmp_path / "a.mat")), TABLE)
+    torch.save({"layer": {"w": torch.from_numpy(TABLE)}, "step": 3}, tmp_path / "a.pt")
+    assert np.array_equal(read_array(f"{tmp_path / 'a.pt'}::layer.w"), TABLE)
+    torch.save({"w": torch.ones(1).expand(10**5, 10**5)}, tmp_path / "a.pt")
+    with pytest.raises(FileFormatError, match="declares an array"):
+        read_array(str(tmp_path / "a.pt"))
+    torch.save(torch.nn.Linear(2, 2), tmp_path / "a.pt")
+    with pytest.raises(FileFormatError, match="Python objects"):
+        read_array(str(tmp_path / "a.pt"))
+
+
+def test_standard_input_names_and_verify(run, tmp_path, monkeypatch, matrix):
+    def send(content):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+
+    text = "\n".join(["v,w,x,y,z", *(",".join(map(repr, row)) for row in matrix.tolist())]).encode()
+    send(text)
+    outcome = run("interpolative", "-", "--rank", 2, "--json", tmp_path / "r.json")
+    assert outcome.status == 0, outcome.err
+    names = json.loads((tmp_path / "r.json").read_text())["names"]["columns"]
+    assert f"columns [{', '.join(names)}]" in outcome.out
+    send(text)
+    assert run("verify", tmp_path / "r.json", "-", "--seed", 5).status == 0
+    send(text.replace(b"v,w,x,y,z", b"p,q,r,s,t"))
+    assert "names: claimed" in run("verify", tmp_path / "r.json", "-").err
+    for content, message in ((b"", "empty"), (bytes(100), "neither text nor")):
+        send(content)
+        assert message in run("svd", "-", "--rank", 1).err
+
+
+def test_verbose(run, file):
+    err = run("svd", file, "--rank", 2, "--verbose").err
+    assert "solving lowrank.svd: done" in err
+    assert "\x1b" not in err
+    assert "exclude each other" in run("svd", file, "--rank", 2, "--verbose", "--quiet").err
