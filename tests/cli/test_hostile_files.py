@@ -6,6 +6,7 @@ import os
 import struct
 import tracemalloc
 import zipfile
+import zlib
 
 import numpy as np
 import pytest
@@ -75,9 +76,34 @@ def matrix_market(size, rows="", layout="coordinate", field="real", symmetry="ge
     return f"%%MatrixMarket matrix {layout} {field} {symmetry}\n{size}\n{rows}".encode()
 
 
+def matlab(compressed=False, **variables):
+    buffer = io.BytesIO()
+    scipy.io.savemat(buffer, variables, do_compression=compressed)
+    return buffer.getvalue()
+
+
+def matlab_size(content, rows, columns):
+    """Return the bytes of a file of MATLAB whose first variable declares another size than its own, 4 x 3."""
+    assert struct.pack("<ii", *TABLE.shape) in content
+    return content.replace(struct.pack("<ii", *TABLE.shape), struct.pack("<ii", rows, columns), 1)
+
+
+def matlab_packed(unpacked):
+    """Return a file of MATLAB with one compressed element."""
+    body = zlib.compress(unpacked)
+    return matlab(A=TABLE)[:128] + struct.pack("<II", 15, len(body)) + body
+
+
+def structs(depth):
+    """Return a struct in a struct, and so on."""
+    inner = {"a": TABLE}
+    for _ in range(depth):
+        inner = {"a": inner}
+    return inner
+
+
 def png(width, height):
     """Return the bytes of a picture that declares a size and holds nothing."""
-    import zlib
 
     def chunk(kind, body):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
@@ -180,6 +206,34 @@ FILES = {
         "no header": b"5 5 1\n1 1 1.0\n",
         "another header": b"%%MatrixMarket vector dense real general\n5\n",
         "zero bytes": matrix_market("5 5 1", "1 1 1.0\n").replace(b" ", b"\0"),
+    },
+    # .mat
+    "a.mat": {
+        "a header alone": matlab(A=TABLE)[:128],
+        "half a header": matlab(A=TABLE)[:60],
+        "cut": matlab(A=TABLE)[:-30],
+        "compressed, cut": matlab(True, A=TABLE)[:-30],
+        "compressed, damaged": matlab(True, A=TABLE)[:150] + b"\xff" * 20 + matlab(True, A=TABLE)[170:],
+        "text for a header": b"not a matrix of any kind, but a text of some length" * 5,
+        "no order of bytes": matlab(A=TABLE).replace(b"IM", b"XX", 1),
+        "the other order of bytes": matlab(A=TABLE).replace(b"IM", b"MI", 1),
+        "version 7.3": b"MATLAB 7.3 MAT-file, Platform: GLNXA64".ljust(512) + b"\x89HDF\r\n\x1a\n",
+        "version 9": matlab(A=TABLE).replace(b"\x00\x01IM", b"\x00\x09IM", 1),
+        "a struct alone": matlab(A=structs(1)),
+        "nested structs": matlab(A=structs(25)),
+        "nested structs, compressed": matlab(True, A=structs(25)),
+        "cells": matlab(A=np.array(["text", 1.0], dtype=object)),
+        "text": matlab(A="text"),
+        "two variables": matlab(A=TABLE, B=TABLE),
+        "no variables": matlab(),
+        "10^18 numbers": matlab_size(matlab(A=TABLE), 10**9, 10**9),
+        "gigabytes": matlab_size(matlab(A=TABLE), 2**14, 2**14),
+        "one row more": matlab_size(matlab(A=TABLE), 5, 3),
+        "negative": matlab_size(matlab(A=TABLE), -4, -3),
+        "an element of 4 GB": matlab(A=TABLE)[:128] + struct.pack("<II", 14, 2**32 - 1),
+        "sparse of 2^60 entries": matlab_size(matlab(A=scipy.sparse.csc_array(TABLE)), 2**30, 2**30),
+        "compressed, 10^18 numbers": matlab_packed(matlab_size(matlab(A=TABLE), 10**9, 10**9)[128:]),
+        "compressed twice": matlab_packed(matlab(True, A=TABLE)[128:]),
     },
     # text
     "a.csv": {
@@ -415,3 +469,11 @@ def test_spoiled_files_are_read_or_refused(tmp_path, name):
         else:
             continue
         assert "\n" not in message
+
+
+def test_a_bomb_of_matlab(tmp_path):
+    path = tmp_path / "a.mat"
+    path.write_bytes(matlab_packed(bytes(ALWAYS + 1)))
+    with pytest.raises(FileFormatError, match=r"a.mat .*unpacks to more than") as caught:
+        read_array(str(path))
+    assert "\n" not in str(caught.value)

@@ -1,7 +1,10 @@
 """``infimum memory``: measuring named schedules and logs, designing tables, and what is refused."""
 
 import csv
+import gzip
+import io
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -108,3 +111,28 @@ def test_wrong_use(run, arguments, status, message):
     assert outcome.err.startswith("error: ")
     assert message in outcome.err
     assert outcome.out == ""
+
+
+ROWS = [["step", "lr", "loss", "weight_decay"], ["1", "0.1", "", "0.2"], ["2", "0.05", "nan", "0.2"]]
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("way", ["plain", "gzip", "standard input"])
+def test_logs_are_opened_as_every_file_is(run, tmp_path, monkeypatch, separator, way):
+    text = "\n".join(separator.join(row) for row in ROWS)
+    if separator == ";":
+        text = text.replace(".", ",")
+    path = tmp_path / ("log.csv.gz" if way == "gzip" else "log.csv")
+    path.write_bytes(gzip.compress(text.encode()) if way == "gzip" else text.encode())
+
+    def measured(content):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content)))
+        return run("memory", "--csv", "-" if way == "standard input" else path, "--json")
+
+    outcome = measured(text.encode())
+    assert outcome.status == 0, outcome.err
+    assert json.loads(outcome.out)["figures"] == memory.report([0.1, 0.05], [0.2, 0.2]).summary()
+    broken = text.replace("step", "stop").replace("lr", "rate")
+    path.write_bytes(gzip.compress(broken.encode()) if way == "gzip" else broken.encode())
+    name = "standard input" if way == "standard input" else str(path)
+    assert measured(broken.encode()).err.startswith(f"error: {name} has no column 'lr', only stop, rate, loss")

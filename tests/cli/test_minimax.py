@@ -61,7 +61,8 @@ def test_report_and_plot(run, tmp_path):
         (["exp", "--degree", 3, "--odd", "--even"], "exclude each other"),
         (["exp", "--powers", "1,2", "--odd"], "exclude each other"),
         (["1/x", "--degree", 3], "pole"),
-        (["exp"], "give degree"),
+        (["exp"], "--degree is missing"),
+        (["exp", "--odd", "--on", 0, 1], "--degree is missing"),
         (["exp", "--degree", 3, "--emit", "c", "--json"], "stdout"),
     ],
 )

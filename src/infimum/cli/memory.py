@@ -9,10 +9,11 @@ from cyclopts import App, Group, Parameter
 
 from infimum import memory, problems
 from infimum.cli import screen
+from infimum.cli.formats.opening import opened
 from infimum.cli.outputs import STDOUT, Outputs
 from infimum.cli.problem_command import solve_and_write
 from infimum.cli.read import read_array
-from infimum.errors import OptionError
+from infimum.errors import FileFormatError, OptionError
 from infimum.proof import wording
 
 SCHEDULE = Group("Schedule", sort_key=0)
@@ -69,7 +70,8 @@ def measure(
     final
         What the shape falls to, as a fraction of the peak.
     csv
-        A log with a header and a column lr, and step and weight_decay if there are such.
+        A log with a header and a column lr, and step and weight_decay if there are such; commas, ; or tabs separate
+        them, gzip may have packed it, and - is standard input.
     interpolate
         Fill steps that the log leaves out.
     convention
@@ -88,8 +90,7 @@ def measure(
     if csv is not None:
         _refuse(csv, lr=lr, peak=peak, steps=steps, final=final, warmup=warmup or None)
         decay: Any = "weight_decay" if weight_decay is None else weight_decay
-        measured = memory.from_csv(csv, weight_decay=decay, interpolate=interpolate, **options)
-        source = str(csv)
+        measured, source = _of_log(str(csv), weight_decay=decay, interpolate=interpolate, **options)
     else:
         if lr is None or peak is None or weight_decay is None or steps is None:
             needed = {"--lr": lr, "--peak": peak, "--weight-decay": weight_decay, "--steps": steps}
@@ -108,6 +109,15 @@ def measure(
         screen.console().print(screen.facts(rows))
         screen.console().print("\nThis is about the memory of the schedule, not about its training loss.")
     return 0
+
+
+def _of_log(filename: str, **options: Any) -> tuple[memory.MemoryReport, str]:
+    """Measure a log as every input file is opened; errors name what was asked for, not a temporary file."""
+    with opened(filename) as file:
+        try:
+            return memory.from_csv(file.path, **options), file.name
+        except FileFormatError as error:
+            raise FileFormatError(str(error).replace(str(file.path), file.name)) from error
 
 
 def _refuse(csv: Path, **given: object) -> None:

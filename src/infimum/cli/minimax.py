@@ -83,6 +83,8 @@ def minimax(
     outputs.check()
     if emit is not None and outputs.json == STDOUT:
         raise OptionError("--emit and --json - both print to stdout: give the JSON a file name")
+    if degree is None and powers is None:
+        raise OptionError("--degree is missing; give it, or --powers in its place")
     domain = _pairs(on if on is not None else [-1.0, 1.0])
     options: dict[str, Any] = {"domain": domain, "system": _system(odd, even, powers), "relative": relative}
     options |= {"weight": weight, "breakpoints": tuple(breakpoints or ()), "precision": precision, "tol": tol}

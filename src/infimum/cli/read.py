@@ -35,6 +35,7 @@ READERS: dict[str, Callable[[InputFile, str], Any]] = {
 }
 VECTORS = (*tables.SUFFIXES, ".mtx", ".mat", ".parquet")  # which hold matrices only
 WHOLE = 2.0**53  # below it every whole number is a float
+PANIC = "PanicException"  # of libraries in Rust; it derives from BaseException, and has no module to import it from
 LONGEST = 200  # characters that an error repeats of what a library says
 KINDS = f"{', '.join(READERS)}; packed as {PACKED}, or {STANDARD_INPUT} for standard input"
 
@@ -69,7 +70,9 @@ def read_named(source: str, axes: int | None = None, *, sparse: bool = False, wh
                 named = replace(named, array=_dense(file, named.array))
         except InfimumError:
             raise
-        except Exception as error:  # the libraries raise whatever a broken file leads them to
+        except BaseException as error:  # the libraries raise whatever a broken file leads them to
+            if not isinstance(error, Exception) and type(error).__name__ != PANIC:
+                raise
             said = " ".join(str(error).split()).replace(str(file.path), str(file))[:LONGEST] or type(error).__name__
             raise FileFormatError(f"{file} cannot be read as {file.suffix}: {said}") from error
         return _shaped(file, named, axes, whole)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import csv
 import dataclasses
+import itertools
 import math
 import os
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from infimum._arguments import optional, whole_number
+from infimum._separators import DECIMAL_COMMA, separator_of
 from infimum._threads import no_warnings
 from infimum.errors import FileFormatError, OptionError
 from infimum.memory.report import MemoryReport, report
@@ -161,7 +163,7 @@ def from_csv(
     Parameters
     ----------
     path : path
-        CSV file with a header.
+        Table with a header; commas, ``;`` or tabs separate its columns.
     lr, step : str
         Names of the columns. Without a step column, every row is one step.
     weight_decay : str or float
@@ -218,12 +220,17 @@ def _read(path: Path) -> tuple[list[str], list[list[str]]]:
         raise FileFormatError(f"{path} is a folder, a pipe or a device; a file was expected")
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = [row for row in csv.reader(file) if row]
+            separator = separator_of([line for line in itertools.islice(file, 2) if line.strip()]) or ","
+            file.seek(0)
+            rows = [row for row in csv.reader(file, delimiter=separator) if row]
     except (csv.Error, UnicodeDecodeError) as error:
         raise FileFormatError(f"{path} is no table of text: {error}") from error
     if len(rows) < 2:
         raise FileFormatError(f"{path} must have a header and at least one row, got {len(rows)} lines")
-    return [name.strip() for name in rows[0]], rows[1:]
+    header, *rows = rows
+    if separator in DECIMAL_COMMA:
+        rows = [[entry.replace(",", ".") for entry in row] for row in rows]
+    return [name.strip() for name in header], rows
 
 
 def _column(path: Any, header: list[str], rows: list[list[str]], name: str) -> np.ndarray:

@@ -58,6 +58,8 @@ def _inflated(file: InputFile, content: bytes) -> bytes:
             parts.append(unpacker.decompress(content[start + 8 : end], room))
             if not unpacker.eof:
                 raise FileFormatError(f"{file} is cut short, or unpacks to more than {amount(most)}: {AS_V7}")
+            if parts[-1].startswith(struct.pack(f"{order}I", COMPRESSED)):
+                raise FileFormatError(f"{file} is compressed twice, as MATLAB never does: {AS_V7}")
         else:
             parts.append(content[start:end])
         room -= len(parts[-1])

@@ -69,11 +69,11 @@ def read_parquet(file: InputFile, name: str) -> Named:
     require_room(file, max(table.unpacked, ITEMSIZE * table.rows * len(table.names)), "write it as .npy")
     columns = dict(zip(table.names, table.columns(), strict=True))
     index = _index(table.notes) & columns.keys()
-    texts = [name for name, (_, values) in columns.items() if values.dtype.kind not in "biuf" and name not in index]
-    if not index and len(texts) == 1:
-        index = {texts.pop()}
-    if texts:
-        raise FileFormatError(f"{file}: column {texts[0]!r} holds no numbers: leave it away, or make it the index")
+    others = [name for name, (_, values) in columns.items() if values.dtype.kind not in "biuf" and name not in index]
+    if not index and len(others) == 1 and all(isinstance(entry, str) for entry in columns[others[0]][1]):
+        index = {others.pop()}  # a column of text; decimals, dates and lists name nothing
+    if others:
+        raise FileFormatError(f"{file}: column {others[0]!r} holds no numbers: leave it away, or make it the index")
     names = [name for name in columns if name not in index]
     for name in names:
         if columns[name][0]:

@@ -6,17 +6,16 @@ import csv
 import itertools
 import warnings
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
+from infimum._separators import DECIMAL_COMMA, separator_of
 from infimum.cli.formats.input_file import InputFile, Named
 from infimum.cli.formats.limits import refuse_name
 from infimum.errors import FileFormatError
 
 SUFFIXES = (".csv", ".tsv", ".txt")
-SEPARATORS = (";", "\t", ",")  # spaces where none of them fits
-DECIMAL_COMMA = (";", "\t")  # the separators beside which a comma may be a decimal mark
 COMMENT = "#"
 
 
@@ -47,18 +46,6 @@ def read_table(file: InputFile, name: str) -> Named:
             return _Table(file, separator).read(Lines(text))
         except UnicodeDecodeError as error:
             raise FileFormatError(f"{file} is no text in UTF-8 ({error.reason}): save it as such") from error
-
-
-def separator_of(lines: Sequence[str]) -> str | None:
-    """Return what stands between the entries of a table's first rows; None for spaces."""
-    for separator in SEPARATORS:
-        lengths = {len(row) for row in csv.reader(lines, delimiter=separator)}
-        if len(lengths) == 1 and lengths != {1}:
-            return separator
-    lengths = {len(line.split()) for line in lines}
-    if len(lengths) == 1 and lengths != {1}:
-        return None
-    return next((separator for separator in SEPARATORS if separator in "".join(lines)), ",")
 
 
 class _Table:
