@@ -55,7 +55,7 @@ def test_report_and_plot(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["exp(x"], "expression"),
+        (["exp(x", "--degree", 3], "expression"),
         (["exp", "--degree", -1], "degree"),
         (["exp", "--degree", 3, "--on", 1], "two numbers"),
         (["exp", "--degree", 3, "--odd", "--even"], "exclude each other"),
