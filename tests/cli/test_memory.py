@@ -102,7 +102,7 @@ def test_design_options():
         ([*DESIGN, "--match-rms", "1", "--weight-decay", "1"], 1, "either --weight-decay or --match-rms"),
         ([*DESIGN, "--match-rms", "1", "--proportional"], 1, "--proportional needs --weight-decay"),
         ([*DESIGN, "--weight-decay", "1", "--max-initial-share", "0.01"], 1, "nearest feasible one"),
-        ([*DESIGN, "--weight-decay", "1", "--target", "unifrom"], 1, "must end in one of"),
+        ([*DESIGN, "--weight-decay", "1", "--target", "unifrom"], 1, "unifrom: No such file"),
     ],
 )
 def test_wrong_use(run, arguments, status, message):

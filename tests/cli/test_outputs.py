@@ -148,7 +148,7 @@ def test_a_closed_folder_is_found_before_the_work(run, file, tmp_path):
 
 
 def test_a_long_name_is_found_before_the_work(run, file, tmp_path, monkeypatch):
-    monkeypatch.setattr(infimum.cli.problem_command, "read_array", None)  # what comes after would fail otherwise
+    monkeypatch.setattr(infimum.cli.problem_command, "read_named", None)  # what comes after would fail otherwise
     outcome = run("svd", file, "--rank", 2, "--json", tmp_path / ("r" * 300 + ".json"))
     assert outcome.status == 1
     assert outcome.err.count("\n") == 1

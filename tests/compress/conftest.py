@@ -99,3 +99,11 @@ def llama(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def damaged(bert: Path, tmp_path: Path) -> Callable[[], Path]:
     """Return a maker of copies that a test may damage."""
     return lambda: Path(shutil.copytree(bert, tmp_path / "damaged"))
+
+
+@pytest.fixture(scope="session")
+def code_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Where transformers copies the code that comes with a checkpoint; one folder, since it imports from the first."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path_factory.mktemp("code")))
+        yield

@@ -77,6 +77,7 @@ def test_an_output_loads_and_verifies(
     assert len(layers) == sum(row.form == "bits" for row in plans[name].table)
 
 
+@pytest.mark.usefixtures("code_cache")
 @pytest.mark.parametrize("name", ["bert", "llama"])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_transformers_loads_the_same_numbers(name: str, dtype: torch.dtype, outputs: dict[str, Path]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -124,14 +123,6 @@ def test_a_model_in_memory_is_saved_as_one_that_was_loaded(
     assert all(torch.equal(saved[k], t) for k, t in load_file(written / "model.safetensors").items())
     with torch.no_grad():
         assert torch.equal(*(compress.load(folder)(input_ids=IDS)[0] for folder in (written, tmp_path / "model")))
-
-
-@pytest.fixture(scope="module")
-def code_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Where transformers copies the code that comes with a checkpoint; one folder, since it imports from the first."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path_factory.mktemp("code")))
-        yield
 
 
 @pytest.mark.usefixtures("code_cache")

@@ -110,8 +110,9 @@ def test_demo(monkeypatch, capsys, result):
     monkeypatch.setattr(problems, "PROBLEMS", (problem,))
     monkeypatch.setenv("COLUMNS", "200")
     from infimum.cli.demo import solve_problems
+    from infimum.cli.screen import Talk
 
-    solve_problems(quiet=True)
+    solve_problems(Talk(quiet=True))
     assert f"{result.certificate.value:.6g} (sampled)" in capsys.readouterr().out
 
 

@@ -158,13 +158,30 @@ def test_what_is_below_a_moment():
     assert not is_below(np.zeros(4), np.ones((4, 4)))  # singular: positive by rounding alone
 
 
-@pytest.mark.parametrize("room", [1.0, 3.0, 1e9])
+@pytest.mark.parametrize("room", [None, 1.0, 3.0, 1e9])
 def test_how_near_an_edge_is_proved(room):
-    C = np.eye(4) * 2.0  # the shift is room * (4 + 3) * EPS * 8
-    shift = room * 7 * EPS * 8.0
-    assert is_below(np.full(4, 2.0 - 1.5 * shift), C, room)
-    assert not is_below(np.full(4, 2.0 - 0.5 * shift), C, room)
-    assert is_below(np.full(4, 2.0 - 1.5 * 7 * EPS * 8.0), C)
+    C, asked = np.eye(4) * 2.0, () if room is None else (room,)  # the shift is room * (4 + 3) * EPS * 8
+    shift = (room or 1.0) * 7 * EPS * 8.0
+    assert is_below(np.full(4, 2.0 - 1.06 * shift), C, *asked)
+    assert not is_below(np.full(4, 2.0 - 0.94 * shift), C, *asked)
+
+
+def test_one_wrong_entry_is_enough():
+    good = Grid(2, np.full((2, 2), 0.5), np.ones((2, 2)))
+    for part, wrong in [("scales", -0.5), ("scales", 1.0 + 2.0**-30), ("zeros", -1.0), ("zeros", 4.0), ("zeros", 0.5)]:
+        changed = getattr(good, part).copy()
+        changed[1, 1] = wrong
+        with pytest.raises(VerificationError, match=part):
+            ask_grid(good._replace(**{part: changed}), (2, 4))
+    W, C, G = np.ones((2, 4)), np.eye(4), np.eye(2)
+    for e, message in [([0.0, 0.0, 0.0, -0.1], "negative"), ([0.0, 0.0, 0.0, 1.1], "at most C")]:
+        with pytest.raises(VerificationError, match=message):
+            bound(W, good, C, G, np.array(e), np.full(2, 0.5))
+
+
+def test_of_a_moment_of_zeros_nothing_is_asked():
+    grid = Grid(2, np.full((2, 2), 0.5), np.ones((2, 2)))
+    assert bound(np.ones((2, 4)), grid, np.zeros((4, 4)), np.eye(2), np.zeros(4), np.full(2, 0.5)) == 0.0
 
 
 def test_grids_are_asked():

@@ -32,7 +32,8 @@ class Answer(Shown):
         One row per linear layer.
     certificate : Certificate
         `value`: sum of the measured errors. `lower_bound`: no choice of ranks within the budget, and no matrices of
-        those ranks, have a smaller sum. It speaks of this objective on this text, not of accuracy on a task.
+        those ranks, have a smaller sum; with few bits: no other choice of the roundings that were made, measured on the
+        half of the text that made none. It speaks of this objective on this text, not of accuracy on a task.
     budget : int
         Numbers that the replaceable layers may store.
     multiplier : float
