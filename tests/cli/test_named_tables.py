@@ -85,3 +85,35 @@ def test_verbose(run, file):
     assert "solving lowrank.svd: done" in err
     assert "\x1b" not in err
     assert "exclude each other" in run("svd", file, "--rank", 2, "--verbose", "--quiet").err
+
+
+def test_a_report_holds_names(run, tmp_path, matrix):
+    """The result beside a report names columns as that of --json does, and is checked with them."""
+    path, page, result = (tmp_path / name for name in ("a.csv", "page.html", "r.json"))
+    rows = [",".join(map(repr, row)) for row in matrix.tolist()]
+    path.write_text("\n".join(["v,w,x,y,z", *rows]))
+    outcome = run("interpolative", path, "--rank", 2, "--report", page, "--json", result)
+    assert outcome.status == 0, outcome.err
+    beside = tmp_path / "page.result.json"
+    names = json.loads(beside.read_text())["names"]
+    assert names == json.loads(result.read_text())["names"]
+    assert ", ".join(names["columns"]) in page.read_text()
+    assert run("verify", beside, path).status == 0
+    path.write_text("\n".join(["p,q,r,s,t", *rows]))
+    assert "names: claimed" in run("verify", beside, path).err
+
+
+def test_verify_draws_anew(run, tmp_path, monkeypatch):
+    """A probable bound is checked with random numbers of the seed that --seed gives."""
+    file, result = tmp_path / "m.npy", tmp_path / "r.json"
+    np.save(file, np.random.default_rng(1).standard_normal((40, 30)))
+    assert run("svd", file, "--rank", 4, "--method", "randomized", "--json", result).status == 0
+    assert json.loads(result.read_text())["certificate"]["rigour"] == "probable"
+    seeds, plain = [], np.random.default_rng
+    monkeypatch.setattr(np.random, "default_rng", lambda seed=None: seeds.append(seed) or plain(seed))
+    for seed in (5, 6):
+        outcome = run("verify", result, file, "--seed", seed)
+        assert outcome.status == 0, outcome.err
+        assert "probable" in outcome.out
+        assert seeds[0] == seed
+        seeds.clear()

@@ -10,6 +10,8 @@ import pytest
 import infimum
 from infimum.cli import main, screen
 from infimum.cli.app import build_app
+from infimum.cli.formats.opening import PACKED
+from infimum.cli.read import READERS
 
 OUTPUTS = {"--json", "--report", "--plot", "--save", "--force", "--quiet", "--verbose"}
 SURFACE = {
@@ -61,6 +63,8 @@ SURFACE = {
     "svd": {"FILE", "--rank", "--tol", "--method", "--gap-target", "--delta", "--seed"} | OUTPUTS,
     "verify": {"OUT", "FILE", "--original", "--seed", "--quiet", "--verbose"},
 }
+COMMANDS = [name for name in build_app() if not name.startswith("-")]
+WITHOUT_FILES = {"minimax", "msign-schedule", "rational", "rounded", "split"}  # functions and numbers
 PROGRAM = [str(Path(sys.executable).parent / "infimum")]
 
 
@@ -94,6 +98,24 @@ def test_help(run, command):
         assert name in outcome.out
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("variable", ["NO_COLOR", "FORCE_COLOR"])
+def test_no_escape_sequences_but_on_terminals(run, monkeypatch, command, variable):
+    monkeypatch.setenv(variable, "1")
+    for outcome in (run(command, "--help"), run(command, "--no-such-option")):
+        assert outcome.out + outcome.err
+        assert "\x1b" not in outcome.out + outcome.err
+
+
+@pytest.mark.parametrize("problem", [problem for problem in infimum.problems.PROBLEMS if problem.command in COMMANDS])
+def test_help_names_the_file_types(run, problem):
+    out = run(problem.command, "--help").out
+    if "FILE::NAME" in out:
+        assert [suffix for suffix in (*READERS, PACKED, "standard input") if suffix not in out] == []
+    else:
+        assert problem.command in WITHOUT_FILES
+
+
 def arguments_of(command):
     """Each argument of a command."""
     return build_app()[command].assemble_argument_collection(parse_docstring=True)
@@ -114,9 +136,6 @@ def given(arguments, whole="3"):
         named = [argument.name] if argument.name.startswith("--") else []
         words += [*named, *([word] * argument.token_count()[0])]
     return words
-
-
-COMMANDS = [name for name in build_app() if not name.startswith("-")]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

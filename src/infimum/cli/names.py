@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from infimum._arrays import to_numpy
 from infimum.cli.formats.input_file import Named
 from infimum.errors import VerificationError
-from infimum.memory import MemoryReport
 from infimum.problems import Problem
 from infimum.proof import strict_json
 from infimum.proof.evidence import shown
 from infimum.proof.result import Result
-
-KEY = "names"  # in the JSON of a result, beside its answer
-Names = Mapping[str, list[Any]]
+from infimum.report.plain_text import KEY, Names
 
 
 def names_of(problem: Problem, result: Result, inputs: Sequence[Any]) -> Names:
@@ -38,12 +34,6 @@ def _axis(item: Any, axis: int) -> tuple[str, ...] | None:
 
 def _pick(names: tuple[str, ...], indices: Any) -> Any:
     return [_pick(names, entry) for entry in indices] if isinstance(indices, list) else names[indices]
-
-
-def to_json(result: Result | MemoryReport, names: Names | None) -> str:
-    """Return a result as JSON, with the names beside the answer."""
-    text = result.to_json()
-    return f"{text[:-1]}, {json.dumps(KEY)}: {json.dumps(names)}}}" if names else text
 
 
 def require_names(text: str, names: Names) -> None:

@@ -14,13 +14,13 @@ from cyclopts import Group, Parameter
 
 from infimum._arguments import optional
 from infimum._arrays import is_array, to_numpy
-from infimum.cli.names import Names, to_json
 from infimum.cli.screen import FLAG, Talk
 from infimum.errors import OptionError
 from infimum.memory import MemoryReport
 from infimum.proof.result import Result
 from infimum.report.files import check_output, replacing, write_text
 from infimum.report.page import data_beside, result_beside
+from infimum.report.plain_text import Names, to_json
 
 OUTPUT = Group("Output", sort_key=2)
 STDOUT = Path("-")

@@ -55,7 +55,7 @@ def write(subject: Result | MemoryReport | Plan, path: str | Path, *, overwrite:
         parts = {name: drawing.svg(draw) for name, draw in memory.drawings(subject).items()}
         return write_page("memory", memory.content(subject, **details), parts, path, overwrite=overwrite)
     if isinstance(subject, Result):
-        saved = problem.saved(subject)
+        saved = problem.saved(subject, details.get("names"))
         content = problem.content(subject, file=str(result_beside(path)) if saved else "", **details)
         pictures = {"answer": drawing.svg(subject.plot)}
         return write_page("problem", content, pictures, path, overwrite=overwrite, result=saved)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import platform
 import shlex
@@ -15,11 +16,21 @@ from typing import Any
 import numpy as np
 
 from infimum._arrays import is_array, to_numpy
+from infimum.memory import MemoryReport
 from infimum.proof.result import Result
 from infimum.proof.wording import number
 
+KEY = "names"  # in the JSON of a result, beside its answer
+Names = Mapping[str, list[Any]]
 
-def answer(result: Result, names: Mapping[str, list[Any]] | None = None) -> str:
+
+def to_json(result: Result | MemoryReport, names: Names | None) -> str:
+    """Return a result as JSON, with the names beside the answer."""
+    text = result.to_json()
+    return f"{text[:-1]}, {json.dumps(KEY)}: {json.dumps(names)}}}" if names else text
+
+
+def answer(result: Result, names: Names | None = None) -> str:
     """Describe the answer in one line: numbers and short vectors as they are, larger arrays by their size.
 
     A field of indices is shown by the `names` of what it points to, if there are some.

@@ -21,7 +21,7 @@ def content(
     file: str = "",
     data: Sequence[str] = (),
     comparison: Mapping[str, Any] | None = None,
-    names: Mapping[str, list[Any]] | None = None,
+    names: plain_text.Names | None = None,
 ) -> dict[str, Any]:
     """Gather what the report says, as plain data.
 
@@ -64,10 +64,10 @@ def content(
     }
 
 
-def saved(result: Result) -> str | None:
-    """Return the JSON of a result; None where it holds a Python function, which none can be written of."""
+def saved(result: Result, names: plain_text.Names | None = None) -> str | None:
+    """Return the JSON of a result, with its names; None where it holds a Python function, which has none."""
     try:
-        return result.to_json()
+        return plain_text.to_json(result, names)
     except OptionError:
         return None
 
