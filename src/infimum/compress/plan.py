@@ -164,6 +164,7 @@ def plan(
         text makes them and the other half judges them. "auto": "mixed" for a language model, "pivot" for an encoder.
     damping : float, optional
         Added to G, relative to its mean eigenvalue: by default 0.03 for a language model, 0.01 for an encoder.
+        form="bits" takes none: the half of the text that judges chooses.
     plain : bool
         Multiply the factors out: the output has the shapes of the original and loads in stock transformers, at its
         full size. Budget and cost still count the numbers of `form`.

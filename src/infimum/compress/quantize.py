@@ -10,14 +10,14 @@ import numpy as np
 from infimum._arguments import one_of, whole_number
 from infimum._arrays import ArrayLike, as_array, like_array
 from infimum._threads import one_thread
-from infimum.compress.menu.rounding import Factors, Shape, diagonal_below, factors, round_matrix
+from infimum.compress.menu.rounding import Rounded, Shape, diagonal_below, factors, round_matrix
 from infimum.errors import OptionError, RangeError, ShapeError
 from infimum.proof.answers.quantized_matrix import QuantizedMatrix, certify_quantized, weighted
-from infimum.proof.grid import Grid
 from infimum.proof.rounding import ROOM
 from infimum.proof.theorems.grid_rounding import BITS
 
 ScaleType = Literal["float16", "float32"]
+NEAREST = (math.inf, math.inf)  # damping that leaves nothing of the moments: each entry by itself
 
 
 def quantize(
@@ -127,15 +127,7 @@ def _check_damping(damping: tuple[float, float]) -> None:
         raise OptionError(f"damping must be two finite numbers of at least 0, for right and left, got {damping}")
 
 
-def _best(
-    W: np.ndarray, C: np.ndarray, G: np.ndarray, shape: Shape, damping: tuple[float, float]
-) -> tuple[np.ndarray, Grid]:
+def _best(W: np.ndarray, C: np.ndarray, G: np.ndarray, shape: Shape, damping: tuple[float, float]) -> Rounded:
     """Round adaptively, and entry by entry to the nearest number; return what has the smaller loss."""
-    columns, rows = factors(C, damping[0]), factors(G, damping[1])
-    plain = (Factors(np.eye(size), np.ones(size)) for size in (len(C), len(G)))
-    tried = [round_matrix(W, right, left, shape) for right, left in ((columns, rows), tuple(plain))]
-    return min(tried, key=lambda found: _loss(W - found[1].values(found[0]), C, G))
-
-
-def _loss(D: np.ndarray, C: np.ndarray, G: np.ndarray) -> float:
-    return float(np.sum((G @ D @ C) * D))
+    tried = (round_matrix(W, factors(C, right), factors(G, left), shape) for right, left in (damping, NEAREST))
+    return min(tried, key=lambda found: found.loss(W, C, G))

@@ -9,6 +9,10 @@ import torch
 from torch.nn import functional
 
 
+def _bias(size: int, wanted: bool, **options: Any) -> torch.nn.Parameter | None:
+    return torch.nn.Parameter(torch.zeros(size, **options)) if wanted else None
+
+
 class LowRankLinear(torch.nn.Module):
     """``y = left (right x) + bias``: a linear layer of rank r with r(m + n) weights.
 
@@ -38,9 +42,7 @@ class LowRankLinear(torch.nn.Module):
         self.in_features, self.out_features, self.rank = in_features, out_features, rank
         self.left = torch.nn.Parameter(torch.zeros(out_features, rank, dtype=dtype, device=device))
         self.right = torch.nn.Parameter(torch.zeros(rank, in_features, dtype=dtype, device=device))
-        self.register_parameter(
-            "bias", torch.nn.Parameter(torch.zeros(out_features, dtype=dtype, device=device)) if bias else None
-        )
+        self.register_parameter("bias", _bias(out_features, bias, dtype=dtype, device=device))
 
     @classmethod
     def from_factors(cls, left: torch.Tensor, right: torch.Tensor, bias: torch.Tensor | None = None) -> Self:
@@ -101,9 +103,7 @@ class PivotLinear(torch.nn.Module):
         self.rows = torch.nn.Parameter(torch.zeros(rank, in_features, dtype=dtype, device=device))
         self.coefficients = torch.nn.Parameter(torch.zeros(out_features - rank, rank, dtype=dtype, device=device))
         self.register_buffer("order", torch.arange(out_features, dtype=torch.int32, device=device))
-        self.register_parameter(
-            "bias", torch.nn.Parameter(torch.zeros(out_features, dtype=dtype, device=device)) if bias else None
-        )
+        self.register_parameter("bias", _bias(out_features, bias, dtype=dtype, device=device))
 
     @classmethod
     def from_pivots(
@@ -133,6 +133,11 @@ class PivotLinear(torch.nn.Module):
             f"in_features={self.in_features}, out_features={self.out_features}, rank={self.rank}, "
             f"bias={self.bias is not None}"
         )
+
+
+def packed_width(count: int, bits: int) -> int:
+    """Return how many bytes a row of `count` integers of so many bits takes."""
+    return (count * bits + 7) // 8
 
 
 def pack(integers: torch.Tensor, bits: int) -> torch.Tensor:
@@ -196,12 +201,10 @@ class QuantizedLinear(torch.nn.Module):
         self.in_features, self.out_features, self.bits, self.group = in_features, out_features, bits, group
         groups = in_features // group
         for name, count in (("integers", in_features), ("zeros", groups)):
-            width = (count * bits + 7) // 8
-            self.register_buffer(name, torch.zeros(out_features, width, dtype=torch.uint8, device=device))
+            shape = (out_features, packed_width(count, bits))
+            self.register_buffer(name, torch.zeros(shape, dtype=torch.uint8, device=device))
         self.register_buffer("scales", torch.zeros(out_features, groups, dtype=torch.int16, device=device))
-        self.register_parameter(
-            "bias", torch.nn.Parameter(torch.zeros(out_features, dtype=dtype, device=device)) if bias else None
-        )
+        self.register_parameter("bias", _bias(out_features, bias, dtype=dtype, device=device))
 
     @classmethod
     def from_quantized(cls, result: Any, bias: torch.Tensor | None = None) -> Self:

@@ -7,15 +7,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from infimum.compress.menu.rounding import Factors, Shape, diagonal_below, factors, round_matrix
+from infimum.compress.menu.rounding import Factors, Rounded, Shape, diagonal_below, factors, round_matrix
 from infimum.compress.menu.task import Member, Task
 from infimum.compress.model.checkpoint import Layer
-from infimum.proof.grid import Grid
+from infimum.nn.linear import packed_width
 from infimum.proof.theorems import grid_rounding
 from infimum.proof.theorems.allocation_dual import Curve
 
 BITS, GROUPS = (2, 3, 4, 5, 6, 8), (32, 64, 128)
-SCALE_BYTES, SCALE_DIGITS, SCALE_LEAST = 2, 11, -24  # float16
+SCALE_BYTES = 2  # float16
 RIGHT, LEFT = (0.03, 0.1), (0.2, 0.6, 2.0, math.inf)  # dampings that are tried; without bound: rounding by one side
 TRIED = 3  # bits at which they are
 
@@ -29,14 +29,7 @@ class Alternative(NamedTuple):
     def bytes(self, shape: tuple[int, int]) -> int:
         """Bytes of the integers, zeros and scales of a layer."""
         (m, n), groups = shape, shape[1] // self.group
-        return m * (-(-n * self.bits // 8) - (-groups * self.bits // 8) + SCALE_BYTES * groups)
-
-
-class Rounded(NamedTuple):
-    """A layer on a grid."""
-
-    integers: np.ndarray
-    grid: Grid
+        return m * (packed_width(n, self.bits) + packed_width(groups, self.bits) + SCALE_BYTES * groups)
 
 
 class BitsMenu(NamedTuple):
@@ -66,7 +59,7 @@ def menu_of(task: Task, layer: Layer) -> BitsMenu:
     offered = alternatives_of(layer.shape, task.item(layer))
     damping = _best_damping(maker, judge, offered) if offered else (RIGHT[0], LEFT[0])
     pair = _factors(maker, damping)
-    errors = [_loss(judge, Rounded(*round_matrix(maker.W, *pair, _shape(one)))) for one in offered]
+    errors = [_loss(judge, round_matrix(maker.W, *pair, Shape(*one))) for one in offered]
     costs = [numbers_in(one.bytes(layer.shape), task.item(layer)) for one in offered]
     curve = Curve(np.array([*costs, layer.size], dtype=np.float64), np.array([*errors, 0.0]))
     return BitsMenu(offered, curve, damping)
@@ -75,7 +68,7 @@ def menu_of(task: Task, layer: Layer) -> BitsMenu:
 def round_layer(task: Task, layer: Layer, one: Alternative, damping: tuple[float, float]) -> Rounded:
     """Round a layer in one way."""
     maker = task.member(layer, damped=False)
-    return Rounded(*round_matrix(maker.W, *_factors(maker, damping), _shape(one)))
+    return round_matrix(maker.W, *_factors(maker, damping), Shape(*one))
 
 
 class Judged(NamedTuple):
@@ -102,7 +95,7 @@ def _best_damping(maker: Member, judge: Member, offered: tuple[Alternative, ...]
     columns = {damping: factors(maker.norm.C, damping) for damping in RIGHT}
     rows = {damping: factors(_left(maker), damping) for damping in LEFT}
     tried = {
-        (right, left): _loss(judge, Rounded(*round_matrix(maker.W, columns[right], rows[left], _shape(one))))
+        (right, left): _loss(judge, round_matrix(maker.W, columns[right], rows[left], Shape(*one)))
         for right in RIGHT
         for left in LEFT
     }
@@ -118,9 +111,4 @@ def _left(member: Member) -> np.ndarray:
 
 
 def _loss(judge: Member, stored: Rounded) -> float:
-    D = judge.W - stored.grid.values(stored.integers)
-    return max(0.0, float(np.sum((_left(judge) @ D @ judge.norm.C) * D)))
-
-
-def _shape(one: Alternative) -> Shape:
-    return Shape(one.bits, one.group, False, SCALE_DIGITS, SCALE_LEAST)
+    return stored.loss(judge.W, judge.norm.C, _left(judge))

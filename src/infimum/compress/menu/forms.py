@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, Self, TypeAlias
 import numpy as np
 import torch
 
-from infimum.compress.menu.bits import Rounded
+from infimum.compress.menu.rounding import Rounded
 from infimum.nn.linear import pack, unpack
 from infimum.proof.checkpoint import LayerPlan
 from infimum.proof.grid import Grid

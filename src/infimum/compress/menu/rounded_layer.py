@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import torch
 
-from infimum.compress.menu.bits import Alternative, BitsMenu, Rounded, judged, numbers_in
+from infimum.compress.menu.bits import Alternative, BitsMenu, judged, numbers_in
 from infimum.compress.menu.forms import BitsForm, stored_form
 from infimum.compress.menu.layer_plan import dense_row
+from infimum.compress.menu.rounding import Rounded
 from infimum.compress.menu.task import Task
 from infimum.compress.model.checkpoint import Layer
 from infimum.compress.model.tensor_files import same_bits

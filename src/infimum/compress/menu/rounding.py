@@ -19,14 +19,26 @@ NARROWEST = {1: 0.3, 2: 0.35, 3: 0.45, 4: 0.55, 5: 0.7, 6: 0.8, 7: 0.85, 8: 0.9}
 class Shape(NamedTuple):
     """What a grid may be: bits, columns that share a scale, whether 0 is its middle, and the scales that are stored.
 
-    A scale has `digits` significant bits, and none of them is below ``2**least``.
+    A scale has `digits` significant bits, and none of them is below ``2**least``: those of float16 by default.
     """
 
     bits: int
     group: int
-    symmetric: bool
-    digits: int
-    least: int
+    symmetric: bool = False
+    digits: int = 11
+    least: int = -24
+
+
+class Rounded(NamedTuple):
+    """A matrix on a grid."""
+
+    integers: np.ndarray
+    grid: Grid
+
+    def loss(self, W: np.ndarray, C: np.ndarray, G: np.ndarray) -> float:
+        """Return ``tr(G (W - Q) C (W - Q)')`` as computed: to compare by, not to claim."""
+        D = W - self.grid.values(self.integers)
+        return max(0.0, float(np.sum((G @ D @ C) * D)))
 
 
 class Factors(NamedTuple):
@@ -47,7 +59,7 @@ def factors(moment: np.ndarray, damping: float) -> Factors:
     return Factors(np.ascontiguousarray(root / diagonal), diagonal**2)
 
 
-def round_matrix(W: np.ndarray, right: Factors, left: Factors, shape: Shape) -> tuple[np.ndarray, Grid]:
+def round_matrix(W: np.ndarray, right: Factors, left: Factors, shape: Shape) -> Rounded:
     """Return integers and grid that make ``tr(G (W - Q) C (W - Q)')`` small, for the moments of the factors.
 
     With ``G = L D L'`` and ``C = R H R'`` the loss is the sum of ``D_i H_j (L' (W - Q) R)_ij**2``, and entry (i, j) of
@@ -91,7 +103,7 @@ def round_matrix(W: np.ndarray, right: Factors, left: Factors, shape: Shape) -> 
                 lost[rows, columns],
                 rest[rows, columns],
             )
-    return integers, Grid(shape.bits, scales, zeros)
+    return Rounded(integers, Grid(shape.bits, scales, zeros))
 
 
 def diagonal_below(moment: np.ndarray, rooms: float) -> np.ndarray:

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 from infimum.compress.model.checkpoint import Checkpoint
 from infimum.errors import VerificationError
+from infimum.nn.linear import packed_width
 from infimum.proof.checkpoint import LayerPlan, same
 
 Kind: TypeAlias = tuple[str, tuple[int, ...]]  # as safetensors calls the dtype, and the shape
@@ -36,8 +37,8 @@ def _parts(row: LayerPlan, kind: str) -> dict[str, Kind]:
         return {"weight": (kind, (0,)), **parts}
     if row.form == "bits":
         groups = n // row.group if row.group and n % row.group == 0 else 0
-        widths = {name: -(-count * row.bits // 8) for name, count in (("integers", n), ("zeros", groups))}
-        packed: dict[str, Kind] = {name: ("U8", (m, width)) for name, width in widths.items()}
+        counts = (("integers", n), ("zeros", groups))
+        packed: dict[str, Kind] = {name: ("U8", (m, packed_width(count, row.bits))) for name, count in counts}
         return {"weight": (kind, (0,)), "scales": ("I16", (m, groups)), **packed}
     if row.form == "factors":
         return {"weight": (kind, (0,)), "left": (kind, (m, r)), "right": (kind, (r, n))}
