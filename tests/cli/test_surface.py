@@ -177,10 +177,11 @@ def test_version(run):
     ("arguments", "message"),
     [
         (["svf"], 'Did you mean "svd"'),
+        (["quantize", "x"], ", ...; see infimum --help"),
         (["svd"], "FILE is missing"),
         (["svd", "m.npy", "--rank"], "--rank takes a value, got none"),
         (["svd", "m.npy", "--rank", "two"], "--rank takes a whole number, got 'two'"),
-        (["svd", "m.npy", "--rnak", "2"], "Did you mean --rank"),
+        (["svd", "m.npy", "--rnak", "2"], "Did you mean --rank? See infimum svd --help"),
         (["svd", "m.npy", "more.npy", "--rank", "2"], "unexpected argument 'more.npy'"),
         (["svd", "m.npy", "--method", "best"], '"auto", "exact", "gram", "krylov", "randomized"'),
         (["compress", "model"], "--out is missing"),

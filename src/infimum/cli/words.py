@@ -87,14 +87,16 @@ def with_lists(arguments: Sequence[str]) -> list[str]:
 def usage(error: CycloptsError) -> str:
     """Say in one sentence what is wrong with a command line."""
     command = " ".join(("infimum", *(error.command_chain or ())))
-    return f"{_wrong(error)}; see {command} --help".replace(VALUE, "")
+    wrong = _wrong(error)
+    wrong = wrong if wrong.endswith("...") else wrong.rstrip(".")
+    return f"{wrong}{' See' if wrong.endswith('?') else '; see'} {command} --help".replace(VALUE, "")
 
 
 def _wrong(error: CycloptsError) -> str:
     if isinstance(error, UnusedCliTokensError):
         return f"unexpected argument {(error.unused_tokens or [''])[0].removeprefix(VALUE)!r}"
     if error.argument is None:
-        return str(error).rstrip(".")
+        return str(error)
     if isinstance(error, MissingArgumentError) and not isinstance(error, ConsumeMultipleError):
         return _missing(error, error.argument)
     if isinstance(error, CoercionError) and error.token is not None:
@@ -102,7 +104,7 @@ def _wrong(error: CycloptsError) -> str:
         if kind is not None:
             name, word = error.token.keyword or error.argument.name, error.token.value.removeprefix(VALUE)
             return f"{name} takes {kind}, got {word!r}"
-    return str(error).rstrip(".")
+    return str(error)
 
 
 def _missing(error: MissingArgumentError, argument: Any) -> str:
