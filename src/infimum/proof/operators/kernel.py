@@ -135,20 +135,24 @@ class Entries:
     def columns(self, indices: np.ndarray) -> np.ndarray:
         """Return ``K[:, indices]``."""
         if self.kernel is not None:
-            return self._scaled(to_numpy(self.kernel.columns(indices)))
+            return self._bounded(to_numpy(self.kernel.columns(indices)))
         columns, rows = self._scaled(self.array[:, indices]), self._scaled(self.array[indices, :])
         return np.asarray((columns + rows.conj().T) / 2.0)
 
     def block(self, indices: np.ndarray) -> np.ndarray:
         """Return ``K[indices, indices]``."""
         if self.kernel is not None:
-            return self._scaled(self.kernel.block(indices))
+            return self._bounded(self.kernel.block(indices))
         return self._scaled(self.array[np.ix_(indices, indices)])
 
     def _scaled(self, block: np.ndarray) -> np.ndarray:
         wide = block.astype(np.complex128 if np.iscomplexobj(block) else np.float64)
         with np.errstate(over="ignore"):
-            scaled = np.asarray(times_power_of_two(wide, -self.exponent))
+            return np.asarray(times_power_of_two(wide, -self.exponent))
+
+    def _bounded(self, block: np.ndarray) -> np.ndarray:
+        """Scale entries that are seen for the first time, and refuse those that the diagonal rules out by far."""
+        scaled = self._scaled(block)
         if scaled.size and not float(np.max(np.abs(scaled))) <= HUGE:
             raise NotSemidefiniteError(
                 f"K must be positive semidefinite, but an entry is more than {HUGE:.0e} times as large as its diagonal"
@@ -180,7 +184,7 @@ class Entries:
 
     def _asymmetry(self) -> float:
         """Check an array for symmetry and sign; what differs from the Hermitian part is at most the difference here."""
-        whole = self._scaled(self.array)
+        whole = self._bounded(self.array)
         difference, total = frobenius(whole - whole.conj().T), frobenius(whole)
         if not difference <= 1e-6 * total:
             raise NotSemidefiniteError(
