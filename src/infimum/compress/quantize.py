@@ -95,7 +95,7 @@ def quantize(
     shape = _shape(matrix, bits, group, symmetric, scales)
     _check_damping(damping)
     with one_thread():
-        integers, grid = _best(matrix, C, G, shape, damping)
+        integers, grid, _ = _best(matrix, C, G, shape, damping)
         witness = {"e": diagonal_below(C, ROOM), "g": diagonal_below(G, ROOM)}
         certificate = certify_quantized(matrix, C, G, grid, integers, witness, room=ROOM)
     return QuantizedMatrix(

@@ -20,6 +20,10 @@ class Shape(NamedTuple):
     """What a grid may be: bits, columns that share a scale, whether 0 is its middle, and the scales that are stored.
 
     A scale has `digits` significant bits, and none of them is below ``2**least``: those of float16 by default.
+
+    `signed`: a scale may be negative, so that the middle is one of two integers. `offset`: what stands for the integer
+    0 is any number that can be stored as scales are, and the numbers are rounded to float32. `block`: so many columns
+    share a unit of such digits, and scales and offsets are whole multiples of theirs, at most `levels` times it.
     """
 
     bits: int
@@ -27,13 +31,23 @@ class Shape(NamedTuple):
     symmetric: bool = False
     digits: int = 11
     least: int = -24
+    signed: bool = False
+    offset: bool = False
+    block: int = 0
+    levels: int = 0
+
+    @property
+    def span(self) -> int:
+        """Columns whose grid is chosen together."""
+        return self.block or self.group
 
 
 class Rounded(NamedTuple):
-    """A matrix on a grid."""
+    """A matrix on a grid, and what scales and offsets of its blocks are multiples of, (m, blocks, 2), if they are."""
 
     integers: np.ndarray
     grid: Grid
+    units: np.ndarray | None = None
 
     def loss(self, W: np.ndarray, C: np.ndarray, G: np.ndarray) -> float:
         """Return ``tr(G (W - Q) C (W - Q)')`` as computed: to compare by, not to claim."""
@@ -76,14 +90,14 @@ def round_matrix(W: np.ndarray, right: Factors, left: Factors, shape: Shape) -> 
     m, n = W.shape
     ranges = np.linspace(1.0, NARROWEST[shape.bits], RANGES)
     integers, lost, rest = (np.zeros((m, n)) for _ in range(3))
-    scales, zeros = (np.zeros((m, n // shape.group)) for _ in range(2))
-    width = shape.group * max(1, COLUMNS // shape.group)
+    grids, units = np.zeros((m, n // shape.group, 3)), np.zeros((m, n // shape.span, 2))
+    width = shape.span * max(1, COLUMNS // shape.span)
     for stop in range(m, 0, -ROWS):
         rows = slice(max(stop - ROWS, 0), stop)
         row_wise = W[rows] + left.unit[stop:, rows].T @ lost[stop:]
         for end in range(n, 0, -width):
             columns = slice(max(end - width, 0), end)
-            groups = slice(columns.start // shape.group, end // shape.group)
+            groups, blocks = (slice(columns.start // size, end // size) for size in (shape.group, shape.span))
             base = np.ascontiguousarray(row_wise[:, columns])
             round_tile(
                 base + rest[rows, end:] @ right.unit[end:, columns],
@@ -92,18 +106,17 @@ def round_matrix(W: np.ndarray, right: Factors, left: Factors, shape: Shape) -> 
                 np.ascontiguousarray(left.unit[rows, rows]),
                 np.ascontiguousarray(right.unit[columns, columns]),
                 right.weights[columns],
-                float(2**shape.bits - 1),
-                shape.symmetric,
                 ranges,
-                shape.digits,
-                shape.least,
+                shape,
                 integers[rows, columns],
-                scales[rows, groups],
-                zeros[rows, groups],
+                grids[rows, groups],
+                units[rows, blocks],
                 lost[rows, columns],
                 rest[rows, columns],
             )
-    return Rounded(integers, Grid(shape.bits, scales, zeros))
+    scales, zeros, offsets = np.moveaxis(grids, -1, 0)
+    grid = Grid(shape.bits, scales.copy(), zeros.copy(), offsets.copy() if shape.offset else None)
+    return Rounded(integers, grid, units if shape.block else None)
 
 
 def diagonal_below(moment: np.ndarray, rooms: float) -> np.ndarray:

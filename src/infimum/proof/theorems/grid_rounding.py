@@ -2,7 +2,7 @@
 
 For C and G symmetric and positive semidefinite, ``0 <= diag(e) <= C`` and ``0 <= diag(g) <= G`` in the order of
 symmetric matrices, every Q on the grid has ``tr(G (W - Q) C (W - Q)')`` at least ``sum g_i e_j d_ij**2``, where d_ij is
-the distance of W_ij from the numbers that it may become.
+at most the distance of W_ij from the numbers that it may become.
 Statement and proof: docs/theorems/grid_rounding.md.
 """
 
@@ -20,6 +20,7 @@ THEOREM = "grid_rounding"
 EPS = float(np.finfo(np.float64).eps)
 BITS = 8  # the most that an integer may have
 DIGITS = 24  # significant bits of a scale: times a whole number of nine bits it is exact in float64
+# with offsets a product has no more of them, so that it is exact in float32
 
 
 def ask_grid(grid: Grid, shape: tuple[int, int]) -> None:
@@ -30,11 +31,21 @@ def ask_grid(grid: Grid, shape: tuple[int, int]) -> None:
     doubles("zeros", grid.zeros, (m, groups))
     if groups == 0 or n % groups:
         raise VerificationError(f"the groups must divide the {n} columns, got {groups}")
-    mantissas = np.frexp(grid.scales)[0] * 2.0**DIGITS
+    digits = DIGITS if grid.offsets is None else DIGITS - grid.bits
+    mantissas = np.frexp(grid.scales)[0] * 2.0**digits
     if np.any(grid.scales < 0.0) or np.any(mantissas != np.rint(mantissas)):
-        raise VerificationError(f"scales must not be negative and have at most {DIGITS} significant bits")
+        raise VerificationError(f"scales must not be negative and have at most {digits} significant bits")
     if np.any(grid.zeros < 0.0) or np.any(grid.zeros > grid.top) or np.any(grid.zeros != np.rint(grid.zeros)):
         raise VerificationError(f"zeros must be whole numbers from 0 to {grid.top}")
+    if grid.offsets is not None:
+        offsets = doubles("offsets", grid.offsets, (m, groups))
+        if not all(_are_single(part) for part in (offsets, grid.scales, grid.scales * grid.top)):
+            raise VerificationError("with offsets, these and scales times integers must be numbers of float32")
+
+
+def _are_single(numbers: np.ndarray) -> bool:
+    with np.errstate(over="ignore"):
+        return np.array_equal(numbers.astype(np.float32).astype(np.float64), numbers)
 
 
 def is_below(e: np.ndarray, C: np.ndarray, room: float = 1.0) -> bool:
