@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from infimum.errors import VerificationError
-from infimum.proof.grid import Grid
+from infimum.proof.grid import BFLOAT16, FLOAT16, Grid, Precision
 from infimum.proof.theorems import grid_rounding, weighted_tail
 from infimum.proof.theorems.grid_rounding import EPS, ask_grid, bound, is_below, loss
 
@@ -65,6 +65,29 @@ def test_distances_are_to_the_nearest_number():
     assert np.array_equal(grid.distances(W), np.abs(W - numbers).min(axis=0))
     wide = Grid(2, np.zeros((3, 3)), np.ones((3, 3)))
     assert np.array_equal(wide.distances(W), np.abs(W))  # a step of 0 leaves 0 alone
+
+
+@pytest.mark.parametrize("precision", [BFLOAT16, FLOAT16, Precision(2, -3, 1e3)])
+def test_distances_are_to_the_nearest_rounded_number(precision):
+    rng = np.random.default_rng(0)
+    scales = precision.rounded(rng.uniform(0.01, 0.1, (4, 2)) * 4.0)
+    grid = Grid(8, scales, rng.integers(0, 256, (4, 2)).astype(np.float64), precision)
+    W = rng.standard_normal((4, 64)) * 20.0
+    numbers = np.stack([grid.values(np.full(W.shape, float(k))) for k in range(256)])
+    assert np.array_equal(grid.distances(W), np.abs(W - numbers).min(axis=0))
+    assert np.any(grid.distances(W) != grid._replace(precision=None).distances(W))
+
+
+@pytest.mark.parametrize("name", ["bfloat16", "float16"])
+def test_precisions_are_those_of_the_dtypes(name):
+    torch = pytest.importorskip("torch")
+    precision, dtype = {"bfloat16": BFLOAT16, "float16": FLOAT16}[name], getattr(torch, name)
+    rng = np.random.default_rng(0)
+    exponents = rng.integers(-160 if name == "bfloat16" else -30, 15, 3000)
+    x = torch.from_numpy(np.ldexp(rng.integers(-(2**16), 2**16, 3000).astype(np.float64), exponents - 16))
+    assert np.array_equal(precision.rounded(x.numpy()), x.to(dtype).double().numpy())
+    assert precision.largest == torch.finfo(dtype).max
+    assert np.array_equal(precision.rounded(np.zeros(2)), np.zeros(2))
 
 
 @pytest.mark.parametrize(("x", "expected"), [(-5.0, 5.0), (9.0, 2.0), (3.4, 0.4), (3.6, 0.4), (0.0, 0.0), (7.0, 0.0)])
@@ -191,6 +214,7 @@ def test_grids_are_asked():
     ask_grid(good._replace(scales=np.full((2, 2), 1.0 + 2.0**-23)), (2, 4))
     ask_grid(good._replace(zeros=np.full((2, 2), 3.0)), (2, 4))
     ask_grid(good._replace(bits=8), (2, 4))
+    ask_grid(Grid(1, np.full((2, 2), 65504.0), np.ones((2, 2)), FLOAT16), (2, 4))
     bad = [
         (good._replace(bits=0), "bits"),
         (good._replace(bits=9), "bits"),
@@ -207,6 +231,10 @@ def test_grids_are_asked():
         (good._replace(zeros=np.ones((2, 1))), "zeros must have shape"),
         (Grid(2, np.ones((2, 3)), np.ones((2, 3))), "groups must divide the 4 columns, got 3"),
         (Grid(2, np.ones((2, 0)), np.ones((2, 0))), "groups must divide"),
+        (
+            good._replace(scales=np.full((2, 2), 65504.0 / 3.0 + 16.0), precision=FLOAT16),
+            "times 3 must be at most 65504",
+        ),
     ]
     for grid, message in bad:
         with pytest.raises(VerificationError, match=message):

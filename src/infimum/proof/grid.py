@@ -7,16 +7,34 @@ from typing import NamedTuple
 import numpy as np
 
 
+class Precision(NamedTuple):
+    """The numbers of a float dtype: `digits` significant bits, multiples of ``2**least``, at most `largest`."""
+
+    digits: int
+    least: int
+    largest: float
+
+    def rounded(self, x: np.ndarray) -> np.ndarray:
+        """Return the nearest of these numbers, of two the even one; `largest` is not asked for."""
+        unit = np.ldexp(1.0, np.maximum(np.frexp(x)[1] - self.digits, self.least))
+        return np.asarray(np.rint(x / unit) * unit)
+
+
+FLOAT16, BFLOAT16 = Precision(11, -24, 65504.0), Precision(8, -133, (2.0 - 2.0**-7) * 2.0**127)
+
+
 class Grid(NamedTuple):
     """Entry (i, j) may be ``scales[i, h] * (k - zeros[i, h])`` for k = 0, ..., 2**bits - 1, with h the group of j.
 
     Groups are equally many neighbouring columns. `scales` and `zeros` are float64 (m, groups) that hold numbers of at
-    most 24 significant bits and whole numbers, so that every product is exact.
+    most 24 significant bits and whole numbers, so that every product is exact. With `precision` the product is then
+    rounded to it: so it is where an engine multiplies in a dtype of 16 bits.
     """
 
     bits: int
     scales: np.ndarray
     zeros: np.ndarray
+    precision: Precision | None = None
 
     @property
     def top(self) -> int:
@@ -27,7 +45,7 @@ class Grid(NamedTuple):
         """Return the matrix of these integers."""
         width = integers.shape[1] // self.scales.shape[1]
         scales, zeros = (np.repeat(part, width, axis=1) for part in (self.scales, self.zeros))
-        return np.asarray(scales * (integers - zeros))
+        return self._rounded(scales * (integers - zeros))
 
     def distances(self, W: np.ndarray) -> np.ndarray:
         """Return how far each entry is from the nearest number that it may become, to half an eps of itself.
@@ -39,4 +57,7 @@ class Grid(NamedTuple):
         with np.errstate(over="ignore"):
             near = np.clip(np.rint(W / np.where(scales > 0.0, scales, 1.0)) + zeros, 0.0, self.top)
         tried = (np.clip(near + step, 0.0, self.top) - zeros for step in (-1.0, 0.0, 1.0))
-        return np.asarray(np.min([np.abs(W - scales * k) for k in tried], axis=0))
+        return np.asarray(np.min([np.abs(W - self._rounded(scales * k)) for k in tried], axis=0))
+
+    def _rounded(self, products: np.ndarray) -> np.ndarray:
+        return np.asarray(products) if self.precision is None else self.precision.rounded(products)

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.linalg
 
 from infimum.compress.menu.grid_loops import round_tile
-from infimum.proof.grid import Grid
+from infimum.proof.grid import Grid, Precision
 from infimum.proof.theorems.grid_rounding import is_below
 
 ROWS, COLUMNS = 32, 128  # of a tile: what lies between tiles are products of matrices
@@ -19,7 +19,8 @@ NARROWEST = {1: 0.3, 2: 0.35, 3: 0.45, 4: 0.55, 5: 0.7, 6: 0.8, 7: 0.85, 8: 0.9}
 class Shape(NamedTuple):
     """What a grid may be: bits, columns that share a scale, whether 0 is its middle, and the scales that are stored.
 
-    A scale has `digits` significant bits, and none of them is below ``2**least``: those of float16 by default.
+    A scale has `digits` significant bits, and none of them is below ``2**least``: those of float16 by default. The
+    numbers are rounded to `precision` where they are used.
     """
 
     bits: int
@@ -27,6 +28,7 @@ class Shape(NamedTuple):
     symmetric: bool = False
     digits: int = 11
     least: int = -24
+    precision: Precision | None = None
 
 
 class Rounded(NamedTuple):
@@ -103,7 +105,7 @@ def round_matrix(W: np.ndarray, right: Factors, left: Factors, shape: Shape) -> 
                 lost[rows, columns],
                 rest[rows, columns],
             )
-    return Rounded(integers, Grid(shape.bits, scales, zeros))
+    return Rounded(integers, Grid(shape.bits, scales, zeros, shape.precision))
 
 
 def diagonal_below(moment: np.ndarray, rooms: float) -> np.ndarray:

@@ -3,7 +3,7 @@
 Of vllm-project/vllm, below vllm/model_executor: in layers/quantization/compressed_tensors compressed_tensors.py,
 utils.py and schemes/compressed_tensors_wNa16.py (which layers a scheme is for), in kernels/linear/mixed_precision
 marlin.py, machete.py, exllama.py, conch.py and triton_w4a16.py (which schemes are executed), and
-`packed_modules_mapping` in models/llama.py and models/bert.py (which layers become one).
+`packed_modules_mapping` of the classes in models (which layers become one).
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-FUSED = (("q_proj", "k_proj", "v_proj"), ("query", "key", "value"), ("gate_proj", "up_proj"))
+FUSED = (("q_proj", "k_proj", "v_proj"), ("query", "key", "value"), ("q_a_proj", "kv_a_proj_with_mqa"))
+FUSED += (("gate_proj", "up_proj"), ("w1", "w3"))
 BITS, GROUPS = (4, 8), (32, 64, 128)  # Marlin's; whole rows are the strategy "channel"
 
 

@@ -35,6 +35,8 @@ def ask_grid(grid: Grid, shape: tuple[int, int]) -> None:
         raise VerificationError(f"scales must not be negative and have at most {DIGITS} significant bits")
     if np.any(grid.zeros < 0.0) or np.any(grid.zeros > grid.top) or np.any(grid.zeros != np.rint(grid.zeros)):
         raise VerificationError(f"zeros must be whole numbers from 0 to {grid.top}")
+    if grid.precision is not None and np.any(grid.scales * grid.top > grid.precision.largest):
+        raise VerificationError(f"scales times {grid.top} must be at most {grid.precision.largest:g}")
 
 
 def is_below(e: np.ndarray, C: np.ndarray, room: float = 1.0) -> bool:
