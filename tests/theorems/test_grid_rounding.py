@@ -232,7 +232,7 @@ def test_grids_are_asked():
         (Grid(2, np.ones((2, 3)), np.ones((2, 3))), "groups must divide the 4 columns, got 3"),
         (Grid(2, np.ones((2, 0)), np.ones((2, 0))), "groups must divide"),
         (
-            good._replace(scales=np.full((2, 2), 65504.0 / 3.0 + 16.0), precision=FLOAT16),
+            good._replace(scales=np.full((2, 2), 2.0**15), precision=FLOAT16),
             "times 3 must be at most 65504",
         ),
     ]
