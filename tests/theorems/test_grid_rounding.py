@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from infimum.errors import VerificationError
-from infimum.proof.grid import Grid
+from infimum.proof.grid import BFLOAT16, FLOAT16, FLOAT32, Grid, Precision
 from infimum.proof.theorems import grid_rounding, weighted_tail
 from infimum.proof.theorems.grid_rounding import EPS, ask_grid, bound, is_below, loss
 
@@ -67,6 +67,29 @@ def test_distances_are_to_the_nearest_number():
     assert np.array_equal(wide.distances(W), np.abs(W))  # a step of 0 leaves 0 alone
 
 
+@pytest.mark.parametrize("precision", [BFLOAT16, FLOAT16, Precision(2, -3, 1e3)])
+def test_distances_are_to_the_nearest_rounded_number(precision):
+    rng = np.random.default_rng(0)
+    scales = precision.rounded(rng.uniform(0.01, 0.1, (4, 2)) * 4.0)
+    grid = Grid(8, scales, rng.integers(0, 256, (4, 2)).astype(np.float64), precision)
+    W = rng.standard_normal((4, 64)) * 20.0
+    numbers = np.stack([grid.values(np.full(W.shape, float(k))) for k in range(256)])
+    assert np.array_equal(grid.distances(W), np.abs(W - numbers).min(axis=0))
+    assert np.any(grid.distances(W) != grid._replace(precision=None).distances(W))
+
+
+@pytest.mark.parametrize("name", ["bfloat16", "float16"])
+def test_precisions_are_those_of_the_dtypes(name):
+    torch = pytest.importorskip("torch")
+    precision, dtype = {"bfloat16": BFLOAT16, "float16": FLOAT16}[name], getattr(torch, name)
+    rng = np.random.default_rng(0)
+    exponents = rng.integers(-160 if name == "bfloat16" else -30, 15, 3000)
+    x = torch.from_numpy(np.ldexp(rng.integers(-(2**16), 2**16, 3000).astype(np.float64), exponents - 16))
+    assert np.array_equal(precision.rounded(x.numpy()), x.to(dtype).double().numpy())
+    assert precision.largest == torch.finfo(dtype).max
+    assert np.array_equal(precision.rounded(np.zeros(2)), np.zeros(2))
+
+
 @pytest.mark.parametrize(("x", "expected"), [(-5.0, 5.0), (9.0, 2.0), (3.4, 0.4), (3.6, 0.4), (0.0, 0.0), (7.0, 0.0)])
 def test_distances_end_with_the_grid(x, expected):
     grid = Grid(3, np.ones((1, 1)), np.zeros((1, 1)))
@@ -85,7 +108,7 @@ def with_offsets(m=2, n=4, groups=2, bits=2, seed=0, size=1.0):
     rng = np.random.default_rng(seed)
     scales = rng.uniform(0.5, 1.5, (m, groups)).astype(np.float16).astype(np.float64)
     offsets = (size * rng.uniform(0.5, 1.5, (m, groups))).astype(np.float32).astype(np.float64)
-    grid = Grid(bits, scales, np.zeros((m, groups)), offsets)
+    grid = Grid(bits, scales, np.zeros((m, groups)), FLOAT32, offsets)
     return rng.standard_normal((m, n)) * 2.0 - np.repeat(offsets, n // groups, axis=1), grid
 
 
@@ -113,34 +136,35 @@ def test_with_offsets_numbers_are_those_of_float32():
 
 @pytest.mark.parametrize("size", [1.0, 1e4, 1e6])
 def test_a_number_of_the_grid_is_at_no_distance_from_it(size):
-    # what is rounded to float32 is near the exact number only: without its allowance the distance would be above 0
+    # what is rounded to float32 is only near the exact number: that one has a distance
     W, grid = with_offsets(16, 32, 2, seed=1, size=size)
     integers = np.random.default_rng(2).integers(0, 4, W.shape).astype(np.float64)
     assert not np.any(grid.distances(grid.values(integers)))
     exact = np.repeat(grid.scales, 16, axis=1) * integers - np.repeat(grid.offsets, 16, axis=1)
-    assert np.any(exact != grid.values(integers))
+    assert np.any(grid.distances(exact))
 
 
-def test_with_offsets_distances_are_at_most_the_true_ones_and_nearly_as_large():
-    W, grid = with_offsets(6, 12, 3, seed=3)
+@pytest.mark.parametrize("size", [1.0, 1e6, 1e9])
+def test_with_offsets_distances_are_to_the_nearest_number(size):
+    W, grid = with_offsets(6, 12, 3, seed=3, size=size)
     numbers = np.stack([grid.values(np.full(W.shape, float(k))) for k in range(4)])
-    true, found = np.abs(W - numbers).min(axis=0), grid.distances(W)
-    assert np.all(found <= true)
-    assert np.all(found >= true - 2.0**-22 * np.abs(numbers).max())
+    assert np.array_equal(grid.distances(W), np.abs(W - numbers).min(axis=0))
 
 
 def test_offsets_are_asked():
-    good = Grid(2, np.full((2, 2), 0.5), np.ones((2, 2)), np.full((2, 2), 0.25))
+    good = Grid(2, np.full((2, 2), 0.5), np.ones((2, 2)), FLOAT32, np.full((2, 2), 0.25))
     ask_grid(good, (2, 4))
     ask_grid(good._replace(scales=np.full((2, 2), 1.0 + 2.0**-21)), (2, 4))
     bad = [
+        (good._replace(precision=None), "must be rounded to float32"),
+        (good._replace(precision=BFLOAT16), "must be rounded to float32"),
         (good._replace(offsets=np.full((2, 1), 0.25)), "offsets must have shape"),
         (good._replace(offsets=np.full((2, 2), np.nan)), "offsets must be finite"),
-        (good._replace(offsets=np.full((2, 2), 1.0 + 2.0**-24)), "numbers of float32"),
-        (good._replace(offsets=np.full((2, 2), 1e300)), "numbers of float32"),
-        (good._replace(scales=np.full((2, 2), 2.0**-150)), "numbers of float32"),
-        (good._replace(scales=np.full((2, 2), 2.0**127)), "numbers of float32"),
-        (good._replace(scales=np.full((2, 2), 1.0 + 2.0**-22)), "22 significant bits"),
+        (good._replace(offsets=np.full((2, 2), 1.0 + 2.0**-24)), "offsets must be numbers of float32"),
+        (good._replace(offsets=np.full((2, 2), -(2.0**127))), "at most half its largest"),
+        (good._replace(scales=np.full((2, 2), 2.0**-150)), "scales must be numbers of float32"),
+        (good._replace(scales=np.full((2, 2), 2.0**127)), "scales times 3 must be at most"),
+        (good._replace(scales=np.full((2, 2), 1.0 + 2.0**-22)), "at most 22 significant bits"),
     ]
     for grid, message in bad:
         with pytest.raises(VerificationError, match=message):
@@ -258,6 +282,7 @@ def test_grids_are_asked():
     ask_grid(good._replace(scales=np.full((2, 2), 1.0 + 2.0**-23)), (2, 4))
     ask_grid(good._replace(zeros=np.full((2, 2), 3.0)), (2, 4))
     ask_grid(good._replace(bits=8), (2, 4))
+    ask_grid(Grid(1, np.full((2, 2), 65504.0), np.ones((2, 2)), FLOAT16), (2, 4))
     bad = [
         (good._replace(bits=0), "bits"),
         (good._replace(bits=9), "bits"),
@@ -274,6 +299,10 @@ def test_grids_are_asked():
         (good._replace(zeros=np.ones((2, 1))), "zeros must have shape"),
         (Grid(2, np.ones((2, 3)), np.ones((2, 3))), "groups must divide the 4 columns, got 3"),
         (Grid(2, np.ones((2, 0)), np.ones((2, 0))), "groups must divide"),
+        (
+            good._replace(scales=np.full((2, 2), 2.0**15), precision=FLOAT16),
+            "times 3 must be at most 65504",
+        ),
     ]
     for grid, message in bad:
         with pytest.raises(VerificationError, match=message):

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from infimum.compress.menu.rounding import Rounded, Shape
-from infimum.proof.grid import Grid
+from infimum.proof.grid import FLOAT32, Grid
 
 Run = tuple[int, int]  # bits that a byte gives to a number, and how many neighbouring numbers lie in neighbouring bytes
 
@@ -53,22 +53,27 @@ class BlockType(NamedTuple):
         return 2 if field in ("d", "m") else self.columns * self.runs[field == "high"][0] // 8
 
 
-def _legacy(number: int, bits: int, fields: str, *runs: Run, offset: bool = False) -> BlockType:
-    shape = Shape(bits, 32, symmetric=not offset, signed=not offset and bits < 8, offset=offset)
-    return BlockType(number, 32, shape, tuple(fields.split()), runs)
+def _legacy(number: int, bits: int, fields: str, *runs: Run) -> BlockType:
+    return BlockType(number, 32, _shape(fields, bits, 32), tuple(fields.split()), runs)
 
 
 def _super(number: int, bits: int, group: int, levels: int, fields: str, *runs: Run) -> BlockType:
-    offset = " m" in fields
-    shape = Shape(bits, group, symmetric=not offset, signed=not offset, offset=offset, block=256, levels=levels)
+    shape = _shape(fields, bits, group)._replace(block=256, levels=levels)
     return BlockType(number, 256, shape, tuple(fields.split()), runs)
+
+
+def _shape(fields: str, bits: int, group: int) -> Shape:
+    """Return what the grids of a type may be: with offsets engines add in float32, without them nothing is rounded."""
+    if " m" in fields:
+        return Shape(bits, group, precision=FLOAT32, offset=True)
+    return Shape(bits, group, symmetric=True, signed=bits < 8)
 
 
 BLOCK_TYPES = {
     "Q4_0": _legacy(2, 4, "d low", (4, 16)),
-    "Q4_1": _legacy(3, 4, "d m low", (4, 16), offset=True),
+    "Q4_1": _legacy(3, 4, "d m low", (4, 16)),
     "Q5_0": _legacy(6, 5, "d high low", (4, 16), (1, 1)),
-    "Q5_1": _legacy(7, 5, "d m high low", (4, 16), (1, 1), offset=True),
+    "Q5_1": _legacy(7, 5, "d m high low", (4, 16), (1, 1)),
     "Q8_0": _legacy(8, 8, "d low", (8, 1)),
     "Q2_K": _super(10, 2, 16, 15, "scales low d m", (2, 32)),
     "Q3_K": _super(11, 3, 16, 31, "high low scales d", (2, 32), (1, 32)),
@@ -128,7 +133,7 @@ def read_blocks(blocks: np.ndarray, name: str) -> Rounded:
         scales, zeros = np.abs(scales), np.where(down, top - zeros, zeros)
         integers = np.where(down[..., None], top - integers, integers)
     scales, zeros, offsets = (part.reshape(rows, -1) for part in (scales, zeros, offsets))
-    grid = Grid(shape.bits, scales, zeros, offsets if shape.offset else None)
+    grid = Grid(shape.bits, scales, zeros, shape.precision, offsets if shape.offset else None)
     units = np.stack([d, m], axis=-1).reshape(rows, -1, 2) if shape.block else None
     return Rounded(integers.reshape(rows, -1), grid, units)
 

@@ -125,13 +125,6 @@ def best_units(x: np.ndarray, weights: np.ndarray, ranges: np.ndarray, shape: Sh
 
 
 @compiled
-def number_of(integer: float, scale: float, zero: float, offset: float, shape: Shape) -> float:
-    """Return what an integer stands for; with offsets as it is computed in float32."""
-    product = scale * (integer - zero)
-    return float(np.float32(product) - np.float32(offset)) if shape.offset else product
-
-
-@compiled
 def round_tile(
     whole: np.ndarray,
     row_wise: np.ndarray,
@@ -173,7 +166,7 @@ def round_tile(
             grids[i, h, 0], grids[i, h, 1], grids[i, h, 2] = scale, zero, offset
             for j in range(stop - 1, start - 1, -1):
                 integer = nearest(target[j] + offset, scale, zero, top)
-                number = number_of(integer, scale, zero, offset, shape)
+                number = scale * (integer - zero) - offset
                 integers[i, j], lost[i, j], rest[i, j] = integer, W[i, j] - number, base[j] - number
                 for k in range(j):
                     target[k] += R[j, k] * rest[i, j]

@@ -8,7 +8,7 @@ import numpy as np
 import scipy.linalg
 
 from infimum.compress.menu.grid_loops import round_tile
-from infimum.proof.grid import Grid
+from infimum.proof.grid import Grid, Precision
 from infimum.proof.theorems.grid_rounding import is_below
 
 ROWS, COLUMNS = 32, 128  # of a tile: what lies between tiles are products of matrices
@@ -19,11 +19,12 @@ NARROWEST = {1: 0.3, 2: 0.35, 3: 0.45, 4: 0.55, 5: 0.7, 6: 0.8, 7: 0.85, 8: 0.9}
 class Shape(NamedTuple):
     """What a grid may be: bits, columns that share a scale, whether 0 is its middle, and the scales that are stored.
 
-    A scale has `digits` significant bits, and none of them is below ``2**least``: those of float16 by default.
+    A scale has `digits` significant bits, and none of them is below ``2**least``: those of float16 by default. The
+    numbers are rounded to `precision` where they are used.
 
-    `signed`: a scale may be negative, so that the middle is one of two integers. `offset`: what stands for the integer
-    0 is any number that can be stored as scales are, and the numbers are rounded to float32. `block`: so many columns
-    share a unit of such digits, and scales and offsets are whole multiples of theirs, at most `levels` times it.
+    `signed`: a scale may be negative, so that the middle is one of two integers. `offset`: what is taken off is any
+    number that can be stored as scales are. `block`: so many columns share a unit of such digits, and scales and
+    offsets are whole multiples of theirs, at most `levels` times it.
     """
 
     bits: int
@@ -31,6 +32,7 @@ class Shape(NamedTuple):
     symmetric: bool = False
     digits: int = 11
     least: int = -24
+    precision: Precision | None = None
     signed: bool = False
     offset: bool = False
     block: int = 0
@@ -89,6 +91,7 @@ def round_matrix(W: np.ndarray, right: Factors, left: Factors, shape: Shape) -> 
     """
     m, n = W.shape
     ranges = np.linspace(1.0, NARROWEST[shape.bits], RANGES)
+    loops = shape._replace(precision=None)  # compiled once for all precisions
     integers, lost, rest = (np.zeros((m, n)) for _ in range(3))
     grids, units = np.zeros((m, n // shape.group, 3)), np.zeros((m, n // shape.span, 2))
     width = shape.span * max(1, COLUMNS // shape.span)
@@ -107,7 +110,7 @@ def round_matrix(W: np.ndarray, right: Factors, left: Factors, shape: Shape) -> 
                 np.ascontiguousarray(right.unit[columns, columns]),
                 right.weights[columns],
                 ranges,
-                shape,
+                loops,
                 integers[rows, columns],
                 grids[rows, groups],
                 units[rows, blocks],
@@ -115,7 +118,7 @@ def round_matrix(W: np.ndarray, right: Factors, left: Factors, shape: Shape) -> 
                 rest[rows, columns],
             )
     scales, zeros, offsets = np.moveaxis(grids, -1, 0)
-    grid = Grid(shape.bits, scales.copy(), zeros.copy(), offsets.copy() if shape.offset else None)
+    grid = Grid(shape.bits, scales.copy(), zeros.copy(), shape.precision, offsets.copy() if shape.offset else None)
     return Rounded(integers, grid, units if shape.block else None)
 
 

@@ -2,7 +2,7 @@
 
 For C and G symmetric and positive semidefinite, ``0 <= diag(e) <= C`` and ``0 <= diag(g) <= G`` in the order of
 symmetric matrices, every Q on the grid has ``tr(G (W - Q) C (W - Q)')`` at least ``sum g_i e_j d_ij**2``, where d_ij is
-at most the distance of W_ij from the numbers that it may become.
+the distance of W_ij from the numbers that it may become.
 Statement and proof: docs/theorems/grid_rounding.md.
 """
 
@@ -13,14 +13,13 @@ import scipy.linalg
 
 from infimum.errors import VerificationError
 from infimum.proof.evidence import doubles, whole
-from infimum.proof.grid import Grid
+from infimum.proof.grid import FLOAT32, Grid
 from infimum.proof.theorems.weighted_tail import lower_root
 
 THEOREM = "grid_rounding"
 EPS = float(np.finfo(np.float64).eps)
 BITS = 8  # the most that an integer may have
 DIGITS = 24  # significant bits of a scale: times a whole number of nine bits it is exact in float64
-# with offsets a product has no more of them, so that it is exact in float32
 
 
 def ask_grid(grid: Grid, shape: tuple[int, int]) -> None:
@@ -31,21 +30,31 @@ def ask_grid(grid: Grid, shape: tuple[int, int]) -> None:
     doubles("zeros", grid.zeros, (m, groups))
     if groups == 0 or n % groups:
         raise VerificationError(f"the groups must divide the {n} columns, got {groups}")
-    digits = DIGITS if grid.offsets is None else DIGITS - grid.bits
-    mantissas = np.frexp(grid.scales)[0] * 2.0**digits
+    mantissas = np.frexp(grid.scales)[0] * 2.0**DIGITS
     if np.any(grid.scales < 0.0) or np.any(mantissas != np.rint(mantissas)):
-        raise VerificationError(f"scales must not be negative and have at most {digits} significant bits")
+        raise VerificationError(f"scales must not be negative and have at most {DIGITS} significant bits")
     if np.any(grid.zeros < 0.0) or np.any(grid.zeros > grid.top) or np.any(grid.zeros != np.rint(grid.zeros)):
         raise VerificationError(f"zeros must be whole numbers from 0 to {grid.top}")
+    if grid.precision is not None and np.any(grid.scales * grid.top > grid.precision.largest):
+        raise VerificationError(f"scales times {grid.top} must be at most {grid.precision.largest:g}")
     if grid.offsets is not None:
-        offsets = doubles("offsets", grid.offsets, (m, groups))
-        if not all(_are_single(part) for part in (offsets, grid.scales, grid.scales * grid.top)):
-            raise VerificationError("with offsets, these and scales times integers must be numbers of float32")
+        _ask_offsets(grid, doubles("offsets", grid.offsets, grid.scales.shape))
 
 
-def _are_single(numbers: np.ndarray) -> bool:
-    with np.errstate(over="ignore"):
-        return np.array_equal(numbers.astype(np.float32).astype(np.float64), numbers)
+def _ask_offsets(grid: Grid, offsets: np.ndarray) -> None:
+    """Ask that offsets and products are numbers of float32.
+
+    Then a difference is rounded as float32 rounds it, though float64 is asked first: it is exact in float64, or so
+    near the larger number that no float32 but this one is near.
+    """
+    if grid.precision != FLOAT32:
+        raise VerificationError("with offsets the numbers must be rounded to float32")
+    digits = DIGITS - grid.bits
+    mantissas = np.frexp(grid.scales)[0] * 2.0**digits
+    if np.any(mantissas != np.rint(mantissas)) or np.any(grid.scales != FLOAT32.rounded(grid.scales)):
+        raise VerificationError(f"with offsets, scales must be numbers of float32 of at most {digits} significant bits")
+    if np.any(offsets != FLOAT32.rounded(offsets)) or np.any(np.abs(offsets) > FLOAT32.largest / 2.0):
+        raise VerificationError("offsets must be numbers of float32, and at most half its largest")
 
 
 def is_below(e: np.ndarray, C: np.ndarray, room: float = 1.0) -> bool:
