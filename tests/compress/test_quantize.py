@@ -11,7 +11,8 @@ import infimum
 from infimum import errors
 from infimum.compress import quantize
 from infimum.compress.menu import grid_loops, rounding
-from infimum.compress.menu.rounding import Factors, Shape, factors, round_matrix
+from infimum.compress.menu.grid_loops import Shape
+from infimum.compress.menu.rounding import Factors, factors, round_matrix
 from infimum.proof.theorems import grid_rounding
 
 

@@ -10,7 +10,8 @@ import numpy as np
 from infimum._arguments import one_of, whole_number
 from infimum._arrays import ArrayLike, as_array, like_array
 from infimum._threads import one_thread
-from infimum.compress.menu.rounding import Rounded, Shape, diagonal_below, factors, round_matrix
+from infimum.compress.menu.grid_loops import Shape
+from infimum.compress.menu.rounding import Rounded, diagonal_below, factors, round_matrix
 from infimum.errors import OptionError, RangeError, ShapeError
 from infimum.proof.answers.quantized_matrix import QuantizedMatrix, certify_quantized, weighted
 from infimum.proof.rounding import ROOM

@@ -7,7 +7,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from infimum.compress.menu.rounding import Factors, Rounded, Shape, diagonal_below, factors, round_matrix
+from infimum.compress.menu.grid_loops import Shape
+from infimum.compress.menu.rounding import Factors, Rounded, diagonal_below, factors, round_matrix
 from infimum.compress.menu.task import Member, Task
 from infimum.compress.model.checkpoint import Layer
 from infimum.nn.linear import packed_width

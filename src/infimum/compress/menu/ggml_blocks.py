@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from infimum.compress.menu.rounding import Rounded, Shape
+from infimum.compress.menu.grid_loops import Shape
+from infimum.compress.menu.rounding import Rounded
 from infimum.proof.grid import FLOAT32, Grid
 
 Run = tuple[int, int]  # bits that a byte gives to a number, and how many neighbouring numbers lie in neighbouring bytes

@@ -3,14 +3,40 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import NamedTuple
 
 import numpy as np
 
 from infimum._compiled import compiled
+from infimum.proof.grid import Precision
 
-if TYPE_CHECKING:
-    from infimum.compress.menu.rounding import Shape
+
+class Shape(NamedTuple):
+    """What a grid may be: bits, columns that share a scale, whether 0 is its middle, and the scales that are stored.
+
+    A scale has `digits` significant bits, and none of them is below ``2**least``: those of float16 by default. The
+    numbers are rounded to `precision` where they are used.
+
+    `signed`: a scale may be negative, so that the middle is one of two integers. `offset`: what is taken off is any
+    number that can be stored as scales are. `block`: so many columns share a unit of such digits, and scales and
+    offsets are whole multiples of theirs, at most `levels` times it.
+    """
+
+    bits: int
+    group: int
+    symmetric: bool = False
+    digits: int = 11
+    least: int = -24
+    precision: Precision | None = None
+    signed: bool = False
+    offset: bool = False
+    block: int = 0
+    levels: int = 0
+
+    @property
+    def span(self) -> int:
+        """Columns whose grid is chosen together."""
+        return self.block or self.group
 
 
 @compiled

@@ -7,41 +7,13 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg
 
-from infimum.compress.menu.grid_loops import round_tile
-from infimum.proof.grid import Grid, Precision
+from infimum.compress.menu.grid_loops import Shape, round_tile
+from infimum.proof.grid import Grid
 from infimum.proof.theorems.grid_rounding import is_below
 
 ROWS, COLUMNS = 32, 128  # of a tile: what lies between tiles are products of matrices
 RANGES = 16  # fractions of a group's range that are tried, down to the one for so many bits
 NARROWEST = {1: 0.3, 2: 0.35, 3: 0.45, 4: 0.55, 5: 0.7, 6: 0.8, 7: 0.85, 8: 0.9}
-
-
-class Shape(NamedTuple):
-    """What a grid may be: bits, columns that share a scale, whether 0 is its middle, and the scales that are stored.
-
-    A scale has `digits` significant bits, and none of them is below ``2**least``: those of float16 by default. The
-    numbers are rounded to `precision` where they are used.
-
-    `signed`: a scale may be negative, so that the middle is one of two integers. `offset`: what is taken off is any
-    number that can be stored as scales are. `block`: so many columns share a unit of such digits, and scales and
-    offsets are whole multiples of theirs, at most `levels` times it.
-    """
-
-    bits: int
-    group: int
-    symmetric: bool = False
-    digits: int = 11
-    least: int = -24
-    precision: Precision | None = None
-    signed: bool = False
-    offset: bool = False
-    block: int = 0
-    levels: int = 0
-
-    @property
-    def span(self) -> int:
-        """Columns whose grid is chosen together."""
-        return self.block or self.group
 
 
 class Rounded(NamedTuple):
