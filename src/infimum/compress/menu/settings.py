@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
@@ -41,6 +42,8 @@ class Settings:
     form: Form
     damping: float
     plain: bool
+    keep: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.remove < 1.0:
@@ -62,6 +65,11 @@ class Settings:
             )
         if not 0.0 < self.damping <= 1.0:
             raise OptionError(f"damping must be above 0 and at most 1, got {self.damping}")
+
+    def takes(self, name: str) -> bool:
+        """Tell whether a layer of this name may be replaced."""
+        kept, chosen = (any(fnmatch.fnmatchcase(name, pattern) for pattern in part) for part in (self.keep, self.only))
+        return not kept and (chosen or not self.only)
 
     @property
     def narrows(self) -> bool:
