@@ -74,7 +74,7 @@ RoundLayer: TypeAlias = Callable[[Setting, Layer, Width], np.ndarray]
 def planned(setting: Setting, budgets: Sequence[float], *, item: int = 0, **options: Any) -> Answers:
     """Ours, one plan for all budgets; `item` are the bytes of a number where ranks are kept in another type."""
     item = item or setting.checkpoint.read(setting.layers[0].tensor).element_size()
-    moments = setting.halves if options.get("form") == "bits" else setting.whole
+    moments = setting.halves if "bits" in options["menu"] else setting.whole
     plan = None
     for bits in budgets:
         remove = setting.remove(int(bits * setting.size / (8 * item)))
@@ -83,7 +83,10 @@ def planned(setting: Setting, budgets: Sequence[float], *, item: int = 0, **opti
         else:
             plan = plan.with_budget(remove)
         rows = [row for row in plan.table if row.name in moments.layers]
-        proof, forms = plan.certificate, Counter(f"{row.bits} bits" if row.bits else row.form for row in rows)
+        proof, forms = (
+            plan.certificate,
+            Counter(f"{row.form}, {row.bits} bits" if row.bits else row.form for row in rows),
+        )
         detail = {"error": proof.value, "lower_bound": proof.lower_bound, "forms": dict(forms)}
         used = 8 * item * sum(row.cost for row in rows) / setting.size
         yield Answer(plan.apply(setting.checkpoint.load()), used, detail)
@@ -91,7 +94,8 @@ def planned(setting: Setting, budgets: Sequence[float], *, item: int = 0, **opti
 
 def low_rank(setting: Setting, budgets: Sequence[float]) -> Answers:
     """Ours without bits: numbers in 16 bits, fewer of them."""
-    return planned(setting, budgets, item=2, form="mixed" if setting.checkpoint.is_language_model else "pivot")
+    menu = ("ranks", "widths") if setting.checkpoint.is_language_model else ("ranks",)
+    return planned(setting, budgets, item=2, menu=menu)
 
 
 def uniform(setting: Setting, budgets: Sequence[float], round_layer: RoundLayer) -> Answers:
@@ -236,5 +240,6 @@ METHODS: dict[str, Method] = {
     "GPTQ, bits by noise (HIGGS)": functools.partial(allocated, score=noise_scores),
     "GPTQ, bits by gradients (AutoQuantize)": functools.partial(allocated, score=gradient_scores),
     "infimum: low rank": low_rank,
-    "infimum: bits": functools.partial(planned, form="bits"),
+    "infimum: bits": functools.partial(planned, menu=("bits",)),
+    "infimum: bits and ranks": functools.partial(planned, menu=("bits", "ranks")),
 }

@@ -9,12 +9,14 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
+from transformers import LlamaConfig, LlamaForCausalLM  # noqa: E402
 
 from benchmarks import budgets, calibrations, few_bits, model_tables, rotation  # noqa: E402
 from benchmarks.rivals import off_the_shelf, sensitivity  # noqa: E402
 from benchmarks.rivals.rounding import Width, gguf, gptq, nearest, widths  # noqa: E402
 from infimum import compress  # noqa: E402
-from tests.compress.conftest import WORDS, tiny_bert, tiny_llama, write  # noqa: E402
+from infimum.nn import QuantizedLinear  # noqa: E402
+from tests.compress.conftest import WORDS, tiny_bert, write  # noqa: E402
 
 TEXT = [" ".join(WORDS)] * 12
 
@@ -34,7 +36,15 @@ def loss(W, Q, C):
 
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
-    model = tiny_llama()
+    torch.manual_seed(0)
+    shape = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 2,
+        "max_position_embeddings": 64,
+    }
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=64, num_hidden_layers=2, tie_word_embeddings=True, **shape))
     with torch.no_grad():
         for block in model.model.layers:
             block.input_layernorm.weight.uniform_(0.5, 2.0)
@@ -110,11 +120,11 @@ def test_gptq_makes_good_what_each_column_loses_in_the_best_way():
 
 
 def test_bytes_are_those_of_ours():
-    for bits, group in itertools.product((2, 3, 4, 8), (32, 64)):
-        stored = compress.quantize(matrix(), bits=bits, group=group)
-        assert Width(bits, group) in widths(64)
-        packed = 24 * (-(-64 * bits // 8) + -(-64 // group * bits // 8))
-        assert Width(bits, group).bytes((24, 64)) == packed + 2 * stored.scales.size
+    assert widths(64) == [Width(bits, group) for bits in (2, 3, 4, 5, 6, 8) for group in (32, 64)]
+    assert widths(24) == [Width(bits, 24) for bits in (2, 3, 4, 5, 6, 8)]
+    for width in widths(64):
+        layer = QuantizedLinear(64, 24, width.bits, width.group, bias=False)
+        assert width.bytes((24, 64)) == sum(part.nbytes for part in layer.buffers())
 
 
 def test_blocks_of_gguf():
@@ -182,11 +192,10 @@ def test_a_calibration_is_kept(setting, tmp_path):
 
 @pytest.mark.parametrize("method", [name for name in budgets.METHODS if "llm-compressor" not in name])
 def test_every_method_keeps_its_budget(setting, method):
-    wanted = (6.0, 4.0)
+    if method == "GGUF blocks":
+        pytest.importorskip("gguf")
+    wanted = (6.0, 4.9)
     for bits, answer in zip(wanted, budgets.METHODS[method](setting, wanted), strict=True):
-        if method == "GGUF blocks":  # rows of 24 numbers are no blocks of 32
-            assert answer is None
-            continue
         assert 0.6 * bits <= answer.bits <= bits
         changed = [
             not np.array_equal(
@@ -220,9 +229,9 @@ def test_the_tool_is_run_once_and_its_weights_are_those_of_the_model(setting, mo
     used = budgets.Setting(setting.checkpoint, setting.halves, tmp_path, tool, 0)
     for _ in range(2):
         (answer,) = budgets.METHODS["GPTQ, llm-compressor"](used, [6.0])
-        assert float(answer.model.model.layers[0].mlp.up_proj.weight.mean()) == 0.5
+        assert float(answer.model.model.layers[0].mlp.up_proj.weight[0, 0].detach()) == 0.5
     assert len(calls) == 1
-    assert calls[0][-4:] == ["--bits", "4", "--group", "24"]
+    assert calls[0][-4:] == ["--bits", "5", "--group", "32"]
 
 
 def test_a_run_stores_rows_and_prints_the_table(tmp_path, monkeypatch, capsys):
@@ -238,7 +247,7 @@ def test_a_run_stores_rows_and_prints_the_table(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setitem(few_bits.SUBJECTS, "minilm", subject)
     out = tmp_path / "out.json"
-    methods = ["round to nearest", "infimum: bits"]
+    methods = ["GPTQ, bits by noise (HIGGS)", "infimum: bits"]
     command = ["x", "minilm", "--cache", tmp_path, "--out", out, "--methods", *methods]
     monkeypatch.setattr(sys, "argv", [str(word) for word in command])
     few_bits.main()
@@ -247,7 +256,7 @@ def test_a_run_stores_rows_and_prints_the_table(tmp_path, monkeypatch, capsys):
     assert first[-1]["lower_bound"] <= first[-1]["error"]
     few_bits.main()
     assert json.loads(out.read_text())["rows"] == first
-    assert "| round to nearest | 0." in capsys.readouterr().out
+    assert "| GPTQ, bits by noise (HIGGS) | 0." in capsys.readouterr().out
 
 
 def test_the_table_of_a_language_model_shows_what_is_lost():
