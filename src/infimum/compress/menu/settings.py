@@ -26,7 +26,7 @@ ROUNDED_WIDTHS = (16, 14, 12, 10, 8, 6)  # each of them is rounded anew
 def usual_menu(goal: Goal, *, whole: bool) -> tuple[Kind, ...]:
     """Return what layers may become when nothing is said: `whole` if few bits are not possible, or cannot be judged."""
     if not whole:
-        return "bits", "ranks"
+        return "bits", "ranks", "widths"
     return ("ranks", "widths") if goal == "loss" else ("ranks",)
 
 
