@@ -11,7 +11,8 @@ import infimum
 from infimum import errors
 from infimum.compress import quantize
 from infimum.compress.menu import grid_loops, rounding
-from infimum.compress.menu.rounding import Factors, Shape, factors, round_matrix
+from infimum.compress.menu.grid_loops import Shape
+from infimum.compress.menu.rounding import Factors, factors, round_matrix
 from infimum.proof.theorems import grid_rounding
 
 
@@ -70,7 +71,7 @@ def test_each_entry_is_the_best_one_given_those_after_it():
     # the terms D_i H_j (L' (W - Q) R)_ij ** 2: no other integer of the grid makes its own term smaller
     W, C, G = problem(6, 8)
     right, left = factors(C, 0.0), factors(G, 0.0)
-    integers, grid = round_matrix(W, right, left, Shape(3, 4, False, 11, -24))
+    integers, grid, _ = round_matrix(W, right, left, Shape(3, 4))
 
     def terms(k):
         return np.abs(left.unit.T @ (W - grid.values(k)) @ right.unit)
@@ -99,16 +100,17 @@ def test_tiles_change_nothing(monkeypatch, rows, columns):
 def test_loops_give_the_same_bits_as_they_are_written(monkeypatch):
     W, C, G = problem(5, 8)
     right, left = factors(C, 0.1), factors(G, 0.1)
-    for shape in (Shape(2, 4, False, 11, -24), Shape(3, 8, True, 24, -149)):
+    offset, blocks = Shape(2, 4, offset=True), Shape(2, 2, offset=True, block=4, levels=15)
+    signed = Shape(3, 2, symmetric=True, signed=True, block=8, levels=31)
+    for shape in (Shape(2, 4), Shape(3, 8, True, 24, -149), offset, blocks, signed):
         fast = round_matrix(W, right, left, shape)
-        for name in ("rounded_scale", "nearest", "best_grid", "round_tile"):
-            loop = getattr(grid_loops, name)
+        for name, loop in vars(grid_loops).items():
             monkeypatch.setattr(grid_loops, name, getattr(loop, "py_func", loop))
         monkeypatch.setattr(rounding, "round_tile", grid_loops.round_tile)
         slow = round_matrix(W, right, left, shape)
         monkeypatch.undo()
         assert np.array_equal(fast[0], slow[0])
-        assert all(np.array_equal(a, b) for a, b in zip(fast[1], slow[1], strict=True))
+        assert all(np.array_equal(a, b) for a, b in zip((*fast[1], fast[2]), (*slow[1], slow[2]), strict=True))
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float32"])
@@ -116,7 +118,7 @@ def test_scales_are_those_of_their_dtype(dtype):
     W, C, G = problem()
     shape = Shape(3, 8, False, *{"float16": (11, -24), "float32": (24, -149)}[dtype])
     for factor in (1.0, 1e-3, 1e3):
-        _, grid = round_matrix(factor * W, factors(C, 0.1), factors(G, 0.1), shape)
+        grid = round_matrix(factor * W, factors(C, 0.1), factors(G, 0.1), shape).grid
         assert np.array_equal(grid.scales, grid.scales.astype(dtype).astype(np.float64))
 
 
@@ -262,7 +264,7 @@ def test_what_is_refused(arguments, options, error, message):
 def test_identity_factors_round_to_nearest():
     W, _, _ = problem()
     plain = Factors(np.eye(32), np.ones(32)), Factors(np.eye(12), np.ones(12))
-    integers, grid = round_matrix(W, *plain, Shape(3, 8, False, 11, -24))
+    integers, grid, _ = round_matrix(W, *plain, Shape(3, 8, False, 11, -24))
     assert np.array_equal(np.abs(W - grid.values(integers)), grid.distances(W))
 
 

@@ -6,9 +6,9 @@ import pytest
 pytest.importorskip("torch")
 
 from infimum.compress.menu.alternatives import Alternative
+from infimum.compress.menu.grid_loops import Shape
 from infimum.compress.menu.ranks import Weighting, decompose
 from infimum.compress.menu.rounded_factors import balanced, round_factors
-from infimum.compress.menu.rounding import Shape
 from infimum.nn.linear import packed_width
 
 

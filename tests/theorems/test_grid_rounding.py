@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from infimum.errors import VerificationError
-from infimum.proof.grid import BFLOAT16, FLOAT16, Grid, Precision
+from infimum.proof.grid import BFLOAT16, FLOAT16, FLOAT32, Grid, Precision
 from infimum.proof.theorems import grid_rounding, weighted_tail
 from infimum.proof.theorems.grid_rounding import EPS, ask_grid, bound, is_below, loss
 
@@ -101,6 +101,74 @@ def test_a_quotient_that_overflows_is_beyond_the_grid():
     grid = Grid(2, np.full((1, 1), 2.0**-1000), np.zeros((1, 1)))
     assert grid.distances(np.array([[1e300]]))[0, 0] == 1e300
     assert grid.distances(np.array([[-1e300]]))[0, 0] == 1e300
+
+
+def with_offsets(m=2, n=4, groups=2, bits=2, seed=0, size=1.0):
+    """Return W and a grid whose numbers are rounded to float32; the larger the offsets, the more that changes."""
+    rng = np.random.default_rng(seed)
+    scales = rng.uniform(0.5, 1.5, (m, groups)).astype(np.float16).astype(np.float64)
+    offsets = (size * rng.uniform(0.5, 1.5, (m, groups))).astype(np.float32).astype(np.float64)
+    grid = Grid(bits, scales, np.zeros((m, groups)), FLOAT32, offsets)
+    return rng.standard_normal((m, n)) * 2.0 - np.repeat(offsets, n // groups, axis=1), grid
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("size", [1.0, 1e6])
+def test_with_offsets_no_rounding_is_below_the_bound(seed, size):
+    W, grid = with_offsets(seed=seed, groups=1, n=2, size=size)
+    C, G = moment(2, seed + 1), moment(2, seed + 2)
+    floor = bound(W, grid, C, G, half(C), half(G))
+    every = itertools.product(range(4), repeat=W.size)
+    losses = [loss(W, grid.values(np.array(k, dtype=np.float64).reshape(W.shape)), C, G, room=0.0) for k in every]
+    assert 0.0 < floor <= min(losses)
+
+
+def test_with_offsets_numbers_are_those_of_float32():
+    W, grid = with_offsets(3, 8, 2, seed=4, size=1e5)
+    integers = np.random.default_rng(1).integers(0, 4, W.shape).astype(np.float64)
+    found = grid.values(integers)
+    for i, j in itertools.product(range(3), range(8)):
+        scale, offset = (np.float32(part[i, j // 4]) for part in (grid.scales, grid.offsets))
+        assert found[i, j] == float(scale * np.float32(integers[i, j]) - offset)
+        exact = Fraction(float(scale)) * int(integers[i, j]) - Fraction(float(offset))
+        assert abs(Fraction(float(found[i, j])) - exact) <= abs(exact) * Fraction(1, 2**24)
+
+
+@pytest.mark.parametrize("size", [1.0, 1e4, 1e6])
+def test_a_number_of_the_grid_is_at_no_distance_from_it(size):
+    # what is rounded to float32 is only near the exact number: that one has a distance
+    W, grid = with_offsets(16, 32, 2, seed=1, size=size)
+    integers = np.random.default_rng(2).integers(0, 4, W.shape).astype(np.float64)
+    assert not np.any(grid.distances(grid.values(integers)))
+    exact = np.repeat(grid.scales, 16, axis=1) * integers - np.repeat(grid.offsets, 16, axis=1)
+    assert np.any(grid.distances(exact))
+
+
+@pytest.mark.parametrize("size", [1.0, 1e6, 1e9])
+def test_with_offsets_distances_are_to_the_nearest_number(size):
+    W, grid = with_offsets(6, 12, 3, seed=3, size=size)
+    numbers = np.stack([grid.values(np.full(W.shape, float(k))) for k in range(4)])
+    assert np.array_equal(grid.distances(W), np.abs(W - numbers).min(axis=0))
+
+
+def test_offsets_are_asked():
+    good = Grid(2, np.full((2, 2), 0.5), np.ones((2, 2)), FLOAT32, np.full((2, 2), 0.25))
+    ask_grid(good, (2, 4))
+    ask_grid(good._replace(scales=np.full((2, 2), 1.0 + 2.0**-21)), (2, 4))
+    bad = [
+        (good._replace(precision=None), "must be rounded to float32"),
+        (good._replace(precision=BFLOAT16), "must be rounded to float32"),
+        (good._replace(offsets=np.full((2, 1), 0.25)), "offsets must have shape"),
+        (good._replace(offsets=np.full((2, 2), np.nan)), "offsets must be finite"),
+        (good._replace(offsets=np.full((2, 2), 1.0 + 2.0**-24)), "offsets must be numbers of float32"),
+        (good._replace(offsets=np.full((2, 2), -(2.0**127))), "at most half its largest"),
+        (good._replace(scales=np.full((2, 2), 2.0**-150)), "scales must be numbers of float32"),
+        (good._replace(scales=np.full((2, 2), 2.0**127)), "scales times 3 must be at most"),
+        (good._replace(scales=np.full((2, 2), 1.0 + 2.0**-22)), "at most 22 significant bits"),
+    ]
+    for grid, message in bad:
+        with pytest.raises(VerificationError, match=message):
+            ask_grid(grid, (2, 4))
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -10,7 +10,8 @@ import numpy as np
 from infimum._arguments import one_of, whole_number
 from infimum._arrays import ArrayLike, as_array, like_array
 from infimum._threads import one_thread
-from infimum.compress.menu.rounding import Rounded, Shape, diagonal_below, factors, round_matrix
+from infimum.compress.menu.grid_loops import Shape
+from infimum.compress.menu.rounding import Rounded, diagonal_below, factors, round_matrix
 from infimum.errors import OptionError, RangeError, ShapeError
 from infimum.proof.answers.quantized_matrix import QuantizedMatrix, certify_quantized, weighted
 from infimum.proof.rounding import ROOM
@@ -95,7 +96,7 @@ def quantize(
     shape = _shape(matrix, bits, group, symmetric, scales)
     _check_damping(damping)
     with one_thread():
-        integers, grid = _best(matrix, C, G, shape, damping)
+        integers, grid, _ = _best(matrix, C, G, shape, damping)
         witness = {"e": diagonal_below(C, ROOM), "g": diagonal_below(G, ROOM)}
         certificate = certify_quantized(matrix, C, G, grid, integers, witness, room=ROOM)
     return QuantizedMatrix(

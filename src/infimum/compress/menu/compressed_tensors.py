@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from infimum.compress.menu.rounding import Shape
+from infimum.compress.menu.grid_loops import Shape
 from infimum.compress.menu.vllm_rules import BITS, GROUPS, broken_rules
 from infimum.compress.model.checkpoint import Checkpoint
 from infimum.errors import CheckpointError

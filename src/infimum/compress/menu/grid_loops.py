@@ -3,10 +3,40 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
 from infimum._compiled import compiled
+from infimum.proof.grid import Precision
+
+
+class Shape(NamedTuple):
+    """What a grid may be: bits, columns that share a scale, whether 0 is its middle, and the scales that are stored.
+
+    A scale has `digits` significant bits, and none of them is below ``2**least``: those of float16 by default. The
+    numbers are rounded to `precision` where they are used.
+
+    `signed`: a scale may be negative, so that the middle is one of two integers. `offset`: what is taken off is any
+    number that can be stored as scales are. `block`: so many columns share a unit of such digits, and scales and
+    offsets are whole multiples of theirs, at most `levels` times it.
+    """
+
+    bits: int
+    group: int
+    symmetric: bool = False
+    digits: int = 11
+    least: int = -24
+    precision: Precision | None = None
+    signed: bool = False
+    offset: bool = False
+    block: int = 0
+    levels: int = 0
+
+    @property
+    def span(self) -> int:
+        """Columns whose grid is chosen together."""
+        return self.block or self.group
 
 
 @compiled
@@ -19,44 +49,105 @@ def rounded_scale(scale: float, digits: int, least: int) -> float:
 
 
 @compiled
+def storable(number: float, unit: float, shape: Shape) -> float:
+    """Round a scale or an offset to one that can be stored; without end: a unit that is not chosen yet."""
+    if unit == np.inf:
+        return number
+    if shape.block > 0:
+        return unit * min(max(np.rint(number / unit), 0.0), float(shape.levels)) if unit > 0.0 else 0.0
+    return math.copysign(rounded_scale(abs(number), shape.digits, shape.least), number)
+
+
+@compiled
 def nearest(x: float, scale: float, zero: float, top: float) -> float:
     """Return the integer whose number is nearest to x."""
     return float(min(max(np.rint(x / scale) + zero, 0.0), top)) if scale > 0.0 else zero
 
 
 @compiled
-def best_grid(
-    x: np.ndarray, weights: np.ndarray, top: float, symmetric: bool, ranges: np.ndarray, digits: int, least: int
-) -> tuple[float, float]:
-    """Choose scale and zero of a group: of all ranges those of the least weighted squared error to the nearest numbers.
+def fitted(
+    x: np.ndarray, weights: np.ndarray, scale: float, zero: float, offset: float, top: float, moves: bool
+) -> tuple[float, float, float]:
+    """Return the weighted squared error of rounding to a grid, and the scale and offset that are best for its integers.
 
-    Each range is followed by the scale that is best for the integers that it gave.
+    `moves`: the offset is free; else it stays.
     """
-    low, high = min(0.0, x.min()), max(0.0, x.max())
-    if symmetric:
+    error, mass, first, second, along, mean = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    for j in range(x.size):
+        step = nearest(x[j] + offset, scale, zero, top) - zero
+        error += weights[j] * (x[j] + offset - scale * step) ** 2
+        along += weights[j] * x[j] * step
+        second += weights[j] * step * step
+        if moves:
+            mass += weights[j]
+            first += weights[j] * step
+            mean += weights[j] * x[j]
+    spread = mass * second - first * first
+    if moves and spread > 1e-12 * mass * second:
+        best = (mass * along - first * mean) / spread
+        return error, best, (best * first - mean) / mass
+    return error, (along + offset * first) / second if second > 0.0 else 0.0, offset
+
+
+@compiled
+def grid_of_range(
+    low: float, high: float, units: np.ndarray, default: float, shape: Shape
+) -> tuple[float, float, float]:
+    """Return scale, zero and offset, such as can be stored, that lead from `low` to `high`; `default` is a set zero."""
+    top = float(2**shape.bits - 1)
+    scale = storable((high - low) / top, units[0], shape)
+    if shape.offset:
+        return scale, 0.0, storable(-low, units[1], shape)
+    if shape.symmetric or scale == 0.0:
+        return scale, default, 0.0
+    return scale, min(max(np.rint(-low / scale), 0.0), top), 0.0
+
+
+@compiled
+def best_grid(
+    x: np.ndarray, weights: np.ndarray, ranges: np.ndarray, units: np.ndarray, shape: Shape
+) -> tuple[float, float, float]:
+    """Choose scale, zero and offset of a group: of all ranges those of the least weighted squared error.
+
+    Each range is followed by the scale, and the offset, that are best for the integers that it gave.
+    """
+    top = float(2**shape.bits - 1)
+    low, high = x.min(), x.max()
+    if not shape.offset or shape.block > 0:
+        low, high = min(0.0, low), max(0.0, high)
+    default = 0.0
+    if shape.symmetric:  # of two middles the one that leaves more integers to the larger side
+        default = (top + 1.0) / 2.0 if not shape.signed or -low >= high else (top - 1.0) / 2.0
         high = max(-low, high)
         low = -high
-    best, best_scale, best_zero = np.inf, 0.0, 0.0
+    best, best_scale, best_zero, best_offset = np.inf, 0.0, default, 0.0
     for part in ranges:
-        scale = rounded_scale(part * (high - low) / top, digits, least)
-        if scale == 0.0:
-            continue
-        zero = (top + 1.0) / 2.0 if symmetric else min(max(np.rint(-low * part / scale), 0.0), top)
-        for _ in range(2):
-            error, along, square = 0.0, 0.0, 0.0
-            for j in range(x.size):
-                step = nearest(x[j], scale, zero, top) - zero
-                error += weights[j] * (x[j] - scale * step) ** 2
-                along += weights[j] * x[j] * step
-                square += weights[j] * step * step
-            if error < best:
-                best, best_scale, best_zero = error, scale, zero
-            if square == 0.0 or along <= 0.0:
-                break
-            scale = rounded_scale(along / square, digits, least)
+        scale, zero, offset = grid_of_range(part * low, part * high, units, default, shape)
+        for _ in range(3 if shape.offset else 2):
             if scale == 0.0:
                 break
-    return best_scale, best_zero
+            error, along, moved = fitted(x, weights, scale, zero, offset, top, shape.offset)
+            if error < best:
+                best, best_scale, best_zero, best_offset = error, scale, zero, offset
+            if along <= 0.0:
+                break
+            scale = storable(along, units[0], shape)
+            if shape.offset:
+                offset = storable(moved, units[1], shape)
+    return best_scale, best_zero, best_offset
+
+
+@compiled
+def best_units(x: np.ndarray, weights: np.ndarray, ranges: np.ndarray, shape: Shape) -> np.ndarray:
+    """Choose what scales and offsets of a block are multiples of: the largest becomes the largest multiple."""
+    free, largest = np.full(2, np.inf), np.zeros(2)
+    for start in range(0, x.size, shape.group):
+        stop = start + shape.group
+        scale, _, offset = best_grid(x[start:stop], weights[start:stop], ranges, free, shape)
+        largest[0], largest[1] = max(largest[0], scale), max(largest[1], offset)
+    for k in range(2):
+        largest[k] = rounded_scale(largest[k] / shape.levels, shape.digits, shape.least)
+    return largest
 
 
 @compiled
@@ -67,25 +158,22 @@ def round_tile(
     L: np.ndarray,
     R: np.ndarray,
     weights: np.ndarray,
-    top: float,
-    symmetric: bool,
     ranges: np.ndarray,
-    digits: int,
-    least: int,
+    shape: Shape,
     integers: np.ndarray,
-    scales: np.ndarray,
-    zeros: np.ndarray,
+    grids: np.ndarray,
+    units: np.ndarray,
     lost: np.ndarray,
     rest: np.ndarray,
 ) -> None:
     """Round one tile, from its last row and column on, and write what became of it into the last five arrays.
 
     `whole` are the numbers to be rounded as far as they follow from other tiles, `row_wise` those without what the row
-    itself has lost; `lost` is ``W - Q``, `rest` what is left of `row_wise`.
+    itself has lost; `grids` are scale, zero and offset of each group; `lost` is ``W - Q``, `rest` what is left of
+    `row_wise`.
     """
     rows, columns = whole.shape
-    groups = scales.shape[1]
-    width = columns // groups
+    width, top = shape.group, float(2**shape.bits - 1)
     for i in range(rows - 1, -1, -1):
         target, base = whole[i].copy(), row_wise[i].copy()
         for k in range(i + 1, rows):
@@ -93,13 +181,18 @@ def round_tile(
                 share = L[k, i] * lost[k, j]
                 target[j] += share
                 base[j] += share
-        for h in range(groups - 1, -1, -1):
+        for h in range(columns // width - 1, -1, -1):
             start, stop = h * width, (h + 1) * width
-            scale, zero = best_grid(target[start:stop], weights[start:stop], top, symmetric, ranges, digits, least)
-            scales[i, h], zeros[i, h] = scale, zero
+            if shape.block > 0 and stop % shape.block == 0:
+                first = stop - shape.block
+                chosen = best_units(target[first:stop], weights[first:stop], ranges, shape)
+                units[i, first // shape.block] = chosen
+            unit = units[i, start // shape.block] if shape.block > 0 else np.zeros(2)
+            scale, zero, offset = best_grid(target[start:stop], weights[start:stop], ranges, unit, shape)
+            grids[i, h, 0], grids[i, h, 1], grids[i, h, 2] = scale, zero, offset
             for j in range(stop - 1, start - 1, -1):
-                integer = nearest(target[j], scale, zero, top)
-                number = scale * (integer - zero)
+                integer = nearest(target[j] + offset, scale, zero, top)
+                number = scale * (integer - zero) - offset
                 integers[i, j], lost[i, j], rest[i, j] = integer, W[i, j] - number, base[j] - number
                 for k in range(j):
                     target[k] += R[j, k] * rest[i, j]

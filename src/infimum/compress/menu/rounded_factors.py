@@ -7,8 +7,9 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg
 
+from infimum.compress.menu.grid_loops import Shape
 from infimum.compress.menu.ranks import Decomposition, Weighting
-from infimum.compress.menu.rounding import Rounded, Shape, factors, round_matrix
+from infimum.compress.menu.rounding import Rounded, factors, round_matrix
 
 TINY = 1e-6  # added to moments of factors, times their mean eigenvalue: they may be singular
 

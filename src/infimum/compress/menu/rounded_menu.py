@@ -12,9 +12,10 @@ import numpy as np
 
 from infimum._threads import together
 from infimum.compress.menu.alternatives import Alternative, alternatives_of, narrow_alternatives, numbers_in
+from infimum.compress.menu.grid_loops import Shape
 from infimum.compress.menu.ranks import Decomposition, decompose
 from infimum.compress.menu.rounded_factors import RoundedFactors, round_factors
-from infimum.compress.menu.rounding import Factors, Rounded, Shape, factors, round_matrix
+from infimum.compress.menu.rounding import Factors, Rounded, factors, round_matrix
 from infimum.compress.menu.task import Member, Task
 from infimum.compress.menu.widths import Group, Kept, narrowing
 from infimum.compress.model.checkpoint import Layer

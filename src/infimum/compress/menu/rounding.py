@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg
 
-from infimum.compress.menu.grid_loops import round_tile
-from infimum.proof.grid import Grid, Precision
+from infimum.compress.menu.grid_loops import Shape, round_tile
+from infimum.proof.grid import Grid
 from infimum.proof.theorems.grid_rounding import is_below
 
 ROWS, COLUMNS = 32, 128  # of a tile: what lies between tiles are products of matrices
@@ -16,26 +16,12 @@ RANGES = 16  # fractions of a group's range that are tried, down to the one for 
 NARROWEST = {1: 0.3, 2: 0.35, 3: 0.45, 4: 0.55, 5: 0.7, 6: 0.8, 7: 0.85, 8: 0.9}
 
 
-class Shape(NamedTuple):
-    """What a grid may be: bits, columns that share a scale, whether 0 is its middle, and the scales that are stored.
-
-    A scale has `digits` significant bits, and none of them is below ``2**least``: those of float16 by default. The
-    numbers are rounded to `precision` where they are used.
-    """
-
-    bits: int
-    group: int
-    symmetric: bool = False
-    digits: int = 11
-    least: int = -24
-    precision: Precision | None = None
-
-
 class Rounded(NamedTuple):
-    """A matrix on a grid."""
+    """A matrix on a grid, and what scales and offsets of its blocks are multiples of, (m, blocks, 2), if they are."""
 
     integers: np.ndarray
     grid: Grid
+    units: np.ndarray | None = None
 
     def matrix(self) -> np.ndarray:
         """Return the numbers that the integers stand for."""
@@ -81,15 +67,16 @@ def round_matrix(W: np.ndarray, right: Factors, left: Factors, shape: Shape) -> 
     """
     m, n = W.shape
     ranges = np.linspace(1.0, NARROWEST[shape.bits], RANGES)
+    loops = shape._replace(precision=None)  # compiled once for all precisions
     integers, lost, rest = (np.zeros((m, n)) for _ in range(3))
-    scales, zeros = (np.zeros((m, n // shape.group)) for _ in range(2))
-    width = shape.group * max(1, COLUMNS // shape.group)
+    grids, units = np.zeros((m, n // shape.group, 3)), np.zeros((m, n // shape.span, 2))
+    width = shape.span * max(1, COLUMNS // shape.span)
     for stop in range(m, 0, -ROWS):
         rows = slice(max(stop - ROWS, 0), stop)
         row_wise = W[rows] + left.unit[stop:, rows].T @ lost[stop:]
         for end in range(n, 0, -width):
             columns = slice(max(end - width, 0), end)
-            groups = slice(columns.start // shape.group, end // shape.group)
+            groups, blocks = (slice(columns.start // size, end // size) for size in (shape.group, shape.span))
             base = np.ascontiguousarray(row_wise[:, columns])
             round_tile(
                 base + rest[rows, end:] @ right.unit[end:, columns],
@@ -98,18 +85,17 @@ def round_matrix(W: np.ndarray, right: Factors, left: Factors, shape: Shape) -> 
                 np.ascontiguousarray(left.unit[rows, rows]),
                 np.ascontiguousarray(right.unit[columns, columns]),
                 right.weights[columns],
-                float(2**shape.bits - 1),
-                shape.symmetric,
                 ranges,
-                shape.digits,
-                shape.least,
+                loops,
                 integers[rows, columns],
-                scales[rows, groups],
-                zeros[rows, groups],
+                grids[rows, groups],
+                units[rows, blocks],
                 lost[rows, columns],
                 rest[rows, columns],
             )
-    return Rounded(integers, Grid(shape.bits, scales, zeros, shape.precision))
+    scales, zeros, offsets = np.moveaxis(grids, -1, 0)
+    grid = Grid(shape.bits, scales.copy(), zeros.copy(), shape.precision, offsets.copy() if shape.offset else None)
+    return Rounded(integers, grid, units if shape.block else None)
 
 
 def diagonal_below(moment: np.ndarray, rooms: float) -> np.ndarray:

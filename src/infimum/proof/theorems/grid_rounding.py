@@ -13,7 +13,7 @@ import scipy.linalg
 
 from infimum.errors import VerificationError
 from infimum.proof.evidence import doubles, whole
-from infimum.proof.grid import Grid
+from infimum.proof.grid import FLOAT32, Grid
 from infimum.proof.theorems.weighted_tail import lower_root
 
 THEOREM = "grid_rounding"
@@ -37,6 +37,24 @@ def ask_grid(grid: Grid, shape: tuple[int, int]) -> None:
         raise VerificationError(f"zeros must be whole numbers from 0 to {grid.top}")
     if grid.precision is not None and np.any(grid.scales * grid.top > grid.precision.largest):
         raise VerificationError(f"scales times {grid.top} must be at most {grid.precision.largest:g}")
+    if grid.offsets is not None:
+        _ask_offsets(grid, doubles("offsets", grid.offsets, grid.scales.shape))
+
+
+def _ask_offsets(grid: Grid, offsets: np.ndarray) -> None:
+    """Ask that offsets and products are numbers of float32.
+
+    Then a difference is rounded as float32 rounds it, though float64 is asked first: it is exact in float64, or so
+    near the larger number that no float32 but this one is near.
+    """
+    if grid.precision != FLOAT32:
+        raise VerificationError("with offsets the numbers must be rounded to float32")
+    digits = DIGITS - grid.bits
+    mantissas = np.frexp(grid.scales)[0] * 2.0**digits
+    if np.any(mantissas != np.rint(mantissas)) or np.any(grid.scales != FLOAT32.rounded(grid.scales)):
+        raise VerificationError(f"with offsets, scales must be numbers of float32 of at most {digits} significant bits")
+    if np.any(offsets != FLOAT32.rounded(offsets)) or np.any(np.abs(offsets) > FLOAT32.largest / 2.0):
+        raise VerificationError("offsets must be numbers of float32, and at most half its largest")
 
 
 def is_below(e: np.ndarray, C: np.ndarray, room: float = 1.0) -> bool:
