@@ -1,15 +1,17 @@
-"""The format "compressed-tensors": which grids it has, and what config.json says of the layers stored in it."""
+"""The format "compressed-tensors": what it offers a layer, and what config.json says of the layers stored in it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import torch
 
+from infimum.compress.menu.forms import PackedForm
 from infimum.compress.menu.grid_loops import Shape
-from infimum.compress.menu.vllm_rules import BITS, GROUPS, broken_rules
-from infimum.compress.model.checkpoint import Checkpoint
+from infimum.compress.menu.vllm_rules import BITS, GROUPS, broken_rules, fused_layers
+from infimum.compress.model.checkpoint import Checkpoint, Layer
+from infimum.compress.model.experts import Experts
 from infimum.errors import CheckpointError
 from infimum.proof.checkpoint import LayerPlan
 from infimum.proof.grid import BFLOAT16, FLOAT16
@@ -19,31 +21,70 @@ WORD = 32  # bits
 SHAPE_BYTES = 16  # of the two numbers that say the shape of a layer
 
 
-def grid_shape(dtype: torch.dtype, bits: int, group: int) -> Shape:
-    """Return what grids of a layer of a dtype can be: scales in it, or in float16, and products rounded to it.
+class Packed(NamedTuple):
+    """Integers of so many bits around 0, a scale for each group of columns; `kind` is the dtype of the layer."""
 
-    Every scale is a number of float16, too, so that a layer of `infimum.nn.QuantizedLinear` can hold it.
-    """
-    if dtype is torch.bfloat16:
-        return Shape(bits, group, symmetric=True, digits=BFLOAT16.digits, precision=BFLOAT16)
-    return Shape(bits, group, symmetric=True, precision=FLOAT16 if dtype is torch.float16 else None)
+    bits: int
+    group: int
+    kind: str
+
+    @property
+    def rank(self) -> int:
+        """Such a layer is one matrix."""
+        return 0
+
+    @property
+    def form(self) -> str:
+        """Name of the form in which the layer is stored."""
+        return PackedForm.name
+
+    @property
+    def grid(self) -> Shape:
+        """What the grid of the layer may be: products are rounded to its dtype, as transformers does.
+
+        Every scale is a number of float16, too, so that `infimum.nn.QuantizedLinear` can hold it.
+        """
+        if self.kind == "BF16":
+            return Shape(self.bits, self.group, symmetric=True, digits=BFLOAT16.digits, precision=BFLOAT16)
+        return Shape(self.bits, self.group, symmetric=True, precision=FLOAT16 if self.kind == "F16" else None)
+
+    @property
+    def scales(self) -> torch.dtype:
+        """The dtype of the scales: what they are multiplied in, or float16 where that holds all products."""
+        return torch.bfloat16 if self.kind == "BF16" else torch.float16
+
+    def bytes(self, shape: tuple[int, int]) -> int:
+        """Bytes of integers, scales and shape of a layer."""
+        m, n = shape
+        return m * (WORD // 8 * -(-n * self.bits // WORD) + self.scales.itemsize * (n // self.group)) + SHAPE_BYTES
 
 
-def scale_dtype(dtype: torch.dtype) -> torch.dtype:
-    """Return the dtype of the scales of a layer of a dtype."""
-    return torch.bfloat16 if dtype is torch.bfloat16 else torch.float16
+def packed_alternatives(checkpoint: Checkpoint, layer: Layer) -> tuple[Packed, ...]:
+    """Return what a layer is offered, cheapest first: groups, and whole rows."""
+    n, kind = layer.shape[1], checkpoint.kind(layer.tensor)
+    if layer.name not in linear_layers(checkpoint):
+        return ()
+    groups = {*(group for group in GROUPS if n % group == 0), n}
+    every = [Packed(bits, group, kind) for bits in BITS if n * bits % WORD == 0 for group in groups]
+    return tuple(sorted(every, key=lambda one: one.bytes(layer.shape)))
 
 
-def schemes(shape: tuple[int, int]) -> list[tuple[int, int]]:
-    """Return bits and groups that a layer can have; a group as wide as the layer is a whole row."""
-    groups = {*(group for group in GROUPS if shape[1] % group == 0), shape[1]}
-    return [(bits, group) for bits in BITS if shape[1] * bits % WORD == 0 for group in sorted(groups)]
+def linear_layers(checkpoint: Checkpoint) -> dict[str, tuple[int, int]]:
+    """Return the shapes of the layers that the format knows, by their names; experts one by one are none of them."""
+    modules = dict(checkpoint.skeleton.named_modules())
+    experts = tuple(f"{name}." for name, module in modules.items() if isinstance(module, Experts))
+    return {
+        name: (module.out_features, module.in_features)
+        for name, module in modules.items()
+        if isinstance(module, torch.nn.Linear) and not name.startswith(experts)
+    }
 
 
-def packed_bytes(shape: tuple[int, int], bits: int, group: int) -> int:
-    """Return the bytes of integers, scales and shape of a layer."""
-    m, n = shape
-    return m * (WORD // 8 * -(-n * bits // WORD) + 2 * (n // group)) + SHAPE_BYTES
+def fused_groups(checkpoint: Checkpoint) -> Iterator[tuple[Layer, ...]]:
+    """Yield the layers that engines make one layer of, and which need the same alternative therefore."""
+    layers = {layer.name: layer for layer in checkpoint.layers}
+    for names in fused_layers(linear_layers(checkpoint)):
+        yield tuple(layers[name] for name in names if name in layers)
 
 
 def quantization_config(checkpoint: Checkpoint, table: Iterable[LayerPlan]) -> dict[str, Any]:
@@ -54,12 +95,7 @@ def quantization_config(checkpoint: Checkpoint, table: Iterable[LayerPlan]) -> d
     CheckpointError
         vLLM would refuse it.
     """
-    rows = [row for row in table if row.form == "packed"]
-    linear = {
-        name: (module.out_features, module.in_features)
-        for name, module in checkpoint.skeleton.named_modules()
-        if isinstance(module, torch.nn.Linear)
-    }
+    rows, linear = [row for row in table if row.form == PackedForm.name], linear_layers(checkpoint)
     kinds = sorted({_kind(row) for row in rows})
     config = {
         "quant_method": METHOD,

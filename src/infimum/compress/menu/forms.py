@@ -11,11 +11,12 @@ import numpy as np
 import torch
 from torch.nn.functional import pad
 
+from infimum.compress.menu.grid_loops import Shape
 from infimum.compress.menu.rounded_factors import RoundedFactors
 from infimum.compress.menu.rounding import Rounded
 from infimum.nn.linear import pack, packed_width, unpack
 from infimum.proof.checkpoint import LayerPlan
-from infimum.proof.grid import Grid, Precision
+from infimum.proof.grid import Grid
 
 
 class _Tensors:
@@ -184,19 +185,21 @@ class PackedForm(_Tensors):
         words = pad(stream, (0, -stream.shape[1] % 4)).view(torch.int32)
         return cls(words, torch.from_numpy(stored.grid.scales).to(scales), torch.tensor(stored.integers.shape))
 
-    def unpacked(self, bits: int, columns: int, precision: Precision | None) -> Rounded:
+    def unpacked(self, shape: Shape, columns: int) -> Rounded:
         """Read integers and grid, in float64."""
         scales = self.weight_scale.double().numpy()
-        integers = unpack(self.weight_packed.view(torch.uint8), bits, columns).double().numpy()
-        return Rounded(integers, Grid(bits, scales, np.full_like(scales, 2.0 ** (bits - 1)), precision))
+        integers = unpack(self.weight_packed.view(torch.uint8), shape.bits, columns).double().numpy()
+        zeros = np.full_like(scales, 2.0 ** (shape.bits - 1))
+        return Rounded(integers, Grid(shape.bits, scales, zeros, shape.precision))
 
     def module_tensors(self) -> dict[str, torch.Tensor]:
-        """Return the buffers of the `infimum.nn.QuantizedLinear` that has the same numbers."""
+        """Return the buffers of the `infimum.nn.QuantizedLinear` in a model that has the same numbers."""
         columns = int(self.weight_shape[1])
         bits = 32 * self.weight_packed.shape[1] // columns
         zeros = pack(torch.full(self.weight_scale.shape, 2 ** (bits - 1)), bits)
         integers = self.weight_packed.view(torch.uint8)[:, : packed_width(columns, bits)]
-        return {"integers": integers, "scales": self.weight_scale.to(torch.float16).view(torch.int16), "zeros": zeros}
+        scales = self.weight_scale.to(torch.float16).view(torch.int16)
+        return {"weight": torch.empty(0), "integers": integers, "scales": scales, "zeros": zeros}
 
 
 @dataclass(frozen=True)
