@@ -235,7 +235,7 @@ def test_a_changed_small_layer_is_refused(name: str, part: str, small_outputs: d
 
 
 @pytest.mark.parametrize(
-    ("name", "forged"), [("factors", {"rank": 1}), ("factors", {"form": "bits"}), ("narrow", {"bits": 8})]
+    ("name", "forged"), [("factors", {"rank": 9}), ("factors", {"form": "bits"}), ("narrow", {"bits": 8})]
 )
 def test_what_is_not_offered_is_refused(
     name: str, forged: dict[str, Any], small_outputs: dict[str, Path], tmp_path: Path

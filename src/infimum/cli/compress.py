@@ -46,6 +46,8 @@ def compress(
     allocation: Annotated[Literal["global", "uniform"], Parameter(group=CHOICES)] = "global",
     menu: Annotated[str, Parameter(group=CHOICES)] = "auto",
     form: Annotated[Literal["pivot", "factors"], Parameter(group=CHOICES)] = "pivot",
+    keep: Annotated[tuple[str, ...], Parameter(group=CHOICES, consume_multiple=True, negative=())] = (),
+    only: Annotated[tuple[str, ...], Parameter(group=CHOICES, consume_multiple=True, negative=())] = (),
     tokens: Annotated[int | None, Parameter(group=CHOICES)] = None,
     max_tokens: Annotated[int | None, Parameter(group=CHOICES)] = None,
     projections: Annotated[int, Parameter(group=CHOICES)] = 1,
@@ -89,10 +91,14 @@ def compress(
     menu
         What layers may become, separated by commas: bits (integers of 2 to 8 bits, made by one half of the text and
         judged by the other), ranks (matrices of lower rank), widths (fewer channels of MLPs, which makes a model
-        faster). auto: bits,ranks,widths; with --plain or a uniform allocation ranks,widths for language models and
-        ranks for encoders.
+        faster). auto: bits,ranks; with --plain or a uniform allocation ranks,widths for language models and ranks for
+        encoders.
     form
         How a layer of rank r is stored without bits in the menu: pivot takes r(m + n - r) numbers, factors r(m + n).
+    keep
+        Layers that stay as they are: names, or patterns such as '*.attention.*'; several after one --keep.
+    only
+        Layers that alone may be replaced: names or patterns.
     tokens
         Size of the calibration: rows of the text are drawn until they hold so many tokens. By default 32768 for a
         language model, all for an encoder. More is better, and slower in proportion.
@@ -138,7 +144,7 @@ def compress(
         sizes_of_text |= {"seed": seed, "split": "bits" in kinds}
         moments = room.calibrate(checkpoint, calib, **sizes_of_text, on_progress=on_progress)
         choices: dict[str, Any] = {"objective": objective, "allocation": allocation, "plain": plain}
-        choices |= {"menu": kinds, "form": form}
+        choices |= {"menu": kinds, "form": form, "keep": keep, "only": only}
         fraction = remove if target_objective is None else 0.0
         plan = room.plan(checkpoint, remove=fraction, of=of, **choices, moments=moments, on_progress=on_progress)
         if target_objective is not None:

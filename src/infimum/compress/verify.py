@@ -18,7 +18,7 @@ from infimum.compress.measure.text import Tokens
 from infimum.compress.menu import adapter
 from infimum.compress.menu.budget import budget_of
 from infimum.compress.menu.forms import PivotForm, PlainForm, StoredForm, stored_form
-from infimum.compress.menu.layer_plan import UNREACHED, dense_row
+from infimum.compress.menu.layer_plan import dense_row
 from infimum.compress.menu.loader_files import loader_files
 from infimum.compress.menu.replacement import Replacement, form_of, measure, near_rank, replacements_of
 from infimum.compress.menu.rounded_layer import derive_rounded
@@ -149,7 +149,7 @@ def _check(output: _Output, checkpoint: Checkpoint, on_progress: Progress | None
     budget = budget_of(task)
     proof.same("budget", described.budget, budget)
     proof.same("calibration: split", described.calibration["split"], settings.rounds)
-    spent = sum(row.cost for row in derived.values() if row.note != UNREACHED)
+    spent = sum(row.cost for row in derived.values() if not row.note)
     if spent > budget:
         raise VerificationError(f"the layers store {spent} numbers, the budget is {budget}")
     proof.same("notes", described.notes, task.notes)
@@ -166,13 +166,17 @@ def _check(output: _Output, checkpoint: Checkpoint, on_progress: Progress | None
 def _settings(claimed: Mapping[str, Any]) -> Settings:
     proof.mapping("'settings'", claimed, [field.name for field in dataclasses.fields(Settings)])
     numbers = {name: number(f"settings: {name}", claimed[name]) for name in ("remove", "damping")}
-    menu = [proof.text("settings: menu", kind) for kind in proof.listed("settings: menu", claimed["menu"])]
+    lists = {name: _names(f"settings: {name}", claimed[name]) for name in ("menu", "keep", "only")}
     if not isinstance(claimed["plain"], bool):
         raise VerificationError(f"settings: plain must be true or false, got {shown(claimed['plain'])}")
     try:
-        return Settings(**{**claimed, **numbers, "menu": tuple(menu)})
+        return Settings(**{**claimed, **numbers, **lists})
     except InfimumError as error:
         raise VerificationError(f"settings: {error}") from error
+
+
+def _names(what: str, item: Any) -> tuple[str, ...]:
+    return tuple(proof.text(what, name) for name in proof.listed(what, item))
 
 
 def _check_files(output: _Output, checkpoint: Checkpoint) -> None:
@@ -230,8 +234,8 @@ def _derive_all(
         derived |= {row.name: row for row in own}
         if on_progress:
             on_progress("verifying", index + 1, len(together))
-    for layer in task.checkpoint.layers:  # what the output does not depend on takes no part in the budget
-        proof.check_row(rows[layer.name], derived.setdefault(layer.name, dense_row(layer, UNREACHED)))
+    for layer in task.checkpoint.layers:  # what is left out takes no part in the budget
+        proof.check_row(rows[layer.name], derived.setdefault(layer.name, dense_row(layer, task.left_out(layer))))
     return units, derived
 
 
