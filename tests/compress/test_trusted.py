@@ -57,6 +57,7 @@ def functions_of(run: Any) -> set[str]:
         ("bert", {**LOWER["channels"], "allocation": "uniform"}),
         ("llama", {}),
         ("llama", LOWER["factors"]),
+        ("llama", {"format": "compressed-tensors"}),
         ("gpt2", {}),
         ("experts", {}),
     ],

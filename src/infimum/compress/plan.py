@@ -22,7 +22,7 @@ from infimum.compress.measure.text import Text
 from infimum.compress.menu.budget import budget_of
 from infimum.compress.menu.layer_plan import dense_row
 from infimum.compress.menu.ranks import Form, Objective
-from infimum.compress.menu.settings import DAMPING, AllocationRule, Kind, Of, Settings, usual_menu
+from infimum.compress.menu.settings import DAMPING, AllocationRule, Format, Kind, Of, Settings, usual_menu
 from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import partition
 from infimum.compress.model.checkpoint import Checkpoint, open_checkpoint
@@ -132,6 +132,7 @@ def plan(
     plain: bool = False,
     keep: Sequence[str] = (),
     only: Sequence[str] = (),
+    format: Format = "infimum",
     moments: Moments | None = None,
     tokens: int | None = None,
     seed: int = 0,
@@ -175,6 +176,11 @@ def plan(
     keep, only : sequence of str
         Layers that stay as they are, and those that alone may be replaced: names, or patterns such as
         ``"*.attention.*"``. Layers that stay count in the denominator of `remove`.
+    format : {"infimum", "compressed-tensors"}
+        How few bits are stored. "infimum": all that `menu` names; loads by `infimum.compress.load`, or by transformers
+        with the code beside the weights. "compressed-tensors": integers of 4 and 8 bits in groups of 32, 64 and 128
+        columns or whole rows, around 0, the same for layers that engines make one of; loads in stock transformers with
+        the package of that name, and in vLLM.
     moments : Moments, optional
         What `calibrate` returned, to plan several times on one calibration; `calib`, `tokens` and `seed` are then
         ignored.
@@ -201,9 +207,10 @@ def plan(
     """
     checkpoint = model if isinstance(model, Checkpoint) else open_checkpoint(model)
     whole = plain or allocation == "uniform" or (moments is not None and moments.judge is None)
-    kinds = usual_menu(checkpoint.goal, whole=whole) if menu == "auto" else tuple(menu)
+    kinds = usual_menu(checkpoint.goal, format, whole=whole) if menu == "auto" else tuple(menu)
     damping = DAMPING[checkpoint.goal] if damping is None else damping
-    settings = Settings(remove, of, objective, allocation, kinds, form, damping, plain, tuple(keep), tuple(only))
+    patterns = tuple(keep), tuple(only)
+    settings = Settings(remove, of, objective, allocation, kinds, form, damping, plain, *patterns, format)
     _check_names(checkpoint, settings)
     if moments is None:
         moments = calibrate(checkpoint, calib, tokens=tokens, seed=seed, split=settings.rounds, on_progress=on_progress)
