@@ -17,17 +17,17 @@ import torch
 from benchmarks import machine, model_tables, records
 from infimum import compress
 
-USUAL = {"form": "factors", "allocation": "uniform"}
+USUAL = {"menu": ("ranks",), "form": "factors", "allocation": "uniform"}
 METHODS: dict[str, dict[str, Any]] = {
     "plain SVD": {"objective": "plain", **USUAL},
     "SVD-LLM: activation, two factors, uniform": {"objective": "activation", **USUAL},
-    "activation, pivots, uniform": {"objective": "activation", "form": "pivot", "allocation": "uniform"},
-    "activation, pivots, global": {"objective": "activation", "form": "pivot"},
-    "two-sided, two factors, global": {"form": "factors"},
-    "two-sided, pivots, uniform": {"form": "pivot", "allocation": "uniform"},
-    "infimum: two-sided, pivots, global": {"form": "pivot"},
-    "two-sided, channels, global": {"form": "channels"},
-    "two-sided, channels and pivots, global": {"form": "mixed"},
+    "activation, pivots, uniform": {"objective": "activation", "menu": ("ranks",), "allocation": "uniform"},
+    "activation, pivots, global": {"objective": "activation", "menu": ("ranks",)},
+    "two-sided, two factors, global": {"menu": ("ranks",), "form": "factors"},
+    "two-sided, pivots, uniform": {"menu": ("ranks",), "allocation": "uniform"},
+    "infimum: two-sided, pivots, global": {"menu": ("ranks",)},
+    "two-sided, channels, global": {"menu": ("widths",)},
+    "two-sided, channels and pivots, global": {"menu": ("ranks", "widths")},
 }
 
 

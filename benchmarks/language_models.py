@@ -75,12 +75,13 @@ def _changed(setting: Setting, change: Callable[[Any], int]) -> Answer:
     return Answer(model, change(model))
 
 
+USUAL: dict[str, Any] = {"menu": ("ranks",), "form": "factors", "allocation": "uniform"}
 METHODS: dict[str, Method] = {
-    "plain SVD": functools.partial(planned, objective="plain", form="factors", allocation="uniform"),
+    "plain SVD": functools.partial(planned, objective="plain", **USUAL),
     "ASVD": asvd,
-    "SVD-LLM": functools.partial(planned, objective="activation", form="factors", allocation="uniform"),
+    "SVD-LLM": functools.partial(planned, objective="activation", **USUAL),
     "MoDeGPT, MLP step": modegpt_mlp,
-    "infimum": planned,
+    "infimum": functools.partial(planned, menu=("ranks", "widths")),
 }
 
 

@@ -13,7 +13,7 @@ from infimum.cli.demo import RIVALS
 from infimum.cli.memory import design as design_command
 from infimum.cli.memory import measure as memory_command
 from infimum.cli.minimax import minimax as minimax_command
-from infimum.compress.menu.settings import DAMPING, FORMS, Settings
+from infimum.compress.menu.settings import DAMPING, Settings
 from infimum.compress.model.checkpoint import Goal
 from infimum.errors import OptionError
 from infimum.minimax.codegen import WRITERS
@@ -86,10 +86,9 @@ def test_rivals_of_the_demo_are_choices_of_a_plan():
 
 
 def test_tables_of_settings_are_whole():
-    assert set(FORMS) == set(DAMPING) == set(get_args(Goal))
-    assert set(FORMS.values()) <= named(compress.plan)["form"]
+    assert set(DAMPING) == set(get_args(Goal))
     hints = typing.get_type_hints(Settings)
-    assert all(choices(hints[name]) == listed for name, listed in named(compress.plan).items())
+    assert all(choices(hints[name]) == listed - {"auto"} for name, listed in named(compress.plan).items())
 
 
 def test_the_helper_sees_through_annotations():

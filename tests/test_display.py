@@ -93,7 +93,7 @@ def test_rules_are_a_table():
 
 def test_plans(tmp_path):
     model = make_tiny_model(tmp_path / "model")
-    plan = compress.plan(model, remove=0.25, calib=python_documentation(held_out=False)[:40])
+    plan = compress.plan(model, remove=0.25, calib=python_documentation(held_out=False)[:40], menu=("ranks",))
     assert repr(plan).startswith(f"Plan(model=model, removed={plan.removed:,} of {plan.linear_size:,} numbers (")
     assert str(plan.certificate) in repr(plan)
     assert "<img" in plan._repr_html_()

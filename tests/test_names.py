@@ -33,10 +33,9 @@ def weight():
 
 
 def settings(**option):
-    """Return the choices of a plan; "auto" stands for one of the forms there."""
+    """Return the choices of a plan."""
     given = {"of": "linear", "objective": "plain", "allocation": "global", "form": "pivot", **option}
-    given["form"] = "pivot" if given["form"] == "auto" else given["form"]
-    return compress.Settings(remove=0.5, damping=0.1, plain=False, **given)
+    return compress.Settings(remove=0.5, damping=0.1, plain=False, menu=("ranks",), **given)
 
 
 # a call on a tiny input for every public function and class that takes names

@@ -1,15 +1,26 @@
-"""States of the process that a block of code asks for: they end with the last block that did, in any thread."""
+"""Threads: work that they share, and states of the process that end with the last block that asked for them."""
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import threading
 import warnings
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
 
 import threadpoolctl
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def together(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """Apply a function that leaves the interpreter free, in as many threads as there are processors."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(function, items))
 
 
 class SharedState:

@@ -6,6 +6,7 @@ import random
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,14 @@ transformers = pytest.importorskip("transformers")
 from tokenizers import Tokenizer, models, pre_tokenizers  # noqa: E402
 
 WORDS = [f"word{index}" for index in range(60)]
+
+# menus without few bits, by the form in which most layers are then stored
+LOWER: dict[str, dict[str, Any]] = {
+    "mixed": {"menu": ("ranks", "widths")},
+    "pivot": {"menu": ("ranks",)},
+    "factors": {"menu": ("ranks",), "form": "factors"},
+    "channels": {"menu": ("widths",)},
+}
 
 
 def sentences(count: int, seed: int) -> list[str]:

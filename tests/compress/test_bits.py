@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from infimum import compress  # noqa: E402
-from infimum.compress.menu.bits import Alternative, alternatives_of, numbers_in  # noqa: E402
+from infimum.compress.menu.alternatives import Alternative, alternatives_of, numbers_in  # noqa: E402
 from infimum.compress.menu.task import Task  # noqa: E402
 from infimum.errors import CalibrationError, OptionError  # noqa: E402
 from infimum.nn import QuantizedLinear  # noqa: E402
@@ -30,7 +30,7 @@ MAKERS = {"bert": tiny_bert, "llama": tiny_llama, "gpt2": tiny_gpt2}
 def plans(text: list[str], tmp_path_factory: pytest.TempPathFactory) -> dict[str, compress.Plan]:
     root = tmp_path_factory.mktemp("bits")
     folders = {name: write(make(), root / name) for name, make in MAKERS.items()}
-    return {name: compress.plan(folder, remove=0.8, form="bits", calib=text) for name, folder in folders.items()}
+    return {name: compress.plan(folder, remove=0.8, menu=("bits",), calib=text) for name, folder in folders.items()}
 
 
 @pytest.fixture(scope="module")
@@ -47,13 +47,14 @@ def copy(outputs: dict[str, Path], tmp_path: Path) -> Callable[..., Path]:
 @pytest.mark.parametrize("name", MAKERS)
 def test_a_plan_keeps_its_budget_and_its_bound(name: str, plans: dict[str, compress.Plan]) -> None:
     plan = plans[name]
-    rows = [row for row in plan.table if row.form == "bits"]
+    rows = [row for row in plan.table if row.bits]
     assert rows
     assert sum(row.cost for row in plan.table) <= 0.2 * plan.linear_size + 1
     assert 0.0 < plan.certificate.lower_bound <= plan.certificate.value
     assert all(0.0 <= row.lower_bound <= row.error for row in plan.table)
     for row in rows:
-        assert row.cost == numbers_in(Alternative(row.bits, row.group).bytes(row.shape), 4)
+        rank = row.rank if row.form == "bit-factors" else 0
+        assert row.cost == numbers_in(Alternative(row.bits, row.group, rank).bytes(row.kept), 4)
         assert (
             sum(part.numel() * part.element_size() for part in plan.forms[row.name].tensors().values()) <= 4 * row.cost
         )
@@ -103,9 +104,9 @@ def test_the_error_is_that_of_the_half_that_judges(plans: dict[str, compress.Pla
     task = Task(plan.checkpoint, plan.moments, plan.settings)
     row = next(row for row in plan.table if row.form == "bits")
     layer = next(layer for layer in plan.checkpoint.layers if layer.name == row.name)
-    stored = plan.forms[row.name].rounded_matrix(row.bits, layer.shape[1])
-    judge, maker = task.judge(layer), task.member(layer, damped=False)
-    D = judge.W - stored.grid.values(stored.integers)
+    stored = plan.forms[row.name].unpacked(row.bits, layer.shape[1])
+    judge, maker = task.judge(layer), task.maker(layer)
+    D = judge.W - stored.matrix()
     errors = [float(np.sum((each.norm.G @ D @ each.norm.C) * D)) for each in (judge, maker)]
     assert row.error == pytest.approx(errors[0], rel=1e-3)
     assert abs(errors[1] / errors[0] - 1.0) > 1e-2
@@ -134,7 +135,7 @@ def test_halves_are_all_of_the_text_and_apart(text: list[str], plans: dict[str, 
     ("shape", "item", "most"), [((24, 40), 4, None), ((8, 128), 2, None), ((4, 96), 4, None), ((1, 1), 4, 0)]
 )
 def test_alternatives_are_smaller_than_the_layer(shape: tuple[int, int], item: int, most: int | None) -> None:
-    offered = alternatives_of(shape, item)
+    offered = alternatives_of(shape, item, ranks=True)
     sizes = [one.bytes(shape) for one in offered]
     assert sizes == sorted(set(sizes))
     assert all(size < item * shape[0] * shape[1] for size in sizes)
@@ -144,15 +145,106 @@ def test_alternatives_are_smaller_than_the_layer(shape: tuple[int, int], item: i
 
 @pytest.mark.parametrize("options", [{"plain": True}, {"allocation": "uniform"}])
 def test_what_few_bits_cannot_be(options: dict[str, Any], bert: Path, text: list[str]) -> None:
-    with pytest.raises(OptionError, match="form='bits'"):
-        compress.plan(bert, form="bits", calib=text, **options)
+    with pytest.raises(OptionError, match="few bits"):
+        compress.plan(bert, menu=("bits",), calib=text, **options)
 
 
 def test_moments_must_fit_the_form(bert: Path, text: list[str]) -> None:
     with pytest.raises(CalibrationError, match="calibrate with split=True"):
-        compress.plan(bert, form="bits", moments=compress.calibrate(bert, text))
+        compress.plan(bert, menu=("bits",), moments=compress.calibrate(bert, text))
     with pytest.raises(CalibrationError, match="calibrate with split=False"):
-        compress.plan(bert, moments=compress.calibrate(bert, text, split=True))
+        compress.plan(bert, menu=("ranks",), moments=compress.calibrate(bert, text, split=True))
+
+
+# --- ranks and widths among the bits ---------------------------------------------------------------------------------
+
+SMALL = {"factors": (("bits", "ranks"), 1.8), "narrow": (("bits", "widths"), 3.2)}  # bits a weight
+
+
+@pytest.fixture(scope="module")
+def small(bert: Path, text: list[str]) -> dict[str, compress.Plan]:
+    checkpoint, moments = compress.open_checkpoint(bert), compress.calibrate(bert, text, split=True)
+    reached = sum(layer.size for layer in checkpoint.layers if layer.name in moments.layers)
+    whole = sum(layer.size for layer in checkpoint.layers)
+    return {
+        name: compress.plan(checkpoint, remove=reached * (1.0 - bits / 32) / whole, menu=menu, moments=moments)
+        for name, (menu, bits) in SMALL.items()
+    }
+
+
+@pytest.fixture(scope="module")
+def small_outputs(small: dict[str, compress.Plan], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("small-out")
+    return {name: plan.save(root / name) for name, plan in small.items()}
+
+
+def is_small(name: str, row: compress.LayerPlan) -> bool:
+    return row.form == "bit-factors" if name == "factors" else row.kept != row.shape
+
+
+@pytest.mark.usefixtures("code_cache")
+@pytest.mark.parametrize("name", SMALL)
+def test_small_budgets_mix_the_kinds(
+    name: str, small: dict[str, compress.Plan], small_outputs: dict[str, Path], text: list[str]
+) -> None:
+    plan, out = small[name], small_outputs[name]
+    assert any(is_small(name, row) for row in plan.table)
+    assert any(row.form == "bits" and row.kept == row.shape for row in plan.table)
+    claimed, derived = plan.certificate, compress.verify(out)
+    assert 0.0 < claimed.lower_bound <= derived.lower_bound <= derived.value <= claimed.value
+    assert plan.removed >= plan.settings.remove * plan.linear_size - 1
+    ours, applied = compress.load(out), plan.apply(compress.open_checkpoint(plan.checkpoint.path).load())
+    stock = transformers.AutoModel.from_pretrained(out, trust_remote_code=True)
+    tokens = compress.tokens_for(plan.checkpoint, text)
+    ids, mask = torch.from_numpy(tokens.ids[:2]), torch.from_numpy(tokens.mask[:2])
+    with torch.no_grad():
+        first, *others = (model(input_ids=ids, attention_mask=mask)[0] for model in (ours, applied, stock))
+    assert all(torch.equal(first, other) for other in others)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_the_error_of_a_small_layer_is_measured_as_stored(name: str, small: dict[str, compress.Plan]) -> None:
+    plan = small[name]
+    task, model = Task(plan.checkpoint, plan.moments, plan.settings), plan.apply(plan.checkpoint.load())
+    for row in (row for row in plan.table if is_small(name, row)):
+        layer = next(layer for layer in plan.checkpoint.layers if layer.name == row.name)
+        judge, dense = task.judge(layer), model.get_submodule(row.name).to_dense().double().numpy()
+        order = plan.orders.get(row.name, np.arange(row.shape[1]))
+        if row.kept[0] != row.shape[0]:
+            continue  # which outputs are kept is what the layer behind it says
+        D = judge.W.copy()
+        D[:, np.sort(order[: row.kept[1]])] -= dense
+        assert row.error == pytest.approx(float(np.sum((judge.norm.G @ D @ judge.norm.C) * D)), rel=1e-3)
+        assert 0.0 < row.lower_bound <= row.error
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("part", ["integers", "scales", "zeros", "bias"])
+def test_a_changed_small_layer_is_refused(name: str, part: str, small_outputs: dict[str, Path], tmp_path: Path) -> None:
+    out = Path(shutil.copytree(small_outputs[name], tmp_path / "out"))
+    rows = json.loads((out / "infimum.json").read_text())["layers"]
+    side = 0 if part == "bias" else 1  # what reads normalised states is not changed by a constant added to its rows
+    row = next(row for row in rows if row["form"] == "bit-factors" or row["kept"][side] != row["shape"][side])
+    stem = row["tensor"].removesuffix("weight")
+
+    def forge(tensors: dict[str, Any]) -> None:
+        held = tensors[next(key for key in tensors if key.startswith(stem) and key.endswith(part))]
+        held.copy_(held + 1 if part != "scales" else held ^ 0x3000)
+
+    refused(seal(change(out, forge)))
+
+
+@pytest.mark.parametrize(
+    ("name", "forged"), [("factors", {"rank": 9}), ("factors", {"form": "bits"}), ("narrow", {"bits": 8})]
+)
+def test_what_is_not_offered_is_refused(
+    name: str, forged: dict[str, Any], small_outputs: dict[str, Path], tmp_path: Path
+) -> None:
+    def edit(description: dict[str, Any]) -> None:
+        rows = description["layers"]
+        next(row for row in rows if row["form"] == "bit-factors" or row["kept"] != row["shape"]).update(forged)
+
+    refused(seal(Path(shutil.copytree(small_outputs[name], tmp_path / "out")), edit))
 
 
 # --- forged outputs --------------------------------------------------------------------------------------------------
@@ -178,7 +270,7 @@ SAID = {
     "text that was not split": put("calibration", "split", value=False),
     "a split that is no truth value": put("calibration", "split", value=1),
     "a larger budget": lambda d: d.update(budget=2 * d["budget"]),
-    "another setting": put("settings", "form", value="pivot"),
+    "another setting": put("settings", "menu", value=["ranks"]),
 }
 
 

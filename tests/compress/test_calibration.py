@@ -77,7 +77,7 @@ def _written(path: Path, content: bytes) -> Path:
 def test_unusable_text(tmp_path: Path, bert: Path, name: str) -> None:
     make, message = BAD[name]
     with pytest.raises(CalibrationError, match=message):
-        compress.plan(bert, calib=make(tmp_path))
+        compress.plan(bert, calib=make(tmp_path), menu=("ranks",))
 
 
 def test_moments_are_those_of_the_weight_gradient(bert: Path, text: list[str]) -> None:

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 
 from infimum import compress  # noqa: E402
 from infimum.errors import CheckpointError, VerificationError  # noqa: E402
+from tests.compress.conftest import LOWER  # noqa: E402
 from tests.compress.test_plan import change, forge  # noqa: E402
 
 
@@ -28,12 +29,12 @@ def moments(bert: Path, text: list[str]) -> compress.Moments:
 
 @pytest.fixture
 def out(bert: Path, moments: compress.Moments, tmp_path: Path) -> Path:
-    return compress.plan(bert, remove=0.15, moments=moments, form="channels").save(tmp_path / "out")
+    return compress.plan(bert, remove=0.15, moments=moments, menu=("widths",)).save(tmp_path / "out")
 
 
 def test_the_measured_error_is_that_of_the_output(llama: Path, text: list[str]) -> None:
     """The error of a narrow layer, from moments, is the mean squared change of what it puts out, run by run."""
-    plan = compress.plan(llama, remove=0.2, calib=text, form="channels", objective="activation")
+    plan = compress.plan(llama, remove=0.2, calib=text, menu=("widths",), objective="activation")
     model, tokens = plan.checkpoint.load(), plan.moments.tokens
     for row in (row for row in plan.table if row.kept[1] < row.shape[1]):
         seen: list[torch.Tensor] = []
@@ -51,7 +52,7 @@ def test_the_measured_error_is_that_of_the_output(llama: Path, text: list[str]) 
 
 
 def test_producers_keep_their_rows(llama: Path, text: list[str]) -> None:
-    plan = compress.plan(llama, remove=0.2, calib=text, form="channels")
+    plan = compress.plan(llama, remove=0.2, calib=text, menu=("widths",))
     before = plan.checkpoint.load().model.layers[0].mlp
     after = plan.apply(plan.checkpoint.load()).model.layers[0].mlp
     kept = np.sort(plan.orders["model.layers.0.mlp.down_proj"][: after.down_proj.weight.shape[1]])
@@ -63,7 +64,7 @@ def test_producers_keep_their_rows(llama: Path, text: list[str]) -> None:
 def test_no_form_beats_the_bound_of_the_mixture(bert: Path, moments: compress.Moments) -> None:
     options = itertools.product(("mixed", "pivot", "channels"), ("global", "uniform"))
     plans = {
-        (form, rule): compress.plan(bert, remove=0.15, moments=moments, form=form, allocation=rule)
+        (form, rule): compress.plan(bert, remove=0.15, moments=moments, **LOWER[form], allocation=rule)
         for form, rule in options
     }
     bounds = {form: plans[form, "global"].certificate.lower_bound for form in ("mixed", "pivot", "channels")}
@@ -79,7 +80,7 @@ def test_equally_narrow_models_load_in_stock_transformers(
     name: str, request: pytest.FixtureRequest, text: list[str], tmp_path: Path
 ) -> None:
     folder = request.getfixturevalue(name)
-    plan = compress.plan(folder, remove=0.2, calib=text, form="channels", allocation="uniform")
+    plan = compress.plan(folder, remove=0.2, calib=text, menu=("widths",), allocation="uniform")
     out = plan.save(tmp_path / "out")
     config = json.loads((out / "config.json").read_text())
     assert config["intermediate_size"] == next(row.kept[1] for row in plan.table if row.kept[1] != row.shape[1]) < 40
@@ -95,7 +96,7 @@ def test_equally_narrow_models_load_in_stock_transformers(
 
 
 def test_unequally_narrow_models_need_our_loader(llama: Path, text: list[str], tmp_path: Path) -> None:
-    plan = compress.plan(llama, remove=0.2, calib=text, form="channels")
+    plan = compress.plan(llama, remove=0.2, calib=text, menu=("widths",))
     assert len({row.kept[1] for row in plan.table if row.kept[1] != row.shape[1]}) == 2
     out = plan.save(tmp_path / "out")
     assert json.loads((out / "config.json").read_text())["intermediate_size"] == 40
@@ -146,7 +147,7 @@ FORGERIES: dict[str, Callable[[dict[str, Any]], object]] = {
     "dense": lambda d: narrow(d).update(form="dense"),
     "error": lambda d: narrow(d).update(error=narrow(d)["error"] * 0.99),
     "bound": lambda d: narrow(d).update(lower_bound=narrow(d)["lower_bound"] * 1.01),
-    "settings": lambda d: d["settings"].update(form="pivot"),
+    "settings": lambda d: d["settings"].update(menu=["ranks"]),
 }
 
 
@@ -171,7 +172,7 @@ def test_a_changed_number_with_a_forged_hash_is_refused(out: Path, suffix: str) 
 def test_a_plain_output_with_a_removed_channel_restored_is_refused(
     bert: Path, moments: compress.Moments, tmp_path: Path
 ) -> None:
-    plan = compress.plan(bert, remove=0.15, moments=moments, form="channels", plain=True)
+    plan = compress.plan(bert, remove=0.15, moments=moments, menu=("widths",), plain=True)
     out = plan.save(tmp_path / "out")
     compress.verify(out)
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from infimum.compress.menu.ranks import Weighting, curve, decompose, spectrum  # noqa: E402
-from infimum.compress.write.build import to_form  # noqa: E402
+from infimum.compress.search.matrices import to_form  # noqa: E402
 from infimum.proof.theorems import weighted_tail  # noqa: E402
 
 

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from infimum import compress  # noqa: E402
 from infimum.compress.write import safetensors_file  # noqa: E402
 from infimum.errors import CheckpointError, InfimumError, VerificationError  # noqa: E402
-from tests.compress.conftest import tiny_bert, tiny_llama, write  # noqa: E402
+from tests.compress.conftest import LOWER, tiny_bert, tiny_llama, write  # noqa: E402
 
 Edit = Callable[[dict[str, Any]], object]
 Change = Callable[[dict[str, torch.Tensor]], object]
@@ -44,8 +44,8 @@ def outputs(model: Path, moments: compress.Moments, tmp_path_factory: pytest.Tem
     root = tmp_path_factory.mktemp("outputs")
     kinds: dict[str, dict[str, Any]] = {
         "pivot": {},
-        "factors": {"form": "factors"},
-        "channels": {"form": "channels"},
+        "factors": LOWER["factors"],
+        "channels": LOWER["channels"],
         "stock": {"form": "channels", "allocation": "uniform"},
         "plain": {"plain": True},
     }
@@ -393,7 +393,7 @@ def test_links_that_lead_out_of_the_checkpoint_are_refused(where: str, text: lis
     else:
         os.mkfifo(folder / "README.md")
     with pytest.raises(CheckpointError, match=r"leads out|no file"):
-        compress.plan(folder, calib=text).save(tmp_path / "out")
+        compress.plan(folder, calib=text, menu=("ranks",)).save(tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -408,7 +408,7 @@ def test_links_within_a_checkpoint_and_a_snapshot_of_the_hub_are_followed(text: 
         path.rename(target)
         path.symlink_to(os.path.relpath(target, path.parent))
     (snapshot / "same.txt").symlink_to("inner/note.txt")
-    out = compress.plan(snapshot, calib=text).save(tmp_path / "out")
+    out = compress.plan(snapshot, calib=text, menu=("ranks",)).save(tmp_path / "out")
     assert not any(path.is_symlink() for path in out.rglob("*"))
     assert (out / "same.txt").read_text() == (out / "inner" / "note.txt").read_text() == "a note"
     compress.verify(out)
@@ -556,6 +556,8 @@ def test_an_original_with_another_configuration(tmp_path: Path, content: str) ->
 
 
 def test_a_language_model_is_held_to_the_same(text: list[str], tmp_path: Path) -> None:
-    out = compress.plan(write(tiny_llama(), tmp_path / "model"), remove=0.3, calib=text).save(tmp_path / "out")
+    out = compress.plan(write(tiny_llama(), tmp_path / "model"), remove=0.3, calib=text, menu=("ranks", "widths")).save(
+        tmp_path / "out"
+    )
     compress.verify(seal(out))
     refused(seal(out, put("calibration", "goal", value="embedding")))

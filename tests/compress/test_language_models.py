@@ -19,7 +19,7 @@ from infimum import compress  # noqa: E402
 from infimum.compress.menu.layer_plan import UNREACHED  # noqa: E402
 from infimum.compress.model.experts import unfuse  # noqa: E402
 from infimum.errors import CalibrationError, CheckpointError  # noqa: E402
-from tests.compress.conftest import sentences, tiny_llama, write  # noqa: E402
+from tests.compress.conftest import LOWER, sentences, tiny_llama, write  # noqa: E402
 
 SIZES = {"vocab_size": 64, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4}
 
@@ -69,7 +69,7 @@ def long_text() -> list[str]:
 def test_compressed_saved_loaded_and_verified(
     name: str, form: str, folders: dict[str, Path], long_text: list[str], tmp_path: Path
 ) -> None:
-    plan = compress.plan(folders[name], remove=0.3, calib=long_text, form=form)
+    plan = compress.plan(folders[name], remove=0.3, calib=long_text, **LOWER[form])
     assert any(row.kept != row.shape for row in plan.table) == (form != "pivot")
     assert plan.moments.goal == "loss"
     assert len(plan.table) == MODELS[name][1]
@@ -88,7 +88,7 @@ def test_compressed_saved_loaded_and_verified(
 
 def test_nothing_removed_is_the_same_model(folders: dict[str, Path], long_text: list[str]) -> None:
     for folder in folders.values():
-        plan = compress.plan(folder, remove=0.0, calib=long_text)
+        plan = compress.plan(folder, remove=0.0, calib=long_text, menu=("ranks", "widths"))
         assert plan.certificate.value == 0.0
         assert {row.form for row in plan.table} == {"dense"}
 
@@ -128,7 +128,7 @@ def test_the_certified_error_models_the_increase_of_the_loss(tmp_path: Path) -> 
     with torch.no_grad():
         for _ in range(31):
             ids = torch.cat([ids, torch.multinomial(model(ids).logits[:, -1].softmax(-1), 1)], dim=1)
-    plan = compress.plan(folder, remove=0.05, calib=ids.numpy())
+    plan = compress.plan(folder, remove=0.05, calib=ids.numpy(), menu=("ranks", "widths"))
     before, after = (
         compress.perplexity(m, plan.moments.tokens).loss for m in (model, plan.apply(plan.checkpoint.load()))
     )
@@ -160,9 +160,9 @@ def test_names_without_the_prefix_of_the_model(folders: dict[str, Path], long_te
     tensors = load_file(folder / "model.safetensors")
     bare = {name.removeprefix("transformer."): tensor for name, tensor in tensors.items()}
     save_file(bare, folder / "model.safetensors", metadata={"format": "pt"})
-    plan = compress.plan(folder, remove=0.2, calib=long_text)
+    plan = compress.plan(folder, remove=0.2, calib=long_text, menu=("ranks", "widths"))
     assert plan.table[0].tensor == "h.0.attn.c_attn.weight"
-    reference = compress.plan(folders["gpt2"], remove=0.2, calib=long_text)
+    reference = compress.plan(folders["gpt2"], remove=0.2, calib=long_text, menu=("ranks", "widths"))
     assert plan.certificate.value == pytest.approx(reference.certificate.value, rel=1e-6)
     out = plan.save(tmp_path / "out")
     compress.verify(out)
@@ -188,7 +188,7 @@ def test_experts_that_few_tokens_reach_stay_dense(tmp_path: Path, long_text: lis
         model.model.embed_tokens.weight.abs_()
         model.model.layers[0].self_attn.o_proj.weight.zero_()
     folder = write(model, tmp_path / "model")
-    plan = compress.plan(folder, remove=0.2, calib=long_text)
+    plan = compress.plan(folder, remove=0.2, calib=long_text, menu=("ranks", "widths"))
     rows = {row.name: row for row in plan.table}
     for part in ("gate_proj", "up_proj", "down_proj"):
         unseen = rows[f"model.layers.0.mlp.experts.3.{part}"]
@@ -219,7 +219,7 @@ def test_adapters_are_refused(tmp_path: Path) -> None:
 def test_a_text_of_few_directions(folders: dict[str, Path], tmp_path: Path) -> None:
     """Moments of low rank: no inverse and no Cholesky factor of them takes part, so the plan is as valid as any."""
     ids = np.tile([5, 9, 5, 7], 100).reshape(25, 16)
-    plan = compress.plan(folders["llama"], remove=0.4, calib=ids)
+    plan = compress.plan(folders["llama"], remove=0.4, calib=ids, menu=("ranks", "widths"))
     moment = plan.moments.layers["model.layers.0.self_attn.q_proj"].inputs
     rounding = 400 * np.finfo(np.float32).eps / 2  # of a sum over 400 tokens in single precision
     assert np.linalg.matrix_rank(moment, tol=rounding * np.trace(moment)) == 3
@@ -240,7 +240,7 @@ def test_dead_channels(long_text: list[str], tmp_path: Path) -> None:
         for block in model.model.layers:
             block.mlp.up_proj.weight[::2] = 0.0  # half of the channels are never active
             block.self_attn.v_proj.weight[:] = 0.0  # and attention adds nothing
-    plan = compress.plan(write(model, tmp_path / "model"), remove=0.3, calib=long_text)
+    plan = compress.plan(write(model, tmp_path / "model"), remove=0.3, calib=long_text, menu=("ranks", "widths"))
     assert 0.0 <= plan.certificate.lower_bound <= plan.certificate.value
     for tensor in (part for form in plan.forms.values() for part in form.tensors().values()):
         assert bool(torch.isfinite(tensor).all())
@@ -324,7 +324,7 @@ def test_rows_of_one_token_have_no_perplexity(folders: dict[str, Path]) -> None:
 
 
 def test_what_is_written_says_what_was_measured(folders: dict[str, Path], long_text: list[str], tmp_path: Path) -> None:
-    plan = compress.plan(folders["llama"], remove=0.2, calib=long_text, tokens=400)
+    plan = compress.plan(folders["llama"], remove=0.2, calib=long_text, tokens=400, menu=("ranks", "widths"))
     description = json.loads((plan.save(tmp_path / "out") / "infimum.json").read_text())
     assert description["calibration"]["goal"] == "loss"
     assert description["settings"]["damping"] == 0.03

@@ -28,7 +28,7 @@ from infimum.compress.model import tensor_files  # noqa: E402
 from infimum.compress.model.experts import unfuse  # noqa: E402
 from infimum.compress.model.tensor_files import Stored  # noqa: E402
 from infimum.compress.write import safetensors_file  # noqa: E402
-from infimum.compress.write.build import FormShelf  # noqa: E402
+from infimum.compress.write.form_shelf import FormShelf  # noqa: E402
 from infimum.compress.write.safetensors_file import write_file, write_tensors  # noqa: E402
 from tests.compress.conftest import write_tokenizer  # noqa: E402
 
@@ -88,7 +88,7 @@ import resource, sys
 limit = int(sys.argv[4])
 resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
 from infimum import compress
-plan = compress.plan(sys.argv[1], remove=float(sys.argv[5]), calib=sys.argv[2], form="pivot")
+plan = compress.plan(sys.argv[1], remove=float(sys.argv[5]), calib=sys.argv[2], menu=("ranks",))
 plan.save(sys.argv[3])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024)
 """
@@ -152,7 +152,7 @@ out = work / "out"
 def run(until=None):
     start = time.monotonic()
     if (pid := os.fork()) == 0:
-        plan = compress.plan(model, remove=0.2, calib=ids)
+        plan = compress.plan(model, remove=0.2, calib=ids, menu=("ranks", "widths"))
         (work / "saving").touch()
         plan.save(out)
         os._exit(0)

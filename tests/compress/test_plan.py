@@ -25,7 +25,7 @@ from infimum.errors import (  # noqa: E402
     OptionError,
     VerificationError,
 )
-from tests.compress.conftest import sentences, tiny_bert, tiny_llama, write  # noqa: E402
+from tests.compress.conftest import LOWER, sentences, tiny_bert, tiny_llama, write  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -45,9 +45,9 @@ def out(planned: compress.Plan, tmp_path: Path) -> Path:
 
 OPTIONS = [
     {},
-    {"form": "pivot"},
-    {"form": "factors"},
-    {"form": "channels"},
+    LOWER["pivot"],
+    LOWER["factors"],
+    LOWER["channels"],
     {"form": "channels", "plain": True, "allocation": "uniform"},
     {"objective": "activation"},
     {"objective": "plain"},
@@ -91,7 +91,7 @@ def test_load_reproduces_the_model_in_memory(
     model: str, form: str, request: pytest.FixtureRequest, text: list[str], tmp_path: Path
 ) -> None:
     folder = request.getfixturevalue(model)
-    plan = compress.plan(folder, remove=0.3, calib=text, form=form)
+    plan = compress.plan(folder, remove=0.3, calib=text, **LOWER[form])
     loaded = compress.load(plan.save(tmp_path / "out"))
     in_memory = plan.apply(plan.checkpoint.load())
     assert not loaded.training
@@ -109,7 +109,7 @@ def test_load_reproduces_the_model_in_memory(
 def test_the_certified_error_models_the_change_of_the_output(text: list[str], tmp_path: Path) -> None:
     # small changes: the summed error is the mean squared change, up to the independence that the model assumes
     folder = write(tiny_bert(), tmp_path / "model")
-    plan = compress.plan(folder, remove=0.1, calib=text)
+    plan = compress.plan(folder, remove=0.1, calib=text, menu=("ranks",))
     tokens = plan.moments.tokens
     before = compress.embeddings(plan.checkpoint.load(), tokens)
     after = compress.embeddings(plan.apply(plan.checkpoint.load()), tokens)
@@ -123,22 +123,24 @@ def test_layers_without_influence_stay_dense(planned: compress.Plan) -> None:
 
 
 def test_tied_head_is_left_alone_and_said(llama: Path, text: list[str]) -> None:
-    plan = compress.plan(llama, remove=0.2, calib=text)
+    plan = compress.plan(llama, remove=0.2, calib=text, menu=("ranks", "widths"))
     assert not any("lm_head" in row.name for row in plan.table)
     assert any("embeddings" in note for note in plan.notes)
 
 
 def test_an_untied_head_stays(text: list[str], tmp_path: Path) -> None:
-    plan = compress.plan(write(tiny_llama(tied=False), tmp_path / "model"), remove=0.2, calib=text)
+    plan = compress.plan(
+        write(tiny_llama(tied=False), tmp_path / "model"), remove=0.2, calib=text, menu=("ranks", "widths")
+    )
     assert not any("lm_head" in row.name for row in plan.table)
     assert any("head stays" in note for note in plan.notes)
     assert compress.load(plan.save(tmp_path / "out")).lm_head.weight.shape == (64, 24)
 
 
 def test_same_seed_same_plan(bert: Path, text: list[str], planned: compress.Plan) -> None:
-    again = compress.plan(bert, remove=0.3, calib=text)
+    again = compress.plan(bert, remove=0.3, calib=text, menu=("ranks",))
     assert again.table == planned.table
-    other = compress.plan(bert, remove=0.3, calib=text, seed=1)
+    other = compress.plan(bert, remove=0.3, calib=text, seed=1, menu=("ranks",))
     assert other.certificate.value != planned.certificate.value
 
 
@@ -166,7 +168,7 @@ def test_curve_is_ordered_and_meets_the_plan(planned: compress.Plan) -> None:
 def test_a_target_is_met_and_nearly_as_much_as_possible_removed(
     dtype: torch.dtype, text: list[str], tmp_path: Path
 ) -> None:
-    start = compress.plan(write(tiny_bert().to(dtype), tmp_path / "model"), remove=0.0, calib=text)
+    start = compress.plan(write(tiny_bert().to(dtype), tmp_path / "model"), remove=0.0, calib=text, menu=("ranks",))
     target = 0.5 * start.with_budget(0.4).certificate.value
     plan, most = start.with_target(target), start.most_removable(target)
     assert 0.9 * target < plan.certificate.value <= target
@@ -195,23 +197,23 @@ def test_the_knee_is_where_the_slope_is_that_of_the_chord() -> None:
 
 def test_progress_and_peak_memory(bert: Path, text: list[str]) -> None:
     seen: list[tuple[str, int, int]] = []
-    plan = compress.plan(bert, remove=0.3, calib=text, on_progress=lambda *step: seen.append(step))
+    plan = compress.plan(bert, remove=0.3, calib=text, on_progress=lambda *step: seen.append(step), menu=("ranks",))
     assert {what for what, _, _ in seen} == {"calibrating", "spectra", "factors"}
     assert all(0 < done <= of for _, done, of in seen)
     assert 10**7 < plan.peak_memory < 10**11
 
 
 def test_little_text_is_said(bert: Path) -> None:
-    plan = compress.plan(bert, remove=0.2, calib=sentences(20, seed=3))
+    plan = compress.plan(bert, remove=0.2, calib=sentences(20, seed=3), menu=("ranks",))
     assert plan.notes == ()
-    wide = compress.plan(bert, remove=0.2, calib=sentences(20, seed=3)[:18])
+    wide = compress.plan(bert, remove=0.2, calib=sentences(20, seed=3)[:18], menu=("ranks",))
     assert wide.certificate.lower_bound <= wide.certificate.value
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_sixteen_bit_checkpoints_keep_their_dtype(dtype: torch.dtype, text: list[str], tmp_path: Path) -> None:
     folder = write(tiny_llama().to(dtype), tmp_path / "model")
-    plan = compress.plan(folder, remove=0.3, calib=text)
+    plan = compress.plan(folder, remove=0.3, calib=text, menu=("ranks",))
     out = plan.save(tmp_path / "out")
     assert {tensor.dtype for name, tensor in load_file(out / "model.safetensors").items() if "order" not in name} == {
         dtype
@@ -224,7 +226,7 @@ def test_sixteen_bit_checkpoints_keep_their_dtype(dtype: torch.dtype, text: list
 def test_sharded_checkpoints_in_and_out(text: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write(tiny_bert(), tmp_path / "model", max_shard_size="20KB")
     assert len(list(folder.glob("model-*.safetensors"))) > 1
-    plan = compress.plan(folder, remove=0.3, calib=text)
+    plan = compress.plan(folder, remove=0.3, calib=text, menu=("ranks",))
     monkeypatch.setattr(safetensors_file, "SHARD_BYTES", 20_000)
     out = plan.save(tmp_path / "out")
     assert len(list(out.glob("model-*.safetensors"))) > 1
@@ -419,7 +421,7 @@ def test_missing_tensor_of_the_output(out: Path) -> None:
 @pytest.mark.parametrize("remove", [-0.1, 1.0, 20, float("nan")])
 def test_a_budget_out_of_range(bert: Path, remove: float) -> None:
     with pytest.raises(BudgetError, match="remove must be"):
-        compress.plan(bert, remove=remove)
+        compress.plan(bert, remove=remove, menu=("ranks",))
 
 
 @pytest.mark.parametrize("allocation", ["global", "uniform"])
@@ -445,7 +447,7 @@ def test_moments_of_another_model(llama: Path, moments: compress.Moments) -> Non
 @pytest.mark.parametrize("form", ["mixed", "pivot", "factors"])
 def test_a_budget_of_bytes_holds_for_the_bytes(form: str, dtype: torch.dtype, text: list[str], tmp_path: Path) -> None:
     folder = write(tiny_llama().to(dtype), tmp_path / "model")
-    out = compress.plan(folder, remove=0.15, of="bytes", calib=text, form=form).save(tmp_path / "out")
+    out = compress.plan(folder, remove=0.15, of="bytes", calib=text, **LOWER[form]).save(tmp_path / "out")
     before, after = (
         sum(tensor.nbytes for tensor in load_file(path / "model.safetensors").values()) for path in (folder, out)
     )
@@ -459,6 +461,6 @@ def test_a_budget_of_bytes_needs_one_dtype(text: list[str], tmp_path: Path) -> N
     name = "encoder.layer.0.output.dense.weight"
     save_file(tensors | {name: tensors[name].half()}, folder / "model.safetensors", metadata={"format": "pt"})
     with pytest.raises(OptionError, match="one dtype, got F16, F32"):
-        compress.plan(folder, of="bytes", calib=text)
+        compress.plan(folder, of="bytes", calib=text, menu=("ranks",))
     with pytest.raises(OptionError, match="as many bytes"):
         compress.plan(folder, of="bytes", plain=True)

@@ -13,7 +13,7 @@ from safetensors.torch import load_file  # noqa: E402
 
 from infimum import compress  # noqa: E402
 from infimum.errors import CheckpointError  # noqa: E402
-from tests.compress.conftest import tiny_llama, write  # noqa: E402
+from tests.compress.conftest import LOWER, tiny_llama, write  # noqa: E402
 from tests.compress.test_language_models import MODELS  # noqa: E402
 
 IDS = torch.arange(2, 26).reshape(2, 12)
@@ -56,8 +56,8 @@ def test_rounded_products_keep_their_certificate(
 ) -> None:
     """Where little is removed, rounding can lead back to the original: better than any matrix of that rank."""
     folder = write(tiny_llama().to(dtype), tmp_path / "model")
-    factored = compress.plan(folder, remove=remove, calib=text, form="pivot")
-    plain = compress.plan(folder, remove=remove, moments=factored.moments, form="pivot", plain=True)
+    factored = compress.plan(folder, remove=remove, calib=text, menu=("ranks",))
+    plain = compress.plan(folder, remove=remove, moments=factored.moments, menu=("ranks",), plain=True)
     assert all(row.lower_bound <= row.error for row in plain.table)
     assert 0.0 < plain.certificate.lower_bound < factored.certificate.lower_bound
     assert plain.certificate.value == pytest.approx(factored.certificate.value, rel=0.3)
@@ -76,8 +76,8 @@ def test_a_product_that_rounds_to_the_original(text: list[str], tmp_path: Path) 
             exact = 1.5 + 0.05 * torch.randn(len(weight), 2) @ torch.randn(2, weight.shape[1])  # one binade
             weight.copy_(exact.to(torch.bfloat16))
     folder = write(model, tmp_path / "model")
-    factored = compress.plan(folder, remove=0.1, calib=text)
-    plan = compress.plan(folder, remove=0.1, moments=factored.moments, form="pivot", plain=True)
+    factored = compress.plan(folder, remove=0.1, calib=text, menu=("ranks",))
+    plan = compress.plan(folder, remove=0.1, moments=factored.moments, menu=("ranks",), plain=True)
     pairs = list(zip(plan.table, factored.table, strict=True))
     assert any(0.0 < rounded.error < 1e-6 * exact.error for rounded, exact in pairs)
     assert all(0.0 <= rounded.lower_bound <= rounded.error for rounded, _ in pairs)
@@ -89,7 +89,7 @@ def outputs(folders: dict[str, Path], text: list[str], tmp_path_factory: pytest.
     root = tmp_path_factory.mktemp("outputs")
     forms = {"bert": "pivot", "llama": "factors", "gpt2": "pivot", "experts": "pivot"}
     return {
-        name: compress.plan(folders[name], remove=0.3, calib=text, form=form).save(root / name)
+        name: compress.plan(folders[name], remove=0.3, calib=text, **LOWER[form]).save(root / name)
         for name, form in forms.items()
     }
 
@@ -117,7 +117,7 @@ def test_loaded_and_saved_twice_has_the_same_bytes(name: str, outputs: dict[str,
 def test_a_model_in_memory_is_saved_as_one_that_was_loaded(
     folders: dict[str, Path], text: list[str], tmp_path: Path
 ) -> None:
-    plan = compress.plan(folders["llama"], remove=0.3, calib=text)
+    plan = compress.plan(folders["llama"], remove=0.3, calib=text, menu=("ranks", "widths"))
     plan.apply(plan.checkpoint.load()).save_pretrained(tmp_path / "model")
     saved, written = load_file(tmp_path / "model" / "model.safetensors"), plan.save(tmp_path / "out")
     assert all(torch.equal(saved[k], t) for k, t in load_file(written / "model.safetensors").items())

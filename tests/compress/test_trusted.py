@@ -17,7 +17,7 @@ transformers = pytest.importorskip("transformers")
 
 import infimum  # noqa: E402
 from infimum import compress  # noqa: E402
-from tests.compress.conftest import tiny_bert, tiny_llama, write  # noqa: E402
+from tests.compress.conftest import LOWER, tiny_bert, tiny_llama, write  # noqa: E402
 from tests.compress.test_language_models import tiny_experts, tiny_gpt2  # noqa: E402
 
 SOURCE = Path(infimum.__file__).parent
@@ -56,7 +56,7 @@ def functions_of(run: Any) -> set[str]:
         ("bert", {"form": "bits"}),
         ("bert", {"form": "channels", "allocation": "uniform"}),
         ("llama", {}),
-        ("llama", {"form": "factors"}),
+        ("llama", LOWER["factors"]),
         ("gpt2", {}),
         ("experts", {}),
     ],
@@ -106,7 +106,7 @@ for model in sys.argv[4:]:
     }.items():
         plan = compress.plan(model, moments=moments, **options)
         plan.save(Path(sys.argv[3]) / f"{Path(model).name}-{name}")
-    plan = compress.plan(model, remove=0.8, form="bits", calib=Path(sys.argv[2]))
+    plan = compress.plan(model, remove=0.8, menu=("bits", "ranks", "widths"), calib=Path(sys.argv[2]))
     plan.save(Path(sys.argv[3]) / f"{Path(model).name}-bits")
 """
 VERIFY = """

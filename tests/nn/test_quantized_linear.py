@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from infimum.compress import quantize
-from infimum.nn import QuantizedLinear
+from infimum.nn import QuantizedLinear, QuantizedLowRankLinear
 from infimum.nn.linear import pack, unpack
 
 
@@ -85,3 +85,20 @@ def test_compiles_without_breaks():
 def test_what_no_layer_can_be(bits, group):
     with pytest.raises(ValueError, match="1 to 8 bits and a group that divides 24"):
         QuantizedLinear(24, 12, bits, group)
+
+
+def test_two_factors_of_few_bits_are_their_product():
+    layer = QuantizedLowRankLinear(24, 10, 4, bits=6, group=8, dtype=torch.bfloat16)
+    generator = np.random.default_rng(0)
+    for part, shape, group in ((layer.left, (10, 4), 4), (layer.right, (4, 24), 8)):
+        part.load_state_dict(
+            QuantizedLinear.from_quantized(quantize(generator.standard_normal(shape), bits=6, group=group)).state_dict()
+        )
+    torch.nn.init.normal_(layer.bias)
+    product = layer.left.to_dense().double() @ layer.right.to_dense().double()
+    assert torch.linalg.matrix_rank(product) == 4
+    assert torch.allclose(layer.to_dense().double(), product, atol=1e-6)
+    x = torch.randn(3, 5, 24, dtype=torch.float64)
+    assert torch.allclose(layer(x), x @ product.T + layer.bias.double(), atol=1e-12)
+    assert layer(x.float()).dtype == torch.float32
+    assert "(right): QuantizedLinear(in_features=24, out_features=4, bits=6, group=8, bias=False)" in repr(layer)

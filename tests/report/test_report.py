@@ -222,7 +222,7 @@ def test_plan(tmp_path):
     from infimum.report.plan import Comparison
 
     model = make_tiny_model(tmp_path / "model")
-    plan = compress.plan(model, remove=0.25, calib=python_documentation(held_out=False)[:40])
+    plan = compress.plan(model, remove=0.25, calib=python_documentation(held_out=False)[:40], menu=("ranks",))
     plan.save(tmp_path / "out")
     rows = [Comparison("ours", 0.25, compress.Similarity(0.98765, 0.9, 20, 640), chosen=True)]
     details = {"out": tmp_path / "out", "comparisons": rows, "held_out": "other topics", "seconds": 1.5}

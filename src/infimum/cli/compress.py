@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
 
 from cyclopts import Group, Parameter
 from rich.table import Table
 
+from infimum._arguments import one_of
 from infimum.cli import screen
 from infimum.cli.screen import FLAG, LOUD, Talk
 from infimum.errors import OptionError
@@ -21,6 +22,8 @@ from infimum.report.page import data_beside
 if TYPE_CHECKING:
     from infimum.compress import Checkpoint, Plan, Tokens
     from infimum.compress.measure.moments import Progress
+    from infimum.compress.menu.settings import Kind
+    from infimum.compress.model.checkpoint import Goal
     from infimum.report.plan import Comparison
 
 CHOICES = Group("Choices", sort_key=1)
@@ -41,9 +44,8 @@ def compress(
     held_out: Annotated[str, Parameter(group=CHOICES)] = "pydoc",
     objective: Annotated[Literal["two-sided", "activation", "plain"], Parameter(group=CHOICES)] = "two-sided",
     allocation: Annotated[Literal["global", "uniform"], Parameter(group=CHOICES)] = "global",
-    form: Annotated[
-        Literal["auto", "mixed", "pivot", "factors", "channels", "bits"], Parameter(group=CHOICES)
-    ] = "auto",
+    menu: Annotated[str, Parameter(group=CHOICES)] = "auto",
+    form: Annotated[Literal["pivot", "factors"], Parameter(group=CHOICES)] = "pivot",
     tokens: Annotated[int | None, Parameter(group=CHOICES)] = None,
     max_tokens: Annotated[int | None, Parameter(group=CHOICES)] = None,
     projections: Annotated[int, Parameter(group=CHOICES)] = 1,
@@ -84,11 +86,13 @@ def compress(
         Norm of a layer's error: input moments and output gradients, input moments alone, or neither.
     allocation
         global: ranks that make the summed error least; uniform: the same fraction for every layer.
+    menu
+        What layers may become, separated by commas: bits (integers of 2 to 8 bits, made by one half of the text and
+        judged by the other), ranks (matrices of lower rank), widths (fewer channels of MLPs, which makes a model
+        faster). auto: bits,ranks; with --plain or a uniform allocation ranks,widths for language models and ranks for
+        encoders.
     form
-        pivot stores r(m + n - r) numbers for a layer of rank r, factors r(m + n); channels removes channels of MLPs,
-        which makes a model faster; mixed is channels and pivot; bits
-        stores integers of 2 to 8 bits, made by one half of the text and judged by the other; auto is mixed for
-        language models, pivot for encoders.
+        How a layer of rank r is stored without bits in the menu: pivot takes r(m + n - r) numbers, factors r(m + n).
     tokens
         Size of the calibration: rows of the text are drawn until they hold so many tokens. By default 32768 for a
         language model, all for an encoder. More is better, and slower in proportion.
@@ -130,9 +134,11 @@ def compress(
             remove, of = max(0.0, 1.0 - parse_size(size) / bytes_of(checkpoint)), "bytes"
         start = time.perf_counter()
         sizes_of_text: dict[str, Any] = {"tokens": tokens, "max_tokens": max_tokens, "projections": projections}
-        sizes_of_text |= {"seed": seed, "split": form == "bits"}
+        kinds = _kinds(menu, checkpoint.goal, whole=plain or allocation == "uniform")
+        sizes_of_text |= {"seed": seed, "split": "bits" in kinds}
         moments = room.calibrate(checkpoint, calib, **sizes_of_text, on_progress=on_progress)
-        choices: dict[str, Any] = {"objective": objective, "allocation": allocation, "form": form, "plain": plain}
+        choices: dict[str, Any] = {"objective": objective, "allocation": allocation, "plain": plain}
+        choices |= {"menu": kinds, "form": form}
         fraction = remove if target_objective is None else 0.0
         plan = room.plan(checkpoint, remove=fraction, of=of, **choices, moments=moments, on_progress=on_progress)
         if target_objective is not None:
@@ -159,6 +165,15 @@ def _check_outputs(out: Path, report: Path | None, *, overwrite: bool) -> None:
     if report is not None:
         check_output(report, suffixes=(".html", ".htm"), overwrite=overwrite)
         check_output(data_beside(report), overwrite=overwrite)
+
+
+def _kinds(menu: str, goal: Goal, *, whole: bool) -> tuple[Kind, ...]:
+    """Read what layers may become."""
+    from infimum.compress.menu.settings import Kind, usual_menu
+
+    if menu == "auto":
+        return usual_menu(goal, whole=whole)
+    return tuple(cast(Kind, one_of("menu", kind.strip(), get_args(Kind))) for kind in menu.split(","))
 
 
 def _show_most_removable(plan: Plan, target: float) -> None:
@@ -207,13 +222,13 @@ def show_plan(plan: Plan, comparisons: list[Comparison], held_out: str) -> None:
 
     console = screen.console()
     table = Table("layers", box=None, header_style="bold", padding=(0, 1, 0, 0))
-    for name in ("number", "dense", "channels", "ranks", "removed", "error", "bound", "share"):
+    for name in ("number", "dense", "channels", "ranks", "bits", "removed", "error", "bound", "share"):
         table.add_column(name, justify="right", no_wrap=True)
     for group in groups(plan.table):
-        channels, ranks = ("-".join(map(str, ends)) or "-" for ends in (group.channels, group.ranks))
+        ends = ("-".join(map(str, ends)) or "-" for ends in (group.channels, group.ranks, group.bits))
         errors = (f"{group.error:.4g}", f"{group.lower_bound:.4g}", f"{group.share:.1%}")
         name = plain_text.short_kind(group.name)
-        table.add_row(name, str(group.layers), str(group.dense), channels, ranks, f"{group.removed:.1%}", *errors)
+        table.add_row(name, str(group.layers), str(group.dense), *ends, f"{group.removed:.1%}", *errors)
     console.print(table)
     certificate = plan.certificate
     rows = {

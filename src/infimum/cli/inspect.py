@@ -101,7 +101,7 @@ def show_curve(plan: Plan) -> None:
     console.print(table)
     console.print(f"knee: beyond {bend:.1%} one per cent more costs more than the average of this table", style="bold")
     console.print(
-        f"fractions of the linear weights; {plan.settings.objective} objective, {plan.settings.form} form, "
+        f"fractions of the linear weights; {plan.settings.objective} objective, menu {', '.join(plan.settings.menu)}, "
         f"calibrated on {plan.moments.tokens.source} ({plan.moments.tokens.count:,} tokens)",
         style="dim",
     )

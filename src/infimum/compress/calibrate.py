@@ -52,7 +52,7 @@ def calibrate(
         Seed of the draw of rows and of the projections.
     split : bool
         Measure two halves of the text apart: what the one makes is judged by the other. `plan` asks for it with
-        form="bits".
+        "bits" in its menu.
     on_progress : callable, optional
         Called with (what, done, of).
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import math
 import resource
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,29 +18,24 @@ from infimum.compress.budget_curve import POINTS, draw_curve
 from infimum.compress.calibrate import calibrate
 from infimum.compress.measure.moments import Moments, Progress
 from infimum.compress.measure.text import Text
-from infimum.compress.menu.bits import round_layer
 from infimum.compress.menu.budget import budget_of
-from infimum.compress.menu.forms import BitsForm
 from infimum.compress.menu.layer_plan import UNREACHED, dense_row
-from infimum.compress.menu.ranks import Objective
-from infimum.compress.menu.replacement import measure, near_rank, replacements_of
-from infimum.compress.menu.rounded_layer import measure_bits
-from infimum.compress.menu.settings import DAMPING, FORMS, AllocationRule, Forms, Of, Settings
+from infimum.compress.menu.ranks import Form, Objective
+from infimum.compress.menu.settings import DAMPING, AllocationRule, Kind, Of, Settings, usual_menu
 from infimum.compress.menu.task import Task
-from infimum.compress.menu.widths import Choice, partition
+from infimum.compress.menu.widths import partition
 from infimum.compress.model.checkpoint import Checkpoint, open_checkpoint
 from infimum.compress.search.allocation import STEP, allocate, last, uniform, value
-from infimum.compress.search.claims import raised, reduced
-from infimum.compress.search.offers import Offer
+from infimum.compress.search.offers import Offer, offer_of
 from infimum.compress.write.answer import Answer
-from infimum.compress.write.build import FormShelf, build
 from infimum.compress.write.folder import write_folder
+from infimum.compress.write.form_shelf import FormShelf
 from infimum.errors import BudgetError, CalibrationError
 from infimum.proof.certificate import Certificate
 from infimum.proof.checkpoint import LayerPlan, shares, total
 from infimum.proof.rounding import ROOM
 from infimum.proof.theorems import allocation_dual
-from infimum.proof.theorems.allocation_dual import Unit, dual_value
+from infimum.proof.theorems.allocation_dual import dual_value
 
 
 @dataclass(frozen=True)
@@ -96,8 +92,9 @@ class Plan(Answer):
         """Error of the best plan found at a budget (before rounding), and the lower bound for all."""
         budget = math.floor(self.budget + (self.settings.remove - remove) * self.denominator)
         budget = max(budget, self._least())  # a fraction of `_most` may be rounded below it
-        _, units, frontiers, claimed, *_ = zip(*self.offers, strict=True)
-        best = allocate(units, frontiers, budget)
+        units = [offer.unit for offer in self.offers]
+        best = allocate(units, [offer.frontier for offer in self.offers], budget)
+        claimed = [offer.claimed for offer in self.offers]
         return value(units, best.choices), dual_value(claimed, budget, best.multiplier, room=ROOM)
 
     def curve(self, points: int = 25) -> list[tuple[float, float, float]]:
@@ -128,7 +125,8 @@ def plan(
     calib: Text = "pydoc",
     objective: Objective = "two-sided",
     allocation: AllocationRule = "global",
-    form: Forms = "auto",
+    menu: Sequence[Kind] | Literal["auto"] = "auto",
+    form: Form = "pivot",
     damping: float | None = None,
     plain: bool = False,
     moments: Moments | None = None,
@@ -157,14 +155,17 @@ def plan(
         "activation": C is the moment of the inputs, G a scalar; "plain": neither (truncated SVD).
     allocation : {"global", "uniform"}
         "global" shares the budget so that the sum of errors is least; "uniform" gives each layer the same fraction.
-    form : {"auto", "mixed", "pivot", "factors", "channels", "bits"}
-        "pivot": matrices of rank r in r(m + n - r) numbers; "factors": in r(m + n); "channels": matrices of full rank
-        without some of the channels of an MLP; "mixed": channels and pivots in one budget. "bits":
-        integers of 2 to 8 bits, a scale for each group of columns, whose bytes count as as many numbers; half of the
-        text makes them and the other half judges them. "auto": "mixed" for a language model, "pivot" for an encoder.
+    menu : "auto" or some of "bits", "ranks", "widths"
+        What layers may become. "bits": integers of 2 to 8 bits, a scale for each group of columns, whose bytes count as
+        as many numbers; half of the text makes them and the other half judges them. "ranks": matrices of lower rank,
+        with "bits" in the menu as two factors of 6 bits. "widths": matrices of full rank without some of the channels
+        of an MLP. "auto": bits and ranks; where bits are not possible (`plain`, uniform allocation, moments that were
+        not split) ranks and, of a language model, widths.
+    form : {"pivot", "factors"}
+        How matrices of rank r are stored without "bits" in the menu: in r(m + n - r) numbers, or in r(m + n).
     damping : float, optional
         Added to G, relative to its mean eigenvalue: by default 0.03 for a language model, 0.01 for an encoder.
-        form="bits" takes none: the half of the text that judges chooses.
+        With "bits" in the menu it has no effect: the half of the text that judges chooses.
     plain : bool
         Multiply the factors out: the output has the shapes of the original and loads in stock transformers, at its
         full size. Budget and cost still count the numbers of `form`.
@@ -193,9 +194,10 @@ def plan(
        (the Kronecker model of the second moment of a gradient).
     """
     checkpoint = model if isinstance(model, Checkpoint) else open_checkpoint(model)
-    form = FORMS[checkpoint.goal] if form == "auto" else form
+    whole = plain or allocation == "uniform" or (moments is not None and moments.judge is None)
+    kinds = usual_menu(checkpoint.goal, whole=whole) if menu == "auto" else tuple(menu)
     damping = DAMPING[checkpoint.goal] if damping is None else damping
-    settings = Settings(remove, of, objective, allocation, form, damping, plain)
+    settings = Settings(remove, of, objective, allocation, kinds, form, damping, plain)
     if moments is None:
         moments = calibrate(checkpoint, calib, tokens=tokens, seed=seed, split=settings.rounds, on_progress=on_progress)
     _check_moments(checkpoint, moments, split=settings.rounds)
@@ -203,7 +205,7 @@ def plan(
     together = partition(task)
     for index, layers in enumerate(together):
         with one_thread():
-            offers.append(Offer.of(task, layers))
+            offers.append(offer_of(task, layers))
         if on_progress:
             on_progress("spectra", index + 1, len(together))
     return _planned(task, tuple(offers), on_progress)
@@ -217,7 +219,7 @@ def _check_target(error: float) -> None:
 def _check_moments(checkpoint: Checkpoint, moments: Moments, *, split: bool) -> None:
     if split != (moments.judge is not None):
         raise CalibrationError(
-            f"form='bits' needs moments of two halves of the text, and other forms those of the whole; "
+            f"a menu with 'bits' needs moments of two halves of the text, and others those of the whole; "
             f"calibrate with split={split}"
         )
     shapes = {layer.name: layer.shape for layer in checkpoint.layers}
@@ -232,16 +234,18 @@ def _check_moments(checkpoint: Checkpoint, moments: Moments, *, split: bool) -> 
 def _planned(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None) -> Plan:
     """Share the budget, build what was chosen for every layer, and measure it as stored."""
     budget = budget_of(task)
-    groups, units, frontiers, *_ = zip(*offers, strict=True)
+    units, frontiers = [offer.unit for offer in offers], [offer.frontier for offer in offers]
     best = allocate(units, frontiers, budget)
     choices = best.choices if task.settings.allocation == "global" else uniform(units, frontiers, budget)
     rows: dict[str, LayerPlan] = {}
     forms, bounds = FormShelf(), []
     for index, (offer, choice) in enumerate(zip(offers, choices, strict=True)):
         with one_thread():
-            unit, built = _built(task, offer, choice, forms)
-        bounds.append(unit)
-        rows |= {row.name: row for row in built}
+            built = offer.build(task, choice)
+        bounds.append(built.claimed)
+        rows |= {row.name: row for row in built.rows}
+        for name, form in built.forms.items():
+            forms[name] = form
         if on_progress:
             on_progress("factors", index + 1, len(offers))
     table = [rows.get(layer.name) or dense_row(layer, UNREACHED) for layer in task.checkpoint.layers]
@@ -255,36 +259,8 @@ def _planned(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None
         witness={"multiplier": best.multiplier},
     )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    groups = [offer.group for offer in offers]
     orders = {group.layers[-1].name: group.order for group in groups if group.order is not None}
     rows_with_shares = tuple(dataclasses.replace(row, share=share) for row, share in parts)
     answer = Answer(*task, rows_with_shares, certificate, budget, best.multiplier, forms, orders, task.notes, peak)
     return Plan(**vars(answer), offers=offers)
-
-
-def _built(task: Task, offer: Offer, choice: Choice, forms: FormShelf) -> tuple[Unit, list[LayerPlan]]:
-    """Build what was chosen for some layers, keep it, and return their bounds and rows as they are claimed."""
-    if offer.bits is not None:
-        return offer.claimed, [_built_bits(task, offer, choice, forms)]
-    rows, distances = [], []
-    for part, (mean, whole) in zip(replacements_of(offer.group, offer.claimed, choice), offer.weights, strict=True):
-        stored = build(task, part)
-        row, distance, lost, moved = measure(task, part, stored, room=ROOM)
-        rows.append(dataclasses.replace(row, error=raised(row.error, mean, lost, whole)))
-        distances.append(raised(distance, mean, moved, whole))
-        if stored is not None:
-            forms[row.name] = stored
-    return near_rank(offer.claimed, rows, distances)
-
-
-def _built_bits(task: Task, offer: Offer, choice: Choice, forms: FormShelf) -> LayerPlan:
-    """Round a layer as it was chosen, keep it, and return its row as it is claimed."""
-    (layer,), (point,), (weight,) = offer.group.layers, choice.points, offer.weights
-    assert offer.bits is not None
-    if point == len(offer.bits.alternatives):
-        return dense_row(layer)
-    one = offer.bits.alternatives[point]
-    stored = round_layer(task, layer, one, offer.bits.damping)
-    forms[layer.name] = BitsForm.of(stored)
-    row, change = measure_bits(task, layer, one, stored, room=ROOM)
-    bound = float(reduced(np.array(row.lower_bound), *weight))
-    return dataclasses.replace(row, error=raised(row.error, weight[0], change, weight[1]), lower_bound=bound)

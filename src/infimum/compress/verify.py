@@ -16,13 +16,14 @@ from infimum.compress.measure.moments import Progress
 from infimum.compress.measure.passes import collect
 from infimum.compress.measure.text import Tokens
 from infimum.compress.menu import adapter
-from infimum.compress.menu.bits import menu_of
+from infimum.compress.menu.alternatives import Alternative
 from infimum.compress.menu.budget import budget_of
 from infimum.compress.menu.forms import PivotForm, PlainForm, StoredForm, stored_form
 from infimum.compress.menu.layer_plan import UNREACHED, dense_row
 from infimum.compress.menu.loader_files import loader_files
 from infimum.compress.menu.replacement import Replacement, form_of, measure, near_rank, replacements_of
 from infimum.compress.menu.rounded_layer import derive_bits
+from infimum.compress.menu.rounded_menu import rounded_menu
 from infimum.compress.menu.settings import Settings
 from infimum.compress.menu.stored_tensors import check_tensors, expected_tensors
 from infimum.compress.menu.task import Task
@@ -57,8 +58,10 @@ TRUSTED = (
     "infimum.compress.menu.widths",
     "infimum.compress.menu.forms",
     "infimum.compress.menu.budget",
-    "infimum.compress.menu.bits",
+    "infimum.compress.menu.alternatives",
     "infimum.compress.menu.rounding",
+    "infimum.compress.menu.rounded_factors",
+    "infimum.compress.menu.rounded_menu",
     "infimum.compress.menu.grid_loops",
     "infimum.compress.menu.rounded_layer",
     "infimum.compress.menu.layer_plan",
@@ -163,10 +166,11 @@ def _check(output: _Output, checkpoint: Checkpoint, on_progress: Progress | None
 def _settings(claimed: Mapping[str, Any]) -> Settings:
     proof.mapping("'settings'", claimed, [field.name for field in dataclasses.fields(Settings)])
     numbers = {name: number(f"settings: {name}", claimed[name]) for name in ("remove", "damping")}
+    menu = [proof.text("settings: menu", kind) for kind in proof.listed("settings: menu", claimed["menu"])]
     if not isinstance(claimed["plain"], bool):
         raise VerificationError(f"settings: plain must be true or false, got {shown(claimed['plain'])}")
     try:
-        return Settings(**{**claimed, **numbers})
+        return Settings(**{**claimed, **numbers, "menu": tuple(menu)})
     except InfimumError as error:
         raise VerificationError(f"settings: {error}") from error
 
@@ -220,7 +224,8 @@ def _derive_all(
     proof.same(f"whether there is {CHANNELS}", CHANNELS in output.described.files, bool(narrowed))
     for index, layers in enumerate(together):
         with one_thread():
-            unit, own = _derive(task, _group(layers, orders), [rows[layer.name] for layer in layers], output.tensors)
+            claimed = [rows[layer.name] for layer in layers]
+            unit, own = _derive(task, _group(task, layers, orders), claimed, output.tensors)
         units.append(unit)
         derived |= {row.name: row for row in own}
         if on_progress:
@@ -230,26 +235,26 @@ def _derive_all(
     return units, derived
 
 
-def _group(layers: tuple[Layer, ...], orders: Mapping[str, torch.Tensor]) -> Group:
+def _group(task: Task, layers: tuple[Layer, ...], orders: Mapping[str, torch.Tensor]) -> Group:
     """Take the order of channels from the output: which channels go is chosen there, and proved for that order."""
     if len(layers) == 1:
         return Group(layers)
     channels, name = layers[-1].shape[1], layers[-1].name
-    return Group(layers, indices(f"{CHANNELS}: {name}", orders[name].numpy(), channels, channels))
+    order = indices(f"{CHANNELS}: {name}", orders[name].numpy(), channels, channels)
+    return Group(layers, order, task.settings.widths)
 
 
 def _derive(
     task: Task, group: Group, claimed: Sequence[LayerPlan], tensors: Mapping[str, torch.Tensor]
 ) -> tuple[Unit, list[LayerPlan]]:
     """Derive what a group can become, and its rows of the table; of the claims only width, form and rank are read."""
-    if task.settings.rounds:
-        menu = menu_of(task, group.layers[0])
-        return ((menu.curve,),), [derive_bits(task, group.layers[0], menu, claimed[0], tensors)]
-    unit = unit_of(task, group)
     width = claimed[-1].kept[1]
     if width not in group.widths:
         raise VerificationError(f"{claimed[-1].name}: a width of {group.widths} was expected, got {width}")
     alternative = group.widths.index(width)
+    if task.settings.rounds:
+        return _derive_rounded(task, group, alternative, claimed, tensors)
+    unit = unit_of(task, group)
     points = []
     for row, curve in zip(claimed, unit[alternative], strict=True):
         last = len(curve.costs) - 1
@@ -264,6 +269,21 @@ def _derive(
         rows.append(derived.row)
         distances.append(derived.distance)
     return near_rank(unit, rows, distances)
+
+
+def _derive_rounded(
+    task: Task, group: Group, width: int, claimed: Sequence[LayerPlan], tensors: Mapping[str, torch.Tensor]
+) -> tuple[Unit, list[LayerPlan]]:
+    """Derive what a group can become in few bits, and its rows; of the claims only bits, group and rank are read."""
+    menu = rounded_menu(task, group)
+    rows = []
+    for part, offered, row in zip(group.parts(group.widths[width]), menu.offered[width], claimed, strict=True):
+        rank = row.rank if row.rank < min(part.shape) else 0
+        one = None if row.form == "dense" else Alternative(row.bits, row.group, rank)
+        if one not in offered.alternatives:
+            raise VerificationError(f"{row.name}: {row.form} of {row.bits} bits and rank {row.rank} is not offered")
+        rows.append(derive_bits(task, part, one, row, tensors))
+    return tuple(tuple(offered.curve for offered in each) for each in menu.offered), rows
 
 
 def _check_stored(

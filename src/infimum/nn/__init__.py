@@ -9,7 +9,7 @@ from infimum._lazy import attach
 
 if TYPE_CHECKING:
     from infimum.nn.activation import MinimaxActivation
-    from infimum.nn.linear import LowRankLinear, PivotLinear, QuantizedLinear
+    from infimum.nn.linear import LowRankLinear, PivotLinear, QuantizedLinear, QuantizedLowRankLinear
     from infimum.nn.moe import MoE
     from infimum.nn.nystrom_attention import NystromAttention, iterated_pinv
     from infimum.nn.product_embedding import ProductEmbedding
@@ -29,6 +29,7 @@ __all__ = [
     "ProductEmbedding",
     "Quantized",
     "QuantizedLinear",
+    "QuantizedLowRankLinear",
     "Routing",
     "iterated_pinv",
 ]
@@ -44,6 +45,7 @@ _HOMES = {
     "ProductEmbedding": "infimum.nn.product_embedding",
     "Quantized": "infimum.nn.vq",
     "QuantizedLinear": "infimum.nn.linear",
+    "QuantizedLowRankLinear": "infimum.nn.linear",
     "Routing": "infimum.nn.router",
     "iterated_pinv": "infimum.nn.nystrom_attention",
 }

@@ -13,6 +13,10 @@ def _bias(size: int, wanted: bool, **options: Any) -> torch.nn.Parameter | None:
     return torch.nn.Parameter(torch.zeros(size, **options)) if wanted else None
 
 
+def _described(layer: Any, *names: str) -> str:
+    return ", ".join(f"{name}={getattr(layer, name)}" for name in names) + f", bias={layer.bias is not None}"
+
+
 class LowRankLinear(torch.nn.Module):
     """``y = left (right x) + bias``: a linear layer of rank r with r(m + n) weights.
 
@@ -63,10 +67,7 @@ class LowRankLinear(torch.nn.Module):
 
     def extra_repr(self) -> str:
         """Describe the layer inside its parent's repr."""
-        return (
-            f"in_features={self.in_features}, out_features={self.out_features}, rank={self.rank}, "
-            f"bias={self.bias is not None}"
-        )
+        return _described(self, "in_features", "out_features", "rank")
 
 
 class PivotLinear(torch.nn.Module):
@@ -129,10 +130,7 @@ class PivotLinear(torch.nn.Module):
 
     def extra_repr(self) -> str:
         """Describe the layer inside its parent's repr."""
-        return (
-            f"in_features={self.in_features}, out_features={self.out_features}, rank={self.rank}, "
-            f"bias={self.bias is not None}"
-        )
+        return _described(self, "in_features", "out_features", "rank")
 
 
 def packed_width(count: int, bits: int) -> int:
@@ -233,10 +231,46 @@ class QuantizedLinear(torch.nn.Module):
 
     def extra_repr(self) -> str:
         """Describe the layer inside its parent's repr."""
-        return (
-            f"in_features={self.in_features}, out_features={self.out_features}, bits={self.bits}, "
-            f"group={self.group}, bias={self.bias is not None}"
-        )
+        return _described(self, "in_features", "out_features", "bits", "group")
+
+
+class QuantizedLowRankLinear(torch.nn.Module):
+    """``y = left (right x) + bias`` with two factors of few bits, each of them a `QuantizedLinear`.
+
+    Parameters
+    ----------
+    in_features, out_features, rank : int
+        n, m and r.
+    bits, group : int
+        As in `QuantizedLinear`; `group` is that of the right factor. The left one has a scale for each row.
+    bias : bool
+        Whether a bias is added.
+    **options
+        `dtype` (of the bias) and `device`, as in torch.nn.Linear.
+    """
+
+    bias: torch.nn.Parameter | None
+
+    def __init__(
+        self, in_features: int, out_features: int, rank: int, bits: int, group: int, bias: bool = True, **options: Any
+    ) -> None:
+        super().__init__()
+        self.left = QuantizedLinear(rank, out_features, bits, rank, False, **options)
+        self.right = QuantizedLinear(in_features, rank, bits, group, False, **options)
+        self.register_parameter("bias", _bias(out_features, bias, **options))
+
+    def to_dense(self) -> torch.Tensor:
+        """Return the weight of the equal torch.nn.Linear, (m, n), in float32."""
+        return self.left.to_dense() @ self.right.to_dense()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Apply the layer to (..., n); returns (..., m)."""
+        y: torch.Tensor = self.left(self.right(x))
+        return y if self.bias is None else y + self.bias.to(x.dtype)
+
+
+KINDS: dict[str, Any] = {"pivot": PivotLinear, "factors": LowRankLinear, "channels": torch.nn.Linear}
+KINDS |= {"bits": QuantizedLinear, "bit-factors": QuantizedLowRankLinear}
 
 
 def replace_layers(model: torch.nn.Module, layers: Mapping[str, Mapping[str, Any]]) -> None:
@@ -248,23 +282,18 @@ def replace_layers(model: torch.nn.Module, layers: Mapping[str, Mapping[str, Any
         Its layers may be torch.nn.Linear or transformers' Conv1D.
     layers : mapping
         By name of the layer: ``{"form": "pivot", "rank": 12, "shape": [48, 64]}``, the shape being that of the new
-        layer (outputs, inputs), and the form "pivot", "factors", "channels", which is an ordinary one, or "bits", which
-        has ``"bits"`` and ``"group"`` instead of a rank.
+        layer (outputs, inputs), and the form "pivot", "factors", "channels", which is an ordinary one, or "bits" or
+        "bit-factors", which have ``"bits"`` and ``"group"``, too.
     """
     for name, chosen in layers.items():
         parent, _, child = name.rpartition(".")
         owner: Any = model.get_submodule(parent)
         old, (m, n) = getattr(owner, child), chosen["shape"]
         options = {"dtype": old.weight.dtype, "device": old.weight.device}
-        new: Any
-        if chosen["form"] == "channels":
-            new = torch.nn.Linear(n, m, False, **options)
-        else:
-            if chosen["form"] == "bits":
-                new = QuantizedLinear(n, m, chosen["bits"], chosen["group"], False, **options)
-            else:
-                kind: Any = {"pivot": PivotLinear, "factors": LowRankLinear}[chosen["form"]]
-                new = kind(n, m, chosen["rank"], False, **options)
+        kind = KINDS[chosen["form"]]
+        own = [chosen[part] for part in ("rank", "bits", "group") if part in chosen]
+        new: Any = kind(n, m, *own, False, **options)
+        if kind is not torch.nn.Linear:
             # Stock loaders fill an absent weight with random numbers and only warn; at one without elements they stop.
             new.register_buffer("weight", old.weight.new_empty(0))
         new.bias = old.bias if old.bias is None or len(old.bias) == m else torch.nn.Parameter(old.bias[:m].clone())

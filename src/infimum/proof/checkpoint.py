@@ -23,7 +23,7 @@ from infimum.proof.evidence import array, flag, number, shown, whole
 from infimum.proof.folder import DESCRIPTION
 
 TEXT, CHANNELS = "calibration.safetensors", "channels.safetensors"
-SCHEMA = 3
+SCHEMA = 4
 VERSIONS = ("python", "infimum", "numpy", "scipy", "torch", "transformers", "safetensors")  # that are written down
 VERSION = re.compile(r"[0-9A-Za-z.+!_-]{1,64}")
 LONGEST = 2**26  # bytes of a description that are read: far more than 10,000 layers need
@@ -46,7 +46,9 @@ class LayerPlan(Shown):
     factors, as many numbers as before); `error` is measured on the numbers as stored, `lower_bound` holds for every
     matrix of that rank (form "plain": and for those as near to one as its rounding left it); `share` is the part of
     the total error. Form "bits" has integers of so many `bits`, a scale for each `group` of columns, and as its
-    cost as many numbers of the layer's dtype as take its bytes; its `lower_bound` holds for every rounding to its grid.
+    cost as many numbers of the layer's dtype as take its bytes; "bit-factors" are two such matrices. Their
+    `lower_bound` is for the half of the text that judges: it holds for every rounding to the grid, for every matrix of
+    the rank ("bit-factors"), or for every matrix that reads the inputs that are kept.
     """
 
     name: str
@@ -122,8 +124,8 @@ class Description:
             number("multiplier", document["multiplier"], least=0.0),
             value,
             bound,
-            tuple(map(LayerPlan.read, _list("layers", document["layers"]))),
-            tuple(text("a note", note) for note in _list("notes", document["notes"])),
+            tuple(map(LayerPlan.read, listed("layers", document["layers"]))),
+            tuple(text("a note", note) for note in listed("notes", document["notes"])),
             None if document["adapter"] is None else mapping("'adapter'", document["adapter"], ("rank", "value")),
             _texts("files", document["files"]),
         )
@@ -221,7 +223,8 @@ def text(name: str, item: Any) -> str:
     return item
 
 
-def _list(name: str, item: Any) -> list[Any]:
+def listed(name: str, item: Any) -> list[Any]:
+    """Return a JSON array."""
     if not isinstance(item, list):
         raise VerificationError(f"'{name}' must be a list, got {shown(item)}")
     return item

@@ -31,7 +31,8 @@ class Comparison(Shown):
 class Group:
     """Layers of the same kind (their names differ only in numbers), added up.
 
-    `channels` and `ranks` are the least and the most of those kept, empty where none is given up.
+    `channels` and `ranks` are the least and the most of those kept, empty where none is given up; `bits` those of the
+    integers that are stored.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Group:
     shape: tuple[int, int]
     channels: tuple[int, ...]
     ranks: tuple[int, ...]
+    bits: tuple[int, ...]
     removed: float
     error: float
     lower_bound: float
@@ -62,18 +64,24 @@ def kind_of(name: str) -> str:
 def _group(name: str, shape: tuple[int, int], rows: Sequence[LayerPlan]) -> Group:
     channels = [_channels(row) for row in rows]
     ranks = [row.rank for row in rows if row.rank < min(row.kept)]
+    bits = [row.bits for row in rows if row.bits]
     return Group(
         name=name,
         layers=len(rows),
         dense=sum(row.form == "dense" for row in rows),
         shape=shape,
-        channels=tuple(sorted({min(channels), max(channels)})) if any(row.kept != row.shape for row in rows) else (),
-        ranks=tuple(sorted({min(ranks), max(ranks)})) if ranks else (),
+        channels=_ends(channels) if any(row.kept != row.shape for row in rows) else (),
+        ranks=_ends(ranks),
+        bits=_ends(bits),
         removed=1.0 - sum(row.cost for row in rows) / sum(row.dense_cost for row in rows),
         error=sum(row.error for row in rows),
         lower_bound=sum(row.lower_bound for row in rows),
         share=sum(row.share for row in rows),
     )
+
+
+def _ends(numbers: Sequence[int]) -> tuple[int, ...]:
+    return tuple(sorted({min(numbers), max(numbers)})) if numbers else ()
 
 
 def _channels(row: LayerPlan) -> int:

@@ -10,6 +10,7 @@ from typing import Any, ClassVar, Literal, Self, TypeAlias
 import numpy as np
 import torch
 
+from infimum.compress.menu.rounded_factors import RoundedFactors
 from infimum.compress.menu.rounding import Rounded
 from infimum.nn.linear import pack, unpack
 from infimum.proof.checkpoint import LayerPlan
@@ -36,6 +37,11 @@ class _Tensors:
         floats = {name: value.to(dtype) for name, value in self.tensors().items() if value.is_floating_point()}
         rounded: Self = dataclasses.replace(self, **floats)  # type: ignore[type-var]
         return rounded
+
+    @classmethod
+    def read(cls, tensors: Mapping[str, torch.Tensor]) -> Self:
+        """Build the form from its tensors by their names."""
+        return cls(**tensors)
 
 
 @dataclass(frozen=True)
@@ -101,16 +107,17 @@ class BitsForm(_Tensors):
     integers: torch.Tensor
     scales: torch.Tensor
     zeros: torch.Tensor
+    bias: torch.Tensor | None = None
 
     @classmethod
-    def of(cls, stored: Rounded) -> BitsForm:
+    def of(cls, stored: Rounded, bias: torch.Tensor | None = None) -> BitsForm:
         """Pack a rounded layer."""
         integers, zeros = (
             pack(torch.from_numpy(part), stored.grid.bits) for part in (stored.integers, stored.grid.zeros)
         )
-        return cls(integers, torch.from_numpy(stored.grid.scales.astype(np.float16)).view(torch.int16), zeros)
+        return cls(integers, torch.from_numpy(stored.grid.scales.astype(np.float16)).view(torch.int16), zeros, bias)
 
-    def rounded_matrix(self, bits: int, columns: int) -> Rounded:
+    def unpacked(self, bits: int, columns: int) -> Rounded:
         """Read integers and grid, in float64."""
         scales = self.scales.view(torch.float16).double().numpy()
         integers, zeros = (
@@ -118,6 +125,36 @@ class BitsForm(_Tensors):
             for part, count in ((self.integers, columns), (self.zeros, scales.shape[1]))
         )
         return Rounded(integers, Grid(bits, scales, zeros))
+
+
+@dataclass(frozen=True)
+class BitFactorsForm(_Tensors):
+    """Two factors, each of integers of few bits: the parts of `infimum.nn.QuantizedLowRankLinear`."""
+
+    name: ClassVar[Literal["bit-factors"]] = "bit-factors"
+    parts: ClassVar = tuple(f"{side}.{part}" for side in ("left", "right") for part in BitsForm.parts)
+
+    left: BitsForm
+    right: BitsForm
+
+    @classmethod
+    def of(cls, stored: RoundedFactors) -> BitFactorsForm:
+        """Pack both factors."""
+        return cls(BitsForm.of(stored.left), BitsForm.of(stored.right))
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """Return the stored tensors by their names."""
+        sides = {"left": self.left, "right": self.right}
+        return {f"{side}.{name}": value for side, form in sides.items() for name, value in form.tensors().items()}
+
+    @classmethod
+    def read(cls, tensors: Mapping[str, torch.Tensor]) -> BitFactorsForm:
+        """Build the form from its tensors by their names."""
+        return cls(*(BitsForm(*(tensors[f"{side}.{part}"] for part in BitsForm.parts)) for side in ("left", "right")))
+
+    def unpacked(self, bits: int, rank: int, columns: int) -> RoundedFactors:
+        """Read integers and grids, in float64."""
+        return RoundedFactors(self.left.unpacked(bits, rank), self.right.unpacked(bits, columns))
 
 
 @dataclass(frozen=True)
@@ -131,14 +168,17 @@ class PlainForm(_Tensors):
 
 
 LowerForm: TypeAlias = PivotForm | FactorForm | NarrowForm
-StoredForm: TypeAlias = LowerForm | PlainForm | BitsForm
-FORMS: dict[str, Any] = {form.name: form for form in (PivotForm, FactorForm, NarrowForm, BitsForm, PlainForm)}
+RoundedForm: TypeAlias = BitsForm | BitFactorsForm
+StoredForm: TypeAlias = LowerForm | PlainForm | RoundedForm
+FORMS: dict[str, Any] = {
+    form.name: form for form in (PivotForm, FactorForm, NarrowForm, BitsForm, BitFactorsForm, PlainForm)
+}
 
 
 def stored_form(row: LayerPlan, tensors: Mapping[str, torch.Tensor]) -> StoredForm | None:
     """Return the stored form of a layer; None where it stays as it is."""
     if row.form == "dense":
         return None
-    form = FORMS[row.form]
-    stored: StoredForm = form(*(tensors[row.tensor.removesuffix("weight") + name] for name in form.parts))
+    form, stem = FORMS[row.form], row.tensor.removesuffix("weight")
+    stored: StoredForm = form.read({name: tensors[stem + name] for name in form.parts})
     return stored

@@ -63,7 +63,8 @@ def replaced_layers(table: Iterable[LayerPlan]) -> dict[str, dict[str, Any]]:
     """Return form, shape and rank or bits of the layers that become layers of another kind, as in the configuration."""
     return {
         row.name: {"form": row.form, "shape": list(row.kept)}
-        | ({"bits": row.bits, "group": row.group} if row.form == "bits" else {"rank": row.rank})
+        | ({"bits": row.bits, "group": row.group} if row.bits else {})
+        | ({"rank": row.rank} if row.rank < min(row.kept) else {})
         for row in table
         if row.form not in ("dense", "plain")
     }

@@ -36,8 +36,13 @@ def weighting(objective: Objective, moments: LayerMoments, damping: float) -> We
         return Weighting(np.eye(moments.inputs.shape[0]), None)
     if objective == "activation":
         return Weighting(moments.gradient * moments.inputs, None)
-    mean = float(np.trace(moments.left)) / moments.left.shape[0]
-    return Weighting(moments.right, moments.left + damping * mean * np.eye(moments.left.shape[0]))
+    return Weighting(moments.right, damped(moments.left, damping))
+
+
+def damped(moment: np.ndarray, damping: float) -> np.ndarray:
+    """Return a moment with so many of its mean eigenvalues added."""
+    n = len(moment)
+    return np.asarray(moment + damping * float(np.trace(moment)) / n * np.eye(n)) if damping else moment
 
 
 @dataclass(frozen=True)

@@ -4,36 +4,28 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
-from infimum.compress.menu.forms import BitsForm, PlainForm, StoredForm
+from infimum.compress.menu.forms import BitFactorsForm, BitsForm, PlainForm, StoredForm
 from infimum.compress.menu.layer_plan import dense_row
 from infimum.compress.menu.ranks import decompose
 from infimum.compress.menu.settings import Settings
 from infimum.compress.menu.task import Task
-from infimum.compress.menu.widths import Choice, Group
-from infimum.compress.model.checkpoint import Layer
+from infimum.compress.menu.widths import Choice, Group, Kept
 from infimum.proof.checkpoint import LayerPlan
 from infimum.proof.theorems import weighted_tail
 from infimum.proof.theorems.allocation_dual import Curve, Unit
 
 
-class Replacement(NamedTuple):
-    """A layer as a choice leaves it: outputs and inputs that are kept (None: all), and its point on its curve."""
+@dataclass(frozen=True, kw_only=True)
+class Replacement(Kept):
+    """A layer as a choice leaves it: what is kept of it, and its point on its curve."""
 
-    layer: Layer
-    outputs: np.ndarray | None
-    inputs: np.ndarray | None
     points: Curve
     point: int
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Outputs and inputs that are kept."""
-        m, n = self.layer.shape
-        return m if self.outputs is None else len(self.outputs), n if self.inputs is None else len(self.inputs)
 
     @property
     def rank(self) -> int:
@@ -48,24 +40,14 @@ class Replacement(NamedTuple):
     @property
     def is_whole(self) -> bool:
         """Whether the layer stays as it is."""
-        return self.has_full_rank and self.shape == self.layer.shape
-
-    @property
-    def places(self) -> tuple[np.ndarray, np.ndarray]:
-        """Indices of the outputs and inputs that are kept."""
-        m, n = self.layer.shape
-        rows, columns = self.outputs, self.inputs
-        return np.arange(m) if rows is None else rows, np.arange(n) if columns is None else columns
+        return self.has_full_rank and self.keeps_all
 
 
 def replacements_of(group: Group, unit: Unit, choice: Choice) -> list[Replacement]:
     """Return what a choice makes of each layer of a group."""
-    kept = group.kept(choice)
-    pairs = zip(unit[choice.alternative], choice.points, strict=True)
-    *producers, consumer = (
-        Replacement(layer, kept, None, *pair) for layer, pair in zip(group.layers, pairs, strict=True)
-    )
-    return [*producers, consumer._replace(outputs=None, inputs=kept)]
+    parts = group.parts(group.widths[choice.alternative])
+    pairs = zip(parts, unit[choice.alternative], choice.points, strict=True)
+    return [Replacement(**vars(part), points=points, point=point) for part, points, point in pairs]
 
 
 def form_of(settings: Settings, part: Replacement) -> str:
@@ -112,7 +94,7 @@ def measure(task: Task, part: Replacement, stored: StoredForm | None, *, room: f
             distance = weighted_tail.error(narrow.W, *factors, narrow.norm.C, narrow.norm.G, room=room)
             moved = float(np.sum((narrow.W - factors[0] @ factors[1]) ** 2))
     else:
-        assert not isinstance(stored, BitsForm)
+        assert not isinstance(stored, BitsForm | BitFactorsForm)
         left, narrow_right = stored.factors()
         right = np.zeros((narrow_right.shape[0], part.layer.shape[1]))
         right[:, columns] = narrow_right

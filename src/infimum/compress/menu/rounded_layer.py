@@ -6,17 +6,22 @@ import dataclasses
 from collections.abc import Mapping
 from typing import NamedTuple
 
+import numpy as np
 import torch
 
-from infimum.compress.menu.bits import Alternative, BitsMenu, judged, numbers_in
-from infimum.compress.menu.forms import BitsForm, stored_form
+from infimum.compress.menu.alternatives import Alternative, numbers_in
+from infimum.compress.menu.forms import BitFactorsForm, BitsForm, RoundedForm, stored_form
 from infimum.compress.menu.layer_plan import dense_row
-from infimum.compress.menu.rounding import Rounded
-from infimum.compress.menu.task import Task
-from infimum.compress.model.checkpoint import Layer
+from infimum.compress.menu.ranks import spectrum
+from infimum.compress.menu.rounded_factors import RoundedFactors
+from infimum.compress.menu.rounded_menu import left_of
+from infimum.compress.menu.rounding import Rounded, diagonal_below
+from infimum.compress.menu.task import Member, Task
+from infimum.compress.menu.widths import Kept, narrowing
 from infimum.compress.model.tensor_files import same_bits
 from infimum.errors import VerificationError
 from infimum.proof.checkpoint import LayerPlan, same
+from infimum.proof.theorems import grid_rounding, weighted_tail
 
 
 class MeasuredBits(NamedTuple):
@@ -26,38 +31,71 @@ class MeasuredBits(NamedTuple):
     change: float
 
 
-def measure_bits(task: Task, layer: Layer, one: Alternative, stored: Rounded, *, room: float = 1.0) -> MeasuredBits:
-    """Measure a rounded layer on the half of the text that judges; error and bound leave `room` allowances."""
-    found = judged(task, layer, stored, room=room)
+def measure_bits(
+    task: Task, part: Kept, one: Alternative, stored: Rounded | RoundedFactors, *, room: float = 1.0
+) -> MeasuredBits:
+    """Measure what became of a layer on the half that judges; error and bound leave `room` allowances."""
+    judge = task.judge(part.layer).outputs(part.outputs)
+    if isinstance(stored, RoundedFactors):
+        error = weighted_tail.error(judge.W, *stored.factors(), judge.norm.C, judge.norm.G, room=room)
+        placed = stored.matrix()
+    else:
+        placed = np.zeros_like(judge.W)
+        placed[:, part.places[1]] = stored.matrix()
+        error = grid_rounding.loss(judge.W, placed, judge.norm.C, left_of(judge), room=room)
     row = dataclasses.replace(
-        dense_row(layer),
-        form=BitsForm.name,
-        cost=numbers_in(one.bytes(layer.shape), task.item(layer)),
-        error=found.error,
-        lower_bound=found.lower_bound,
+        dense_row(part.layer),
+        kept=part.shape,
+        form=BitFactorsForm.name if one.rank else BitsForm.name,
+        rank=one.rank or min(part.shape),
+        cost=numbers_in(one.bytes(part.shape), task.item(part.layer)),
+        error=error,
+        lower_bound=_bound(judge, part, one, stored, room),
         bits=one.bits,
         group=one.group,
     )
-    return MeasuredBits(row, found.change)
+    return MeasuredBits(row, float(np.sum((judge.W - placed) ** 2)))
+
+
+def _bound(judge: Member, part: Kept, one: Alternative, stored: Rounded | RoundedFactors, room: float) -> float:
+    """Bound what every matrix of this kind loses: of this rank, of these inputs, or on this grid."""
+    if isinstance(stored, RoundedFactors):
+        return float(spectrum(*judge).bounds(room)[one.rank])
+    if part.inputs is not None:
+        order = np.append(part.inputs, np.setdiff1d(np.arange(judge.W.shape[1]), part.inputs))
+        return float(narrowing(judge, order).errors().bounds(room)[len(part.inputs)])
+    C, G = judge.norm.C, left_of(judge)
+    e, g = diagonal_below(C, room), diagonal_below(G, room)
+    return grid_rounding.bound(judge.W, stored.grid, C, G, e, g, room=room)
+
+
+def pack_rounded(task: Task, part: Kept, stored: Rounded | RoundedFactors) -> RoundedForm:
+    """Return what is stored of a layer."""
+    if isinstance(stored, RoundedFactors):
+        return BitFactorsForm.of(stored)
+    bias = None if part.outputs is None else task.checkpoint.bias(part.layer)
+    return BitsForm.of(stored, None if bias is None else bias[part.outputs])
 
 
 def derive_bits(
-    task: Task, layer: Layer, menu: BitsMenu, claimed: LayerPlan, tensors: Mapping[str, torch.Tensor]
+    task: Task, part: Kept, one: Alternative | None, claimed: LayerPlan, tensors: Mapping[str, torch.Tensor]
 ) -> LayerPlan:
-    """Derive the row of a layer that may have become integers; of the claims only bits and group are read."""
-    if claimed.form == "dense":
+    """Derive the row of a layer that became integers in a way that it is offered (None: that stays as it is)."""
+    layer = part.layer
+    if one is None:
         return dense_row(layer)
-    same(f"{layer.name}: form", claimed.form, BitsForm.name)
-    one = Alternative(claimed.bits, claimed.group)
-    if one not in menu.alternatives:
-        raise VerificationError(f"{layer.name}: {one.bits} bits in groups of {one.group} are not offered")
+    same(f"{layer.name}: form", claimed.form, BitFactorsForm.name if one.rank else BitsForm.name)
     form = stored_form(claimed, tensors)
-    assert isinstance(form, BitsForm)
-    stored = form.rounded_matrix(one.bits, layer.shape[1])
-    again = BitsForm.of(stored)
-    if not all(same_bits(getattr(form, part), getattr(again, part)) for part in form.parts):
+    stored: Rounded | RoundedFactors
+    if isinstance(form, BitFactorsForm):
+        stored = form.unpacked(one.bits, one.rank, layer.shape[1])
+    else:
+        assert isinstance(form, BitsForm)
+        stored = form.unpacked(one.bits, part.shape[1])
+    again = pack_rounded(task, part, stored).tensors()
+    if not all(same_bits(again[name], tensor) for name, tensor in form.tensors().items()):
         raise VerificationError(f"{layer.name} should have zeros where its last bytes hold no integer")
     bias = task.checkpoint.bias(layer)
-    if bias is not None and not same_bits(tensors[layer.bias], bias):
+    if bias is not None and not same_bits(tensors[layer.bias], bias if part.outputs is None else bias[part.outputs]):
         raise VerificationError(f"the bias of {layer.name} should be that of the original, and is not")
-    return measure_bits(task, layer, one, stored).row
+    return measure_bits(task, part, one, stored).row

@@ -23,9 +23,13 @@ class Rounded(NamedTuple):
     grid: Grid
     units: np.ndarray | None = None
 
+    def matrix(self) -> np.ndarray:
+        """Return the numbers that the integers stand for."""
+        return self.grid.values(self.integers)
+
     def loss(self, W: np.ndarray, C: np.ndarray, G: np.ndarray) -> float:
         """Return ``tr(G (W - Q) C (W - Q)')`` as computed: to compare by, not to claim."""
-        D = W - self.grid.values(self.integers)
+        D = W - self.matrix()
         return max(0.0, float(np.sum((G @ D @ C) * D)))
 
 

@@ -12,11 +12,21 @@ from infimum.errors import BudgetError, OptionError
 
 Of: TypeAlias = Literal["linear", "all", "bytes"]
 AllocationRule: TypeAlias = Literal["global", "uniform"]
-Forms: TypeAlias = Literal["auto", "mixed", "pivot", "factors", "channels", "bits"]
+Kind: TypeAlias = Literal["bits", "ranks", "widths"]
 
-# what "auto" and no damping mean, by what the gradients are of: the best of those tried
-FORMS: dict[Goal, Forms] = {"embedding": "pivot", "loss": "mixed"}
+# what no damping means, by what the gradients are of: the best of those tried
 DAMPING: dict[Goal, float] = {"embedding": 0.01, "loss": 0.03}
+
+
+WIDTHS = tuple(range(16, 3, -1))
+ROUNDED_WIDTHS = (16, 14, 12, 10, 8, 6)  # each of them is rounded anew
+
+
+def usual_menu(goal: Goal, *, whole: bool) -> tuple[Kind, ...]:
+    """Return what layers may become when nothing is said: `whole` if few bits are not possible, or cannot be judged."""
+    if not whole:
+        return "bits", "ranks"
+    return ("ranks", "widths") if goal == "loss" else ("ranks",)
 
 
 @dataclass(frozen=True)
@@ -27,7 +37,8 @@ class Settings:
     of: Of
     objective: Objective
     allocation: AllocationRule
-    form: Forms
+    menu: tuple[Kind, ...]
+    form: Form
     damping: float
     plain: bool
 
@@ -39,10 +50,15 @@ class Settings:
             raise OptionError("plain output has as many bytes as the original; give of='linear' or of='all'")
         one_of("objective", self.objective, get_args(Objective))
         one_of("allocation", self.allocation, get_args(AllocationRule))
-        one_of("form", self.form, tuple(form for form in get_args(Forms) if form != "auto"))
-        if self.form == "bits" and (self.plain or self.allocation == "uniform"):
+        for kind in self.menu:
+            one_of("menu", kind, get_args(Kind))
+        if not self.menu or len(set(self.menu)) < len(self.menu):
+            raise OptionError(f"menu must be one or more of {', '.join(get_args(Kind))}, each once, got {self.menu}")
+        one_of("form", self.form, get_args(Form))
+        if self.rounds and (self.plain or self.allocation == "uniform"):
             raise OptionError(
-                "form='bits' is for plain=False and allocation='global': few bits have one form and one budget"
+                "few bits are for plain=False and allocation='global': they have one form and one budget; "
+                "leave 'bits' out of the menu"
             )
         if not 0.0 < self.damping <= 1.0:
             raise OptionError(f"damping must be above 0 and at most 1, got {self.damping}")
@@ -50,15 +66,19 @@ class Settings:
     @property
     def narrows(self) -> bool:
         """Whether channels may be removed."""
-        return self.form in ("mixed", "channels")
+        return "widths" in self.menu
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Sixteenths of the channels that may be kept, all of them first."""
+        return ROUNDED_WIDTHS if self.rounds else WIDTHS
 
     @property
     def rounds(self) -> bool:
         """Whether layers become integers of few bits; their cost is counted in as many numbers as take their bytes."""
-        return self.form == "bits"
+        return "bits" in self.menu
 
     @property
     def low_rank(self) -> Form | None:
         """The form in which layers of lower rank are stored; None where they keep their rank."""
-        forms: dict[str, Form | None] = {"mixed": "pivot", "pivot": "pivot", "factors": "factors"}
-        return forms.get(self.form)
+        return self.form if "ranks" in self.menu else None

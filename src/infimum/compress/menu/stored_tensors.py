@@ -36,13 +36,22 @@ def _parts(row: LayerPlan, kind: str) -> dict[str, Kind]:
         parts = {"rows": (kind, (r, n)), "coefficients": (kind, (m - r, r)), "order": ("I32", (m,))}
         return {"weight": (kind, (0,)), **parts}
     if row.form == "bits":
-        groups = n // row.group if row.group and n % row.group == 0 else 0
-        counts = (("integers", n), ("zeros", groups))
-        packed: dict[str, Kind] = {name: ("U8", (m, packed_width(count, row.bits))) for name, count in counts}
-        return {"weight": (kind, (0,)), "scales": ("I16", (m, groups)), **packed}
+        return {"weight": (kind, (0,)), **_packed(m, n, row.bits, row.group)}
+    if row.form == "bit-factors":
+        sides = {"left": _packed(m, r, row.bits, r), "right": _packed(r, n, row.bits, row.group)}
+        named = {f"{side}.{name}": part for side, parts in sides.items() for name, part in parts.items()}
+        return {"weight": (kind, (0,)), **named}
     if row.form == "factors":
         return {"weight": (kind, (0,)), "left": (kind, (m, r)), "right": (kind, (r, n))}
     return {"weight": (kind, (m, n))}
+
+
+def _packed(m: int, n: int, bits: int, group: int) -> dict[str, Kind]:
+    groups = n // group if group and n % group == 0 else 0
+    packed: dict[str, Kind] = {
+        name: ("U8", (m, packed_width(count, bits))) for name, count in (("integers", n), ("zeros", groups))
+    }
+    return {"scales": ("I16", (m, groups)), **packed}
 
 
 def check_tensors(expected: Mapping[str, Kind], found: Mapping[str, Kind]) -> None:

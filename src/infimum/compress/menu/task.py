@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
-from infimum.compress.measure.moments import Moments
-from infimum.compress.menu.ranks import Weighting, weighting
+from infimum.compress.measure.moments import Moments, MomentShelf
+from infimum.compress.menu.ranks import Weighting, damped, weighting
 from infimum.compress.menu.settings import Settings
 from infimum.compress.model.checkpoint import Checkpoint, Layer
 
@@ -25,6 +26,14 @@ class Member(NamedTuple):
         G = self.norm.G
         return Member(self.W[kept], Weighting(self.norm.C, None if G is None else G[np.ix_(kept, kept)]))
 
+    def damped(self, right: float, left: float) -> Member:
+        """Return the layer in a norm whose moments have so many of their mean eigenvalues added.
+
+        Without bound, the left one is as good as none.
+        """
+        C, G = self.norm.C, self.norm.G
+        return Member(self.W, Weighting(damped(C, right), None if G is None or left == math.inf else damped(G, left)))
+
     def inputs(self, kept: np.ndarray) -> Member:
         """Return the layer with these inputs, in this order; the others are not made good."""
         return Member(self.W[:, kept], Weighting(self.norm.C[np.ix_(kept, kept)], self.norm.G))
@@ -37,16 +46,21 @@ class Task(NamedTuple):
     moments: Moments
     settings: Settings
 
-    def member(self, layer: Layer, *, damped: bool = True) -> Member:
-        """Read a layer, with the norm in which its replacements are made."""
-        damping = self.settings.damping if damped else 0.0
-        norm = weighting(self.settings.objective, self.moments.layers[layer.name], damping)
-        return Member(self.checkpoint.weight(layer).double().numpy(), norm)
+    def member(self, layer: Layer) -> Member:
+        """Read a layer, with the norm in which its matrices of lower rank are made and measured."""
+        return self._member(layer, self.moments.layers, self.settings.damping)
+
+    def maker(self, layer: Layer) -> Member:
+        """Read a layer, with the undamped norm of the half of the text by which it is rounded."""
+        return self._member(layer, self.moments.layers, 0.0)
 
     def judge(self, layer: Layer) -> Member:
         """Read a layer, with the norm of the half of the text that makes no replacements and judges them."""
         assert self.moments.judge is not None
-        norm = weighting(self.settings.objective, self.moments.judge[layer.name], 0.0)
+        return self._member(layer, self.moments.judge, 0.0)
+
+    def _member(self, layer: Layer, moments: MomentShelf, damping: float) -> Member:
+        norm = weighting(self.settings.objective, moments[layer.name], damping)
         return Member(self.checkpoint.weight(layer).double().numpy(), norm)
 
     def item(self, layer: Layer) -> int:

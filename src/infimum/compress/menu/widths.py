@@ -17,7 +17,7 @@ from infimum.proof.theorems.allocation_dual import Curve, Unit
 from infimum.proof.theorems.narrowing import Narrowing, row_tails
 from infimum.proof.theorems.weighted_tail import Tails
 
-STEPS, LEAST = 16, 4  # widths are sixteenths of all channels, from four on
+PARTS = 16  # widths are so many parts of all channels
 
 
 class Choice(NamedTuple):
@@ -31,27 +31,57 @@ class Choice(NamedTuple):
 class Group:
     """Layers that are decided together: a single one, or those around some channels, the consumer last.
 
-    `order` holds the channels from the last to be given up to the first; None where there are none to remove.
+    `order` holds the channels from the last to be given up to the first, and `steps` the sixteenths of them that may be
+    kept, all of them first; None and empty where there are none to remove.
     """
 
     layers: tuple[Layer, ...]
     order: np.ndarray | None = None
+    steps: tuple[int, ...] = ()
 
     @cached_property
     def widths(self) -> tuple[int, ...]:
         """Numbers of channels that the alternatives keep, all of them first."""
         whole = self.layers[-1].shape[1]
-        return (whole,) if self.order is None else widths_of(whole)
+        return (whole,) if self.order is None else widths_of(whole, self.steps)
 
-    def kept(self, choice: Choice) -> np.ndarray | None:
-        """Return the channels that are kept, in the order of the model; None for all."""
-        width = self.widths[choice.alternative]
-        return None if self.order is None or width == len(self.order) else np.sort(self.order[:width])
+    def parts(self, width: int) -> list[Kept]:
+        """Return what is kept of each layer at a width, the channels in the order of the model."""
+        kept = None if self.order is None or width == len(self.order) else np.sort(self.order[:width])
+        *producers, consumer = self.layers
+        return [*(Kept(layer, outputs=kept) for layer in producers), Kept(consumer, inputs=kept)]
 
 
-def widths_of(channels: int) -> tuple[int, ...]:
-    """Widths that are offered, the whole first."""
-    return tuple(dict.fromkeys(max(1, round(channels * step / STEPS)) for step in range(STEPS, LEAST - 1, -1)))
+@dataclass(frozen=True)
+class Kept:
+    """A layer, and the outputs and inputs of it that are kept (None: all)."""
+
+    layer: Layer
+    outputs: np.ndarray | None = None
+    inputs: np.ndarray | None = None
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Outputs and inputs that are kept."""
+        m, n = self.layer.shape
+        return m if self.outputs is None else len(self.outputs), n if self.inputs is None else len(self.inputs)
+
+    @property
+    def keeps_all(self) -> bool:
+        """Whether all outputs and inputs are kept."""
+        return self.shape == self.layer.shape
+
+    @property
+    def places(self) -> tuple[np.ndarray, np.ndarray]:
+        """Indices of the outputs and inputs that are kept."""
+        m, n = self.layer.shape
+        rows, columns = self.outputs, self.inputs
+        return np.arange(m) if rows is None else rows, np.arange(n) if columns is None else columns
+
+
+def widths_of(channels: int, steps: Sequence[int]) -> tuple[int, ...]:
+    """Return how many channels so many sixteenths of them are."""
+    return tuple(dict.fromkeys(max(1, round(channels * step / PARTS)) for step in steps))
 
 
 def partition(task: Task) -> list[tuple[Layer, ...]]:

@@ -19,9 +19,9 @@ def ordered_group(task: Task, layers: tuple[Layer, ...]) -> Group:
     """Find the order in which the channels between some layers are given up."""
     if len(layers) == 1:
         return Group(layers)
-    consumer = task.member(layers[-1])
-    least = widths_of(consumer.W.shape[1])[-1]
-    return Group(layers, eliminate(consumer.W, consumer.norm.C, consumer.norm.G, least))
+    consumer, steps = task.member(layers[-1]), task.settings.widths
+    least = widths_of(consumer.W.shape[1], steps)[-1]
+    return Group(layers, eliminate(consumer.W, consumer.norm.C, consumer.norm.G, least), steps)
 
 
 def eliminate(W: np.ndarray, C: np.ndarray, G: np.ndarray | None, least: int) -> np.ndarray:

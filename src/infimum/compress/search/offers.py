@@ -1,25 +1,45 @@
-"""What each group of layers is offered, with the bounds that are claimed for it."""
+"""What each group of layers is offered, with the bounds that are claimed for it, and what a choice among it makes."""
 
 from __future__ import annotations
 
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from infimum.compress.menu.bits import BitsMenu, menu_of
+import numpy as np
+
+from infimum.compress.menu.forms import StoredForm
+from infimum.compress.menu.layer_plan import dense_row
+from infimum.compress.menu.replacement import measure, near_rank, replacements_of
+from infimum.compress.menu.rounded_layer import measure_bits, pack_rounded
+from infimum.compress.menu.rounded_menu import RoundedMenu, Source, rounded_menu
 from infimum.compress.menu.task import Task
-from infimum.compress.menu.widths import Group, units_of
+from infimum.compress.menu.widths import Choice, Group, units_of
 from infimum.compress.model.checkpoint import Layer
 from infimum.compress.search.allocation import Frontier, frontier
-from infimum.compress.search.claims import ROUNDING, mean_weight, reduced
+from infimum.compress.search.claims import ROUNDING, mean_weight, raised, reduced
 from infimum.compress.search.elimination import ordered_group
+from infimum.compress.search.matrices import build
+from infimum.proof.checkpoint import LayerPlan
 from infimum.proof.rounding import ROOM
 from infimum.proof.theorems.allocation_dual import Curve, Unit
 
 
-class Offer(NamedTuple):
+class Built(NamedTuple):
+    """What a choice made of a group: its bounds and rows as they are claimed, and what is stored of each layer."""
+
+    claimed: Unit
+    rows: tuple[LayerPlan, ...]
+    forms: Mapping[str, StoredForm]
+
+
+@dataclass(frozen=True)
+class Offer(ABC):
     """What a group of layers can become: its alternatives, and the lower convex hull of their costs and errors.
 
-    `claimed` are the bounds that are claimed for the alternatives, `weights` the `mean_weight` of each layer, `bits`
-    what a layer is offered that becomes integers.
+    `claimed` are the bounds that are claimed for the alternatives, `weights` the `mean_weight` of each layer.
     """
 
     group: Group
@@ -27,22 +47,70 @@ class Offer(NamedTuple):
     frontier: Frontier
     claimed: Unit
     weights: tuple[tuple[float, float], ...]
-    bits: BitsMenu | None = None
 
-    @classmethod
-    def of(cls, task: Task, layers: tuple[Layer, ...]) -> Offer:
-        """Find what some layers can become."""
-        weights = tuple(mean_weight(task, layer) for layer in layers)
-        if task.settings.rounds:
-            menu = menu_of(task, layers[0])
-            unit = ((menu.curve,),)
-            lowered = reduced(menu.curve.errors * (1.0 - ROUNDING), *weights[0])
-            claimed: Unit = ((Curve(menu.curve.costs, lowered),),)
-            return cls(Group(layers), unit, frontier(unit), claimed, weights, menu)
-        group = ordered_group(task, layers)
-        unit, roomy = units_of(task, group, (1.0, ROOM))
-        claimed = tuple(
-            tuple(Curve(curve.costs, reduced(curve.errors, *w)) for curve, w in zip(curves, weights, strict=True))
-            for curves in roomy
-        )
-        return cls(group, unit, frontier(unit), claimed, weights)
+    @abstractmethod
+    def build(self, task: Task, choice: Choice) -> Built:
+        """Make what was chosen of every layer, and measure it as stored."""
+
+
+def offer_of(task: Task, layers: tuple[Layer, ...]) -> Offer:
+    """Find what some layers can become."""
+    weights = tuple(mean_weight(task, layer) for layer in layers)
+    group = ordered_group(task, layers)
+    if task.settings.rounds:
+        menu = rounded_menu(task, group)
+        unit = tuple(tuple(offered.curve for offered in width) for width in menu.offered)
+        claimed = _reduced(unit, weights, 1.0 - ROUNDING)
+        return RoundedOffer(group, unit, frontier(unit), claimed, weights, menu)
+    unit, roomy = units_of(task, group, (1.0, ROOM))
+    return LowerOffer(group, unit, frontier(unit), _reduced(roomy, weights), weights)
+
+
+def _reduced(unit: Unit, weights: tuple[tuple[float, float], ...], factor: float = 1.0) -> Unit:
+    return tuple(
+        tuple(Curve(curve.costs, reduced(curve.errors * factor, *w)) for curve, w in zip(curves, weights, strict=True))
+        for curves in unit
+    )
+
+
+class LowerOffer(Offer):
+    """Matrices of lower rank or with fewer channels, for which a theorem bounds all others of their kind."""
+
+    def build(self, task: Task, choice: Choice) -> Built:
+        """Make what was chosen of every layer, and measure it as stored."""
+        rows, distances, forms = [], [], {}
+        for part, (mean, whole) in zip(replacements_of(self.group, self.claimed, choice), self.weights, strict=True):
+            stored = build(task, part)
+            row, distance, lost, moved = measure(task, part, stored, room=ROOM)
+            rows.append(dataclasses.replace(row, error=raised(row.error, mean, lost, whole)))
+            distances.append(raised(distance, mean, moved, whole))
+            if stored is not None:
+                forms[row.name] = stored
+        claimed, lowered = near_rank(self.claimed, rows, distances)
+        return Built(claimed, tuple(lowered), forms)
+
+
+@dataclass(frozen=True)
+class RoundedOffer(Offer):
+    """Integers of few bits, each alternative made and measured; `menu` says what the points of the curves are."""
+
+    menu: RoundedMenu
+
+    def build(self, task: Task, choice: Choice) -> Built:
+        """Make what was chosen of every layer, and measure it as stored."""
+        rows, forms = [], {}
+        offered = self.menu.offered[choice.alternative]
+        parts = self.group.parts(self.group.widths[choice.alternative])
+        for part, each, point, (mean, whole), damping in zip(
+            parts, offered, choice.points, self.weights, self.menu.dampings, strict=True
+        ):
+            one = each.alternatives[point]
+            if one is None:
+                rows.append(dense_row(part.layer))
+                continue
+            stored = Source(task, self.group, part.layer, damping).ready(part).make(one)
+            row, change = measure_bits(task, part, one, stored, room=ROOM)
+            bound = float(reduced(np.array(row.lower_bound), mean, whole))
+            rows.append(dataclasses.replace(row, error=raised(row.error, mean, change, whole), lower_bound=bound))
+            forms[row.name] = pack_rounded(task, part, stored)
+        return Built(self.claimed, tuple(rows), forms)

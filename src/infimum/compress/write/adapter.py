@@ -16,8 +16,8 @@ from infimum.compress.menu.task import Task
 from infimum.compress.model.checkpoint import Layer
 from infimum.compress.model.tensor_files import write_small
 from infimum.compress.search.claims import mean_weight, raised
+from infimum.compress.search.matrices import to_form
 from infimum.compress.write.answer import Answer
-from infimum.compress.write.build import to_form
 from infimum.proof.checkpoint import total
 from infimum.proof.rounding import ROOM
 

@@ -16,7 +16,7 @@ from infimum.compress.menu.loader_files import replaced_layers
 from infimum.compress.menu.settings import Settings
 from infimum.compress.model.checkpoint import Checkpoint
 from infimum.compress.model.configuration import LAYERS
-from infimum.compress.write.build import FormShelf
+from infimum.compress.write.form_shelf import FormShelf
 from infimum.nn.linear import replace_layers
 from infimum.proof.certificate import Certificate
 from infimum.proof.checkpoint import LayerPlan
@@ -64,7 +64,9 @@ class Answer(Shown):
         replaced = sum(row.form != "dense" for row in self.table)
         removed = f"{self.removed:,} of {self.linear_size:,} numbers ({self.removed / self.linear_size:.1%})"
         facts = {"model": self.checkpoint.path.name, "removed": removed, "layers": f"{replaced} of {len(self.table)}"}
-        facts |= {"form": self.settings.form, **({"notes": f"{len(self.notes)} in all"} if self.notes else {})}
+        facts["menu"] = ", ".join(self.settings.menu)
+        if self.notes:
+            facts["notes"] = f"{len(self.notes)} in all"
         return {**facts, "certificate": str(self.certificate)}
 
     @property
@@ -89,6 +91,7 @@ class Answer(Shown):
         setattr(model.config, LAYERS, layers)
         with torch.no_grad():
             for name, form in self.forms.items():
+                state = model.get_submodule(name).state_dict()
                 for part, tensor in form.tensors().items():
-                    getattr(model.get_submodule(name), part).copy_(tensor)
+                    state[part].copy_(tensor)
         return model

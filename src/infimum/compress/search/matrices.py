@@ -1,21 +1,19 @@
-"""The matrices for what was chosen, in the forms in which they are stored, and kept on disk until they are written."""
+"""The matrices of lower rank or with fewer channels for what was chosen, in the forms in which they are stored."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
 
 import numpy as np
 import scipy.linalg
 import torch
 
-from infimum.compress.measure.scratch import Shelf
 from infimum.compress.menu.forms import FactorForm, LowerForm, NarrowForm, PivotForm, PlainForm, StoredForm
 from infimum.compress.menu.ranks import Decomposition, Form, decompose
 from infimum.compress.menu.replacement import Replacement
+from infimum.compress.menu.rounded_factors import balanced
 from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import narrowing
-from infimum.compress.model.tensor_files import Stored
 
 
 def build(task: Task, part: Replacement) -> StoredForm | None:
@@ -46,9 +44,7 @@ def to_form(decomposition: Decomposition, rank: int, form: Form) -> PivotForm | 
     """Return the best matrix of a rank in the form in which it is stored (float64, not yet rounded)."""
     left, right = decomposition.left[:, :rank], decomposition.right[:rank]
     if form == "factors":
-        balance = np.sqrt(np.linalg.norm(right, axis=1) / np.maximum(np.linalg.norm(left, axis=0), 1e-300))
-        balance = np.where(balance > 0.0, balance, 1.0)
-        return FactorForm(torch.from_numpy(left * balance), torch.from_numpy(right / balance[:, None]))
+        return FactorForm(*map(torch.from_numpy, balanced(left, right)))
     # pivoted QR of the transposed left factor: rows that span it well, so that the coefficients stay small
     _, triangle, pivots = scipy.linalg.qr(left.T, mode="economic", pivoting=True, check_finite=False)
     diagonal = np.abs(np.diag(triangle))
@@ -61,28 +57,3 @@ def to_form(decomposition: Decomposition, rank: int, form: Form) -> PivotForm | 
     order[pivots] = np.arange(left.shape[0])
     rows = left[pivots[:rank]] @ right
     return PivotForm(torch.from_numpy(rows), torch.from_numpy(coefficients), torch.from_numpy(order))
-
-
-class FormShelf(Mapping[str, StoredForm]):
-    """The forms of replaced layers by their names, kept on disk."""
-
-    def __init__(self) -> None:
-        self._shelf = Shelf()
-        self._kinds: dict[str, type[StoredForm]] = {}
-
-    def __setitem__(self, name: str, form: StoredForm) -> None:
-        self._shelf.put(name, form.tensors())
-        self._kinds[name] = type(form)
-
-    def __getitem__(self, name: str) -> StoredForm:
-        return self._kinds[name](**self._shelf.get(name))
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._kinds)
-
-    def __len__(self) -> int:
-        return len(self._kinds)
-
-    def stored(self, name: str) -> list[Stored]:
-        """Describe the tensors of a layer without reading them."""
-        return self._shelf.stored(name)

@@ -1,0 +1,161 @@
+"""What layers can become in few bits: made with the moments of one half of the text, judged by those of the other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple, TypeAlias
+
+import numpy as np
+
+from infimum._threads import together
+from infimum.compress.menu.alternatives import Alternative, alternatives_of, narrow_alternatives, numbers_in
+from infimum.compress.menu.grid_loops import Shape
+from infimum.compress.menu.ranks import Decomposition, decompose
+from infimum.compress.menu.rounded_factors import RoundedFactors, round_factors
+from infimum.compress.menu.rounding import Factors, Rounded, factors, round_matrix
+from infimum.compress.menu.task import Member, Task
+from infimum.compress.menu.widths import Group, Kept, narrowing
+from infimum.compress.model.checkpoint import Layer
+from infimum.proof.theorems.allocation_dual import Curve
+from infimum.proof.theorems.narrowing import Narrowing
+
+RIGHT, LEFT = (0.1, 0.03), (0.6, 0.2, 2.0, math.inf)  # dampings that are tried; without bound: rounding by one side
+TRIED, TRIED_GROUP = 3, 64  # bits and group at which they are
+
+Damping: TypeAlias = tuple[float, float]  # of the moments of inputs and of gradients
+
+
+class Offered(NamedTuple):
+    """What a layer, whole or narrowed, is offered: a point of its curve for each; None: as in the checkpoint."""
+
+    alternatives: tuple[Alternative | None, ...]
+    curve: Curve
+
+
+class RoundedMenu(NamedTuple):
+    """For each width of a group what each of its layers is offered, and the dampings with which that is made."""
+
+    offered: tuple[tuple[Offered, ...], ...]
+    dampings: tuple[Damping, ...]
+
+
+@dataclass(frozen=True)
+class Maker:
+    """A layer, whole or narrowed, ready to be rounded: `member` with undamped moments."""
+
+    member: Member
+    damping: Damping
+
+    @cached_property
+    def _pair(self) -> tuple[Factors, Factors]:
+        return factors(self.member.norm.C, self.damping[0]), factors(left_of(self.member), self.damping[1])
+
+    @cached_property
+    def _damped(self) -> Member:
+        return self.member.damped(*self.damping)
+
+    @cached_property
+    def _best(self) -> Decomposition:
+        return decompose(*self._damped)
+
+    def make(self, one: Alternative) -> Rounded | RoundedFactors:
+        """Round the layer in one way."""
+        shape = Shape(one.bits, one.group)
+        if one.rank:
+            return round_factors(self.member.W, self._damped.norm, self._best, one.rank, shape)
+        return round_matrix(self.member.W, *self._pair, shape)
+
+
+@dataclass(frozen=True)
+class Source:
+    """A layer of a group, read once for all that is made of it."""
+
+    task: Task
+    group: Group
+    layer: Layer
+    given: Damping | None = None
+
+    @cached_property
+    def maker(self) -> Member:
+        """The layer with the norm by which it is rounded."""
+        return self.task.maker(self.layer)
+
+    @cached_property
+    def judge(self) -> Member:
+        """The layer with the norm by which what became of it is measured."""
+        return self.task.judge(self.layer)
+
+    @cached_property
+    def damping(self) -> Damping:
+        """The dampings that are given, or with which rounding to a middle width is best by the half that judges."""
+        if self.given is not None:
+            return self.given
+        groups = {one.group for one in alternatives_of(self.layer.shape, self.task.item(self.layer), ranks=False)}
+        if not groups:
+            return RIGHT[0], LEFT[0]
+        one = Alternative(TRIED, min(groups, key=lambda group: abs(group - TRIED_GROUP)))
+
+        def error(damping: Damping) -> float:
+            return self.error(Kept(self.layer), Maker(self.maker, damping).make(one).matrix())
+
+        left = _best([(RIGHT[0], left) for left in LEFT], error)[1]
+        return _best([(right, left) for right in RIGHT], error)
+
+    @cached_property
+    def _narrowing(self) -> Narrowing:
+        assert self.group.order is not None
+        return narrowing(self.maker.damped(*self.damping), self.group.order)
+
+    def ready(self, part: Kept) -> Maker:
+        """Return the layer with what is kept of it; where it lost inputs the others make up for them."""
+        member = self.maker.outputs(part.outputs)
+        if part.inputs is not None:
+            order, width = self.group.order, len(part.inputs)
+            assert order is not None
+            repaired = self._narrowing.repaired(member.W[:, order], width)[:, np.argsort(order[:width])]
+            member = member.inputs(part.inputs)._replace(W=repaired)
+        return Maker(member, self.damping)
+
+    def error(self, part: Kept, matrix: np.ndarray) -> float:
+        """Return the error of what became of the layer, as computed: to compare by, not to claim."""
+        judge = self.judge.outputs(part.outputs)
+        D = judge.W.copy()
+        D[:, part.places[1]] -= matrix
+        return max(0.0, float(np.sum((left_of(judge) @ D @ judge.norm.C) * D)))
+
+    def offered(self, part: Kept) -> Offered:
+        """Make and measure everything that the layer is offered; whole it may also stay as it is."""
+        item, shape, ranks = self.task.item(self.layer), part.shape, self.task.settings.low_rank is not None
+        offered = alternatives_of(shape, item, ranks=ranks) if part.keeps_all else narrow_alternatives(shape, item)
+        ready = self.ready(part)
+        errors = together(lambda one: self.error(part, ready.make(one).matrix()), offered)
+        costs = [numbers_in(one.bytes(shape), item) for one in offered]
+        if part.keeps_all:
+            return Offered((*offered, None), _curve([*costs, shape[0] * shape[1]], [*errors, 0.0]))
+        return Offered(offered, _curve(costs, errors))
+
+
+def rounded_menu(task: Task, group: Group) -> RoundedMenu:
+    """Round the layers of a group in every way that is offered; measure each by the text that did not make it."""
+    sources = [Source(task, group, layer) for layer in group.layers]
+    offered = tuple(
+        tuple(source.offered(part) for source, part in zip(sources, group.parts(width), strict=True))
+        for width in group.widths
+    )
+    return RoundedMenu(offered, tuple(source.damping for source in sources))
+
+
+def left_of(member: Member) -> np.ndarray:
+    """Return the left moment of a norm, the identity where there is none."""
+    return np.eye(len(member.W)) if member.norm.G is None else member.norm.G
+
+
+def _best(pairs: list[Damping], error: Callable[[Damping], float]) -> Damping:
+    return min(zip(together(error, pairs), pairs, strict=True))[1]
+
+
+def _curve(costs: Sequence[int], errors: Sequence[float]) -> Curve:
+    return Curve(np.array(costs, dtype=np.float64), np.array(errors))
