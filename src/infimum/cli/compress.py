@@ -172,7 +172,7 @@ def _kinds(menu: str, goal: Goal, *, whole: bool) -> tuple[Kind, ...]:
     from infimum.compress.menu.settings import Kind, usual_menu
 
     if menu == "auto":
-        return usual_menu(goal, whole=whole)
+        return usual_menu(goal, "infimum", whole=whole)
     return tuple(cast(Kind, one_of("menu", kind.strip(), get_args(Kind))) for kind in menu.split(","))
 
 

@@ -21,7 +21,7 @@ from infimum.compress.measure.text import Text
 from infimum.compress.menu.budget import budget_of
 from infimum.compress.menu.layer_plan import UNREACHED, dense_row
 from infimum.compress.menu.ranks import Form, Objective
-from infimum.compress.menu.settings import DAMPING, AllocationRule, Kind, Of, Settings, usual_menu
+from infimum.compress.menu.settings import DAMPING, AllocationRule, Format, Kind, Of, Settings, usual_menu
 from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import partition
 from infimum.compress.model.checkpoint import Checkpoint, open_checkpoint
@@ -129,6 +129,7 @@ def plan(
     form: Form = "pivot",
     damping: float | None = None,
     plain: bool = False,
+    format: Format = "infimum",
     moments: Moments | None = None,
     tokens: int | None = None,
     seed: int = 0,
@@ -169,6 +170,11 @@ def plan(
     plain : bool
         Multiply the factors out: the output has the shapes of the original and loads in stock transformers, at its
         full size. Budget and cost still count the numbers of `form`.
+    format : {"infimum", "compressed-tensors"}
+        How few bits are stored. "infimum": all that `menu` names; loads by `infimum.compress.load`, or by transformers
+        with the code beside the weights. "compressed-tensors": integers of 4 and 8 bits in groups of 32, 64 and 128
+        columns or whole rows, around 0, the same for layers that engines make one of; loads in stock transformers with
+        the package of that name, and in vLLM.
     moments : Moments, optional
         What `calibrate` returned, to plan several times on one calibration; `calib`, `tokens` and `seed` are then
         ignored.
@@ -195,9 +201,9 @@ def plan(
     """
     checkpoint = model if isinstance(model, Checkpoint) else open_checkpoint(model)
     whole = plain or allocation == "uniform" or (moments is not None and moments.judge is None)
-    kinds = usual_menu(checkpoint.goal, whole=whole) if menu == "auto" else tuple(menu)
+    kinds = usual_menu(checkpoint.goal, format, whole=whole) if menu == "auto" else tuple(menu)
     damping = DAMPING[checkpoint.goal] if damping is None else damping
-    settings = Settings(remove, of, objective, allocation, kinds, form, damping, plain)
+    settings = Settings(remove, of, objective, allocation, kinds, form, damping, plain, format)
     if moments is None:
         moments = calibrate(checkpoint, calib, tokens=tokens, seed=seed, split=settings.rounds, on_progress=on_progress)
     _check_moments(checkpoint, moments, split=settings.rounds)
