@@ -86,13 +86,13 @@ def check_model(checkpoint: Checkpoint) -> None:
 
 def sources(checkpoint: Checkpoint, kinds: Mapping[str, str]) -> list[Source]:
     """Return the tensors of the file in their order; `kinds` are the block types of those that have become blocks."""
-    config, dtypes = checkpoint.config, {tensor.name: tensor.kind for tensor in checkpoint.stored()}
+    config = checkpoint.config
     found = []
     for name, parameter in checkpoint.skeleton.named_parameters():
         original, shape = checkpoint.tensor_of(name), tuple(parameter.shape)
         assert original is not None
-        kind = kinds.get(original) or ("F32" if len(shape) == 1 else dtypes[original])
-        found.append(Source(FileTensor(_name(name), kind, shape), original, _order(config, name, shape[0])))
+        kind = kinds.get(original) or ("F32" if len(shape) == 1 else checkpoint.kind(original))
+        found.append(Source(FileTensor(file_name(name), kind, shape), original, row_order(config, name, shape[0])))
     if config.rope_parameters["rope_type"] == "llama3":
         factors = _factors(config)
         found.append(Source(FileTensor(FREQUENCIES, "F32", tuple(factors.shape)), "", value=factors))
@@ -123,12 +123,19 @@ def file_header(checkpoint: Checkpoint, tensors: list[Source]) -> bytes:
     return header(metadata, [source.tensor for source in tensors])
 
 
-def _name(parameter: str) -> str:
+def file_name(parameter: str) -> str:
     """Return the name in the file of a parameter of the model."""
     module, _, part = parameter.rpartition(".")
     if block := BLOCK.fullmatch(module):
         return f"blk.{block[1]}.{INSIDE[block[2]]}.{part}"
     return f"{OUTSIDE[module]}.{part}"
+
+
+def row_order(config: Any, name: str, rows: int) -> np.ndarray | None:
+    """Return the order of rows: where transformers rotates the halves of a head, Llama's engines rotate neighbours."""
+    if ARCHITECTURES[config.model_type] != "llama" or not re.search(r"\.[qk]_proj\.", name):
+        return None
+    return np.arange(rows).reshape(-1, 2, _head(config) // 2).swapaxes(1, 2).reshape(-1)
 
 
 def _head(config: Any) -> int:
@@ -139,13 +146,6 @@ def _head(config: Any) -> int:
 def _window(config: Any) -> bool:
     """Tell whether attention is to some of the tokens before, in models that say so for all layers together."""
     return getattr(config, "sliding_window", None) is not None and getattr(config, "use_sliding_window", True)
-
-
-def _order(config: Any, name: str, rows: int) -> np.ndarray | None:
-    """Return the order of rows: where transformers rotates the halves of a head, Llama's engines rotate neighbours."""
-    if ARCHITECTURES[config.model_type] != "llama" or not re.search(r"\.[qk]_proj\.", name):
-        return None
-    return np.arange(rows).reshape(-1, 2, _head(config) // 2).swapaxes(1, 2).reshape(-1)
 
 
 def _factors(config: Any) -> torch.Tensor:
