@@ -151,6 +151,14 @@ def test_layers_that_the_format_does_not_know_stay(make: Callable[[], Any], text
         compress.plan(folder, remove=0.9, moments=plan.moments, **options)
 
 
+def test_of_layers_that_become_one_none_is_left_out_alone(llama: Path, text: list[str], tmp_path: Path) -> None:
+    plan = compress.plan(llama, remove=0.3, format="compressed-tensors", keep=["model.layers.0.*.k_proj"], calib=text)
+    forms = {row.name: row.form for row in plan.table}
+    assert {forms[f"model.layers.0.self_attn.{name}_proj"] for name in "qkv"} == {"dense"}
+    assert "packed" in forms.values()
+    compress.verify(plan.save(tmp_path / "out"))
+
+
 @pytest.mark.parametrize("options", [{"menu": ("ranks",)}, {"menu": ("bits", "ranks")}])
 def test_the_format_holds_few_bits_only(options: dict[str, Any], bert: Path, text: list[str]) -> None:
     with pytest.raises(OptionError, match="holds few bits only"):

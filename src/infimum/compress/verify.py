@@ -18,14 +18,12 @@ from infimum.compress.measure.text import Tokens
 from infimum.compress.menu import adapter
 from infimum.compress.menu.budget import budget_of
 from infimum.compress.menu.forms import PivotForm, PlainForm, StoredForm, stored_form
-from infimum.compress.menu.gguf_file import GgufTensors
-from infimum.compress.menu.gguf_model import check_model
-from infimum.compress.menu.layer_plan import UNREACHED, dense_row
+from infimum.compress.menu.layer_plan import dense_row
 from infimum.compress.menu.loader_files import loader_files
 from infimum.compress.menu.replacement import Replacement, form_of, measure, near_rank, replacements_of
 from infimum.compress.menu.rounded_layer import derive_rounded
 from infimum.compress.menu.settings import Settings
-from infimum.compress.menu.stored_tensors import check_tensors
+from infimum.compress.menu.stored_tensors import OutputTensors, check_tensors, open_tensors
 from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import Choice, Group, partition, unit_of
 from infimum.compress.model.checkpoint import Checkpoint, Layer, open_checkpoint
@@ -121,7 +119,9 @@ def verify(out: str | Path, original: str | Path | None = None, *, on_progress: 
     if checkpoint.sha256 != described.original_hashes:
         raise VerificationError(f"{checkpoint.path} is not the checkpoint that was compressed: its hashes differ")
     try:
-        return _check(_output(out, described, checkpoint), checkpoint, on_progress)
+        settings = _settings(described.settings)
+        tensors = open_tensors(out, checkpoint, settings.format, described.layers)
+        return _check(_Output(out, described, settings, tensors), checkpoint, on_progress)
     except CalibrationError as error:
         raise VerificationError(f"{TEXT} does not fit the model: {error}") from error
     except InfimumError:
@@ -136,16 +136,7 @@ class _Output(NamedTuple):
     path: Path
     described: Description
     settings: Settings
-    tensors: TensorFiles | GgufTensors
-
-
-def _output(out: Path, described: Description, checkpoint: Checkpoint) -> _Output:
-    """Open a folder; of its format follows in which file the tensors are."""
-    settings = _settings(described.settings)
-    if settings.format == "gguf":
-        check_model(checkpoint)
-        return _Output(out, described, settings, GgufTensors(out, checkpoint, described.layers))
-    return _Output(out, described, settings, TensorFiles(out))
+    tensors: OutputTensors
 
 
 def _check(output: _Output, checkpoint: Checkpoint, on_progress: Progress | None) -> Certificate:
@@ -155,10 +146,7 @@ def _check(output: _Output, checkpoint: Checkpoint, on_progress: Progress | None
     proof.same("the layers of the table", [row.name for row in described.layers], names)
     orders = read_all(output.path / CHANNELS) if CHANNELS in described.files else {}
     _check_files(output, checkpoint)
-    if isinstance(output.tensors, GgufTensors):
-        output.tensors.check()
-    else:
-        check_tensors(checkpoint, described.layers, output.tensors)
+    check_tensors(checkpoint, described.layers, output.tensors)
     tokens = _tokens(output, checkpoint)
     chosen = {name: described.calibration[name] for name in ("seed", "projections")}
     moments = collect(checkpoint, tokens, **chosen, split=settings.rounds, on_progress=on_progress)
@@ -167,7 +155,7 @@ def _check(output: _Output, checkpoint: Checkpoint, on_progress: Progress | None
     budget = budget_of(task)
     proof.same("budget", described.budget, budget)
     proof.same("calibration: split", described.calibration["split"], settings.rounds)
-    spent = sum(row.cost for row in derived.values() if row.note != UNREACHED)
+    spent = sum(row.cost for row in derived.values() if not row.note)
     if spent > budget:
         raise VerificationError(f"the layers store {spent} numbers, the budget is {budget}")
     proof.same("notes", described.notes, task.notes)
@@ -184,13 +172,17 @@ def _check(output: _Output, checkpoint: Checkpoint, on_progress: Progress | None
 def _settings(claimed: Mapping[str, Any]) -> Settings:
     proof.mapping("'settings'", claimed, [field.name for field in dataclasses.fields(Settings)])
     numbers = {name: number(f"settings: {name}", claimed[name]) for name in ("remove", "damping")}
-    menu = [proof.text("settings: menu", kind) for kind in proof.listed("settings: menu", claimed["menu"])]
+    lists = {name: _names(f"settings: {name}", claimed[name]) for name in ("menu", "keep", "only")}
     if not isinstance(claimed["plain"], bool):
         raise VerificationError(f"settings: plain must be true or false, got {shown(claimed['plain'])}")
     try:
-        return Settings(**{**claimed, **numbers, "menu": tuple(menu)})
+        return Settings(**{**claimed, **numbers, **lists})
     except InfimumError as error:
         raise VerificationError(f"settings: {error}") from error
+
+
+def _names(what: str, item: Any) -> tuple[str, ...]:
+    return tuple(proof.text(what, name) for name in proof.listed(what, item))
 
 
 def _check_files(output: _Output, checkpoint: Checkpoint) -> None:
@@ -238,8 +230,8 @@ def _derive_all(
         derived |= {row.name: row for row in own}
         if on_progress:
             on_progress("verifying", index + 1, len(together))
-    for layer in task.checkpoint.layers:  # what the output does not depend on takes no part in the budget
-        proof.check_row(rows[layer.name], derived.setdefault(layer.name, dense_row(layer, UNREACHED)))
+    for layer in task.checkpoint.layers:  # what is left out takes no part in the budget
+        proof.check_row(rows[layer.name], derived.setdefault(layer.name, dense_row(layer, task.left_out(layer))))
     return units, derived
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import itertools
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
 
 from infimum.compress.menu.forms import PackedForm
 from infimum.compress.menu.grid_loops import Shape
-from infimum.compress.menu.vllm_rules import BITS, GROUPS, broken_rules, fused_layers
+from infimum.compress.menu.vllm_rules import BITS, GROUPS, broken_rules, fused_layers, fused_with
 from infimum.compress.model.checkpoint import Checkpoint, Layer
 from infimum.compress.model.experts import Experts
 from infimum.errors import CheckpointError
@@ -59,32 +60,40 @@ class Packed(NamedTuple):
         return m * (WORD // 8 * -(-n * self.bits // WORD) + self.scales.itemsize * (n // self.group)) + SHAPE_BYTES
 
 
-def packed_alternatives(checkpoint: Checkpoint, layer: Layer) -> tuple[Packed, ...]:
-    """Return what a layer is offered, cheapest first: groups, and whole rows."""
-    n, kind = layer.shape[1], checkpoint.kind(layer.tensor)
-    if layer.name not in linear_layers(checkpoint):
+def packed_alternatives(checkpoint: Checkpoint, layer: Layer, together: Sequence[Layer]) -> tuple[Packed, ...]:
+    """Return what a layer is offered that is decided together with others: groups of columns, and whole rows.
+
+    Nothing, where the format does not know the layer, or engines make one of it and another that is not among them.
+    """
+    (n, kind), *others = {(each.shape[1], checkpoint.kind(each.tensor)) for each in together}
+    fused = fused_with(layer.name, {each.name for each in checkpoint.layers})
+    if others or len(fused) > len(together) or layer.transposed or _is_experts(checkpoint, layer.name):
         return ()
     groups = {*(group for group in GROUPS if n % group == 0), n}
     every = [Packed(bits, group, kind) for bits in BITS if n * bits % WORD == 0 for group in groups]
     return tuple(sorted(every, key=lambda one: one.bytes(layer.shape)))
 
 
+def fused_groups(layers: Collection[Layer]) -> Iterator[tuple[Layer, ...]]:
+    """Yield those of some layers of which engines make one, so that they need the same alternative."""
+    named = {layer.name: layer for layer in layers}
+    for names in fused_layers(named):
+        yield tuple(named[name] for name in names)
+
+
+def _is_experts(checkpoint: Checkpoint, name: str) -> bool:
+    """Whether a module is one of experts, which are one by one here and fused in transformers."""
+    owners = itertools.accumulate(name.split("."), lambda owner, child: f"{owner}.{child}")
+    return any(isinstance(checkpoint.skeleton.get_submodule(owner), Experts) for owner in owners)
+
+
 def linear_layers(checkpoint: Checkpoint) -> dict[str, tuple[int, int]]:
-    """Return the shapes of the layers that the format knows, by their names; experts one by one are none of them."""
-    modules = dict(checkpoint.skeleton.named_modules())
-    experts = tuple(f"{name}." for name, module in modules.items() if isinstance(module, Experts))
+    """Return the shapes of the layers that the format knows, by their names."""
     return {
         name: (module.out_features, module.in_features)
-        for name, module in modules.items()
-        if isinstance(module, torch.nn.Linear) and not name.startswith(experts)
+        for name, module in checkpoint.skeleton.named_modules()
+        if isinstance(module, torch.nn.Linear) and not _is_experts(checkpoint, name)
     }
-
-
-def fused_groups(checkpoint: Checkpoint) -> Iterator[tuple[Layer, ...]]:
-    """Yield the layers that engines make one layer of, and which need the same alternative therefore."""
-    layers = {layer.name: layer for layer in checkpoint.layers}
-    for names in fused_layers(linear_layers(checkpoint)):
-        yield tuple(layers[name] for name in names if name in layers)
 
 
 def quantization_config(checkpoint: Checkpoint, table: Iterable[LayerPlan]) -> dict[str, Any]:

@@ -101,7 +101,7 @@ class Source:
     def whole(self) -> tuple[AnyAlternative, ...]:
         """What the layer is offered as long as all of it is kept, beside staying as it is."""
         if self.task.settings.format == "compressed-tensors":
-            return packed_alternatives(self.task.checkpoint, self.layer)
+            return packed_alternatives(self.task.checkpoint, self.layer, self.group.layers)
         if self.task.settings.format == "gguf":
             return block_alternatives(self.layer.shape, self.task.item(self.layer))
         ranks = self.task.settings.low_rank is not None

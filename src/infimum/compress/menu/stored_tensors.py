@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TypeAlias
 
+from infimum.compress.menu.gguf_file import GgufTensors
+from infimum.compress.menu.gguf_model import check_model
+from infimum.compress.menu.settings import Format
 from infimum.compress.model.checkpoint import Checkpoint
 from infimum.compress.model.tensor_files import TensorFiles, same_bits
 from infimum.errors import VerificationError
 from infimum.nn.linear import packed_width
 from infimum.proof.checkpoint import LayerPlan, same
 
+OutputTensors: TypeAlias = TensorFiles | GgufTensors
 Kind: TypeAlias = tuple[str, tuple[int, ...]]  # as safetensors calls the dtype, and the shape
 
 
@@ -60,8 +65,19 @@ def _packed(m: int, n: int, bits: int, group: int) -> dict[str, Kind]:
     return {"scales": ("I16", (m, groups)), **packed}
 
 
-def check_tensors(checkpoint: Checkpoint, table: Sequence[LayerPlan], found: TensorFiles) -> None:
+def open_tensors(out: Path, checkpoint: Checkpoint, format: Format, table: Sequence[LayerPlan]) -> OutputTensors:
+    """Open the tensors of an output in the file of its format."""
+    if format == "gguf":
+        check_model(checkpoint)
+        return GgufTensors(out, checkpoint, table)
+    return TensorFiles(out)
+
+
+def check_tensors(checkpoint: Checkpoint, table: Sequence[LayerPlan], found: OutputTensors) -> None:
     """Ask that there is every expected tensor and no other, and that what was not replaced is the original's bits."""
+    if isinstance(found, GgufTensors):
+        found.check()
+        return
     expected, kinds = expected_tensors(checkpoint, table), found.kinds()
     if unknown := sorted(kinds.keys() - expected.keys()):
         raise VerificationError(f"tensor {unknown[0]} is none of this model; nothing accounts for it")

@@ -91,13 +91,11 @@ def widths_of(channels: int, steps: Sequence[int]) -> tuple[int, ...]:
 
 
 def partition(task: Task) -> list[tuple[Layer, ...]]:
-    """Group the layers on which the output depends, in the order of the model: together what can be narrowed."""
-    reached = [layer for layer in task.checkpoint.layers if layer.name in task.moments.layers]
-    sets: dict[Layer, tuple[Layer, ...]] = {layer: (layer,) for layer in reached}
+    """Group the layers that may be replaced, in the order of the model: together what can be narrowed."""
+    sets: dict[Layer, tuple[Layer, ...]] = {layer: (layer,) for layer in task.layers}
     if task.settings.format == "compressed-tensors":
-        for fused in fused_groups(task.checkpoint):
-            if all(layer in sets for layer in fused):
-                sets |= dict.fromkeys(fused, fused)
+        for layers in fused_groups(task.layers):
+            sets |= dict.fromkeys(layers, layers)
     if task.settings.narrows:
         for channels in channels_of(task.checkpoint):
             if all(layer in sets for layer in channels.layers):
