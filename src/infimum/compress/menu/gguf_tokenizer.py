@@ -37,7 +37,7 @@ def tokenizer_metadata(folder: Path, size: int) -> dict[str, Value]:
         )
     said = _json(folder / "tokenizer.json")
     model, added = said["model"], said["added_tokens"]
-    way = _split(said["pre_tokenizer"])
+    way = _way_of(said["pre_tokenizer"])
     if model["type"] != "BPE" or model.get("byte_fallback") or way not in SPLITS:
         raise CheckpointError(
             f"the tokenizer of {folder.name} cannot be written to a GGUF file: byte-level BPE is expected that splits "
@@ -55,7 +55,7 @@ def tokenizer_metadata(folder: Path, size: int) -> dict[str, Value]:
     described |= {"token_type": list(types), **({"merges": merges} if merges else {})}
     options = _json(folder / "tokenizer_config.json") if (folder / "tokenizer_config.json").is_file() else {}
     ids = {token: index for index, (token, _) in tokens.items()}
-    special = {name: _content(options.get(f"{name}_token")) for name in SPECIAL}
+    special = {name: _token_of(options.get(f"{name}_token")) for name in SPECIAL}
     described |= {f"{SPECIAL[name]}_token_id": ids[token] for name, token in special.items() if token in ids}
     described["add_bos_token"] = special["bos"] in ids and _first(said["post_processor"]) == special["bos"]
     template = _template(folder, options)
@@ -74,7 +74,7 @@ def _steps(step: Mapping[str, Any] | None, kind: str) -> Iterator[Mapping[str, A
         yield from step[kind] if step["type"] == "Sequence" else (step,)
 
 
-def _split(step: Mapping[str, Any] | None) -> Any:
+def _way_of(step: Mapping[str, Any] | None) -> Any:
     """Return patterns, whether digits stand alone, and whether GPT-2's pattern follows; None for other ways."""
     steps = list(_steps(step, "pretokenizers"))
     kinds = [one["type"] for one in steps]
@@ -93,7 +93,7 @@ def _first(step: Mapping[str, Any] | None) -> str | None:
     return None
 
 
-def _content(token: Any) -> str | None:
+def _token_of(token: Any) -> str | None:
     return str(token["content"]) if isinstance(token, dict) else None if token is None else str(token)
 
 
