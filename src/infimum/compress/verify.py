@@ -70,6 +70,7 @@ TRUSTED = (
     "infimum.compress.menu.loader_files",
     "infimum.compress.menu.adapter",
     "infimum.nn.linear",
+    "infimum.nn.packed",
 )
 """What `infimum verify FOLDER` runs, beside `infimum.proof` and the ground: who believes a certificate of a folder
 believes these modules. They read the two checkpoints, run the original to measure its moments, and derive what each

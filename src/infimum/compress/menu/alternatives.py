@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from infimum.nn.linear import packed_width
+from infimum.nn.packed import packed_width
 
 BITS, GROUPS = (2, 3, 4, 5, 6, 8), (32, 64, 128)
 NARROW_BITS, NARROW_GROUPS = (2, 3, 4), (64, 32, 128)  # with channels removed: more bits do better with all channels

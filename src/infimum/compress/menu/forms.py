@@ -12,7 +12,7 @@ import torch
 
 from infimum.compress.menu.rounded_factors import RoundedFactors
 from infimum.compress.menu.rounding import Rounded
-from infimum.nn.linear import pack, unpack
+from infimum.nn.packed import pack, unpack
 from infimum.proof.checkpoint import LayerPlan
 from infimum.proof.grid import Grid
 

@@ -13,11 +13,11 @@ import torch
 from infimum.compress.model.checkpoint import Checkpoint
 from infimum.compress.model.configuration import LAYERS, empty_model
 from infimum.compress.model.experts import Experts
-from infimum.nn import linear
+from infimum.nn import linear, packed
 from infimum.proof.checkpoint import LayerPlan
 from infimum.proof.folder import CONFIG
 
-MODEL_CODE, LINEAR_CODE = "modeling_infimum.py", "infimum_linear.py"
+MODEL_CODE, LINEAR_CODE, PACKED_CODE = "modeling_infimum.py", "infimum_linear.py", "infimum_packed.py"
 MODEL = '''"""Load this checkpoint with trust_remote_code=True; infimum.compress.load does the same without."""
 
 from transformers import {base}
@@ -55,7 +55,8 @@ def loader_files(checkpoint: Checkpoint, table: Sequence[LayerPlan]) -> dict[str
     return {
         CONFIG: json.dumps(config, indent=2) + "\n",
         MODEL_CODE: MODEL.format(base=base, layers=LAYERS),
-        LINEAR_CODE: inspect.getsource(linear),
+        LINEAR_CODE: inspect.getsource(linear).replace(f"from {packed.__name__} ", "from .infimum_packed "),
+        PACKED_CODE: inspect.getsource(packed),
     }
 
 

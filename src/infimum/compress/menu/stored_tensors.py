@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from infimum.compress.model.checkpoint import Checkpoint
 from infimum.errors import VerificationError
-from infimum.nn.linear import packed_width
+from infimum.nn.packed import packed_width
 from infimum.proof.checkpoint import LayerPlan, same
 
 Kind: TypeAlias = tuple[str, tuple[int, ...]]  # as safetensors calls the dtype, and the shape
