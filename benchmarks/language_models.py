@@ -9,10 +9,7 @@ are measured on the same held-out tokens, those of ``infimum demo-lm``.
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import functools
-import pickle
-import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +17,10 @@ from typing import Any
 
 import torch
 
-from benchmarks import machine, model_tables, records, rivals
+from benchmarks import calibrations, machine, model_tables, records
+from benchmarks.rivals import low_rank
 from infimum import compress
 from infimum.cli import demo_lm, language_model
-from infimum.compress.measure.moments import MomentShelf
 
 
 @dataclass(frozen=True)
@@ -59,15 +56,15 @@ def planned(setting: Setting, fractions: Sequence[float], **options: Any) -> Ite
 
 def asvd(setting: Setting, fractions: Sequence[float]) -> Iterator[Answer]:
     """Scale by the inputs' sizes, truncate the SVD."""
-    sizes = rivals.mean_sizes(setting.checkpoint, setting.moments.tokens)
+    sizes = low_rank.mean_sizes(setting.checkpoint, setting.moments.tokens)
     for fraction in fractions:
-        yield _changed(setting, lambda model, fraction=fraction: rivals.asvd(model, sizes, fraction))
+        yield _changed(setting, lambda model, fraction=fraction: low_rank.asvd(model, sizes, fraction))
 
 
 def modegpt_mlp(setting: Setting, fractions: Sequence[float]) -> Iterator[Answer]:
     """Remove MLP channels by ridge leverage."""
     for fraction in fractions:
-        yield _changed(setting, lambda model, fraction=fraction: rivals.modegpt_mlp(model, setting.moments, fraction))
+        yield _changed(setting, lambda model, fraction=fraction: low_rank.modegpt_mlp(model, setting.moments, fraction))
 
 
 def _changed(setting: Setting, change: Callable[[Any], int]) -> Answer:
@@ -142,20 +139,8 @@ def main() -> None:
 def _calibrated(
     checkpoint: compress.Checkpoint, text: list[str], tokens: int, seed: int, cache: Path
 ) -> compress.Moments:
-    """Calibrate, or read what an earlier run of this benchmark left in its cache."""
     path = cache / f"moments-{tokens}-{seed}.pkl"
-    if not path.exists():
-        start = time.perf_counter()
-        moments = compress.calibrate(checkpoint, text, tokens=tokens, seed=seed)
-        print(f"calibrated on {moments.tokens.count} tokens in {time.perf_counter() - start:.0f} s", flush=True)
-        with path.open("wb") as handle:
-            pickle.dump(dataclasses.replace(moments, layers=dict(moments.layers)), handle)
-        return moments
-    with path.open("rb") as handle:
-        found: compress.Moments = pickle.load(handle)
-    shelf = MomentShelf()
-    shelf.add(found.layers)
-    return dataclasses.replace(found, layers=shelf)
+    return calibrations.kept(path, lambda: compress.calibrate(checkpoint, text, tokens=tokens, seed=seed))
 
 
 def _perplexities(model: Any, texts: dict[str, compress.Tokens]) -> dict[str, float]:

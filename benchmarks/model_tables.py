@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,12 +40,7 @@ def _budget(row: Mapping[str, Any]) -> tuple[float, int]:
 
 def _both(rows: Sequence[Mapping[str, Any]], texts: Iterable[str]) -> str:
     """Return the figures on all texts; of several seeds the least and the greatest."""
-    return " / ".join(_range([row["perplexity"][text] for row in rows]) for text in texts)
-
-
-def _range(values: Sequence[float]) -> str:
-    low, high = (f"{value:.3g}" for value in (min(values), max(values)))
-    return low if low == high else f"{low} to {high}"
+    return " / ".join(_spread([row["perplexity"][text] for row in rows], ".3g") for text in texts)
 
 
 def similarities(document: Document) -> str:
@@ -76,8 +72,45 @@ def _times(task: Mapping[str, Any]) -> tuple[str, str]:
     )
 
 
+def few_bits(document: Document) -> str:
+    """Return the table of methods at equal bytes: cosines of an encoder, what a language model loses in nats."""
+    rows = document["rows"]
+    dense = next(row for row in rows if row["method"] == "dense")
+    budgets = sorted({row["bits"] for row in rows if row["bits"]}, reverse=True)
+    encoder = "mean_cosine" in dense
+    texts = [] if encoder else list(document["held_out"])
+    what = "mean / least cosine" if encoder else "ln(perplexity / dense) on " + " / ".join(texts)
+    lines = _table([what, *(f"{bits:g} bits" for bits in budgets)])
+    for method in dict.fromkeys(row["method"] for row in rows if row is not dense):
+        of = [[row for row in rows if (row["method"], row["bits"]) == (method, bits)] for bits in budgets]
+        cells = [_similar(found) if encoder else _excess(found, dense, texts) for found in of]
+        lines.append(_line([method, *cells]))
+    if not encoder:
+        lines += ["", "Dense: perplexity " + " / ".join(f"{dense['perplexity'][text]:.2f}" for text in texts) + "."]
+    return _page(document, lines)
+
+
+def _similar(rows: Sequence[Mapping[str, Any]]) -> str:
+    means, least = ([row[name] for row in rows if name in row] for name in ("mean_cosine", "least_cosine"))
+    return f"{_spread(means, '.4f')} / {_spread(least, '.3f')}" if means else ""
+
+
+def _excess(rows: Sequence[Mapping[str, Any]], dense: Mapping[str, Any], texts: Iterable[str]) -> str:
+    """Return what is lost on each text; of several seeds the least and the greatest."""
+    losses = [row["perplexity"] for row in rows if "perplexity" in row]
+    lost = ([math.log(loss[text] / dense["perplexity"][text]) for loss in losses] for text in texts)
+    return " / ".join(_spread(values, ".3f") for values in lost) if losses else ""
+
+
+def _spread(values: Sequence[float], form: str) -> str:
+    low, high = (format(value, form) for value in (min(values), max(values)))
+    return low if low == high else f"{low} to {high}"
+
+
 TABLES: dict[str, Callable[[Document], str]] = {
     "compress": similarities,
+    "few_bits_minilm": few_bits,
+    "few_bits_smollm2": few_bits,
     "language_models": perplexities,
     "model_speed": speeds,
 }

@@ -6,7 +6,8 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks import language_models, model_speed, model_tables, records, rivals
+from benchmarks import language_models, model_speed, model_tables, records
+from benchmarks.rivals import low_rank
 from infimum import compress
 from infimum.cli import demo_lm, language_model
 from tests.cli.test_demo_lm import dump
@@ -34,7 +35,7 @@ def test_channels_that_are_never_active_are_removed_without_loss(checkpoint):
     model = checkpoint.load()
     before, linear = loss(model), sum(layer.size for layer in checkpoint.layers)
     remove = 2 * 3 * 24 * 20 / linear
-    assert rivals.modegpt_mlp(model, moments, remove) == round(remove * linear)
+    assert low_rank.modegpt_mlp(model, moments, remove) == round(remove * linear)
     assert model.model.layers[1].mlp.down_proj.weight.shape == (24, 20)
     assert loss(model) == pytest.approx(before, abs=1e-4)
 
@@ -45,18 +46,18 @@ def test_the_repair_leaves_nothing_that_the_kept_channels_predict(checkpoint):
     C = moments.layers[name].inputs
     model = checkpoint.load()
     before = model.get_submodule(name).weight.detach().double().numpy()
-    rivals.modegpt_mlp(model, moments, remove=0.3)
+    low_rank.modegpt_mlp(model, moments, remove=0.3)
     after = model.get_submodule(name).weight.detach().double().numpy()
-    kept = rivals._leading(C * moments.tokens.count, after.shape[1])
+    kept = low_rank._leading(C * moments.tokens.count, after.shape[1])
     left = before @ C[:, kept] - after @ C[np.ix_(kept, kept)]
     assert np.abs(left).max() < 1e-4 * np.abs(before @ C).max()
-    assert rivals._leading(np.diag([3.0, 0.1, 2.0]), 2).tolist() == [0, 2]
+    assert low_rank._leading(np.diag([3.0, 0.1, 2.0]), 2).tolist() == [0, 2]
 
 
 def test_asvd_of_equal_inputs_is_the_truncated_svd(checkpoint):
     model, name = checkpoint.load(), "model.layers.0.mlp.up_proj"
     before = model.get_submodule(name).weight.detach().double().numpy()
-    removed = rivals.asvd(model, {name: np.ones(24)}, remove=0.5)
+    removed = low_rank.asvd(model, {name: np.ones(24)}, remove=0.5)
     U, s, Vh = np.linalg.svd(before)
     rank = (40 * 24 - removed) // (40 + 24)
     after = model.get_submodule(name).weight.detach().double().numpy()
@@ -69,7 +70,7 @@ def test_asvd_spares_the_columns_of_large_inputs(checkpoint):
     for sizes in (np.ones(24), np.r_[np.full(12, 100.0), np.ones(12)]):
         model = checkpoint.load()
         before = model.get_submodule(name).weight.detach().clone()
-        rivals.asvd(model, {name: sizes}, remove=0.5)
+        low_rank.asvd(model, {name: sizes}, remove=0.5)
         errors.append(float((model.get_submodule(name).weight.detach() - before)[:, :12].norm()))
     assert errors[1] < errors[0]
 
@@ -81,7 +82,7 @@ def test_mean_sizes(checkpoint):
     model.get_submodule(name).register_forward_hook(lambda _m, args, _o: seen.append(args[0].abs().flatten(0, 1)))
     with torch.no_grad():
         model(input_ids=torch.from_numpy(tokens.ids))
-    np.testing.assert_allclose(rivals.mean_sizes(checkpoint, tokens)[name], torch.cat(seen).mean(dim=0), rtol=1e-4)
+    np.testing.assert_allclose(low_rank.mean_sizes(checkpoint, tokens)[name], torch.cat(seen).mean(dim=0), rtol=1e-4)
 
 
 def test_a_run_is_taken_up_again(checkpoint, tmp_path, monkeypatch, capsys):
