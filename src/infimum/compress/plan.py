@@ -226,7 +226,7 @@ def plan(
 
 
 def _check_names(checkpoint: Checkpoint, settings: Settings) -> None:
-    names = [layer.name for layer in checkpoint.layers]
+    names = [layer.name for layer in settings.layers_of(checkpoint)]
     for pattern in (*settings.keep, *settings.only):
         if not fnmatch.filter(names, pattern):
             raise OptionError(f"no linear layer is called {pattern}; {names[0]} is one of {len(names)} names")
@@ -245,7 +245,9 @@ def _check_moments(checkpoint: Checkpoint, moments: Moments, *, split: bool) -> 
             f"a menu with 'bits' needs moments of two halves of the text, and others those of the whole; "
             f"calibrate with split={split}"
         )
-    shapes = {layer.name: layer.shape for layer in checkpoint.layers}
+    layers = checkpoint.layers + checkpoint.vocabulary
+    shapes = {layer.name: layer.shape for layer in layers}
+    shapes |= {head: shapes[shared] for head, shared in checkpoint.tied.items() if shared in shapes}
     got = moments.layers.shapes
     if not got or any(shapes.get(name) != shape for name, shape in got.items()):
         raise CalibrationError(
@@ -271,7 +273,8 @@ def _planned(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None
             forms[name] = form
         if on_progress:
             on_progress("factors", index + 1, len(offers))
-    table = [rows.get(layer.name) or dense_row(layer, task.left_out(layer)) for layer in task.checkpoint.layers]
+    layers = task.settings.layers_of(task.checkpoint)
+    table = [rows.get(layer.name) or dense_row(layer, task.left_out(layer)) for layer in layers]
     errors = [row.error for row in table]
     parts = zip(table, shares(errors), strict=True)
     certificate = Certificate(

@@ -137,9 +137,9 @@ class _Output(NamedTuple):
 def _check(output: _Output, checkpoint: Checkpoint, on_progress: Progress | None) -> Certificate:
     """Check files and tensors, then measure and derive every row."""
     described = output.described
-    names = [layer.name for layer in checkpoint.layers]
-    proof.same("the layers of the table", [row.name for row in described.layers], names)
     settings = _settings(described.settings)
+    names = [layer.name for layer in settings.layers_of(checkpoint)]
+    proof.same("the layers of the table", [row.name for row in described.layers], names)
     orders = read_all(output.path / CHANNELS) if CHANNELS in described.files else {}
     _check_files(output, checkpoint)
     check_tensors(expected_tensors(checkpoint, described.layers), output.tensors.kinds())
@@ -237,7 +237,7 @@ def _derive_all(
         derived |= {row.name: row for row in own}
         if on_progress:
             on_progress("verifying", index + 1, len(together))
-    for layer in task.checkpoint.layers:  # what is left out takes no part in the budget
+    for layer in task.settings.layers_of(task.checkpoint):  # what is left out takes no part in the budget
         proof.check_row(rows[layer.name], derived.setdefault(layer.name, dense_row(layer, task.left_out(layer))))
     return units, derived
 

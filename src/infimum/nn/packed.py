@@ -123,7 +123,8 @@ class QuantizedEmbedding(PackedRows):
     def from_quantized(cls, result: Any, *, dtype: torch.dtype | None = None) -> Self:
         """Build the embedding from an answer of `infimum.compress.quantize` with scales in float16."""
         state = packed_state(result)
-        layer = cls(*result.shape, result.bits, result.group, dtype=dtype, device=state["integers"].device)
+        (m, n), device = result.shape, state["integers"].device
+        layer = cls(m, n, result.bits, result.group, dtype=dtype, device=device)
         layer.load_state_dict(state, strict=False)
         return layer
 

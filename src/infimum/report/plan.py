@@ -97,7 +97,7 @@ def sizes(plan: Plan) -> dict[str, dict[str, int]]:
     everything = sum(plan.checkpoint.sizes.values())
     return {
         "linear": {"before": plan.linear_size, "after": plan.linear_size - plan.removed},
-        "all": {"before": everything, "after": everything - plan.removed},
+        "all": {"before": everything, "after": everything - sum(row.dense_cost - row.cost for row in plan.table)},
         "bytes": {"before": bytes_of(plan.checkpoint), "after": sum(tensor.bytes for tensor in tensors_of(plan))},
     }
 

@@ -71,6 +71,12 @@ def narrow_alternatives(shape: tuple[int, int], item: int) -> tuple[Alternative,
     return _smaller([Alternative(bits, group) for bits in NARROW_BITS], shape, item)
 
 
+def vocabulary_alternatives(shape: tuple[int, int], item: int) -> tuple[Alternative, ...]:
+    """Return what is smaller than embeddings or an output head, which are large and have one group, cheapest first."""
+    group = next((group for group in NARROW_GROUPS if shape[1] % group == 0), shape[1])
+    return _smaller([Alternative(bits, group) for bits in BITS], shape, item)
+
+
 def _factors(shape: tuple[int, int]) -> Iterator[Alternative]:
     m, n = shape
     group = next((group for group in reversed(GROUPS) if n % group == 0), n)

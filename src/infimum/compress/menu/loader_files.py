@@ -42,7 +42,7 @@ def loader_files(checkpoint: Checkpoint, table: Sequence[LayerPlan]) -> dict[str
     transformers with ``trust_remote_code=True``. Experts one by one are a structure that transformers' own loader does
     not know: for them there is no code.
     """
-    layers = replaced_layers(table)
+    layers = replaced_layers(checkpoint, table)
     if not layers:
         return {}
     config: dict[str, Any] = json.loads((checkpoint.path / CONFIG).read_text(encoding="utf-8"))
@@ -64,14 +64,21 @@ def loader_files(checkpoint: Checkpoint, table: Sequence[LayerPlan]) -> dict[str
     }
 
 
-def replaced_layers(table: Iterable[LayerPlan]) -> dict[str, dict[str, Any]]:
-    """Return form, shape and rank or bits of the layers that become layers of another kind, as in the configuration."""
-    return {
+def replaced_layers(checkpoint: Checkpoint, table: Iterable[LayerPlan]) -> dict[str, dict[str, Any]]:
+    """Return form, shape and rank or bits of the layers that become layers of another kind, as in the configuration.
+
+    A head that shares the embeddings shares what becomes of them.
+    """
+    layers: dict[str, dict[str, Any]] = {
         row.name: {"form": "bits" if row.form == PackedForm.name else row.form, "shape": list(row.kept)}
         | ({"bits": row.bits, "group": row.group} if row.bits else {})
         | ({"rank": row.rank} if row.rank < min(row.kept) else {})
         for row in table
         if row.form not in ("dense", "plain")
+    }
+    tied = {head: shared for head, shared in checkpoint.tied.items() if shared in layers}
+    return layers | {
+        head: {"form": "tied", "shape": layers[shared]["shape"], "to": shared} for head, shared in tied.items()
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from transformers import PreTrainedModel
 
@@ -31,12 +33,12 @@ def tied_head(model: PreTrainedModel) -> dict[str, str]:
     return {head: embeddings} if shares else {}
 
 
-def _embeddings(model: PreTrainedModel) -> torch.nn.Module:
+def _embeddings(model: PreTrainedModel) -> Any:
     return model.get_input_embeddings()
 
 
-def _head(model: PreTrainedModel) -> torch.nn.Module | None:
-    return model.get_output_embeddings()
+def _head(model: PreTrainedModel) -> Any:
+    return model.get_output_embeddings()  # type: ignore[no-untyped-call]
 
 
 def _name(model: PreTrainedModel, module: torch.nn.Module | None) -> str:
