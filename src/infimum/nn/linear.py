@@ -241,17 +241,21 @@ def replace_layers(model: torch.nn.Module, layers: Mapping[str, Mapping[str, Any
     layers : mapping
         By name of the layer: ``{"form": "pivot", "rank": 12, "shape": [48, 64]}``, the shape being that of the new
         layer (outputs, inputs), and the form "pivot", "factors", "channels", which is an ordinary one, "bits" or
-        "bit-factors", which have ``"bits"`` and ``"group"``, too, or "tied", which has ``"to"``: the name of an
-        embedding before it whose matrix a head shares.
+        "bit-factors", which have ``"bits"`` and ``"group"``, too, or "tied", which has ``"to"``: the name of one of
+        the embeddings, whose matrix a head shares.
     """
-    for name, chosen in layers.items():
+    for name, chosen in sorted(
+        layers.items(), key=lambda item: item[1]["form"] == "tied"
+    ):  # a file may be in any order
         parent, _, child = name.rpartition(".")
         owner: Any = model.get_submodule(parent)
         old = getattr(owner, child)
         new = _replacement(model, old, chosen)
         if not isinstance(new, torch.nn.Linear):
             # Stock loaders fill an absent weight with random numbers and only warn; at one without elements they stop.
-            new.register_buffer("weight", old.weight.new_empty(0))
+            new.register_buffer("weight", old.weight.new_empty(0), persistent=not isinstance(new, TiedLinear))
+        if isinstance(new, TiedLinear):  # transformers knows nothing more that it would have to tie
+            getattr(model, "all_tied_weights_keys", {}).pop(f"{name}.weight", None)
         setattr(owner, child, new)
 
 
