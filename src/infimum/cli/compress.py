@@ -53,7 +53,7 @@ def compress(
     projections: Annotated[int, Parameter(group=CHOICES)] = 1,
     seed: Annotated[int, Parameter(group=CHOICES)] = 0,
     plain: Annotated[bool, FLAG, Parameter(group=OUTPUT)] = False,
-    format: Annotated[Literal["infimum", "compressed-tensors"], Parameter(group=OUTPUT)] = "infimum",
+    format: Annotated[Literal["infimum", "compressed-tensors", "gguf"], Parameter(group=OUTPUT)] = "infimum",
     adapter: Annotated[int | None, Parameter(group=OUTPUT)] = None,
     compare: Annotated[bool, Parameter(negative="--no-compare", show_default=False, group=OUTPUT)] = True,
     report: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
@@ -92,8 +92,8 @@ def compress(
     menu
         What layers may become, separated by commas: bits (integers of 2 to 8 bits, made by one half of the text and
         judged by the other), ranks (matrices of lower rank), widths (fewer channels of MLPs, which makes a model
-        faster). auto: bits,ranks; with --plain or a uniform allocation ranks,widths for language models and ranks for
-        encoders.
+        faster). auto: bits,ranks,widths; with --plain or a uniform allocation ranks,widths for language models and
+        ranks for encoders.
     form
         How a layer of rank r is stored without bits in the menu: pivot takes r(m + n - r) numbers, factors r(m + n).
     keep
@@ -114,7 +114,8 @@ def compress(
         tools that know no other form. The files are as large as the original's.
     format
         How few bits are stored. infimum: everything of the menu, loaded by infimum.compress.load. compressed-tensors: 4
-        and 8 bits, loaded by stock transformers with the package compressed-tensors, and by vLLM.
+        and 8 bits, loaded by stock transformers with the package compressed-tensors, and by vLLM. gguf: a block type of
+        GGML for each layer, in OUT/model.gguf, which runs in llama.cpp.
     adapter
         With --plain: write also OUT/adapter, the best matrices of this rank for what is lost, as a LoRA adapter for
         peft.
