@@ -77,7 +77,9 @@ class PackedRows(torch.nn.Module):
     def look_up(self, ids: torch.Tensor) -> torch.Tensor:
         """Return rows of the matrix, (..., columns), exactly, in float32; no other row is unpacked."""
         chosen = ids.flatten()
-        return self._numbers(self.integers[chosen], self.scales[chosen], self.zeros[chosen]).view(*ids.shape, -1)
+        return self._numbers(self.integers[chosen], self.scales[chosen], self.zeros[chosen]).view(
+            *ids.shape, self.columns
+        )
 
     def _numbers(self, integers: torch.Tensor, scales: torch.Tensor, zeros: torch.Tensor) -> torch.Tensor:
         groups = scales.shape[1]
