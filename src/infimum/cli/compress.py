@@ -92,8 +92,8 @@ def compress(
     menu
         What layers may become, separated by commas: bits (integers of 2 to 8 bits, made by one half of the text and
         judged by the other), ranks (matrices of lower rank), widths (fewer channels of MLPs, which makes a model
-        faster). auto: bits,ranks; with --plain or a uniform allocation ranks,widths for language models and ranks for
-        encoders.
+        faster). auto: bits,ranks,widths; with --plain or a uniform allocation ranks,widths for language models and
+        ranks for encoders.
     form
         How a layer of rank r is stored without bits in the menu: pivot takes r(m + n - r) numbers, factors r(m + n).
     keep

@@ -163,8 +163,8 @@ def plan(
         What layers may become. "bits": integers of 2 to 8 bits, a scale for each group of columns, whose bytes count as
         as many numbers; half of the text makes them and the other half judges them. "ranks": matrices of lower rank,
         with "bits" in the menu as two factors of 6 bits. "widths": matrices of full rank without some of the channels
-        of an MLP. "auto": bits and ranks; where bits are not possible (`plain`, uniform allocation, moments that were
-        not split) ranks and, of a language model, widths.
+        of an MLP. "auto": all three; where bits are not possible (`plain`, uniform allocation, moments that were not
+        split) ranks and, of a language model, widths.
     form : {"pivot", "factors"}
         How matrices of rank r are stored without "bits" in the menu: in r(m + n - r) numbers, or in r(m + n).
     damping : float, optional

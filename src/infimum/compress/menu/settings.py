@@ -29,7 +29,7 @@ def usual_menu(goal: Goal, format: Format, *, whole: bool) -> tuple[Kind, ...]:
     if format == "compressed-tensors":
         return ("bits",)
     if not whole:
-        return "bits", "ranks"
+        return "bits", "ranks", "widths"
     return ("ranks", "widths") if goal == "loss" else ("ranks",)
 
 
