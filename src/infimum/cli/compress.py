@@ -53,7 +53,7 @@ def compress(
     projections: Annotated[int, Parameter(group=CHOICES)] = 1,
     seed: Annotated[int, Parameter(group=CHOICES)] = 0,
     plain: Annotated[bool, FLAG, Parameter(group=OUTPUT)] = False,
-    format: Annotated[Literal["infimum", "compressed-tensors"], Parameter(group=OUTPUT)] = "infimum",
+    format: Annotated[Literal["infimum", "compressed-tensors", "gguf"], Parameter(group=OUTPUT)] = "infimum",
     adapter: Annotated[int | None, Parameter(group=OUTPUT)] = None,
     compare: Annotated[bool, Parameter(negative="--no-compare", show_default=False, group=OUTPUT)] = True,
     report: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
@@ -114,7 +114,8 @@ def compress(
         tools that know no other form. The files are as large as the original's.
     format
         How few bits are stored. infimum: everything of the menu, loaded by infimum.compress.load. compressed-tensors: 4
-        and 8 bits, loaded by stock transformers with the package compressed-tensors, and by vLLM.
+        and 8 bits, loaded by stock transformers with the package compressed-tensors, and by vLLM. gguf: a block type of
+        GGML for each layer, in OUT/model.gguf, which runs in llama.cpp.
     adapter
         With --plain: write also OUT/adapter, the best matrices of this rank for what is lost, as a LoRA adapter for
         peft.

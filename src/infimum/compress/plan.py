@@ -20,6 +20,7 @@ from infimum.compress.calibrate import calibrate
 from infimum.compress.measure.moments import Moments, Progress
 from infimum.compress.measure.text import Text
 from infimum.compress.menu.budget import budget_of
+from infimum.compress.menu.gguf_model import check_model
 from infimum.compress.menu.layer_plan import dense_row
 from infimum.compress.menu.ranks import Form, Objective
 from infimum.compress.menu.settings import DAMPING, AllocationRule, Format, Kind, Of, Settings, usual_menu
@@ -176,11 +177,12 @@ def plan(
     keep, only : sequence of str
         Layers that stay as they are, and those that alone may be replaced: names, or patterns such as
         ``"*.attention.*"``. Layers that stay count in the denominator of `remove`.
-    format : {"infimum", "compressed-tensors"}
+    format : {"infimum", "compressed-tensors", "gguf"}
         How few bits are stored. "infimum": all that `menu` names; loads by `infimum.compress.load`, or by transformers
         with the code beside the weights. "compressed-tensors": integers of 4 and 8 bits in groups of 32, 64 and 128
         columns or whole rows, around 0, the same for layers that engines make one of; loads in stock transformers with
-        the package of that name, and in vLLM.
+        the package of that name, and in vLLM. "gguf": a block type of GGML for each layer, Q2_K to Q8_0, those that
+        fill its rows; model.gguf runs in llama.cpp and loads in transformers.
     moments : Moments, optional
         What `calibrate` returned, to plan several times on one calibration; `calib`, `tokens` and `seed` are then
         ignored.
@@ -212,6 +214,8 @@ def plan(
     patterns = tuple(keep), tuple(only)
     settings = Settings(remove, of, objective, allocation, kinds, form, damping, plain, *patterns, format)
     _check_names(checkpoint, settings)
+    if format == "gguf":
+        check_model(checkpoint)
     if moments is None:
         moments = calibrate(checkpoint, calib, tokens=tokens, seed=seed, split=settings.rounds, on_progress=on_progress)
     _check_moments(checkpoint, moments, split=settings.rounds)

@@ -7,6 +7,7 @@ from typing import NamedTuple, TypeAlias
 
 from infimum.compress.menu.compressed_tensors import Packed
 from infimum.compress.menu.forms import BitFactorsForm, BitsForm
+from infimum.compress.menu.ggml_blocks import Blocks
 from infimum.compress.menu.grid_loops import Shape
 from infimum.nn.linear import packed_width
 
@@ -45,7 +46,7 @@ class Alternative(NamedTuple):
         return _bytes(m, self.rank, self.bits, self.rank) + _bytes(self.rank, n, self.bits, self.group)
 
 
-AnyAlternative: TypeAlias = Alternative | Packed
+AnyAlternative: TypeAlias = Alternative | Packed | Blocks
 
 
 def _bytes(m: int, n: int, bits: int, group: int) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from infimum.compress.menu.compressed_tensors import KEY, quantization_config
-from infimum.compress.menu.forms import PackedForm
+from infimum.compress.menu.forms import BLOCK_FORMS, PackedForm
 from infimum.compress.model.checkpoint import Checkpoint
 from infimum.compress.model.configuration import LAYERS, empty_model
 from infimum.compress.model.experts import Experts
@@ -43,7 +43,7 @@ def loader_files(checkpoint: Checkpoint, table: Sequence[LayerPlan]) -> dict[str
     not know: for them there is no code.
     """
     layers = replaced_layers(table)
-    if not layers:
+    if not layers:  # also where a file of another format says all that a loader needs
         return {}
     config: dict[str, Any] = json.loads((checkpoint.path / CONFIG).read_text(encoding="utf-8"))
     if change := narrower_config(checkpoint, table):
@@ -70,7 +70,7 @@ def replaced_layers(table: Iterable[LayerPlan]) -> dict[str, dict[str, Any]]:
         | ({"bits": row.bits, "group": row.group} if row.bits else {})
         | ({"rank": row.rank} if row.rank < min(row.kept) else {})
         for row in table
-        if row.form not in ("dense", "plain")
+        if row.form not in ("dense", "plain", *BLOCK_FORMS)
     }
 
 

@@ -11,7 +11,16 @@ import torch
 
 from infimum.compress.menu.alternatives import AnyAlternative, numbers_in
 from infimum.compress.menu.compressed_tensors import Packed
-from infimum.compress.menu.forms import BitFactorsForm, BitsForm, PackedForm, RoundedForm, stored_form
+from infimum.compress.menu.forms import (
+    BLOCK_FORMS,
+    BitFactorsForm,
+    BitsForm,
+    BlocksForm,
+    PackedForm,
+    RoundedForm,
+    stored_form,
+)
+from infimum.compress.menu.ggml_blocks import Blocks
 from infimum.compress.menu.layer_plan import dense_row
 from infimum.compress.menu.ranks import spectrum
 from infimum.compress.menu.rounded_factors import RoundedFactors
@@ -77,6 +86,8 @@ def pack_rounded(task: Task, part: Kept, one: AnyAlternative, stored: Rounded | 
         return BitFactorsForm.of(stored)
     if isinstance(one, Packed):
         return PackedForm.of(stored, one.scales)
+    if isinstance(one, Blocks):
+        return BLOCK_FORMS[one.form].of(stored)
     bias = None if part.outputs is None else task.checkpoint.bias(part.layer)
     return BitsForm.of(stored, None if bias is None else bias[part.outputs])
 
@@ -122,12 +133,14 @@ def _derive(
         stored = form.unpacked(one.bits, one.rank, layer.shape[1])
     elif isinstance(form, PackedForm):
         stored = form.unpacked(one.grid, layer.shape[1])
+    elif isinstance(form, BlocksForm):
+        stored = form.unpacked()
     else:
         assert isinstance(form, BitsForm)
         stored = form.unpacked(one.bits, part.shape[1])
     again = pack_rounded(task, part, one, stored).tensors()
     if not all(same_bits(again[name], tensor) for name, tensor in form.tensors().items()):
-        raise VerificationError(f"{layer.name} should have zeros where its last bytes hold no integer")
+        raise VerificationError(f"{layer.name} should be stored in the one way that writes its integers and grid")
     bias = task.checkpoint.bias(layer)
     if bias is not None and not same_bits(tensors[layer.bias], bias if part.outputs is None else bias[part.outputs]):
         raise VerificationError(f"the bias of {layer.name} should be that of the original, and is not")

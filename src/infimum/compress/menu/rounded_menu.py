@@ -13,6 +13,7 @@ import numpy as np
 from infimum._threads import together
 from infimum.compress.menu.alternatives import AnyAlternative, alternatives_of, narrow_alternatives, numbers_in
 from infimum.compress.menu.compressed_tensors import packed_alternatives
+from infimum.compress.menu.ggml_blocks import block_alternatives
 from infimum.compress.menu.ranks import Decomposition, decompose
 from infimum.compress.menu.rounded_factors import RoundedFactors, round_factors
 from infimum.compress.menu.rounding import Factors, Rounded, factors, round_matrix
@@ -101,6 +102,8 @@ class Source:
         """What the layer is offered as long as all of it is kept, beside staying as it is."""
         if self.task.settings.format == "compressed-tensors":
             return packed_alternatives(self.task.checkpoint, self.layer, self.group.layers)
+        if self.task.settings.format == "gguf":
+            return block_alternatives(self.layer.shape, self.task.item(self.layer))
         ranks = self.task.settings.low_rank is not None
         return alternatives_of(self.layer.shape, self.task.item(self.layer), ranks=ranks)
 

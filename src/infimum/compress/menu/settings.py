@@ -14,7 +14,7 @@ from infimum.errors import BudgetError, OptionError
 Of: TypeAlias = Literal["linear", "all", "bytes"]
 AllocationRule: TypeAlias = Literal["global", "uniform"]
 Kind: TypeAlias = Literal["bits", "ranks", "widths"]
-Format: TypeAlias = Literal["infimum", "compressed-tensors"]
+Format: TypeAlias = Literal["infimum", "compressed-tensors", "gguf"]
 
 # what no damping means, by what the gradients are of: the best of those tried
 DAMPING: dict[Goal, float] = {"embedding": 0.01, "loss": 0.03}
@@ -26,7 +26,7 @@ ROUNDED_WIDTHS = (16, 14, 12, 10, 8, 6)  # each of them is rounded anew
 
 def usual_menu(goal: Goal, format: Format, *, whole: bool) -> tuple[Kind, ...]:
     """Return what layers may become when nothing is said: `whole` if few bits are not possible, or cannot be judged."""
-    if format == "compressed-tensors":
+    if format != "infimum":
         return ("bits",)
     if not whole:
         return "bits", "ranks", "widths"
