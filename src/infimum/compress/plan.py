@@ -54,6 +54,11 @@ class Plan(Answer):
         settings = dataclasses.replace(self.settings, remove=remove)
         return _planned(Task(self.checkpoint, self.moments, settings), self.offers, on_progress)
 
+    def with_own_format(self, *, on_progress: Progress | None = None) -> Plan:
+        """Plan the same budget on the same moments in infimum's own format, which holds more than those of engines."""
+        chosen = {name: getattr(self.settings, name) for name in ("remove", "of", "objective", "keep", "only")}
+        return plan(self.checkpoint, **chosen, moments=self.moments, on_progress=on_progress)
+
     def with_target(self, error: float, *, on_progress: Progress | None = None) -> Plan:
         """Plan to remove as much as found possible with a total error of at most `error`, on the same moments.
 
