@@ -143,7 +143,7 @@ class Checkpoint(Shown):
         if self._head is None:
             return ()
         if getattr(self.config, "tie_word_embeddings", False):
-            return ("The output head shares the embeddings' weights: both stay as they are, except in few bits under a budget that counts them.",)
+            return ("The output head shares the embeddings' weights: both stay as they are.",)
         return ("The output head stays as it is: its outputs are the vocabulary, too many for a moment matrix.",)
 
     @cached_property
