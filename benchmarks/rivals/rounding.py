@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from infimum.cli.uniform_rounding import BITS, DAMPING, GROUPS, Width, gptq, nearest, widths
+from infimum.cli.uniform_rounding import BITS, DAMPING, GROUPS, Width, gptq, round_to_nearest, widths
 
-__all__ = ["BITS", "DAMPING", "GGUF_TYPES", "GROUPS", "Width", "gguf", "gptq", "nearest", "widths"]
+__all__ = ["BITS", "DAMPING", "GGUF_TYPES", "GROUPS", "Width", "gguf", "gptq", "round_to_nearest", "widths"]
 
 GGUF_TYPES = {"Q4_0": 4.5, "Q4_1": 5.0, "Q5_0": 5.5, "Q5_1": 6.0, "Q8_0": 8.5}  # bits a weight
 

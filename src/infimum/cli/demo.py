@@ -139,13 +139,13 @@ def compare_methods(
     """Compare dense, what others make of each budget, and our plans, one as read back from disk, on held-out text."""
     from infimum import compress as room
     from infimum.cli.compress import share_removed
-    from infimum.cli.uniform_rounding import gptq, nearest
+    from infimum.cli.uniform_rounding import gptq, round_to_nearest
     from infimum.report.plan import Comparison
 
     tokens = room.tokens_for(checkpoint, "pydoc", held_out=True)
     original = checkpoint.load()
     score = room.scorer(original, tokens)
-    alike: dict[str, Rounding] = {"round to nearest": lambda W, _, width: nearest(W, width), "GPTQ": gptq}
+    alike: dict[str, Rounding] = {"round to nearest": lambda W, _, width: round_to_nearest(W, width), "GPTQ": gptq}
     rows = [Comparison("dense", 0.0, score(original))]
     whole = room.calibrate(checkpoint, "pydoc", on_progress=on_progress)
     low_rank: Plan | None = None

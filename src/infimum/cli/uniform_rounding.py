@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import scipy.linalg
 
-from infimum.nn.linear import packed_width
+from infimum.nn.packed import packed_width
 
 BITS, GROUPS = (2, 3, 4, 5, 6, 8), (32, 64, 128)
 DAMPING = 0.01  # of GPTQ, as its authors have it
@@ -39,11 +39,11 @@ def widths(columns: int) -> list[Width]:
 Rounding: TypeAlias = Callable[[np.ndarray, np.ndarray, Width], np.ndarray]  # of a matrix with its inputs' moment
 
 
-def nearest(W: np.ndarray, width: Width) -> np.ndarray:
+def round_to_nearest(W: np.ndarray, width: Width) -> np.ndarray:
     """Round to the nearest number of a grid from the least to the greatest entry of each group."""
     parts = W.reshape(len(W), -1, width.group)
     scale, zero = _grid(parts, width.bits)
-    return _rounded(parts, scale, zero, width.bits).reshape(W.shape)
+    return _on_grid(parts, scale, zero, width.bits).reshape(W.shape)
 
 
 def gptq(W: np.ndarray, C: np.ndarray, width: Width, damping: float = DAMPING) -> np.ndarray:
@@ -65,7 +65,7 @@ def gptq(W: np.ndarray, C: np.ndarray, width: Width, damping: float = DAMPING) -
         scale, zero = _grid(part, width.bits)
         lost = np.empty_like(part)
         for j in range(width.group):
-            Q[:, start + j : start + j + 1] = _rounded(part[:, j : j + 1], scale, zero, width.bits)
+            Q[:, start + j : start + j + 1] = _on_grid(part[:, j : j + 1], scale, zero, width.bits)
             lost[:, j] = (part[:, j] - Q[:, start + j]) / R[j, j]
             part[:, j + 1 :] -= np.outer(lost[:, j], R[j, j + 1 :])
         W[:, group.stop :] -= lost @ U[group, group.stop :]
@@ -79,6 +79,6 @@ def _grid(parts: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
     return scale, np.clip(np.rint(-low[..., None] / scale), 0, 2**bits - 1)
 
 
-def _rounded(x: np.ndarray, scale: np.ndarray, zero: np.ndarray, bits: int) -> np.ndarray:
+def _on_grid(x: np.ndarray, scale: np.ndarray, zero: np.ndarray, bits: int) -> np.ndarray:
     result: np.ndarray = scale * (np.clip(np.rint(x / scale) + zero, 0, 2**bits - 1) - zero)
     return result
