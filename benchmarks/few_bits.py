@@ -106,7 +106,7 @@ def main() -> None:
     arguments = parser.parse_args()
     subject = SUBJECTS[arguments.model](arguments)
     out = arguments.out or records.MODELS / f"{subject.name}.json"
-    rows = records.Rows(out, _setting(subject, arguments), machine.describe(torch.get_num_threads()), KEY)
+    rows = records.Rows(out, setting_of(subject, arguments.tokens), machine.describe(torch.get_num_threads()), KEY)
     if ("dense", 0.0, 0) not in rows:
         rows.add({"method": "dense", "bits": 0.0, "seed": 0, **subject.measure(subject.checkpoint.load())})
     for seed in arguments.seeds:
@@ -122,20 +122,25 @@ def main() -> None:
 KEY = ("method", "bits", "seed")
 
 
-def _setting(subject: Subject, arguments: argparse.Namespace) -> dict[str, Any]:
+def setting_of(subject: Subject, tokens: int | None) -> dict[str, Any]:
+    """Return what rows must share to stand in one table."""
     return {
         "name": subject.name,
         "model": subject.package,
-        "calibration_tokens": arguments.tokens,
+        "calibration_tokens": tokens,
         "held_out": {name: {"tokens": text.count, "sha256": text.sha256} for name, text in subject.texts.items()},
     }
+
+
+def halves_of(subject: Subject, seed: int, cache: Path, tokens: int | None) -> compress.Moments:
+    """Calibrate on both halves of the text, once."""
+    return calibrations.kept(cache / f"halves-{subject.name}-{tokens}-{seed}.pkl", lambda: subject.calibrate(seed))
 
 
 def _measure(
     subject: Subject, seed: int, missing: Mapping[str, list[float]], rows: records.Rows, arguments: argparse.Namespace
 ) -> None:
-    path = arguments.cache / f"halves-{subject.name}-{arguments.tokens}-{seed}.pkl"
-    halves = calibrations.kept(path, lambda: subject.calibrate(seed))
+    halves = halves_of(subject, seed, arguments.cache, arguments.tokens)
     setting = budgets.Setting(subject.checkpoint, halves, arguments.cache, arguments.tool, seed)
     for method, wanted in missing.items():
         answers = budgets.METHODS[method](setting, wanted)

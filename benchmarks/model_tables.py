@@ -90,6 +90,25 @@ def few_bits(document: Document) -> str:
     return _page(document, lines)
 
 
+def judged_errors(document: Document) -> str:
+    """Return what one half of the text made, measured by either half and on held-out text, and how the orders agree."""
+    rows = sorted(document["rows"], key=lambda row: -row["mean_cosine"])
+    quality = [1.0 - row["mean_cosine"] for row in rows]
+    lines = _table(["made by one half", "error, that half", "error, other half", "mean cosine", "least"])
+    for row in rows:
+        errors = (f"{row['made']:.4f}", f"{row['judged']:.4f}")
+        lines.append(_line([row["way"], *errors, f"{row['mean_cosine']:.4f}", f"{row['least_cosine']:.3f}"]))
+    agreement = [f"{_rank_correlation([row[half] for row in rows], quality):.3f}" for half in ("made", "judged")]
+    return _page(document, [*lines, _line([f"rank correlation over {len(rows)}", *agreement, "", ""])])
+
+
+def _rank_correlation(values: Sequence[float], others: Sequence[float]) -> float:
+    """Return Spearman's coefficient; no two values are equal here, which are measured and not counted."""
+    ranks = [[sorted(column).index(value) for value in column] for column in (values, others)]
+    n = len(values)
+    return 1.0 - 6.0 * sum((a - b) ** 2 for a, b in zip(*ranks, strict=True)) / (n * (n * n - 1))
+
+
 def _similar(rows: Sequence[Mapping[str, Any]]) -> str:
     means, least = ([row[name] for row in rows if name in row] for name in ("mean_cosine", "least_cosine"))
     return f"{_spread(means, '.4f')} / {_spread(least, '.3f')}" if means else ""
@@ -111,6 +130,7 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "compress": similarities,
     "few_bits_minilm": few_bits,
     "few_bits_smollm2": few_bits,
+    "judged_errors": judged_errors,
     "language_models": perplexities,
     "model_speed": speeds,
 }
