@@ -6,6 +6,8 @@ from pathlib import Path
 
 from transformers import PreTrainedModel
 
+from infimum.compress.menu.compressed_tensors import KEY, packed_layers
+from infimum.compress.menu.forms import PackedForm
 from infimum.compress.model.checkpoint import open_checkpoint
 from infimum.compress.model.configuration import LAYERS, Names, empty_model, read_config
 from infimum.compress.model.tensor_files import TensorFiles
@@ -30,13 +32,20 @@ def load(out: str | Path) -> PreTrainedModel:
     out = Path(out)
     config = read_config(out)
     vars(config).pop("auto_map", None)  # save_pretrained would name the code beside this checkpoint, and not copy it
+    packed = vars(config).pop(KEY, None)  # what is loaded has layers of ours in place of those
     layers = getattr(config, LAYERS, None)
     if layers is None and not (out / DESCRIPTION).is_file():
         raise CheckpointError(f"{out} was not written by infimum.compress; load it with transformers, or compress it")
     model, tensors = empty_model(config), TensorFiles(out)
-    replace_layers(model, layers or {})
     names = Names.between(model, tensors)
+    if packed is not None:
+        layers = packed_layers(packed, model)
+        setattr(model.config, LAYERS, layers)
+    replace_layers(model, layers or {})
     state = {name: tensors[names.in_files(name)] for name in model.state_dict() if names.in_files(name) in tensors}
+    for layer in () if packed is None else layers or ():
+        form = PackedForm.read({part: tensors[names.in_files(f"{layer}.{part}")] for part in PackedForm.parts})
+        state |= {f"{layer}.{name}": tensor for name, tensor in form.module_tensors().items()}
     missing = model.load_state_dict(state, strict=False, assign=True).missing_keys
     model.tie_weights()
     tied = set(model.all_tied_weights_keys or ())

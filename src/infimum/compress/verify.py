@@ -16,14 +16,12 @@ from infimum.compress.measure.moments import Progress
 from infimum.compress.measure.passes import collect
 from infimum.compress.measure.text import Tokens
 from infimum.compress.menu import adapter
-from infimum.compress.menu.alternatives import Alternative
 from infimum.compress.menu.budget import budget_of
 from infimum.compress.menu.forms import PivotForm, PlainForm, StoredForm, stored_form
-from infimum.compress.menu.layer_plan import UNREACHED, dense_row
+from infimum.compress.menu.layer_plan import dense_row
 from infimum.compress.menu.loader_files import loader_files
 from infimum.compress.menu.replacement import Replacement, form_of, measure, near_rank, replacements_of
-from infimum.compress.menu.rounded_layer import derive_bits
-from infimum.compress.menu.rounded_menu import rounded_menu
+from infimum.compress.menu.rounded_layer import derive_rounded
 from infimum.compress.menu.settings import Settings
 from infimum.compress.menu.stored_tensors import check_tensors, expected_tensors
 from infimum.compress.menu.task import Task
@@ -61,6 +59,8 @@ TRUSTED = (
     "infimum.compress.menu.alternatives",
     "infimum.compress.menu.rounding",
     "infimum.compress.menu.rounded_factors",
+    "infimum.compress.menu.compressed_tensors",
+    "infimum.compress.menu.vllm_rules",
     "infimum.compress.menu.rounded_menu",
     "infimum.compress.menu.grid_loops",
     "infimum.compress.menu.rounded_layer",
@@ -149,7 +149,7 @@ def _check(output: _Output, checkpoint: Checkpoint, on_progress: Progress | None
     budget = budget_of(task)
     proof.same("budget", described.budget, budget)
     proof.same("calibration: split", described.calibration["split"], settings.rounds)
-    spent = sum(row.cost for row in derived.values() if row.note != UNREACHED)
+    spent = sum(row.cost for row in derived.values() if not row.note)
     if spent > budget:
         raise VerificationError(f"the layers store {spent} numbers, the budget is {budget}")
     proof.same("notes", described.notes, task.notes)
@@ -166,13 +166,17 @@ def _check(output: _Output, checkpoint: Checkpoint, on_progress: Progress | None
 def _settings(claimed: Mapping[str, Any]) -> Settings:
     proof.mapping("'settings'", claimed, [field.name for field in dataclasses.fields(Settings)])
     numbers = {name: number(f"settings: {name}", claimed[name]) for name in ("remove", "damping")}
-    menu = [proof.text("settings: menu", kind) for kind in proof.listed("settings: menu", claimed["menu"])]
+    lists = {name: _names(f"settings: {name}", claimed[name]) for name in ("menu", "keep", "only")}
     if not isinstance(claimed["plain"], bool):
         raise VerificationError(f"settings: plain must be true or false, got {shown(claimed['plain'])}")
     try:
-        return Settings(**{**claimed, **numbers, "menu": tuple(menu)})
+        return Settings(**{**claimed, **numbers, **lists})
     except InfimumError as error:
         raise VerificationError(f"settings: {error}") from error
+
+
+def _names(what: str, item: Any) -> tuple[str, ...]:
+    return tuple(proof.text(what, name) for name in proof.listed(what, item))
 
 
 def _check_files(output: _Output, checkpoint: Checkpoint) -> None:
@@ -219,7 +223,7 @@ def _derive_all(
     rows = {row.name: row for row in output.described.layers}
     derived: dict[str, LayerPlan] = {}
     units, together = [], partition(task)
-    narrowed = sorted(layers[-1].name for layers in together if len(layers) > 1)
+    narrowed = sorted(layers[-1].name for layers in together if len(layers) > 1 and task.settings.narrows)
     proof.same(f"the layers of {CHANNELS}", sorted(orders), narrowed)
     proof.same(f"whether there is {CHANNELS}", CHANNELS in output.described.files, bool(narrowed))
     for index, layers in enumerate(together):
@@ -230,14 +234,14 @@ def _derive_all(
         derived |= {row.name: row for row in own}
         if on_progress:
             on_progress("verifying", index + 1, len(together))
-    for layer in task.checkpoint.layers:  # what the output does not depend on takes no part in the budget
-        proof.check_row(rows[layer.name], derived.setdefault(layer.name, dense_row(layer, UNREACHED)))
+    for layer in task.checkpoint.layers:  # what is left out takes no part in the budget
+        proof.check_row(rows[layer.name], derived.setdefault(layer.name, dense_row(layer, task.left_out(layer))))
     return units, derived
 
 
 def _group(task: Task, layers: tuple[Layer, ...], orders: Mapping[str, torch.Tensor]) -> Group:
     """Take the order of channels from the output: which channels go is chosen there, and proved for that order."""
-    if len(layers) == 1:
+    if len(layers) == 1 or not task.settings.narrows:
         return Group(layers)
     channels, name = layers[-1].shape[1], layers[-1].name
     order = indices(f"{CHANNELS}: {name}", orders[name].numpy(), channels, channels)
@@ -248,12 +252,12 @@ def _derive(
     task: Task, group: Group, claimed: Sequence[LayerPlan], tensors: Mapping[str, torch.Tensor]
 ) -> tuple[Unit, list[LayerPlan]]:
     """Derive what a group can become, and its rows of the table; of the claims only width, form and rank are read."""
+    if task.settings.rounds:
+        return derive_rounded(task, group, claimed, tensors)
     width = claimed[-1].kept[1]
     if width not in group.widths:
         raise VerificationError(f"{claimed[-1].name}: a width of {group.widths} was expected, got {width}")
     alternative = group.widths.index(width)
-    if task.settings.rounds:
-        return _derive_rounded(task, group, alternative, claimed, tensors)
     unit = unit_of(task, group)
     points = []
     for row, curve in zip(claimed, unit[alternative], strict=True):
@@ -269,21 +273,6 @@ def _derive(
         rows.append(derived.row)
         distances.append(derived.distance)
     return near_rank(unit, rows, distances)
-
-
-def _derive_rounded(
-    task: Task, group: Group, width: int, claimed: Sequence[LayerPlan], tensors: Mapping[str, torch.Tensor]
-) -> tuple[Unit, list[LayerPlan]]:
-    """Derive what a group can become in few bits, and its rows; of the claims only bits, group and rank are read."""
-    menu = rounded_menu(task, group)
-    rows = []
-    for part, offered, row in zip(group.parts(group.widths[width]), menu.offered[width], claimed, strict=True):
-        rank = row.rank if row.rank < min(part.shape) else 0
-        one = None if row.form == "dense" else Alternative(row.bits, row.group, rank)
-        if one not in offered.alternatives:
-            raise VerificationError(f"{row.name}: {row.form} of {row.bits} bits and rank {row.rank} is not offered")
-        rows.append(derive_bits(task, part, one, row, tensors))
-    return tuple(tuple(offered.curve for offered in each) for each in menu.offered), rows
 
 
 def _check_stored(

@@ -41,6 +41,11 @@ def _parts(row: LayerPlan, kind: str) -> dict[str, Kind]:
         sides = {"left": _packed(m, r, row.bits, r), "right": _packed(r, n, row.bits, row.group)}
         named = {f"{side}.{name}": part for side, parts in sides.items() for name, part in parts.items()}
         return {"weight": (kind, (0,)), **named}
+    if row.form == "packed":
+        words, scales = -(-n * row.bits // 32), "BF16" if kind == "BF16" else "F16"
+        groups = n // row.group if row.group else 0
+        sizes = {"weight_scale": (scales, (m, groups)), "weight_shape": ("I64", (2,))}
+        return {"weight_packed": ("I32", (m, words)), **sizes}
     if row.form == "factors":
         return {"weight": (kind, (0,)), "left": (kind, (m, r)), "right": (kind, (r, n))}
     return {"weight": (kind, (m, n))}

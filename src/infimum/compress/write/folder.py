@@ -116,8 +116,9 @@ def tensors_of(plan: Answer) -> Iterator[Stored]:
             yield tensor
         elif part == "weight":
             # Stock loaders fill an absent weight with random numbers and only warn; at one of another shape they stop.
-            mark = tensor._replace(shape=(0,), read=lambda: torch.empty(0))
-            for kind, value in ({"weight": mark} | parts if parts else {"weight": tensor}).items():
+            mark = {"weight": tensor._replace(shape=(0,), read=lambda: torch.empty(0))}
+            replaced = parts if "weight_packed" in parts else mark | parts  # of the former they know the parts
+            for kind, value in (replaced if parts else {"weight": tensor}).items():
                 yield value._replace(name=f"{stem}.{kind}")
 
 
