@@ -83,7 +83,7 @@ def few_bits(document: Document) -> str:
     lines = _table([what, *(f"{bits:g} bits" for bits in budgets)])
     for method in dict.fromkeys(row["method"] for row in rows if row is not dense):
         of = [[row for row in rows if (row["method"], row["bits"]) == (method, bits)] for bits in budgets]
-        cells = [_similar(found) if encoder else _excess(found, dense, texts) for found in of]
+        cells = [(_similar(found) if encoder else _excess(found, dense, texts)) + _used(found) for found in of]
         lines.append(_line([method, *cells]))
     if not encoder:
         lines += ["", "Dense: perplexity " + " / ".join(f"{dense['perplexity'][text]:.2f}" for text in texts) + "."]
@@ -119,6 +119,13 @@ def _excess(rows: Sequence[Mapping[str, Any]], dense: Mapping[str, Any], texts: 
     losses = [row["perplexity"] for row in rows if "perplexity" in row]
     lost = ([math.log(loss[text] / dense["perplexity"][text]) for loss in losses] for text in texts)
     return " / ".join(_spread(values, ".3f") for values in lost) if losses else ""
+
+
+def _used(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return what was used of a budget, where it is less: a method of few sizes has none that fits."""
+    if not rows or rows[0]["used"] > 0.98 * rows[0]["bits"]:
+        return ""
+    return f" ({rows[0]['used']:.2f})"
 
 
 def _spread(values: Sequence[float], form: str) -> str:

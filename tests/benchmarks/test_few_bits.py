@@ -264,7 +264,7 @@ def test_a_run_stores_rows_and_prints_the_table(tmp_path, monkeypatch, capsys):
 
 def test_the_table_of_a_language_model_shows_what_is_lost():
     def row(method, bits, seed, perplexity):
-        return {"method": method, "bits": bits, "seed": seed, "perplexity": {"A": perplexity}}
+        return {"method": method, "bits": bits, "used": 0.9 * bits, "seed": seed, "perplexity": {"A": perplexity}}
 
     document = {
         "model": "m",
@@ -273,7 +273,7 @@ def test_the_table_of_a_language_model_shows_what_is_lost():
         "rows": [row("dense", 0.0, 0, 20.0), row("GPTQ", 4.0, 0, 20.0 * np.e), row("GPTQ", 4.0, 1, 20.0 * np.e**2)],
     }
     page = model_tables.few_bits(document)
-    assert "| GPTQ | 1.000 to 2.000 |" in page
+    assert "| GPTQ | 1.000 to 2.000 (3.60) |" in page
     assert "Dense: perplexity 20.00." in page
 
 
