@@ -53,7 +53,7 @@ def compress(
     projections: Annotated[int, Parameter(group=CHOICES)] = 1,
     seed: Annotated[int, Parameter(group=CHOICES)] = 0,
     plain: Annotated[bool, FLAG, Parameter(group=OUTPUT)] = False,
-    format: Annotated[Literal["infimum", "compressed-tensors"], Parameter(group=OUTPUT)] = "infimum",
+    format: Annotated[Literal["infimum", "compressed-tensors", "gguf"], Parameter(group=OUTPUT)] = "infimum",
     adapter: Annotated[int | None, Parameter(group=OUTPUT)] = None,
     compare: Annotated[bool, Parameter(negative="--no-compare", show_default=False, group=OUTPUT)] = True,
     report: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
@@ -114,7 +114,8 @@ def compress(
         tools that know no other form. The files are as large as the original's.
     format
         How few bits are stored. infimum: everything of the menu, loaded by infimum.compress.load. compressed-tensors: 4
-        and 8 bits, loaded by stock transformers with the package compressed-tensors, and by vLLM.
+        and 8 bits, loaded by stock transformers with the package compressed-tensors, and by vLLM. gguf: a block type of
+        GGML for each layer, in OUT/model.gguf, which runs in llama.cpp.
     adapter
         With --plain: write also OUT/adapter, the best matrices of this rank for what is lost, as a LoRA adapter for
         peft.
@@ -149,16 +150,17 @@ def compress(
         moments = room.calibrate(checkpoint, calib, **sizes_of_text, on_progress=on_progress)
         choices: dict[str, Any] = {"objective": objective, "allocation": allocation, "plain": plain}
         choices |= {"menu": kinds, "form": form, "format": format, "keep": keep, "only": only}
-        fraction = remove if target_objective is None else 0.0
-        plan = room.plan(checkpoint, remove=fraction, of=of, **choices, moments=moments, on_progress=on_progress)
+        choices |= {"remove": remove if target_objective is None else 0.0, "of": of}
+        plan = room.plan(checkpoint, **choices, moments=moments, on_progress=on_progress)
         if target_objective is not None:
             plan = plan.with_target(target_objective, on_progress=on_progress)
         seconds = time.perf_counter() - start
         plan.save(out, adapter=adapter)
         comparisons = [] if unseen is None else _score_both(plan, out, unseen, on_progress)
         if report is not None:
+            own = None if format == "infimum" else plan.with_own_format(on_progress=on_progress)
             details = {"out": out, "comparisons": comparisons, "held_out": source, "seconds": seconds}
-            write(plan, report, overwrite=force, **details)
+            write(plan, report, overwrite=force, own_format=own, **details)
     if not talk.quiet:
         show_plan(plan, comparisons, source)
         if target_objective is not None:

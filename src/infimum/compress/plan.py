@@ -20,6 +20,7 @@ from infimum.compress.calibrate import calibrate
 from infimum.compress.measure.moments import Moments, Progress
 from infimum.compress.measure.text import Text
 from infimum.compress.menu.budget import budget_of
+from infimum.compress.menu.gguf_model import check_model
 from infimum.compress.menu.layer_plan import dense_row
 from infimum.compress.menu.ranks import Form, Objective
 from infimum.compress.menu.settings import DAMPING, AllocationRule, Format, Kind, Of, Settings, usual_menu
@@ -52,6 +53,11 @@ class Plan(Answer):
         """Plan another budget with the same moments and spectra: nothing is measured on text again."""
         settings = dataclasses.replace(self.settings, remove=remove)
         return _planned(Task(self.checkpoint, self.moments, settings), self.offers, on_progress)
+
+    def with_own_format(self, *, on_progress: Progress | None = None) -> Plan:
+        """Plan the same budget on the same moments in infimum's own format, which holds more than those of engines."""
+        chosen = {name: getattr(self.settings, name) for name in ("remove", "of", "objective", "keep", "only")}
+        return plan(self.checkpoint, **chosen, moments=self.moments, on_progress=on_progress)
 
     def with_target(self, error: float, *, on_progress: Progress | None = None) -> Plan:
         """Plan to remove as much as found possible with a total error of at most `error`, on the same moments.
@@ -176,11 +182,12 @@ def plan(
     keep, only : sequence of str
         Layers that stay as they are, and those that alone may be replaced: names, or patterns such as
         ``"*.attention.*"``. Layers that stay count in the denominator of `remove`.
-    format : {"infimum", "compressed-tensors"}
+    format : {"infimum", "compressed-tensors", "gguf"}
         How few bits are stored. "infimum": all that `menu` names; loads by `infimum.compress.load`, or by transformers
         with the code beside the weights. "compressed-tensors": integers of 4 and 8 bits in groups of 32, 64 and 128
         columns or whole rows, around 0, the same for layers that engines make one of; loads in stock transformers with
-        the package of that name, and in vLLM.
+        the package of that name, and in vLLM. "gguf": a block type of GGML for each layer, Q2_K to Q8_0, those that
+        fill its rows; model.gguf runs in llama.cpp and loads in transformers.
     moments : Moments, optional
         What `calibrate` returned, to plan several times on one calibration; `calib`, `tokens` and `seed` are then
         ignored.
@@ -212,6 +219,8 @@ def plan(
     patterns = tuple(keep), tuple(only)
     settings = Settings(remove, of, objective, allocation, kinds, form, damping, plain, *patterns, format)
     _check_names(checkpoint, settings)
+    if format == "gguf":
+        check_model(checkpoint)
     if moments is None:
         moments = calibrate(checkpoint, calib, tokens=tokens, seed=seed, split=settings.rounds, on_progress=on_progress)
     _check_moments(checkpoint, moments, split=settings.rounds)
@@ -226,7 +235,7 @@ def plan(
 
 
 def _check_names(checkpoint: Checkpoint, settings: Settings) -> None:
-    names = [layer.name for layer in checkpoint.layers]
+    names = [layer.name for layer in settings.layers_of(checkpoint)]
     for pattern in (*settings.keep, *settings.only):
         if not fnmatch.filter(names, pattern):
             raise OptionError(f"no linear layer is called {pattern}; {names[0]} is one of {len(names)} names")
@@ -245,7 +254,9 @@ def _check_moments(checkpoint: Checkpoint, moments: Moments, *, split: bool) -> 
             f"a menu with 'bits' needs moments of two halves of the text, and others those of the whole; "
             f"calibrate with split={split}"
         )
-    shapes = {layer.name: layer.shape for layer in checkpoint.layers}
+    layers = checkpoint.layers + checkpoint.vocabulary
+    shapes = {layer.name: layer.shape for layer in layers}
+    shapes |= {head: shapes[shared] for head, shared in checkpoint.tied.items() if shared in shapes}
     got = moments.layers.shapes
     if not got or any(shapes.get(name) != shape for name, shape in got.items()):
         raise CalibrationError(
@@ -271,7 +282,8 @@ def _planned(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None
             forms[name] = form
         if on_progress:
             on_progress("factors", index + 1, len(offers))
-    table = [rows.get(layer.name) or dense_row(layer, task.left_out(layer)) for layer in task.checkpoint.layers]
+    layers = task.settings.layers_of(task.checkpoint)
+    table = [rows.get(layer.name) or dense_row(layer, task.left_out(layer)) for layer in layers]
     errors = [row.error for row in table]
     parts = zip(table, shares(errors), strict=True)
     certificate = Certificate(

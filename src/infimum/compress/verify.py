@@ -23,7 +23,7 @@ from infimum.compress.menu.loader_files import loader_files
 from infimum.compress.menu.replacement import Replacement, form_of, measure, near_rank, replacements_of
 from infimum.compress.menu.rounded_layer import derive_rounded
 from infimum.compress.menu.settings import Settings
-from infimum.compress.menu.stored_tensors import check_tensors, expected_tensors
+from infimum.compress.menu.stored_tensors import OutputTensors, check_tensors, open_tensors
 from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import Choice, Group, partition, unit_of
 from infimum.compress.model.checkpoint import Checkpoint, Layer, open_checkpoint
@@ -46,9 +46,11 @@ TRUSTED = (
     "infimum.compress.model.experts",
     "infimum.compress.model.channels",
     "infimum.compress.model.blockwise",
+    "infimum.compress.model.vocabulary",
     "infimum.compress.measure.text",
     "infimum.compress.measure.moments",
     "infimum.compress.measure.passes",
+    "infimum.compress.measure.vocabulary",
     "infimum.compress.measure.scratch",
     "infimum.compress.menu.settings",
     "infimum.compress.menu.task",
@@ -61,6 +63,11 @@ TRUSTED = (
     "infimum.compress.menu.rounded_factors",
     "infimum.compress.menu.compressed_tensors",
     "infimum.compress.menu.vllm_rules",
+    "infimum.compress.menu.ggml_blocks",
+    "infimum.compress.menu.gguf_header",
+    "infimum.compress.menu.gguf_tokenizer",
+    "infimum.compress.menu.gguf_model",
+    "infimum.compress.menu.gguf_file",
     "infimum.compress.menu.rounded_menu",
     "infimum.compress.menu.grid_loops",
     "infimum.compress.menu.rounded_layer",
@@ -70,6 +77,7 @@ TRUSTED = (
     "infimum.compress.menu.loader_files",
     "infimum.compress.menu.adapter",
     "infimum.nn.linear",
+    "infimum.nn.packed",
 )
 """What `infimum verify FOLDER` runs, beside `infimum.proof` and the ground: who believes a certificate of a folder
 believes these modules. They read the two checkpoints, run the original to measure its moments, and derive what each
@@ -114,7 +122,9 @@ def verify(out: str | Path, original: str | Path | None = None, *, on_progress: 
     if checkpoint.sha256 != described.original_hashes:
         raise VerificationError(f"{checkpoint.path} is not the checkpoint that was compressed: its hashes differ")
     try:
-        return _check(_Output(out, described, TensorFiles(out)), checkpoint, on_progress)
+        settings = _settings(described.settings)
+        tensors = open_tensors(out, checkpoint, settings.format, described.layers)
+        return _check(_Output(out, described, settings, tensors), checkpoint, on_progress)
     except CalibrationError as error:
         raise VerificationError(f"{TEXT} does not fit the model: {error}") from error
     except InfimumError:
@@ -128,19 +138,18 @@ class _Output(NamedTuple):
 
     path: Path
     described: Description
-    tensors: TensorFiles
+    settings: Settings
+    tensors: OutputTensors
 
 
 def _check(output: _Output, checkpoint: Checkpoint, on_progress: Progress | None) -> Certificate:
     """Check files and tensors, then measure and derive every row."""
-    described = output.described
-    names = [layer.name for layer in checkpoint.layers]
+    described, settings = output.described, output.settings
+    names = [layer.name for layer in settings.layers_of(checkpoint)]
     proof.same("the layers of the table", [row.name for row in described.layers], names)
-    settings = _settings(described.settings)
     orders = read_all(output.path / CHANNELS) if CHANNELS in described.files else {}
     _check_files(output, checkpoint)
-    check_tensors(expected_tensors(checkpoint, described.layers), output.tensors.kinds())
-    _check_untouched(checkpoint, described, output.tensors)
+    check_tensors(checkpoint, described.layers, output.tensors)
     tokens = _tokens(output, checkpoint)
     chosen = {name: described.calibration[name] for name in ("seed", "projections")}
     moments = collect(checkpoint, tokens, **chosen, split=settings.rounds, on_progress=on_progress)
@@ -189,21 +198,11 @@ def _check_files(output: _Output, checkpoint: Checkpoint) -> None:
         expected |= {f"{adapter.FOLDER}/{name}" for name in (adapter.CONFIG, adapter.WEIGHTS)}
     if odd := sorted(expected ^ (described.files.keys() - {CHANNELS})):
         raise VerificationError(f"{out} should hold the files of this model and no other; one that differs: {odd[0]}")
-    if (out / INDEX).is_file():
+    if isinstance(output.tensors, TensorFiles) and (out / INDEX).is_file():
         index = strict_json.parse((out / INDEX).read_text(encoding="utf-8"))
         size = sum(ITEM_BYTES[kind] * math.prod(shape) for kind, shape in output.tensors.kinds().values())
         proof.mapping(INDEX, index, ("metadata", "weight_map"))
         proof.same(f"{INDEX}: metadata", index["metadata"], {"total_size": size})
-
-
-def _check_untouched(checkpoint: Checkpoint, described: Description, tensors: TensorFiles) -> None:
-    """Ask that what was not replaced is the original's, bit by bit."""
-    replaced = {row.tensor for row in described.layers if row.form != "dense"}
-    narrower = {row.name for row in described.layers if row.kept[0] != row.shape[0]}
-    replaced |= {layer.bias for layer in checkpoint.layers if layer.name in narrower}
-    for name, tensor in checkpoint.blocks():
-        if name not in replaced and not same_bits(tensor, tensors[name]):
-            raise VerificationError(f"tensor {name} should be as in the original, and is not")
 
 
 def _tokens(output: _Output, checkpoint: Checkpoint) -> Tokens:
@@ -234,7 +233,7 @@ def _derive_all(
         derived |= {row.name: row for row in own}
         if on_progress:
             on_progress("verifying", index + 1, len(together))
-    for layer in task.checkpoint.layers:  # what is left out takes no part in the budget
+    for layer in task.settings.layers_of(task.checkpoint):  # what is left out takes no part in the budget
         proof.check_row(rows[layer.name], derived.setdefault(layer.name, dense_row(layer, task.left_out(layer))))
     return units, derived
 

@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch.nn.functional import pad
 
+from infimum.compress.menu.ggml_blocks import BLOCK_TYPES, read_blocks, write_blocks
 from infimum.compress.menu.grid_loops import Shape
 from infimum.compress.menu.rounded_factors import RoundedFactors
 from infimum.compress.menu.rounding import Rounded
-from infimum.nn.linear import pack, packed_width, unpack
+from infimum.nn.packed import pack, packed_width, unpack
 from infimum.proof.checkpoint import LayerPlan
 from infimum.proof.grid import Grid
 
@@ -203,6 +204,34 @@ class PackedForm(_Tensors):
 
 
 @dataclass(frozen=True)
+class BlocksForm(_Tensors):
+    """The blocks of a matrix as GGUF files hold them, row by row; the class of each type has its name."""
+
+    name: ClassVar[str]
+    parts: ClassVar = ("blocks",)
+
+    blocks: torch.Tensor
+
+    @classmethod
+    def of(cls, stored: Rounded) -> Self:
+        """Write a rounded layer."""
+        return cls(torch.from_numpy(write_blocks(stored, cls.name)))
+
+    def unpacked(self) -> Rounded:
+        """Read integers and grid, in float64."""
+        return read_blocks(self.blocks.numpy(), self.name)
+
+    def module_tensors(self) -> dict[str, torch.Tensor]:
+        """Return the weight that engines compute with, in float32."""
+        return {"weight": torch.from_numpy(self.unpacked().matrix()).float()}
+
+
+BLOCK_FORMS: dict[str, type[BlocksForm]] = {
+    name: type(f"{name}Form", (BlocksForm,), {"name": name}) for name in BLOCK_TYPES
+}
+
+
+@dataclass(frozen=True)
 class PlainForm(_Tensors):
     """The product, multiplied out and rounded, in the shape and the orientation of the original's weight."""
 
@@ -213,11 +242,12 @@ class PlainForm(_Tensors):
 
 
 LowerForm: TypeAlias = PivotForm | FactorForm | NarrowForm
-RoundedForm: TypeAlias = BitsForm | BitFactorsForm | PackedForm
+RoundedForm: TypeAlias = BitsForm | BitFactorsForm | PackedForm | BlocksForm
 StoredForm: TypeAlias = LowerForm | PlainForm | RoundedForm
 FORMS: dict[str, Any] = {
     form.name: form for form in (PivotForm, FactorForm, NarrowForm, BitsForm, BitFactorsForm, PackedForm, PlainForm)
 }
+FORMS |= BLOCK_FORMS
 
 
 def stored_form(row: LayerPlan, tensors: Mapping[str, torch.Tensor]) -> StoredForm | None:

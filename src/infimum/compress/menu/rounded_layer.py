@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -11,7 +12,16 @@ import torch
 
 from infimum.compress.menu.alternatives import AnyAlternative, numbers_in
 from infimum.compress.menu.compressed_tensors import Packed
-from infimum.compress.menu.forms import BitFactorsForm, BitsForm, PackedForm, RoundedForm, stored_form
+from infimum.compress.menu.forms import (
+    BLOCK_FORMS,
+    BitFactorsForm,
+    BitsForm,
+    BlocksForm,
+    PackedForm,
+    RoundedForm,
+    stored_form,
+)
+from infimum.compress.menu.ggml_blocks import Blocks
 from infimum.compress.menu.layer_plan import dense_row
 from infimum.compress.menu.ranks import spectrum
 from infimum.compress.menu.rounded_factors import RoundedFactors
@@ -21,7 +31,7 @@ from infimum.compress.menu.task import Member, Task
 from infimum.compress.menu.widths import Group, Kept, narrowing
 from infimum.compress.model.tensor_files import same_bits
 from infimum.errors import VerificationError
-from infimum.proof.checkpoint import LayerPlan
+from infimum.proof.checkpoint import LayerPlan, total
 from infimum.proof.theorems import grid_rounding, weighted_tail
 from infimum.proof.theorems.allocation_dual import Unit
 
@@ -37,14 +47,16 @@ def measure_bits(
     task: Task, part: Kept, one: AnyAlternative, stored: Rounded | RoundedFactors, *, room: float = 1.0
 ) -> MeasuredBits:
     """Measure what became of a layer on the half that judges; error and bound leave `room` allowances."""
-    judge = task.judge(part.layer).outputs(part.outputs)
+    judges = [judge.outputs(part.outputs) for judge in task.judges(part.layer)]
+    judge = judges[0]
     if isinstance(stored, RoundedFactors):
         error = weighted_tail.error(judge.W, *stored.factors(), judge.norm.C, judge.norm.G, room=room)
         placed = stored.matrix()
     else:
         placed = np.zeros_like(judge.W)
         placed[:, part.places[1]] = stored.matrix()
-        error = grid_rounding.loss(judge.W, placed, judge.norm.C, left_of(judge), room=room)
+        losses = [grid_rounding.loss(each.W, placed, each.norm.C, left_of(each), room=room) for each in judges]
+        error = losses[0] if len(losses) == 1 else total(losses)
     row = dataclasses.replace(
         dense_row(part.layer),
         kept=part.shape,
@@ -52,7 +64,7 @@ def measure_bits(
         rank=one.rank or min(part.shape),
         cost=numbers_in(one.bytes(part.shape), task.item(part.layer)),
         error=error,
-        lower_bound=_bound(judge, part, one, stored, room),
+        lower_bound=math.fsum(_bound(each, part, one, stored, room) for each in judges),
         bits=one.bits,
         group=one.group,
     )
@@ -77,6 +89,8 @@ def pack_rounded(task: Task, part: Kept, one: AnyAlternative, stored: Rounded | 
         return BitFactorsForm.of(stored)
     if isinstance(one, Packed):
         return PackedForm.of(stored, one.scales)
+    if isinstance(one, Blocks):
+        return BLOCK_FORMS[one.form].of(stored)
     bias = None if part.outputs is None else task.checkpoint.bias(part.layer)
     return BitsForm.of(stored, None if bias is None else bias[part.outputs])
 
@@ -122,12 +136,14 @@ def _derive(
         stored = form.unpacked(one.bits, one.rank, layer.shape[1])
     elif isinstance(form, PackedForm):
         stored = form.unpacked(one.grid, layer.shape[1])
+    elif isinstance(form, BlocksForm):
+        stored = form.unpacked()
     else:
         assert isinstance(form, BitsForm)
         stored = form.unpacked(one.bits, part.shape[1])
     again = pack_rounded(task, part, one, stored).tensors()
     if not all(same_bits(again[name], tensor) for name, tensor in form.tensors().items()):
-        raise VerificationError(f"{layer.name} should have zeros where its last bytes hold no integer")
+        raise VerificationError(f"{layer.name} should be stored in the one way that writes its integers and grid")
     bias = task.checkpoint.bias(layer)
     if bias is not None and not same_bits(tensors[layer.bias], bias if part.outputs is None else bias[part.outputs]):
         raise VerificationError(f"the bias of {layer.name} should be that of the original, and is not")
