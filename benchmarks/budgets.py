@@ -241,5 +241,5 @@ METHODS: dict[str, Method] = {
     "GPTQ, bits by gradients (AutoQuantize)": functools.partial(allocated, score=gradient_scores),
     "infimum: low rank": low_rank,
     "infimum: bits": functools.partial(planned, menu=("bits",)),
-    "infimum: bits and ranks": functools.partial(planned, menu=("bits", "ranks")),
+    "infimum: bits, ranks and widths": functools.partial(planned, menu=("bits", "ranks", "widths")),
 }
