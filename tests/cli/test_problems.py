@@ -70,7 +70,7 @@ def test_all_outputs(run, file, tmp_path):
     options = dict(zip(("--json", "--report", "--plot", "--save"), paths, strict=True))
     # the report's data would stand in r.json as well
     clash = run("interpolative", file, "--rank", 2, *(item for pair in options.items() for item in pair))
-    assert clash.status == 1
+    assert clash.status == 2
     assert "same name" in clash.err
     assert list((tmp_path / "out").iterdir()) == []
     options["--report"] = tmp_path / "out" / "report.html"

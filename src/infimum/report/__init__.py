@@ -43,7 +43,9 @@ def write(subject: Result | MemoryReport | Plan, path: str | Path, *, overwrite:
     Raises
     ------
     OptionError
-        The file exists and `overwrite` is False, the suffix is not .html, or there is no such folder.
+        The suffix is not .html.
+    OutputError
+        The file exists and `overwrite` is False, or there is no such folder.
     MissingExtraError
         Jinja2 or matplotlib is not installed.
     """
