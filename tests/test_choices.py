@@ -64,7 +64,7 @@ def same(command, function, *names):
 
 
 def test_commands_offer_what_the_functions_take():
-    same(compress_command, compress.plan, "of", "objective", "allocation", "form")
+    same(compress_command, compress.plan, "of", "objective", "allocation", "form", "format")
     same(memory_command, memory.report, "convention")
     same(design_command, memory.design, "objective")
     same(minimax_command, minimax.polynomial, "precision")

@@ -84,6 +84,7 @@ def test_dual_optimum_and_value_are_ordered() -> None:
         optimum = best(units, budget)
         assert cost(units, chosen.choices) <= budget
         assert optimum <= value(units, chosen.choices) * (1 + 1e-15)
+        assert value(units, chosen.choices) <= optimum * (1 + 1e-9)  # so small, the core holds the optimum
         for multiplier in (chosen.multiplier, 0.0, *rng.exponential(size=5) * chosen.multiplier, 1e9):
             assert dual_value(units, budget, multiplier) <= optimum
         # no other multiplier proves more: the dual of the convex relaxation is solved exactly

@@ -46,7 +46,7 @@ def outputs(model: Path, moments: compress.Moments, tmp_path_factory: pytest.Tem
         "pivot": {},
         "factors": LOWER["factors"],
         "channels": LOWER["channels"],
-        "stock": {"form": "channels", "allocation": "uniform"},
+        "stock": {**LOWER["channels"], "allocation": "uniform"},
         "plain": {"plain": True},
     }
     plans = {name: compress.plan(model, remove=0.3, moments=moments, **options) for name, options in kinds.items()}

@@ -16,7 +16,7 @@ transformers = pytest.importorskip("transformers")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from infimum import compress  # noqa: E402
-from infimum.compress.menu.layer_plan import UNREACHED  # noqa: E402
+from infimum.compress.menu.task import UNREACHED  # noqa: E402
 from infimum.compress.model.experts import unfuse  # noqa: E402
 from infimum.errors import CalibrationError, CheckpointError  # noqa: E402
 from tests.compress.conftest import LOWER, sentences, tiny_llama, write  # noqa: E402

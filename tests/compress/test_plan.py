@@ -48,7 +48,7 @@ OPTIONS = [
     LOWER["pivot"],
     LOWER["factors"],
     LOWER["channels"],
-    {"form": "channels", "plain": True, "allocation": "uniform"},
+    {**LOWER["channels"], "plain": True, "allocation": "uniform"},
     {"objective": "activation"},
     {"objective": "plain"},
     {"allocation": "uniform"},
@@ -58,7 +58,7 @@ OPTIONS = [
     {"remove": 0.0},
     {"damping": 1e-6},
     {"plain": True},
-    {"plain": True, "form": "factors", "allocation": "uniform"},
+    {**LOWER["factors"], "plain": True, "allocation": "uniform"},
 ]
 
 
@@ -464,3 +464,43 @@ def test_a_budget_of_bytes_needs_one_dtype(text: list[str], tmp_path: Path) -> N
         compress.plan(folder, of="bytes", calib=text, menu=("ranks",))
     with pytest.raises(OptionError, match="as many bytes"):
         compress.plan(folder, of="bytes", plain=True)
+
+
+# --- layers that are left out ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "stays"),
+    [
+        (
+            {"keep": ["*attention*", "encoder.layer.1.output.dense"]},
+            lambda name: "attention" in name or "1.output" in name,
+        ),
+        ({"only": ["*.intermediate.dense"]}, lambda name: "intermediate" not in name),
+        ({"only": ["encoder.*"], "keep": ["*.0.*"]}, lambda name: ".0." in name or "pooler" in name),
+    ],
+    ids=["keep", "only", "both"],
+)
+def test_layers_can_be_left_out(
+    options: dict[str, Any], stays: Any, bert: Path, moments: compress.Moments, tmp_path: Path
+) -> None:
+    plan = compress.plan(bert, remove=0.1, moments=moments, **options)
+    assert {row.name for row in plan.table if row.note} >= {row.name for row in plan.table if stays(row.name)}
+    assert all(row.form == "dense" for row in plan.table if stays(row.name))
+    assert any(row.form != "dense" for row in plan.table)
+    assert plan.removed >= 0.1 * plan.linear_size - 1
+    out = plan.save(tmp_path / "out")
+    assert compress.verify(out).value <= plan.certificate.value
+    description = json.loads((out / "infimum.json").read_text())
+    description["settings"]["keep"] = []
+    description["settings"]["only"] = ["*"]
+    (out / "infimum.json").write_text(json.dumps(description))
+    with pytest.raises(VerificationError):
+        compress.verify(out)
+
+
+def test_names_that_no_layer_has(bert: Path, moments: compress.Moments) -> None:
+    with pytest.raises(OptionError, match=r"no linear layer is called q_proj; encoder\.layer\.0\..* is one of"):
+        compress.plan(bert, moments=moments, keep=["q_proj"])
+    with pytest.raises(OptionError, match="leave none of"):
+        compress.plan(bert, moments=moments, keep=["*"])

@@ -53,10 +53,11 @@ def functions_of(run: Any) -> set[str]:
     [
         ("bert", {}),
         ("bert", {"plain": True}),
-        ("bert", {"form": "bits"}),
-        ("bert", {"form": "channels", "allocation": "uniform"}),
+        ("bert", {"menu": ("bits", "ranks", "widths")}),
+        ("bert", {**LOWER["channels"], "allocation": "uniform"}),
         ("llama", {}),
         ("llama", LOWER["factors"]),
+        ("llama", {"format": "compressed-tensors"}),
         ("gpt2", {}),
         ("experts", {}),
     ],
@@ -99,10 +100,10 @@ torch.set_num_threads(int(sys.argv[1]))
 for model in sys.argv[4:]:
     moments = compress.calibrate(model, Path(sys.argv[2]))
     for name, options in {
-        "nothing": {"remove": 0.0, "form": "mixed"},
-        "mixed": {"remove": 0.3, "form": "mixed"},
-        "plain": {"remove": 0.02, "form": "pivot", "plain": True},
-        "activation": {"remove": 0.3, "form": "pivot", "objective": "activation"},
+        "nothing": {"remove": 0.0, "menu": ("ranks", "widths")},
+        "mixed": {"remove": 0.3, "menu": ("ranks", "widths")},
+        "plain": {"remove": 0.02, "menu": ("ranks",), "plain": True},
+        "activation": {"remove": 0.3, "menu": ("ranks",), "objective": "activation"},
     }.items():
         plan = compress.plan(model, moments=moments, **options)
         plan.save(Path(sys.argv[3]) / f"{Path(model).name}-{name}")

@@ -22,7 +22,7 @@ from infimum.report.page import data_beside
 if TYPE_CHECKING:
     from infimum.compress import Checkpoint, Plan, Tokens
     from infimum.compress.measure.moments import Progress
-    from infimum.compress.menu.settings import Kind
+    from infimum.compress.menu.settings import Format, Kind
     from infimum.compress.model.checkpoint import Goal
     from infimum.report.plan import Comparison
 
@@ -46,11 +46,14 @@ def compress(
     allocation: Annotated[Literal["global", "uniform"], Parameter(group=CHOICES)] = "global",
     menu: Annotated[str, Parameter(group=CHOICES)] = "auto",
     form: Annotated[Literal["pivot", "factors"], Parameter(group=CHOICES)] = "pivot",
+    keep: Annotated[tuple[str, ...], Parameter(group=CHOICES, consume_multiple=True, negative=())] = (),
+    only: Annotated[tuple[str, ...], Parameter(group=CHOICES, consume_multiple=True, negative=())] = (),
     tokens: Annotated[int | None, Parameter(group=CHOICES)] = None,
     max_tokens: Annotated[int | None, Parameter(group=CHOICES)] = None,
     projections: Annotated[int, Parameter(group=CHOICES)] = 1,
     seed: Annotated[int, Parameter(group=CHOICES)] = 0,
     plain: Annotated[bool, FLAG, Parameter(group=OUTPUT)] = False,
+    format: Annotated[Literal["infimum", "compressed-tensors", "gguf"], Parameter(group=OUTPUT)] = "infimum",
     adapter: Annotated[int | None, Parameter(group=OUTPUT)] = None,
     compare: Annotated[bool, Parameter(negative="--no-compare", show_default=False, group=OUTPUT)] = True,
     report: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
@@ -89,10 +92,14 @@ def compress(
     menu
         What layers may become, separated by commas: bits (integers of 2 to 8 bits, made by one half of the text and
         judged by the other), ranks (matrices of lower rank), widths (fewer channels of MLPs, which makes a model
-        faster). auto: bits,ranks; with --plain or a uniform allocation ranks,widths for language models and ranks for
-        encoders.
+        faster). auto: bits,ranks,widths; with --plain or a uniform allocation ranks,widths for language models and
+        ranks for encoders.
     form
         How a layer of rank r is stored without bits in the menu: pivot takes r(m + n - r) numbers, factors r(m + n).
+    keep
+        Layers that stay as they are: names, or patterns such as '*.attention.*'; several after one --keep.
+    only
+        Layers that alone may be replaced: names or patterns.
     tokens
         Size of the calibration: rows of the text are drawn until they hold so many tokens. By default 32768 for a
         language model, all for an encoder. More is better, and slower in proportion.
@@ -105,6 +112,10 @@ def compress(
     plain
         Write full-shape weights, the factors multiplied out, which stock transformers loads as any checkpoint: for
         tools that know no other form. The files are as large as the original's.
+    format
+        How few bits are stored. infimum: everything of the menu, loaded by infimum.compress.load. compressed-tensors: 4
+        and 8 bits, loaded by stock transformers with the package compressed-tensors, and by vLLM. gguf: a block type of
+        GGML for each layer, in OUT/model.gguf, which runs in llama.cpp.
     adapter
         With --plain: write also OUT/adapter, the best matrices of this rank for what is lost, as a LoRA adapter for
         peft.
@@ -134,11 +145,11 @@ def compress(
             remove, of = max(0.0, 1.0 - parse_size(size) / bytes_of(checkpoint)), "bytes"
         start = time.perf_counter()
         sizes_of_text: dict[str, Any] = {"tokens": tokens, "max_tokens": max_tokens, "projections": projections}
-        kinds = _kinds(menu, checkpoint.goal, whole=plain or allocation == "uniform")
+        kinds = _kinds(menu, checkpoint.goal, format, whole=plain or allocation == "uniform")
         sizes_of_text |= {"seed": seed, "split": "bits" in kinds}
         moments = room.calibrate(checkpoint, calib, **sizes_of_text, on_progress=on_progress)
         choices: dict[str, Any] = {"objective": objective, "allocation": allocation, "plain": plain}
-        choices |= {"menu": kinds, "form": form}
+        choices |= {"menu": kinds, "form": form, "format": format, "keep": keep, "only": only}
         fraction = remove if target_objective is None else 0.0
         plan = room.plan(checkpoint, remove=fraction, of=of, **choices, moments=moments, on_progress=on_progress)
         if target_objective is not None:
@@ -167,12 +178,12 @@ def _check_outputs(out: Path, report: Path | None, *, overwrite: bool) -> None:
         check_output(data_beside(report), overwrite=overwrite)
 
 
-def _kinds(menu: str, goal: Goal, *, whole: bool) -> tuple[Kind, ...]:
+def _kinds(menu: str, goal: Goal, format: Format, *, whole: bool) -> tuple[Kind, ...]:
     """Read what layers may become."""
     from infimum.compress.menu.settings import Kind, usual_menu
 
     if menu == "auto":
-        return usual_menu(goal, whole=whole)
+        return usual_menu(goal, format, whole=whole)
     return tuple(cast(Kind, one_of("menu", kind.strip(), get_args(Kind))) for kind in menu.split(","))
 
 

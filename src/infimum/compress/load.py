@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+import torch
 from transformers import PreTrainedModel
 
+from infimum._arguments import optional
+from infimum.compress.menu.compressed_tensors import KEY, packed_layers
+from infimum.compress.menu.forms import PackedForm
+from infimum.compress.menu.gguf_model import FILE, file_name, row_order
 from infimum.compress.model.checkpoint import open_checkpoint
 from infimum.compress.model.configuration import LAYERS, Names, empty_model, read_config
 from infimum.compress.model.tensor_files import TensorFiles
@@ -28,15 +34,24 @@ def load(out: str | Path) -> PreTrainedModel:
     again. It has no `infimum.json`: the certificate belongs to the numbers that `Plan.save` wrote.
     """
     out = Path(out)
+    if (out / FILE).is_file():
+        return _load_gguf(out)
     config = read_config(out)
     vars(config).pop("auto_map", None)  # save_pretrained would name the code beside this checkpoint, and not copy it
+    packed = vars(config).pop(KEY, None)  # what is loaded has layers of ours in place of those
     layers = getattr(config, LAYERS, None)
     if layers is None and not (out / DESCRIPTION).is_file():
         raise CheckpointError(f"{out} was not written by infimum.compress; load it with transformers, or compress it")
     model, tensors = empty_model(config), TensorFiles(out)
-    replace_layers(model, layers or {})
     names = Names.between(model, tensors)
+    if packed is not None:
+        layers = packed_layers(packed, model)
+        setattr(model.config, LAYERS, layers)
+    replace_layers(model, layers or {})
     state = {name: tensors[names.in_files(name)] for name in model.state_dict() if names.in_files(name) in tensors}
+    for layer in () if packed is None else layers or ():
+        form = PackedForm.read({part: tensors[names.in_files(f"{layer}.{part}")] for part in PackedForm.parts})
+        state |= {f"{layer}.{name}": tensor for name, tensor in form.module_tensors().items()}
     missing = model.load_state_dict(state, strict=False, assign=True).missing_keys
     model.tie_weights()
     tied = set(model.all_tied_weights_keys or ())
@@ -44,6 +59,24 @@ def load(out: str | Path) -> PreTrainedModel:
         raise CheckpointError(
             f"tensor {names.in_files(absent[0])} is missing from {out.name}; the folder is incomplete"
         )
+    model.eval()  # type: ignore[no-untyped-call]
+    return model
+
+
+def _load_gguf(out: Path) -> PreTrainedModel:
+    """Load the numbers that engines compute with, in float32, into the model that config.json says."""
+    gguf = optional("gguf", "gguf")
+    found = {tensor.name: tensor for tensor in gguf.GGUFReader(out / FILE).tensors}
+    config = read_config(out)
+    model, state = empty_model(config), {}
+    for name, parameter in model.named_parameters():
+        if (tensor := found.get(file_name(name))) is None:
+            raise CheckpointError(f"tensor {file_name(name)} is missing from {out / FILE}; the folder is incomplete")
+        values, order = gguf.dequantize(tensor.data, tensor.tensor_type), row_order(config, name, len(parameter))
+        ordered = values if order is None else values[np.argsort(order)]
+        state[name] = torch.from_numpy(np.array(ordered, dtype=np.float32))
+    model.load_state_dict(state, strict=False, assign=True)
+    model.tie_weights()
     model.eval()  # type: ignore[no-untyped-call]
     return model
 

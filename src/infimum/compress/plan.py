@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import math
 import resource
 from collections.abc import Sequence
@@ -19,9 +20,10 @@ from infimum.compress.calibrate import calibrate
 from infimum.compress.measure.moments import Moments, Progress
 from infimum.compress.measure.text import Text
 from infimum.compress.menu.budget import budget_of
-from infimum.compress.menu.layer_plan import UNREACHED, dense_row
+from infimum.compress.menu.gguf_model import check_model
+from infimum.compress.menu.layer_plan import dense_row
 from infimum.compress.menu.ranks import Form, Objective
-from infimum.compress.menu.settings import DAMPING, AllocationRule, Kind, Of, Settings, usual_menu
+from infimum.compress.menu.settings import DAMPING, AllocationRule, Format, Kind, Of, Settings, usual_menu
 from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import partition
 from infimum.compress.model.checkpoint import Checkpoint, open_checkpoint
@@ -30,7 +32,7 @@ from infimum.compress.search.offers import Offer, offer_of
 from infimum.compress.write.answer import Answer
 from infimum.compress.write.folder import write_folder
 from infimum.compress.write.form_shelf import FormShelf
-from infimum.errors import BudgetError, CalibrationError
+from infimum.errors import BudgetError, CalibrationError, OptionError
 from infimum.proof.certificate import Certificate
 from infimum.proof.checkpoint import LayerPlan, shares, total
 from infimum.proof.rounding import ROOM
@@ -129,6 +131,9 @@ def plan(
     form: Form = "pivot",
     damping: float | None = None,
     plain: bool = False,
+    keep: Sequence[str] = (),
+    only: Sequence[str] = (),
+    format: Format = "infimum",
     moments: Moments | None = None,
     tokens: int | None = None,
     seed: int = 0,
@@ -159,8 +164,8 @@ def plan(
         What layers may become. "bits": integers of 2 to 8 bits, a scale for each group of columns, whose bytes count as
         as many numbers; half of the text makes them and the other half judges them. "ranks": matrices of lower rank,
         with "bits" in the menu as two factors of 6 bits. "widths": matrices of full rank without some of the channels
-        of an MLP. "auto": bits and ranks; where bits are not possible (`plain`, uniform allocation, moments that were
-        not split) ranks and, of a language model, widths.
+        of an MLP. "auto": all three; where bits are not possible (`plain`, uniform allocation, moments that were not
+        split) ranks and, of a language model, widths.
     form : {"pivot", "factors"}
         How matrices of rank r are stored without "bits" in the menu: in r(m + n - r) numbers, or in r(m + n).
     damping : float, optional
@@ -169,6 +174,15 @@ def plan(
     plain : bool
         Multiply the factors out: the output has the shapes of the original and loads in stock transformers, at its
         full size. Budget and cost still count the numbers of `form`.
+    keep, only : sequence of str
+        Layers that stay as they are, and those that alone may be replaced: names, or patterns such as
+        ``"*.attention.*"``. Layers that stay count in the denominator of `remove`.
+    format : {"infimum", "compressed-tensors", "gguf"}
+        How few bits are stored. "infimum": all that `menu` names; loads by `infimum.compress.load`, or by transformers
+        with the code beside the weights. "compressed-tensors": integers of 4 and 8 bits in groups of 32, 64 and 128
+        columns or whole rows, around 0, the same for layers that engines make one of; loads in stock transformers with
+        the package of that name, and in vLLM. "gguf": a block type of GGML for each layer, Q2_K to Q8_0, those that
+        fill its rows; model.gguf runs in llama.cpp and loads in transformers.
     moments : Moments, optional
         What `calibrate` returned, to plan several times on one calibration; `calib`, `tokens` and `seed` are then
         ignored.
@@ -195,9 +209,13 @@ def plan(
     """
     checkpoint = model if isinstance(model, Checkpoint) else open_checkpoint(model)
     whole = plain or allocation == "uniform" or (moments is not None and moments.judge is None)
-    kinds = usual_menu(checkpoint.goal, whole=whole) if menu == "auto" else tuple(menu)
+    kinds = usual_menu(checkpoint.goal, format, whole=whole) if menu == "auto" else tuple(menu)
     damping = DAMPING[checkpoint.goal] if damping is None else damping
-    settings = Settings(remove, of, objective, allocation, kinds, form, damping, plain)
+    patterns = tuple(keep), tuple(only)
+    settings = Settings(remove, of, objective, allocation, kinds, form, damping, plain, *patterns, format)
+    _check_names(checkpoint, settings)
+    if format == "gguf":
+        check_model(checkpoint)
     if moments is None:
         moments = calibrate(checkpoint, calib, tokens=tokens, seed=seed, split=settings.rounds, on_progress=on_progress)
     _check_moments(checkpoint, moments, split=settings.rounds)
@@ -209,6 +227,15 @@ def plan(
         if on_progress:
             on_progress("spectra", index + 1, len(together))
     return _planned(task, tuple(offers), on_progress)
+
+
+def _check_names(checkpoint: Checkpoint, settings: Settings) -> None:
+    names = [layer.name for layer in checkpoint.layers]
+    for pattern in (*settings.keep, *settings.only):
+        if not fnmatch.filter(names, pattern):
+            raise OptionError(f"no linear layer is called {pattern}; {names[0]} is one of {len(names)} names")
+    if not any(map(settings.takes, names)):
+        raise OptionError(f"keep and only leave none of {len(names)} layers to be replaced; drop a pattern")
 
 
 def _check_target(error: float) -> None:
@@ -248,7 +275,7 @@ def _planned(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None
             forms[name] = form
         if on_progress:
             on_progress("factors", index + 1, len(offers))
-    table = [rows.get(layer.name) or dense_row(layer, UNREACHED) for layer in task.checkpoint.layers]
+    table = [rows.get(layer.name) or dense_row(layer, task.left_out(layer)) for layer in task.checkpoint.layers]
     errors = [row.error for row in table]
     parts = zip(table, shares(errors), strict=True)
     certificate = Certificate(

@@ -16,16 +16,14 @@ from infimum.compress.measure.moments import Progress
 from infimum.compress.measure.passes import collect
 from infimum.compress.measure.text import Tokens
 from infimum.compress.menu import adapter
-from infimum.compress.menu.alternatives import Alternative
 from infimum.compress.menu.budget import budget_of
 from infimum.compress.menu.forms import PivotForm, PlainForm, StoredForm, stored_form
-from infimum.compress.menu.layer_plan import UNREACHED, dense_row
+from infimum.compress.menu.layer_plan import dense_row
 from infimum.compress.menu.loader_files import loader_files
 from infimum.compress.menu.replacement import Replacement, form_of, measure, near_rank, replacements_of
-from infimum.compress.menu.rounded_layer import derive_bits
-from infimum.compress.menu.rounded_menu import rounded_menu
+from infimum.compress.menu.rounded_layer import derive_rounded
 from infimum.compress.menu.settings import Settings
-from infimum.compress.menu.stored_tensors import check_tensors, expected_tensors
+from infimum.compress.menu.stored_tensors import OutputTensors, check_tensors, open_tensors
 from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import Choice, Group, partition, unit_of
 from infimum.compress.model.checkpoint import Checkpoint, Layer, open_checkpoint
@@ -61,6 +59,13 @@ TRUSTED = (
     "infimum.compress.menu.alternatives",
     "infimum.compress.menu.rounding",
     "infimum.compress.menu.rounded_factors",
+    "infimum.compress.menu.compressed_tensors",
+    "infimum.compress.menu.vllm_rules",
+    "infimum.compress.menu.ggml_blocks",
+    "infimum.compress.menu.gguf_header",
+    "infimum.compress.menu.gguf_tokenizer",
+    "infimum.compress.menu.gguf_model",
+    "infimum.compress.menu.gguf_file",
     "infimum.compress.menu.rounded_menu",
     "infimum.compress.menu.grid_loops",
     "infimum.compress.menu.rounded_layer",
@@ -114,7 +119,9 @@ def verify(out: str | Path, original: str | Path | None = None, *, on_progress: 
     if checkpoint.sha256 != described.original_hashes:
         raise VerificationError(f"{checkpoint.path} is not the checkpoint that was compressed: its hashes differ")
     try:
-        return _check(_Output(out, described, TensorFiles(out)), checkpoint, on_progress)
+        settings = _settings(described.settings)
+        tensors = open_tensors(out, checkpoint, settings.format, described.layers)
+        return _check(_Output(out, described, settings, tensors), checkpoint, on_progress)
     except CalibrationError as error:
         raise VerificationError(f"{TEXT} does not fit the model: {error}") from error
     except InfimumError:
@@ -128,19 +135,18 @@ class _Output(NamedTuple):
 
     path: Path
     described: Description
-    tensors: TensorFiles
+    settings: Settings
+    tensors: OutputTensors
 
 
 def _check(output: _Output, checkpoint: Checkpoint, on_progress: Progress | None) -> Certificate:
     """Check files and tensors, then measure and derive every row."""
-    described = output.described
+    described, settings = output.described, output.settings
     names = [layer.name for layer in checkpoint.layers]
     proof.same("the layers of the table", [row.name for row in described.layers], names)
-    settings = _settings(described.settings)
     orders = read_all(output.path / CHANNELS) if CHANNELS in described.files else {}
     _check_files(output, checkpoint)
-    check_tensors(expected_tensors(checkpoint, described.layers), output.tensors.kinds())
-    _check_untouched(checkpoint, described, output.tensors)
+    check_tensors(checkpoint, described.layers, output.tensors)
     tokens = _tokens(output, checkpoint)
     chosen = {name: described.calibration[name] for name in ("seed", "projections")}
     moments = collect(checkpoint, tokens, **chosen, split=settings.rounds, on_progress=on_progress)
@@ -149,7 +155,7 @@ def _check(output: _Output, checkpoint: Checkpoint, on_progress: Progress | None
     budget = budget_of(task)
     proof.same("budget", described.budget, budget)
     proof.same("calibration: split", described.calibration["split"], settings.rounds)
-    spent = sum(row.cost for row in derived.values() if row.note != UNREACHED)
+    spent = sum(row.cost for row in derived.values() if not row.note)
     if spent > budget:
         raise VerificationError(f"the layers store {spent} numbers, the budget is {budget}")
     proof.same("notes", described.notes, task.notes)
@@ -166,13 +172,17 @@ def _check(output: _Output, checkpoint: Checkpoint, on_progress: Progress | None
 def _settings(claimed: Mapping[str, Any]) -> Settings:
     proof.mapping("'settings'", claimed, [field.name for field in dataclasses.fields(Settings)])
     numbers = {name: number(f"settings: {name}", claimed[name]) for name in ("remove", "damping")}
-    menu = [proof.text("settings: menu", kind) for kind in proof.listed("settings: menu", claimed["menu"])]
+    lists = {name: _names(f"settings: {name}", claimed[name]) for name in ("menu", "keep", "only")}
     if not isinstance(claimed["plain"], bool):
         raise VerificationError(f"settings: plain must be true or false, got {shown(claimed['plain'])}")
     try:
-        return Settings(**{**claimed, **numbers, "menu": tuple(menu)})
+        return Settings(**{**claimed, **numbers, **lists})
     except InfimumError as error:
         raise VerificationError(f"settings: {error}") from error
+
+
+def _names(what: str, item: Any) -> tuple[str, ...]:
+    return tuple(proof.text(what, name) for name in proof.listed(what, item))
 
 
 def _check_files(output: _Output, checkpoint: Checkpoint) -> None:
@@ -185,21 +195,11 @@ def _check_files(output: _Output, checkpoint: Checkpoint) -> None:
         expected |= {f"{adapter.FOLDER}/{name}" for name in (adapter.CONFIG, adapter.WEIGHTS)}
     if odd := sorted(expected ^ (described.files.keys() - {CHANNELS})):
         raise VerificationError(f"{out} should hold the files of this model and no other; one that differs: {odd[0]}")
-    if (out / INDEX).is_file():
+    if isinstance(output.tensors, TensorFiles) and (out / INDEX).is_file():
         index = strict_json.parse((out / INDEX).read_text(encoding="utf-8"))
         size = sum(ITEM_BYTES[kind] * math.prod(shape) for kind, shape in output.tensors.kinds().values())
         proof.mapping(INDEX, index, ("metadata", "weight_map"))
         proof.same(f"{INDEX}: metadata", index["metadata"], {"total_size": size})
-
-
-def _check_untouched(checkpoint: Checkpoint, described: Description, tensors: TensorFiles) -> None:
-    """Ask that what was not replaced is the original's, bit by bit."""
-    replaced = {row.tensor for row in described.layers if row.form != "dense"}
-    narrower = {row.name for row in described.layers if row.kept[0] != row.shape[0]}
-    replaced |= {layer.bias for layer in checkpoint.layers if layer.name in narrower}
-    for name, tensor in checkpoint.blocks():
-        if name not in replaced and not same_bits(tensor, tensors[name]):
-            raise VerificationError(f"tensor {name} should be as in the original, and is not")
 
 
 def _tokens(output: _Output, checkpoint: Checkpoint) -> Tokens:
@@ -219,7 +219,7 @@ def _derive_all(
     rows = {row.name: row for row in output.described.layers}
     derived: dict[str, LayerPlan] = {}
     units, together = [], partition(task)
-    narrowed = sorted(layers[-1].name for layers in together if len(layers) > 1)
+    narrowed = sorted(layers[-1].name for layers in together if len(layers) > 1 and task.settings.narrows)
     proof.same(f"the layers of {CHANNELS}", sorted(orders), narrowed)
     proof.same(f"whether there is {CHANNELS}", CHANNELS in output.described.files, bool(narrowed))
     for index, layers in enumerate(together):
@@ -230,14 +230,14 @@ def _derive_all(
         derived |= {row.name: row for row in own}
         if on_progress:
             on_progress("verifying", index + 1, len(together))
-    for layer in task.checkpoint.layers:  # what the output does not depend on takes no part in the budget
-        proof.check_row(rows[layer.name], derived.setdefault(layer.name, dense_row(layer, UNREACHED)))
+    for layer in task.checkpoint.layers:  # what is left out takes no part in the budget
+        proof.check_row(rows[layer.name], derived.setdefault(layer.name, dense_row(layer, task.left_out(layer))))
     return units, derived
 
 
 def _group(task: Task, layers: tuple[Layer, ...], orders: Mapping[str, torch.Tensor]) -> Group:
     """Take the order of channels from the output: which channels go is chosen there, and proved for that order."""
-    if len(layers) == 1:
+    if len(layers) == 1 or not task.settings.narrows:
         return Group(layers)
     channels, name = layers[-1].shape[1], layers[-1].name
     order = indices(f"{CHANNELS}: {name}", orders[name].numpy(), channels, channels)
@@ -248,12 +248,12 @@ def _derive(
     task: Task, group: Group, claimed: Sequence[LayerPlan], tensors: Mapping[str, torch.Tensor]
 ) -> tuple[Unit, list[LayerPlan]]:
     """Derive what a group can become, and its rows of the table; of the claims only width, form and rank are read."""
+    if task.settings.rounds:
+        return derive_rounded(task, group, claimed, tensors)
     width = claimed[-1].kept[1]
     if width not in group.widths:
         raise VerificationError(f"{claimed[-1].name}: a width of {group.widths} was expected, got {width}")
     alternative = group.widths.index(width)
-    if task.settings.rounds:
-        return _derive_rounded(task, group, alternative, claimed, tensors)
     unit = unit_of(task, group)
     points = []
     for row, curve in zip(claimed, unit[alternative], strict=True):
@@ -269,21 +269,6 @@ def _derive(
         rows.append(derived.row)
         distances.append(derived.distance)
     return near_rank(unit, rows, distances)
-
-
-def _derive_rounded(
-    task: Task, group: Group, width: int, claimed: Sequence[LayerPlan], tensors: Mapping[str, torch.Tensor]
-) -> tuple[Unit, list[LayerPlan]]:
-    """Derive what a group can become in few bits, and its rows; of the claims only bits, group and rank are read."""
-    menu = rounded_menu(task, group)
-    rows = []
-    for part, offered, row in zip(group.parts(group.widths[width]), menu.offered[width], claimed, strict=True):
-        rank = row.rank if row.rank < min(part.shape) else 0
-        one = None if row.form == "dense" else Alternative(row.bits, row.group, rank)
-        if one not in offered.alternatives:
-            raise VerificationError(f"{row.name}: {row.form} of {row.bits} bits and rank {row.rank} is not offered")
-        rows.append(derive_bits(task, part, one, row, tensors))
-    return tuple(tuple(offered.curve for offered in each) for each in menu.offered), rows
 
 
 def _check_stored(

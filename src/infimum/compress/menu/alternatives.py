@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
+from infimum.compress.menu.compressed_tensors import Packed
+from infimum.compress.menu.forms import BitFactorsForm, BitsForm
+from infimum.compress.menu.ggml_blocks import Blocks
+from infimum.compress.menu.grid_loops import Shape
 from infimum.nn.linear import packed_width
 
 BITS, GROUPS = (2, 3, 4, 5, 6, 8), (32, 64, 128)
@@ -24,12 +28,25 @@ class Alternative(NamedTuple):
     group: int
     rank: int = 0
 
+    @property
+    def form(self) -> str:
+        """Name of the form in which the layer is stored."""
+        return BitFactorsForm.name if self.rank else BitsForm.name
+
+    @property
+    def grid(self) -> Shape:
+        """What the grid of the layer, or of its right factor, may be."""
+        return Shape(self.bits, self.group)
+
     def bytes(self, shape: tuple[int, int]) -> int:
         """Bytes of the integers, zeros and scales of a layer."""
         m, n = shape
         if self.rank == 0:
             return _bytes(m, n, self.bits, self.group)
         return _bytes(m, self.rank, self.bits, self.rank) + _bytes(self.rank, n, self.bits, self.group)
+
+
+AnyAlternative: TypeAlias = Alternative | Packed | Blocks
 
 
 def _bytes(m: int, n: int, bits: int, group: int) -> int:

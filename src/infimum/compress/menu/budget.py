@@ -28,13 +28,13 @@ def bytes_of(checkpoint: Checkpoint) -> int:
 
 
 def budget_of(task: Task) -> int:
-    """Numbers that the layers which the output depends on may store."""
-    checkpoint, moments, settings = task
-    reached = [layer for layer in checkpoint.layers if layer.name in moments.layers]
+    """Numbers that the layers which may be replaced may store."""
+    checkpoint, _, settings = task
+    whole = sum(layer.size for layer in task.layers)
     removed = settings.remove * numbers_of(checkpoint, settings.of)
     if settings.of == "bytes":
-        return sum(layer.size for layer in reached) - math.ceil(removed + _orders(task, reached))
-    return sum(layer.size for layer in reached) - round(removed)
+        return whole - math.ceil(removed + _orders(task, task.layers))
+    return whole - round(removed)
 
 
 def _orders(task: Task, layers: list[Layer]) -> float:

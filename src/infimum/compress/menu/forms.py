@@ -9,10 +9,13 @@ from typing import Any, ClassVar, Literal, Self, TypeAlias
 
 import numpy as np
 import torch
+from torch.nn.functional import pad
 
+from infimum.compress.menu.ggml_blocks import BLOCK_TYPES, read_blocks, write_blocks
+from infimum.compress.menu.grid_loops import Shape
 from infimum.compress.menu.rounded_factors import RoundedFactors
 from infimum.compress.menu.rounding import Rounded
-from infimum.nn.linear import pack, unpack
+from infimum.nn.linear import pack, packed_width, unpack
 from infimum.proof.checkpoint import LayerPlan
 from infimum.proof.grid import Grid
 
@@ -26,6 +29,10 @@ class _Tensors:
     def tensors(self) -> dict[str, torch.Tensor]:
         """Return the stored tensors by their names."""
         return {name: value for name, value in vars(self).items() if value is not None}
+
+    def module_tensors(self) -> dict[str, torch.Tensor]:
+        """Return the parameters and buffers of the layer that the form is stored for."""
+        return self.tensors()
 
     @property
     def numbers(self) -> int:
@@ -158,6 +165,73 @@ class BitFactorsForm(_Tensors):
 
 
 @dataclass(frozen=True)
+class PackedForm(_Tensors):
+    """Integers around 0 and scales as the package compressed-tensors stores them, in its format "pack-quantized".
+
+    The integers of a row follow each other in words of 32 bits, lowest bit first, each with half its range added, so
+    that they are ours: 0 of the grid is in the middle.
+    """
+
+    name: ClassVar[Literal["packed"]] = "packed"
+    parts: ClassVar = ("weight_packed", "weight_scale", "weight_shape")
+
+    weight_packed: torch.Tensor
+    weight_scale: torch.Tensor
+    weight_shape: torch.Tensor
+
+    @classmethod
+    def of(cls, stored: Rounded, scales: torch.dtype) -> PackedForm:
+        """Pack a rounded layer."""
+        stream = pack(torch.from_numpy(stored.integers), stored.grid.bits)
+        words = pad(stream, (0, -stream.shape[1] % 4)).view(torch.int32)
+        return cls(words, torch.from_numpy(stored.grid.scales).to(scales), torch.tensor(stored.integers.shape))
+
+    def unpacked(self, shape: Shape, columns: int) -> Rounded:
+        """Read integers and grid, in float64."""
+        scales = self.weight_scale.double().numpy()
+        integers = unpack(self.weight_packed.view(torch.uint8), shape.bits, columns).double().numpy()
+        zeros = np.full_like(scales, 2.0 ** (shape.bits - 1))
+        return Rounded(integers, Grid(shape.bits, scales, zeros, shape.precision))
+
+    def module_tensors(self) -> dict[str, torch.Tensor]:
+        """Return the buffers of the `infimum.nn.QuantizedLinear` in a model that has the same numbers."""
+        columns = int(self.weight_shape[1])
+        bits = 32 * self.weight_packed.shape[1] // columns
+        zeros = pack(torch.full(self.weight_scale.shape, 2 ** (bits - 1)), bits)
+        integers = self.weight_packed.view(torch.uint8)[:, : packed_width(columns, bits)]
+        scales = self.weight_scale.to(torch.float16).view(torch.int16)
+        return {"weight": torch.empty(0), "integers": integers, "scales": scales, "zeros": zeros}
+
+
+@dataclass(frozen=True)
+class BlocksForm(_Tensors):
+    """The blocks of a matrix as GGUF files hold them, row by row; the class of each type has its name."""
+
+    name: ClassVar[str]
+    parts: ClassVar = ("blocks",)
+
+    blocks: torch.Tensor
+
+    @classmethod
+    def of(cls, stored: Rounded) -> Self:
+        """Write a rounded layer."""
+        return cls(torch.from_numpy(write_blocks(stored, cls.name)))
+
+    def unpacked(self) -> Rounded:
+        """Read integers and grid, in float64."""
+        return read_blocks(self.blocks.numpy(), self.name)
+
+    def module_tensors(self) -> dict[str, torch.Tensor]:
+        """Return the weight that engines compute with, in float32."""
+        return {"weight": torch.from_numpy(self.unpacked().matrix()).float()}
+
+
+BLOCK_FORMS: dict[str, type[BlocksForm]] = {
+    name: type(f"{name}Form", (BlocksForm,), {"name": name}) for name in BLOCK_TYPES
+}
+
+
+@dataclass(frozen=True)
 class PlainForm(_Tensors):
     """The product, multiplied out and rounded, in the shape and the orientation of the original's weight."""
 
@@ -168,11 +242,12 @@ class PlainForm(_Tensors):
 
 
 LowerForm: TypeAlias = PivotForm | FactorForm | NarrowForm
-RoundedForm: TypeAlias = BitsForm | BitFactorsForm
+RoundedForm: TypeAlias = BitsForm | BitFactorsForm | PackedForm | BlocksForm
 StoredForm: TypeAlias = LowerForm | PlainForm | RoundedForm
 FORMS: dict[str, Any] = {
-    form.name: form for form in (PivotForm, FactorForm, NarrowForm, BitsForm, BitFactorsForm, PlainForm)
+    form.name: form for form in (PivotForm, FactorForm, NarrowForm, BitsForm, BitFactorsForm, PackedForm, PlainForm)
 }
+FORMS |= BLOCK_FORMS
 
 
 def stored_form(row: LayerPlan, tensors: Mapping[str, torch.Tensor]) -> StoredForm | None:

@@ -18,6 +18,28 @@ from infimum.proof.grid import FLOAT32, Grid
 Run = tuple[int, int]  # bits that a byte gives to a number, and how many neighbouring numbers lie in neighbouring bytes
 
 
+class Blocks(NamedTuple):
+    """A layer in blocks of a type: one of the alternatives of the format "gguf"; `form` is the name of the type."""
+
+    bits: int
+    group: int
+    form: str
+
+    @property
+    def rank(self) -> int:
+        """Such a layer is one matrix."""
+        return 0
+
+    @property
+    def grid(self) -> Shape:
+        """What the grid of the layer may be."""
+        return BLOCK_TYPES[self.form].shape
+
+    def bytes(self, shape: tuple[int, int]) -> int:
+        """Bytes of the blocks of a layer."""
+        return shape[0] * row_bytes(self.form, shape[1])
+
+
 class BlockType(NamedTuple):
     """A block type: its number in the file format, columns and bytes of a block, its grids, and its layout.
 
@@ -87,6 +109,14 @@ BLOCK_TYPES = {
 def block_types(columns: int) -> list[str]:
     """Return the types whose blocks fill rows of so many columns."""
     return [name for name, kind in BLOCK_TYPES.items() if columns % kind.columns == 0]
+
+
+def block_alternatives(shape: tuple[int, int], item: int) -> tuple[Blocks, ...]:
+    """Return what is smaller than a layer itself, whose numbers have `item` bytes, cheapest first."""
+    kinds = {name: BLOCK_TYPES[name].shape for name in block_types(shape[1])}
+    every = [Blocks(grid.bits, grid.group, name) for name, grid in kinds.items()]
+    smaller = [one for one in every if one.bytes(shape) < item * shape[0] * shape[1]]
+    return tuple(sorted(smaller, key=lambda one: one.bytes(shape)))
 
 
 def row_bytes(name: str, columns: int) -> int:

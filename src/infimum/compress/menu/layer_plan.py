@@ -5,8 +5,6 @@ from __future__ import annotations
 from infimum.compress.model.checkpoint import Layer
 from infimum.proof.checkpoint import LayerPlan
 
-UNREACHED = "the output does not depend on it for this text, or too few tokens reach it: kept dense"
-
 
 def dense_row(layer: Layer, note: str = "") -> LayerPlan:
     """Return the row of a layer that stays as it is."""

@@ -10,6 +10,8 @@ from typing import Any
 
 import torch
 
+from infimum.compress.menu.compressed_tensors import KEY, quantization_config
+from infimum.compress.menu.forms import BLOCK_FORMS, PackedForm
 from infimum.compress.model.checkpoint import Checkpoint
 from infimum.compress.model.configuration import LAYERS, empty_model
 from infimum.compress.model.experts import Experts
@@ -41,11 +43,13 @@ def loader_files(checkpoint: Checkpoint, table: Sequence[LayerPlan]) -> dict[str
     not know: for them there is no code.
     """
     layers = replaced_layers(table)
-    if not layers:
+    if not layers:  # also where a file of another format says all that a loader needs
         return {}
     config: dict[str, Any] = json.loads((checkpoint.path / CONFIG).read_text(encoding="utf-8"))
     if change := narrower_config(checkpoint, table):
         return {CONFIG: json.dumps(config | change, indent=2) + "\n"}
+    if any(row.form == PackedForm.name for row in table):
+        return {CONFIG: json.dumps(config | {KEY: quantization_config(checkpoint, table)}, indent=2) + "\n"}
     config |= {LAYERS: layers}
     if any(isinstance(module, Experts) for module in checkpoint.skeleton.modules()):
         return {CONFIG: json.dumps(config, indent=2) + "\n"}
@@ -62,11 +66,11 @@ def loader_files(checkpoint: Checkpoint, table: Sequence[LayerPlan]) -> dict[str
 def replaced_layers(table: Iterable[LayerPlan]) -> dict[str, dict[str, Any]]:
     """Return form, shape and rank or bits of the layers that become layers of another kind, as in the configuration."""
     return {
-        row.name: {"form": row.form, "shape": list(row.kept)}
+        row.name: {"form": "bits" if row.form == PackedForm.name else row.form, "shape": list(row.kept)}
         | ({"bits": row.bits, "group": row.group} if row.bits else {})
         | ({"rank": row.rank} if row.rank < min(row.kept) else {})
         for row in table
-        if row.form not in ("dense", "plain")
+        if row.form not in ("dense", "plain", *BLOCK_FORMS)
     }
 
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from infimum.compress.menu.forms import BitFactorsForm, BitsForm, PlainForm, StoredForm
+from infimum.compress.menu.forms import PlainForm, RoundedForm, StoredForm
 from infimum.compress.menu.layer_plan import dense_row
 from infimum.compress.menu.ranks import decompose
 from infimum.compress.menu.settings import Settings
@@ -94,7 +94,7 @@ def measure(task: Task, part: Replacement, stored: StoredForm | None, *, room: f
             distance = weighted_tail.error(narrow.W, *factors, narrow.norm.C, narrow.norm.G, room=room)
             moved = float(np.sum((narrow.W - factors[0] @ factors[1]) ** 2))
     else:
-        assert not isinstance(stored, BitsForm | BitFactorsForm)
+        assert not isinstance(stored, RoundedForm)
         left, narrow_right = stored.factors()
         right = np.zeros((narrow_right.shape[0], part.layer.shape[1]))
         right[:, columns] = narrow_right

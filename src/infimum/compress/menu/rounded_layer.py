@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import torch
 
-from infimum.compress.menu.alternatives import Alternative, numbers_in
-from infimum.compress.menu.forms import BitFactorsForm, BitsForm, RoundedForm, stored_form
+from infimum.compress.menu.alternatives import AnyAlternative, numbers_in
+from infimum.compress.menu.compressed_tensors import Packed
+from infimum.compress.menu.forms import (
+    BLOCK_FORMS,
+    BitFactorsForm,
+    BitsForm,
+    BlocksForm,
+    PackedForm,
+    RoundedForm,
+    stored_form,
+)
+from infimum.compress.menu.ggml_blocks import Blocks
 from infimum.compress.menu.layer_plan import dense_row
 from infimum.compress.menu.ranks import spectrum
 from infimum.compress.menu.rounded_factors import RoundedFactors
-from infimum.compress.menu.rounded_menu import left_of
+from infimum.compress.menu.rounded_menu import Offered, left_of, rounded_menu
 from infimum.compress.menu.rounding import Rounded, diagonal_below
 from infimum.compress.menu.task import Member, Task
-from infimum.compress.menu.widths import Kept, narrowing
+from infimum.compress.menu.widths import Group, Kept, narrowing
 from infimum.compress.model.tensor_files import same_bits
 from infimum.errors import VerificationError
-from infimum.proof.checkpoint import LayerPlan, same
+from infimum.proof.checkpoint import LayerPlan
 from infimum.proof.theorems import grid_rounding, weighted_tail
+from infimum.proof.theorems.allocation_dual import Unit
 
 
 class MeasuredBits(NamedTuple):
@@ -32,7 +43,7 @@ class MeasuredBits(NamedTuple):
 
 
 def measure_bits(
-    task: Task, part: Kept, one: Alternative, stored: Rounded | RoundedFactors, *, room: float = 1.0
+    task: Task, part: Kept, one: AnyAlternative, stored: Rounded | RoundedFactors, *, room: float = 1.0
 ) -> MeasuredBits:
     """Measure what became of a layer on the half that judges; error and bound leave `room` allowances."""
     judge = task.judge(part.layer).outputs(part.outputs)
@@ -46,7 +57,7 @@ def measure_bits(
     row = dataclasses.replace(
         dense_row(part.layer),
         kept=part.shape,
-        form=BitFactorsForm.name if one.rank else BitsForm.name,
+        form=one.form,
         rank=one.rank or min(part.shape),
         cost=numbers_in(one.bytes(part.shape), task.item(part.layer)),
         error=error,
@@ -57,7 +68,7 @@ def measure_bits(
     return MeasuredBits(row, float(np.sum((judge.W - placed) ** 2)))
 
 
-def _bound(judge: Member, part: Kept, one: Alternative, stored: Rounded | RoundedFactors, room: float) -> float:
+def _bound(judge: Member, part: Kept, one: AnyAlternative, stored: Rounded | RoundedFactors, room: float) -> float:
     """Bound what every matrix of this kind loses: of this rank, of these inputs, or on this grid."""
     if isinstance(stored, RoundedFactors):
         return float(spectrum(*judge).bounds(room)[one.rank])
@@ -69,32 +80,67 @@ def _bound(judge: Member, part: Kept, one: Alternative, stored: Rounded | Rounde
     return grid_rounding.bound(judge.W, stored.grid, C, G, e, g, room=room)
 
 
-def pack_rounded(task: Task, part: Kept, stored: Rounded | RoundedFactors) -> RoundedForm:
+def pack_rounded(task: Task, part: Kept, one: AnyAlternative, stored: Rounded | RoundedFactors) -> RoundedForm:
     """Return what is stored of a layer."""
     if isinstance(stored, RoundedFactors):
         return BitFactorsForm.of(stored)
+    if isinstance(one, Packed):
+        return PackedForm.of(stored, one.scales)
+    if isinstance(one, Blocks):
+        return BLOCK_FORMS[one.form].of(stored)
     bias = None if part.outputs is None else task.checkpoint.bias(part.layer)
     return BitsForm.of(stored, None if bias is None else bias[part.outputs])
 
 
-def derive_bits(
-    task: Task, part: Kept, one: Alternative | None, claimed: LayerPlan, tensors: Mapping[str, torch.Tensor]
+def derive_rounded(
+    task: Task, group: Group, claimed: Sequence[LayerPlan], tensors: Mapping[str, torch.Tensor]
+) -> tuple[Unit, list[LayerPlan]]:
+    """Derive what a group can become in few bits, and its rows; of the claims only what was chosen is read."""
+    menu = rounded_menu(task, group)
+    for parts, offered in zip(menu.parts, menu.offered, strict=True):
+        chosen = [_chosen(*each) for each in zip(parts, offered, claimed, strict=True)]
+        if all(chosen):
+            pairs = zip(parts, (one for (one,) in chosen), claimed, strict=True)
+            rows = [_derive(task, part, one, row, tensors) for part, one, row in pairs]
+            return tuple(tuple(each.curve for each in layers) for layers in menu.offered), rows
+    said = ", ".join(
+        f"{row.name}: {row.form} of {row.bits} bits, group {row.group}, rank {row.rank}" for row in claimed
+    )
+    raise VerificationError(f"{said}: not offered")
+
+
+def _chosen(part: Kept, offered: Offered, row: LayerPlan) -> list[AnyAlternative | None]:
+    """Return the alternative that a row says was chosen, in a list; an empty one if there is none."""
+    said = (row.form, row.kept, row.bits, row.group, row.rank)
+    whole = min(part.shape)
+    ways = {
+        ("dense", part.shape, 0, 0, whole) if one is None else (one.form, part.shape, *one[:2], one.rank or whole): one
+        for one in offered.alternatives
+    }
+    return [ways[said]] if said in ways else []
+
+
+def _derive(
+    task: Task, part: Kept, one: AnyAlternative | None, claimed: LayerPlan, tensors: Mapping[str, torch.Tensor]
 ) -> LayerPlan:
     """Derive the row of a layer that became integers in a way that it is offered (None: that stays as it is)."""
     layer = part.layer
     if one is None:
         return dense_row(layer)
-    same(f"{layer.name}: form", claimed.form, BitFactorsForm.name if one.rank else BitsForm.name)
     form = stored_form(claimed, tensors)
     stored: Rounded | RoundedFactors
     if isinstance(form, BitFactorsForm):
         stored = form.unpacked(one.bits, one.rank, layer.shape[1])
+    elif isinstance(form, PackedForm):
+        stored = form.unpacked(one.grid, layer.shape[1])
+    elif isinstance(form, BlocksForm):
+        stored = form.unpacked()
     else:
         assert isinstance(form, BitsForm)
         stored = form.unpacked(one.bits, part.shape[1])
-    again = pack_rounded(task, part, stored).tensors()
+    again = pack_rounded(task, part, one, stored).tensors()
     if not all(same_bits(again[name], tensor) for name, tensor in form.tensors().items()):
-        raise VerificationError(f"{layer.name} should have zeros where its last bytes hold no integer")
+        raise VerificationError(f"{layer.name} should be stored in the one way that writes its integers and grid")
     bias = task.checkpoint.bias(layer)
     if bias is not None and not same_bits(tensors[layer.bias], bias if part.outputs is None else bias[part.outputs]):
         raise VerificationError(f"the bias of {layer.name} should be that of the original, and is not")

@@ -11,8 +11,9 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from infimum._threads import together
-from infimum.compress.menu.alternatives import Alternative, alternatives_of, narrow_alternatives, numbers_in
-from infimum.compress.menu.grid_loops import Shape
+from infimum.compress.menu.alternatives import AnyAlternative, alternatives_of, narrow_alternatives, numbers_in
+from infimum.compress.menu.compressed_tensors import packed_alternatives
+from infimum.compress.menu.ggml_blocks import block_alternatives
 from infimum.compress.menu.ranks import Decomposition, decompose
 from infimum.compress.menu.rounded_factors import RoundedFactors, round_factors
 from infimum.compress.menu.rounding import Factors, Rounded, factors, round_matrix
@@ -31,13 +32,22 @@ Damping: TypeAlias = tuple[float, float]  # of the moments of inputs and of grad
 class Offered(NamedTuple):
     """What a layer, whole or narrowed, is offered: a point of its curve for each; None: as in the checkpoint."""
 
-    alternatives: tuple[Alternative | None, ...]
+    alternatives: tuple[AnyAlternative | None, ...]
     curve: Curve
+
+    def at(self, point: int) -> Offered:
+        """Return one of these alternatives alone."""
+        one = slice(point, point + 1)
+        return Offered(self.alternatives[one], Curve(self.curve.costs[one], self.curve.errors[one]))
 
 
 class RoundedMenu(NamedTuple):
-    """For each width of a group what each of its layers is offered, and the dampings with which that is made."""
+    """What a group can become: in each case what is kept of each of its layers, and what that part is offered.
 
+    `dampings` are those with which each layer is rounded.
+    """
+
+    parts: tuple[tuple[Kept, ...], ...]
     offered: tuple[tuple[Offered, ...], ...]
     dampings: tuple[Damping, ...]
 
@@ -61,12 +71,11 @@ class Maker:
     def _best(self) -> Decomposition:
         return decompose(*self._damped)
 
-    def make(self, one: Alternative) -> Rounded | RoundedFactors:
+    def make(self, one: AnyAlternative) -> Rounded | RoundedFactors:
         """Round the layer in one way."""
-        shape = Shape(one.bits, one.group)
         if one.rank:
-            return round_factors(self.member.W, self._damped.norm, self._best, one.rank, shape)
-        return round_matrix(self.member.W, *self._pair, shape)
+            return round_factors(self.member.W, self._damped.norm, self._best, one.rank, one.grid)
+        return round_matrix(self.member.W, *self._pair, one.grid)
 
 
 @dataclass(frozen=True)
@@ -89,14 +98,24 @@ class Source:
         return self.task.judge(self.layer)
 
     @cached_property
+    def whole(self) -> tuple[AnyAlternative, ...]:
+        """What the layer is offered as long as all of it is kept, beside staying as it is."""
+        if self.task.settings.format == "compressed-tensors":
+            return packed_alternatives(self.task.checkpoint, self.layer, self.group.layers)
+        if self.task.settings.format == "gguf":
+            return block_alternatives(self.layer.shape, self.task.item(self.layer))
+        ranks = self.task.settings.low_rank is not None
+        return alternatives_of(self.layer.shape, self.task.item(self.layer), ranks=ranks)
+
+    @cached_property
     def damping(self) -> Damping:
         """The dampings that are given, or with which rounding to a middle width is best by the half that judges."""
         if self.given is not None:
             return self.given
-        groups = {one.group for one in alternatives_of(self.layer.shape, self.task.item(self.layer), ranks=False)}
-        if not groups:
+        matrices = [one for one in self.whole if one.rank == 0]
+        if not matrices:
             return RIGHT[0], LEFT[0]
-        one = Alternative(TRIED, min(groups, key=lambda group: abs(group - TRIED_GROUP)))
+        one = min(matrices, key=lambda each: (abs(each.bits - TRIED), abs(each.group - TRIED_GROUP)))
 
         def error(damping: Damping) -> float:
             return self.error(Kept(self.layer), Maker(self.maker, damping).make(one).matrix())
@@ -128,8 +147,8 @@ class Source:
 
     def offered(self, part: Kept) -> Offered:
         """Make and measure everything that the layer is offered; whole it may also stay as it is."""
-        item, shape, ranks = self.task.item(self.layer), part.shape, self.task.settings.low_rank is not None
-        offered = alternatives_of(shape, item, ranks=ranks) if part.keeps_all else narrow_alternatives(shape, item)
+        item, shape = self.task.item(self.layer), part.shape
+        offered = self.whole if part.keeps_all else narrow_alternatives(shape, item)
         ready = self.ready(part)
         errors = together(lambda one: self.error(part, ready.make(one).matrix()), offered)
         costs = [numbers_in(one.bytes(shape), item) for one in offered]
@@ -141,11 +160,14 @@ class Source:
 def rounded_menu(task: Task, group: Group) -> RoundedMenu:
     """Round the layers of a group in every way that is offered; measure each by the text that did not make it."""
     sources = [Source(task, group, layer) for layer in group.layers]
-    offered = tuple(
-        tuple(source.offered(part) for source, part in zip(sources, group.parts(width), strict=True))
-        for width in group.widths
-    )
-    return RoundedMenu(offered, tuple(source.damping for source in sources))
+    parts = tuple(tuple(group.parts(width)) for width in group.widths)
+    offered = tuple(tuple(source.offered(part) for source, part in zip(sources, each, strict=True)) for each in parts)
+    if group.fused:
+        offered = tuple(
+            tuple(each.at(point) for each in offered[0]) for point in range(len(offered[0][0].alternatives))
+        )
+        parts *= len(offered)
+    return RoundedMenu(parts, offered, tuple(source.damping for source in sources))
 
 
 def left_of(member: Member) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
@@ -13,6 +14,7 @@ from infimum.errors import BudgetError, OptionError
 Of: TypeAlias = Literal["linear", "all", "bytes"]
 AllocationRule: TypeAlias = Literal["global", "uniform"]
 Kind: TypeAlias = Literal["bits", "ranks", "widths"]
+Format: TypeAlias = Literal["infimum", "compressed-tensors", "gguf"]
 
 # what no damping means, by what the gradients are of: the best of those tried
 DAMPING: dict[Goal, float] = {"embedding": 0.01, "loss": 0.03}
@@ -22,10 +24,12 @@ WIDTHS = tuple(range(16, 3, -1))
 ROUNDED_WIDTHS = (16, 14, 12, 10, 8, 6)  # each of them is rounded anew
 
 
-def usual_menu(goal: Goal, *, whole: bool) -> tuple[Kind, ...]:
+def usual_menu(goal: Goal, format: Format, *, whole: bool) -> tuple[Kind, ...]:
     """Return what layers may become when nothing is said: `whole` if few bits are not possible, or cannot be judged."""
+    if format != "infimum":
+        return ("bits",)
     if not whole:
-        return "bits", "ranks"
+        return "bits", "ranks", "widths"
     return ("ranks", "widths") if goal == "loss" else ("ranks",)
 
 
@@ -41,6 +45,9 @@ class Settings:
     form: Form
     damping: float
     plain: bool
+    keep: tuple[str, ...] = ()
+    only: tuple[str, ...] = ()
+    format: Format = "infimum"
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.remove < 1.0:
@@ -60,8 +67,16 @@ class Settings:
                 "few bits are for plain=False and allocation='global': they have one form and one budget; "
                 "leave 'bits' out of the menu"
             )
+        one_of("format", self.format, get_args(Format))
+        if self.format != "infimum" and (self.menu != ("bits",) or self.plain):
+            raise OptionError(f"format={self.format!r} holds few bits only; give menu=('bits',), and plain=False")
         if not 0.0 < self.damping <= 1.0:
             raise OptionError(f"damping must be above 0 and at most 1, got {self.damping}")
+
+    def takes(self, name: str) -> bool:
+        """Tell whether a layer of this name may be replaced."""
+        kept, chosen = (any(fnmatch.fnmatchcase(name, pattern) for pattern in part) for part in (self.keep, self.only))
+        return not kept and (chosen or not self.only)
 
     @property
     def narrows(self) -> bool:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TypeAlias
 
+from infimum.compress.menu.gguf_file import GgufTensors
+from infimum.compress.menu.gguf_model import check_model
+from infimum.compress.menu.settings import Format
 from infimum.compress.model.checkpoint import Checkpoint
+from infimum.compress.model.tensor_files import TensorFiles, same_bits
 from infimum.errors import VerificationError
 from infimum.nn.linear import packed_width
 from infimum.proof.checkpoint import LayerPlan, same
 
+OutputTensors: TypeAlias = TensorFiles | GgufTensors
 Kind: TypeAlias = tuple[str, tuple[int, ...]]  # as safetensors calls the dtype, and the shape
 
 
@@ -41,6 +47,11 @@ def _parts(row: LayerPlan, kind: str) -> dict[str, Kind]:
         sides = {"left": _packed(m, r, row.bits, r), "right": _packed(r, n, row.bits, row.group)}
         named = {f"{side}.{name}": part for side, parts in sides.items() for name, part in parts.items()}
         return {"weight": (kind, (0,)), **named}
+    if row.form == "packed":
+        words, scales = -(-n * row.bits // 32), "BF16" if kind == "BF16" else "F16"
+        groups = n // row.group if row.group else 0
+        sizes = {"weight_scale": (scales, (m, groups)), "weight_shape": ("I64", (2,))}
+        return {"weight_packed": ("I32", (m, words)), **sizes}
     if row.form == "factors":
         return {"weight": (kind, (0,)), "left": (kind, (m, r)), "right": (kind, (r, n))}
     return {"weight": (kind, (m, n))}
@@ -54,11 +65,29 @@ def _packed(m: int, n: int, bits: int, group: int) -> dict[str, Kind]:
     return {"scales": ("I16", (m, groups)), **packed}
 
 
-def check_tensors(expected: Mapping[str, Kind], found: Mapping[str, Kind]) -> None:
-    """Ask that there is every expected tensor and no other."""
-    if unknown := sorted(found.keys() - expected.keys()):
+def open_tensors(out: Path, checkpoint: Checkpoint, format: Format, table: Sequence[LayerPlan]) -> OutputTensors:
+    """Open the tensors of an output in the file of its format."""
+    if format == "gguf":
+        check_model(checkpoint)
+        return GgufTensors(out, checkpoint, table)
+    return TensorFiles(out)
+
+
+def check_tensors(checkpoint: Checkpoint, table: Sequence[LayerPlan], found: OutputTensors) -> None:
+    """Ask that there is every expected tensor and no other, and that what was not replaced is the original's bits."""
+    if isinstance(found, GgufTensors):
+        found.check()
+        return
+    expected, kinds = expected_tensors(checkpoint, table), found.kinds()
+    if unknown := sorted(kinds.keys() - expected.keys()):
         raise VerificationError(f"tensor {unknown[0]} is none of this model; nothing accounts for it")
-    if missing := sorted(expected.keys() - found.keys()):
+    if missing := sorted(expected.keys() - kinds.keys()):
         raise VerificationError(f"tensor {missing[0]} is missing; the folder is incomplete")
     for name, kind in expected.items():
-        same(f"tensor {name}: kind and shape", found[name], kind)
+        same(f"tensor {name}: kind and shape", kinds[name], kind)
+    replaced = {row.tensor for row in table if row.form != "dense"}
+    narrower = {row.name for row in table if row.kept[0] != row.shape[0]}
+    replaced |= {layer.bias for layer in checkpoint.layers if layer.name in narrower}
+    for name, tensor in checkpoint.blocks():
+        if name not in replaced and not same_bits(tensor, found[name]):
+            raise VerificationError(f"tensor {name} should be as in the original, and is not")

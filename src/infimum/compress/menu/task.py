@@ -12,6 +12,9 @@ from infimum.compress.menu.ranks import Weighting, damped, weighting
 from infimum.compress.menu.settings import Settings
 from infimum.compress.model.checkpoint import Checkpoint, Layer
 
+UNREACHED = "the output does not depend on it for this text, or too few tokens reach it: kept dense"
+ASKED = "kept dense, as was asked"
+
 
 class Member(NamedTuple):
     """A layer, or what is left of it: its matrix in float64, and the norm of its error."""
@@ -45,6 +48,17 @@ class Task(NamedTuple):
     checkpoint: Checkpoint
     moments: Moments
     settings: Settings
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers that may be replaced, in the order of the model."""
+        return [layer for layer in self.checkpoint.layers if not self.left_out(layer)]
+
+    def left_out(self, layer: Layer) -> str:
+        """Say why a layer stays as it is whatever the budget; empty where it need not."""
+        if not self.settings.takes(layer.name):
+            return ASKED
+        return "" if layer.name in self.moments.layers else UNREACHED
 
     def member(self, layer: Layer) -> Member:
         """Read a layer, with the norm in which its matrices of lower rank are made and measured."""

@@ -8,7 +8,7 @@ marlin.py, machete.py, exllama.py, conch.py and triton_w4a16.py (which schemes a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 FUSED = (("q_proj", "k_proj", "v_proj"), ("query", "key", "value"), ("q_a_proj", "kv_a_proj_with_mqa"))
@@ -16,15 +16,21 @@ FUSED += (("gate_proj", "up_proj"), ("w1", "w3"))
 BITS, GROUPS = (4, 8), (32, 64, 128)  # Marlin's; whole rows are the strategy "channel"
 
 
-def fused_layers(names: Iterable[str]) -> Iterator[tuple[str, ...]]:
-    """Yield the names of layers that vLLM makes one layer of: those that read the same inputs side by side."""
-    present = set(names)
-    for first, *others in FUSED:
-        for name in sorted(present):
-            parent, _, child = name.rpartition(".")
-            together = (name, *(f"{parent}.{other}" for other in others))
-            if child == first and present.issuperset(together):
-                yield together
+def fused_with(name: str, present: Collection[str]) -> tuple[str, ...]:
+    """Return the names of the layers that vLLM makes one layer of, as far as they are present: one is `name`."""
+    parent, _, child = name.rpartition(".")
+    for children in FUSED:
+        names = tuple(f"{parent}.{each}" for each in children)
+        if child in children and all(each in present for each in names):
+            return names
+    return (name,)
+
+
+def fused_layers(names: Collection[str]) -> Iterator[tuple[str, ...]]:
+    """Yield the names of layers of which vLLM makes one."""
+    for together in dict.fromkeys(fused_with(name, names) for name in names):
+        if len(together) > 1:
+            yield together
 
 
 def broken_rules(config: Mapping[str, Any], shapes: Mapping[str, tuple[int, int]]) -> list[str]:

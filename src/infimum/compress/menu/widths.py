@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from infimum.compress.menu.compressed_tensors import fused_groups
 from infimum.compress.menu.ranks import curve, spectrum
 from infimum.compress.menu.task import Member, Task
 from infimum.compress.model.channels import channels_of
@@ -38,6 +39,11 @@ class Group:
     layers: tuple[Layer, ...]
     order: np.ndarray | None = None
     steps: tuple[int, ...] = ()
+
+    @property
+    def fused(self) -> bool:
+        """Whether the layers are decided together since an engine makes one layer of them."""
+        return self.order is None and len(self.layers) > 1
 
     @cached_property
     def widths(self) -> tuple[int, ...]:
@@ -85,9 +91,11 @@ def widths_of(channels: int, steps: Sequence[int]) -> tuple[int, ...]:
 
 
 def partition(task: Task) -> list[tuple[Layer, ...]]:
-    """Group the layers on which the output depends, in the order of the model: together what can be narrowed."""
-    reached = [layer for layer in task.checkpoint.layers if layer.name in task.moments.layers]
-    sets: dict[Layer, tuple[Layer, ...]] = {layer: (layer,) for layer in reached}
+    """Group the layers that may be replaced, in the order of the model: together what can be narrowed."""
+    sets: dict[Layer, tuple[Layer, ...]] = {layer: (layer,) for layer in task.layers}
+    if task.settings.format == "compressed-tensors":
+        for layers in fused_groups(task.layers):
+            sets |= dict.fromkeys(layers, layers)
     if task.settings.narrows:
         for channels in channels_of(task.checkpoint):
             if all(layer in sets for layer in channels.layers):

@@ -138,6 +138,10 @@ class Checkpoint(Shown):
                 headers[name] = (part.get_dtype(), part.get_shape())
         return headers
 
+    def kind(self, tensor: str) -> str:
+        """Return what safetensors calls the dtype of a tensor."""
+        return self._headers[tensor][0]
+
     def tensor_of(self, name: str) -> str | None:
         """Name in the files of a parameter or buffer of the model; None where no file has it."""
         tensor = self.names.in_files(name)

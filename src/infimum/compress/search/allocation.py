@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from infimum.compress.menu.widths import Choice
+from infimum.compress.search.core import best_selection
 from infimum.errors import BudgetError
 from infimum.proof.theorems.allocation_dual import Curve, Unit
 
@@ -48,7 +49,8 @@ def allocate(units: Sequence[Unit], frontiers: Sequence[Frontier], budget: float
     """Minimise the total error over one choice per unit, with total cost at most `budget`.
 
     Walks the lower convex hulls in order of error saved per number stored (the exact optimum of the convex relaxation,
-    which at most one unit leaves fractional), then spends what is left over on what still fits, off the hull too.
+    which at most one unit leaves fractional), spends what is left over on what still fits, off the hull too, and then
+    looks for the optimum among what can be part of it (`best_selection`).
 
     Raises
     ------
@@ -83,7 +85,9 @@ def allocate(units: Sequence[Unit], frontiers: Sequence[Frontier], budget: float
         steps[unit[edge]] += 1
         slack -= float(prices[edge])
     choices = [hull.choice(int(step)) for hull, step in zip(frontiers, steps, strict=True)]
-    return Allocation(_fill(units, choices, slack), multiplier)
+    filled = _fill(units, choices, slack)
+    better = best_selection(units, budget, multiplier, value(units, filled))
+    return Allocation(filled if better is None else tuple(better), multiplier)
 
 
 def uniform(units: Sequence[Unit], frontiers: Sequence[Frontier], budget: float) -> tuple[Choice, ...]:

@@ -17,7 +17,7 @@ TINY = float(np.finfo(np.float64).tiny)
 
 def ordered_group(task: Task, layers: tuple[Layer, ...]) -> Group:
     """Find the order in which the channels between some layers are given up."""
-    if len(layers) == 1:
+    if len(layers) == 1 or not task.settings.narrows:
         return Group(layers)
     consumer, steps = task.member(layers[-1]), task.settings.widths
     least = widths_of(consumer.W.shape[1], steps)[-1]

@@ -99,8 +99,7 @@ class RoundedOffer(Offer):
     def build(self, task: Task, choice: Choice) -> Built:
         """Make what was chosen of every layer, and measure it as stored."""
         rows, forms = [], {}
-        offered = self.menu.offered[choice.alternative]
-        parts = self.group.parts(self.group.widths[choice.alternative])
+        offered, parts = self.menu.offered[choice.alternative], self.menu.parts[choice.alternative]
         for part, each, point, (mean, whole), damping in zip(
             parts, offered, choice.points, self.weights, self.menu.dampings, strict=True
         ):
@@ -112,5 +111,5 @@ class RoundedOffer(Offer):
             row, change = measure_bits(task, part, one, stored, room=ROOM)
             bound = float(reduced(np.array(row.lower_bound), mean, whole))
             rows.append(dataclasses.replace(row, error=raised(row.error, mean, change, whole), lower_bound=bound))
-            forms[row.name] = pack_rounded(task, part, stored)
+            forms[row.name] = pack_rounded(task, part, one, stored)
         return Built(self.claimed, tuple(rows), forms)

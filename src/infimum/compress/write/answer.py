@@ -92,6 +92,6 @@ class Answer(Shown):
         with torch.no_grad():
             for name, form in self.forms.items():
                 state = model.get_submodule(name).state_dict()
-                for part, tensor in form.tensors().items():
+                for part, tensor in form.module_tensors().items():
                     state[part].copy_(tensor)
         return model

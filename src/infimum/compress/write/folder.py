@@ -21,6 +21,7 @@ from infimum.compress.menu.task import Task
 from infimum.compress.model.tensor_files import Stored, write_small
 from infimum.compress.write.adapter import write_adapter
 from infimum.compress.write.answer import Answer
+from infimum.compress.write.gguf_file import write_gguf
 from infimum.compress.write.safetensors_file import write_tensors
 from infimum.errors import CheckpointError
 from infimum.proof.checkpoint import CHANNELS, SCHEMA, TEXT, VERSIONS
@@ -59,7 +60,10 @@ def _fill(plan: Answer, partial: Path, out: Path, adapter: int | None) -> None:
     copy_companions(plan.checkpoint.path, partial)
     for name, content in loader_files(plan.checkpoint, plan.table).items():
         (partial / name).write_text(content, encoding="utf-8", newline="\n")
-    write_tensors(tensors_of(plan), partial)
+    if plan.settings.format == "gguf":
+        write_gguf(plan, partial)
+    else:
+        write_tensors(tensors_of(plan), partial)
     added = None if adapter is None else write_adapter(plan, adapter, partial / FOLDER, out)
     tokens = plan.moments.tokens
     write_small(partial / TEXT, {"ids": torch.from_numpy(tokens.ids), "mask": torch.from_numpy(tokens.mask)})
@@ -116,8 +120,9 @@ def tensors_of(plan: Answer) -> Iterator[Stored]:
             yield tensor
         elif part == "weight":
             # Stock loaders fill an absent weight with random numbers and only warn; at one of another shape they stop.
-            mark = tensor._replace(shape=(0,), read=lambda: torch.empty(0))
-            for kind, value in ({"weight": mark} | parts if parts else {"weight": tensor}).items():
+            mark = {"weight": tensor._replace(shape=(0,), read=lambda: torch.empty(0))}
+            replaced = parts if "weight_packed" in parts else mark | parts  # of the former they know the parts
+            for kind, value in (replaced if parts else {"weight": tensor}).items():
                 yield value._replace(name=f"{stem}.{kind}")
 
 
