@@ -108,9 +108,7 @@ class FileFormatError(InfimumError, ValueError):
 
 
 class OutputError(InfimumError, OSError):
-    """A file or folder cannot be written as it was asked for: it exists, its folder is missing, or its format
-    cannot hold the answer.
-    """
+    """A file cannot be written as asked: it exists, its folder is missing, or its format cannot hold the answer."""
 
 
 class CheckpointError(InfimumError, ValueError):

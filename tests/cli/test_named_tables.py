@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import re
 import sys
 
 import numpy as np
@@ -117,3 +118,22 @@ def test_verify_draws_anew(run, tmp_path, monkeypatch):
         assert "probable" in outcome.out
         assert seeds[0] == seed
         seeds.clear()
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".mat", ".pt", ".mtx", ".csv"])
+@pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0)])
+def test_empty_arrays(run, tmp_path, suffix, shape):
+    path, empty = tmp_path / f"m{suffix}", np.zeros(shape)
+    written = {
+        ".npy": lambda: np.save(path, empty),
+        ".mat": lambda: scipy.io.savemat(path, {"A": empty}),
+        ".pt": lambda: torch.save({"A": torch.from_numpy(empty)}, path),
+        ".mtx": lambda: path.write_text(f"%%MatrixMarket matrix coordinate real general\n{shape[0]} {shape[1]} 0\n"),
+        ".csv": lambda: path.write_text("a,b,c\n" if shape[1] else "\n\n"),
+    }
+    written[suffix]()
+    outcome = run("svd", path, "--rank", 1)
+    assert outcome.status == 1
+    assert re.fullmatch(
+        r"error: .*(at least one row and one column, got shape \(\d, \d\)|holds no numbers.*)\n", outcome.err
+    )

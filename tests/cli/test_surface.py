@@ -30,6 +30,8 @@ SURFACE = {
         "--held-out",
         "--objective",
         "--allocation",
+        "--menu",
+        "--format",
         "--plain",
     }
     | {"--form", "--tokens", "--max-tokens", "--projections", "--seed", "--report", "--force", "--quiet", "--verbose"},

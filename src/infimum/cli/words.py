@@ -92,7 +92,9 @@ def usage(error: CycloptsError) -> str:
 def with_help(wrong: str, commands: Sequence[str]) -> str:
     """Add to a sentence about wrong usage where the right one is told."""
     wrong = wrong if wrong.endswith("...") else wrong.rstrip(".")
-    return f"{wrong}{' See' if wrong.endswith('?') else '; see'} {' '.join(('infimum', *commands))} --help".replace(VALUE, "")
+    return f"{wrong}{' See' if wrong.endswith('?') else '; see'} {' '.join(('infimum', *commands))} --help".replace(
+        VALUE, ""
+    )
 
 
 def _wrong(error: CycloptsError) -> str:
