@@ -137,3 +137,29 @@ def test_empty_arrays(run, tmp_path, suffix, shape):
     assert re.fullmatch(
         r"error: .*(at least one row and one column, got shape \(\d, \d\)|holds no numbers.*)\n", outcome.err
     )
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [("interpolative", []), ("interpolative", ["--axis", 0]), ("cur", []), ("cr", [])],
+)
+def test_pictures_show_names(run, tmp_path, command, options):
+    """Names that are chosen, and no others, stand at the axes of picture and report; a dollar begins no formula."""
+    path, plot, page = tmp_path / "a.csv", tmp_path / "a.svg", tmp_path / "page.html"
+    entries = np.random.default_rng(0).standard_normal((6, 6))
+    lines = (
+        ["", *(f"row {number}" for number in range(6))],
+        *[[f"${name}$", *map(str, entries[:, place])] for place, name in enumerate("uvwxyz")],
+    )
+    path.write_text("\n".join(",".join(cells) for cells in zip(*lines, strict=True)))
+    files = [path, path] if command == "cr" else [path]
+    outcome = run(
+        command, *files, "--rank", 3, *options, "--plot", plot, "--report", page, "--json", tmp_path / "r.json"
+    )
+    assert outcome.status == 0, outcome.err
+    names = json.loads((tmp_path / "r.json").read_text())["names"]
+    chosen = {name for listed in names.values() for name in listed}
+    assert len(chosen) >= 3
+    drawn = page.read_text().partition("<svg")[2].partition("</svg>")[0]
+    assert {name for name in (*lines[0][1:], *(line[0] for line in lines[1:])) if name in drawn} == chosen
+    assert plot.stat().st_size > 1000

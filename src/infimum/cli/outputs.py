@@ -77,7 +77,7 @@ class Outputs(Talk):
             written.append(report.write(result, self.report, overwrite=self.force, **details))
         if self.plot is not None:
             with replacing(self.plot) as temporary:
-                drawing.save(result.plot, temporary)
+                drawing.save(drawing.with_names(result, names), temporary)
             written.append(self.plot)
         if self.save is not None:
             save_arrays(result, self.save)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -48,6 +48,9 @@ class Problem:
     named : mapping of str to tuple of (str, int)
         Fields of the answer that hold indices: for each the inputs and axes that they count, the first one with names
         being asked for them.
+    ticks : mapping of str to tuple of (str, str)
+        Fields of `named` that an axis of the picture shows, "x" or "y": one after the other ("order"), or each at its own
+        index ("index").
     short : str
         Name on the command line and of the docs page, where the last part of `name` would not do.
     """
@@ -66,6 +69,7 @@ class Problem:
     sparse: bool = False
     comparison: Callable[..., Mapping[str, Any]] | None = None
     named: Mapping[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
+    ticks: Mapping[str, tuple[Literal["x", "y"], Literal["order", "index"]]] = field(default_factory=dict)
     short: str = ""
 
     @property
