@@ -49,8 +49,8 @@ class Problem:
         Fields of the answer that hold indices: for each the inputs and axes that they count, the first one with names
         being asked for them.
     ticks : mapping of str to tuple of (str, str)
-        Fields of `named` that an axis of the picture shows, "x" or "y": one after the other ("order"), or each at its own
-        index ("index").
+        Fields of `named` that an axis of the picture shows, "x" or "y": one after the other ("order"), or each at its
+        own index ("index").
     short : str
         Name on the command line and of the docs page, where the last part of `name` would not do.
     """
