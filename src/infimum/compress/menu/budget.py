@@ -39,7 +39,8 @@ def budget_of(task: Task) -> int:
 
 def _orders(task: Task, layers: list[Layer]) -> float:
     """Numbers that take as many bytes as the permutations, if all of these layers become pivot forms."""
-    outputs = sum(layer.shape[0] for layer in layers) if task.settings.low_rank == "pivot" else 0
+    stores = task.settings.low_rank == "pivot" and not task.settings.rounds
+    outputs = sum(layer.shape[0] for layer in layers) if stores else 0
     return outputs * ORDER_BYTES / _item(task.checkpoint)
 
 
