@@ -48,11 +48,11 @@ class Problem:
     named : mapping of str to tuple of (str, int)
         Fields of the answer that hold indices: for each the inputs and axes that they count, the first one with names
         being asked for them.
+    short : str
+        Name on the command line and of the docs page, where the last part of `name` would not do.
     ticks : mapping of str to tuple of (str, str)
         Fields of `named` that an axis of the picture shows, "x" or "y": one after the other ("order"), or each at its
         own index ("index").
-    short : str
-        Name on the command line and of the docs page, where the last part of `name` would not do.
     """
 
     name: str
@@ -69,8 +69,8 @@ class Problem:
     sparse: bool = False
     comparison: Callable[..., Mapping[str, Any]] | None = None
     named: Mapping[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
-    ticks: Mapping[str, tuple[Literal["x", "y"], Literal["order", "index"]]] = field(default_factory=dict)
     short: str = ""
+    ticks: Mapping[str, tuple[Literal["x", "y"], Literal["order", "index"]]] = field(default_factory=dict)
 
     @property
     def inputs(self) -> tuple[str, ...]:
