@@ -14,7 +14,7 @@ from rich.table import Table
 from infimum import problems
 from infimum.cli import screen
 from infimum.cli.screen import FLAG, LOUD, Talk
-from infimum.errors import MissingExtraError, OptionError
+from infimum.errors import MissingExtraError, OutputError
 from infimum.proof import wording
 
 if TYPE_CHECKING:
@@ -129,7 +129,7 @@ def clear(out: Path, *, force: bool) -> tuple[Path, Path]:
     if force and (folder / "infimum.json").is_file():  # never a folder of another origin
         shutil.rmtree(folder)
     if folder.exists() or (report.exists() and not force):
-        raise OptionError(f"{out} holds an earlier demo; choose another folder with --out, or replace it with --force")
+        raise OutputError(f"{out} holds an earlier demo; choose another folder with --out, or replace it with --force")
     return folder, report
 
 
