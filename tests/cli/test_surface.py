@@ -153,6 +153,15 @@ def test_whole_numbers_are_whole(run, command):
 
 
 @pytest.mark.parametrize("command", COMMANDS)
+def test_no_seed_is_negative(run, command):
+    arguments = arguments_of(command)
+    if any("--seed" in argument.names for argument in arguments):
+        outcome = run(command, *given(argument for argument in arguments if argument.required), "--seed", -1)
+        assert outcome.status == 2
+        assert f'"-1" for --seed. Must be >= 0; see infimum {command} --help' in outcome.err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
 def test_what_is_missing_is_said_to_be(run, command):
     required = [argument for argument in arguments_of(command) if argument.required]
     for argument in required:

@@ -13,10 +13,11 @@ from rich.table import Table
 from infimum._arguments import one_of
 from infimum.cli import screen
 from infimum.cli.screen import FLAG, LOUD, Talk
+from infimum.cli.words import SEED
 from infimum.errors import OptionError, OutputError
 from infimum.proof import wording
 from infimum.report import plain_text
-from infimum.report.files import check_output
+from infimum.report.files import check_folder, check_output
 from infimum.report.page import data_beside
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def compress(
     tokens: Annotated[int | None, Parameter(group=CHOICES)] = None,
     max_tokens: Annotated[int | None, Parameter(group=CHOICES)] = None,
     projections: Annotated[int, Parameter(group=CHOICES)] = 1,
-    seed: Annotated[int, Parameter(group=CHOICES)] = 0,
+    seed: Annotated[int, SEED, Parameter(group=CHOICES)] = 0,
     plain: Annotated[bool, FLAG, Parameter(group=OUTPUT)] = False,
     format: Annotated[Literal["infimum", "compressed-tensors", "gguf"], Parameter(group=OUTPUT)] = "infimum",
     adapter: Annotated[int | None, Parameter(group=OUTPUT)] = None,
@@ -174,6 +175,7 @@ def _check_outputs(out: Path, report: Path | None, *, overwrite: bool) -> None:
     """Refuse what cannot be written, before any work is done."""
     if out.exists():
         raise OutputError(f"{out} exists; choose a new folder, or remove that one first")
+    check_folder(out)
     if report is not None:
         check_output(report, suffixes=(".html", ".htm"), overwrite=overwrite)
         check_output(data_beside(report), overwrite=overwrite)
