@@ -15,7 +15,7 @@ from transformers import LlamaConfig, LlamaForCausalLM  # noqa: E402
 
 from benchmarks import budgets, calibrations, few_bits, judged_errors, model_tables, rotation  # noqa: E402
 from benchmarks.rivals import off_the_shelf, sensitivity  # noqa: E402
-from benchmarks.rivals.rounding import Width, gguf, gptq, nearest, widths  # noqa: E402
+from benchmarks.rivals.rounding import Width, gguf, gptq, round_to_nearest, widths  # noqa: E402
 from infimum import compress  # noqa: E402
 from infimum.nn import QuantizedLinear  # noqa: E402
 from tests.compress.conftest import WORDS, tiny_bert, write  # noqa: E402
@@ -87,7 +87,7 @@ def test_the_rotated_folder_is_a_checkpoint_of_16_bits(checkpoint):
 @pytest.mark.parametrize("width", [Width(4, 32), Width(3, 64), Width(8, 32)])
 def test_nearest_is_within_half_a_step(width):
     W = matrix()
-    Q = nearest(W, width)
+    Q = round_to_nearest(W, width)
     parts, rounded = (M.reshape(24, -1, width.group) for M in (W, Q))
     step = (parts.max(axis=-1) - parts.min(axis=-1)) / (2**width.bits - 1)
     # a whole number stands for zero: at the ends of the range as much again may be lost
@@ -96,14 +96,14 @@ def test_nearest_is_within_half_a_step(width):
 
 
 def test_zeros_stay_zeros():
-    assert not nearest(np.zeros((3, 64)), Width(4, 32)).any()
+    assert not round_to_nearest(np.zeros((3, 64)), Width(4, 32)).any()
     assert not gptq(np.zeros((3, 64)), np.zeros((64, 64)), Width(4, 32)).any()
 
 
 def test_gptq_of_unrelated_inputs_rounds_to_nearest_and_of_others_does_better():
     W, C, width = matrix(), moment(), Width(3, 32)
-    np.testing.assert_allclose(gptq(W, np.eye(64), width), nearest(W, width), atol=1e-12)
-    assert loss(W, gptq(W, C, width), C) < 0.6 * loss(W, nearest(W, width), C)
+    np.testing.assert_allclose(gptq(W, np.eye(64), width), round_to_nearest(W, width), atol=1e-12)
+    assert loss(W, gptq(W, C, width), C) < 0.6 * loss(W, round_to_nearest(W, width), C)
 
 
 def test_gptq_makes_good_what_each_column_loses_in_the_best_way():
