@@ -133,3 +133,13 @@ def test_token_ids_that_declare_more_than_there_is(shape: str, bert: Path, tmp_p
         with pytest.raises(CalibrationError, match="not an array of token ids") as caught:
             compress.tokens_for(bert, tmp_path / name)
         assert "\n" not in str(caught.value)
+
+
+def test_the_half_that_judges_draws_directions_of_its_own(tmp_path):
+    """The same directions in both halves would let a rounding that gives up the others look harmless to the judge."""
+    checkpoint = compress.open_checkpoint(write(tiny_bert(), tmp_path / "model"))
+    halves = compress.calibrate(checkpoint, [" ".join(WORDS[:40])] * 16, split=True)  # two halves of the same text
+    for name, made in halves.layers.items():
+        judge = halves.judge[name]
+        np.testing.assert_allclose(judge.inputs, made.inputs, atol=1e-6 * np.abs(made.inputs).max())
+        assert np.abs(judge.left - made.left).max() > 1e-3 * np.abs(made.left).max(), name
