@@ -32,6 +32,8 @@ SURFACE = {
         "--allocation",
         "--menu",
         "--format",
+        "--keep",
+        "--only",
         "--plain",
     }
     | {"--form", "--tokens", "--max-tokens", "--projections", "--seed", "--report", "--force", "--quiet", "--verbose"},
