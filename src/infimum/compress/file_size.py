@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TypeVar
 
 from infimum.compress.menu.budget import bytes_of
 from infimum.compress.model.checkpoint import Checkpoint
+from infimum.compress.write.answer import Answer
 from infimum.compress.write.folder import tensors_of
 from infimum.compress.write.gguf_file import gguf_size
 from infimum.compress.write.safetensors_file import files_size
 from infimum.errors import BudgetError, OptionError
 
-if TYPE_CHECKING:
-    from infimum.compress.measure.moments import Progress
-    from infimum.compress.plan import Plan
+Plan = TypeVar("Plan", bound=Answer)
 
 ENOUGH = 0.99  # of the size: then no other budget is tried
 TRIES = 4
@@ -28,13 +28,14 @@ def fraction_for(checkpoint: Checkpoint, size: float) -> float:
     return max(0.0, 1.0 - (size - parts) / bytes_of(checkpoint))
 
 
-def of_size(plan: Plan, size: float, on_progress: Progress | None) -> Plan:
+def of_size(plan: Plan, with_budget: Callable[[float], Plan], size: float) -> Plan:
     """Plan files of at most `size` bytes: change the budget by what the header of the last plan took."""
     if plan.settings.of != "bytes":
         raise OptionError(f"a size of the files needs a plan with of='bytes', got of={plan.settings.of!r}")
-    best, largest, fraction = None, -1, plan.settings.remove
+    best: Plan | None = None
+    largest, fraction = -1, plan.settings.remove
     for _ in range(TRIES):
-        found = plan if fraction == plan.settings.remove else plan.with_budget(fraction, on_progress=on_progress)
+        found = plan if fraction == plan.settings.remove else with_budget(fraction)
         written = files_bytes(found)
         if largest < written <= size:
             best, largest = found, written
@@ -47,6 +48,6 @@ def of_size(plan: Plan, size: float, on_progress: Progress | None) -> Plan:
     return best
 
 
-def files_bytes(plan: Plan) -> int:
+def files_bytes(plan: Answer) -> int:
     """Return the bytes of the weight files of a plan, headers included."""
     return gguf_size(plan) if plan.settings.format == "gguf" else files_size(tensors_of(plan))

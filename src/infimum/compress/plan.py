@@ -7,6 +7,7 @@ import math
 import resource
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -65,7 +66,7 @@ class Plan(Answer):
         OptionError
             The plan was made with another `of`.
         """
-        return of_size(self, size, on_progress)
+        return of_size(self, partial(self.with_budget, on_progress=on_progress), size)
 
     def with_own_format(self, *, on_progress: Progress | None = None) -> Plan:
         """Plan the same budget on the same moments in infimum's own format, which holds more than those of engines."""
