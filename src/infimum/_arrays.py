@@ -66,7 +66,9 @@ def as_array(item: Any, name: str) -> Array:
         )
     if not is_array(item):
         way = f"convert it first, for example with numpy.asarray({name})"
-        if hasattr(item, "shape"):  # a matrix, but none that NumPy could look into
+        if hasattr(item, "to_numpy"):  # a table of pandas or Polars
+            way = f"give {name}.to_numpy()"
+        elif hasattr(item, "shape"):  # a matrix, but none that NumPy could look into
             way = (
                 f"it has to be in memory: give {name}.toarray()" if hasattr(item, "toarray") else "bring it into memory"
             )

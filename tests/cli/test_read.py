@@ -67,6 +67,32 @@ def test_safetensors(tmp_path):
         read_array(f"{path}::q")
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8])
+def test_wide_and_whole_numbers_of_safetensors(tmp_path, dtype):
+    path, tensor = tmp_path / "a.safetensors", (16 * torch.from_numpy(TABLE)).abs().to(dtype)
+    save_file({"w": tensor}, path)
+    array = read_array(str(path))
+    assert array.dtype == tensor.numpy().dtype
+    assert np.array_equal(array, tensor.numpy())
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0)])
+def test_arrays_without_entries(tmp_path, shape):
+    nothing, stored = np.zeros(shape), scipy.sparse.csr_array(shape)
+    np.save(tmp_path / "a.npy", nothing)
+    np.savez(tmp_path / "a.npz", nothing)
+    scipy.sparse.save_npz(tmp_path / "sparse.npz", stored)
+    save_file({"w": torch.from_numpy(nothing)}, tmp_path / "a.safetensors")
+    torch.save({"w": torch.from_numpy(nothing)}, tmp_path / "a.pt")
+    scipy.io.savemat(tmp_path / "a.mat", {"A": nothing})
+    scipy.io.savemat(tmp_path / "packed.mat", {"A": nothing}, do_compression=True)
+    scipy.io.savemat(tmp_path / "sparse.mat", {"A": stored.tocsc()})
+    scipy.io.mmwrite(tmp_path / "a.mtx", nothing)
+    for path in tmp_path.iterdir():
+        with pytest.raises(FileFormatError, match=rf"{path.name} holds no numbers: .*\({shape[0]}, {shape[1]}\)"):
+            read_array(str(path))
+
+
 @pytest.mark.parametrize("sparse", [True, False])
 def test_matrix_market(tmp_path, sparse):
     scipy.io.mmwrite(tmp_path / "a.mtx", scipy.sparse.coo_array(TABLE) if sparse else TABLE)

@@ -105,7 +105,7 @@ def test_the_error_is_that_of_the_half_that_judges(plans: dict[str, compress.Pla
     row = next(row for row in plan.table if row.form == "bits")
     layer = next(layer for layer in plan.checkpoint.layers if layer.name == row.name)
     stored = plan.forms[row.name].unpacked(row.bits, layer.shape[1])
-    judge, maker = task.judge(layer), task.maker(layer)
+    (judge,), maker = task.judges(layer), task.maker(layer)
     D = judge.W - stored.matrix()
     errors = [float(np.sum((each.norm.G @ D @ each.norm.C) * D)) for each in (judge, maker)]
     assert row.error == pytest.approx(errors[0], rel=1e-3)
@@ -208,7 +208,7 @@ def test_the_error_of_a_small_layer_is_measured_as_stored(name: str, small: dict
     task, model = Task(plan.checkpoint, plan.moments, plan.settings), plan.apply(plan.checkpoint.load())
     for row in (row for row in plan.table if is_small(name, row)):
         layer = next(layer for layer in plan.checkpoint.layers if layer.name == row.name)
-        judge, dense = task.judge(layer), model.get_submodule(row.name).to_dense().double().numpy()
+        (judge,), dense = task.judges(layer), model.get_submodule(row.name).to_dense().double().numpy()
         order = plan.orders.get(row.name, np.arange(row.shape[1]))
         if row.kept[0] != row.shape[0]:
             continue  # which outputs are kept is what the layer behind it says

@@ -13,6 +13,7 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
+import infimum  # noqa: E402
 from infimum import compress  # noqa: E402
 from infimum.compress.menu.compressed_tensors import Packed, linear_layers  # noqa: E402
 from infimum.compress.menu.vllm_rules import broken_rules, fused_layers  # noqa: E402
@@ -138,6 +139,19 @@ def test_alternatives_are_groups_and_whole_rows(plans: dict[str, compress.Plan])
         one for offer in plans["llama"].offers for each in offer.menu.offered for one in each[0].alternatives if one
     }
     assert offered == {Packed(bits, group, "F32") for bits in (4, 8) for group in (24, 40)}
+
+
+def test_the_report_says_what_the_format_costs(plans: dict[str, compress.Plan], tmp_path: Path) -> None:
+    plan = plans["bert"]
+    own = plan.with_own_format()
+    assert own.budget == plan.budget
+    assert own.settings.format == "infimum"
+    assert own.certificate.lower_bound < plan.certificate.value
+    path = infimum.report.write(plan, tmp_path / "report.html", own_format=own)
+    said = json.loads(path.with_suffix(".json").read_text())
+    assert said["own_format"]["value"] == own.certificate.value
+    assert "What the format costs" in path.read_text()
+    assert "What the format costs" not in infimum.report.write(plan, tmp_path / "other.html").read_text()
 
 
 @pytest.mark.parametrize("make", [tiny_gpt2, tiny_experts])

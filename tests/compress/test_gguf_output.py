@@ -102,7 +102,7 @@ def test_the_error_is_that_of_the_numbers_in_the_file(
     found = compress.load(outputs["llama"]).state_dict()
     task = Task(plan.checkpoint, plan.moments, plan.settings)
     for layer, row in zip(plan.checkpoint.layers, plan.table, strict=True):
-        judge = task.judge(layer)
+        (judge,) = task.judges(layer)
         D = judge.W - found[f"{layer.name}.weight"].double().numpy()
         error = float(np.sum((judge.norm.G @ D @ judge.norm.C) * D))
         assert row.error == pytest.approx(error, rel=1e-3, abs=1e-12)

@@ -9,7 +9,7 @@ from infimum.compress.menu.alternatives import Alternative
 from infimum.compress.menu.grid_loops import Shape
 from infimum.compress.menu.ranks import Weighting, decompose
 from infimum.compress.menu.rounded_factors import balanced, round_factors
-from infimum.nn.linear import packed_width
+from infimum.nn.packed import packed_width
 
 
 def case(seed: int, m: int = 24, n: int = 32) -> tuple[np.ndarray, Weighting]:

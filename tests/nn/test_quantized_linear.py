@@ -8,7 +8,7 @@ import torch
 
 from infimum.compress import quantize
 from infimum.nn import QuantizedLinear, QuantizedLowRankLinear
-from infimum.nn.linear import pack, unpack
+from infimum.nn.packed import pack, unpack
 
 
 def answer(bits=3, group=8, scales="float16", shape=(12, 24)):

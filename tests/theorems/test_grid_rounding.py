@@ -206,6 +206,67 @@ def test_without_its_allowance_the_loss_of_a_difference_that_cancels_is_false():
     assert found > 0
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_a_diagonal_may_be_a_vector(seed):
+    W, grid, C, _ = problem(3, 4, bits=2, seed=seed)
+    g = np.random.default_rng(seed).uniform(0.0, 3.0, 3)
+    Q = grid.values(np.ones(W.shape))
+    exact = exact_loss(W, Q, C, np.diag(g))
+    assert Fraction(loss(W, Q, C, g)) >= exact
+    assert loss(W, Q, C, g) == pytest.approx(float(exact), rel=1e-13, abs=0.0)
+    below = [0.5 * g, g]
+    plain = [bound(W, grid, C, g, half(C), part) for part in below]
+    assert plain[0] == pytest.approx(bound(W, grid, C, np.diag(g), half(C), below[0]), rel=1e-14, abs=0.0)
+    assert plain[1] == pytest.approx(2.0 * plain[0], rel=1e-13, abs=0.0)  # the whole diagonal is below itself
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_rounding_is_below_the_bound_of_a_diagonal(seed):
+    W, grid, C, _ = problem(2, 2, groups=1, bits=2, seed=seed)
+    g = np.array([2.0, 0.0 if seed == 0 else 0.3])
+    floor = bound(W, grid, C, g, half(C), g)
+    every = itertools.product(range(4), repeat=W.size)
+    losses = [loss(W, grid.values(np.array(k, dtype=np.float64).reshape(W.shape)), C, g, room=0.0) for k in every]
+    assert 0.0 < floor <= min(losses)
+
+
+def test_the_allowances_of_a_diagonal():
+    W, grid, C, _ = problem(3, 4, bits=2)
+    Q, g = grid.values(np.ones(W.shape)), np.array([1.0, 2.0, 0.5])
+    plain = loss(W, Q, C, g, room=0.0)
+    squares = float(np.sum((W - Q) ** 2))
+    own = 7 * EPS * squares * np.linalg.norm(C) * np.linalg.norm(g)
+    own_root = EPS * (squares * np.trace(C) * 3.5) ** 0.5
+    for room in (1.0, 1e9):
+        expected = ((plain + room * own) ** 0.5 + room * own_root) ** 2
+        assert loss(W, Q, C, g, room=room) == pytest.approx(expected, rel=1e-15, abs=0.0)
+
+
+def test_a_diagonal_is_asked():
+    W, grid, C, _ = problem(3, 4, bits=2)
+    g, Q = np.array([1.0, 2.0, 0.5]), np.ones((3, 4))
+    zero = np.array([1.0, 0.0, 0.5])
+    assert loss(W, Q, C, zero) > 0.0
+    assert bound(W, grid, C, zero, half(C), zero) > 0.0
+    for wrong, message in [
+        (np.array([1.0, -1e-300, 0.5]), "G must not be negative, got -1e-300"),
+        (np.array([1.0, np.nan, 0.5]), "G must be finite"),
+        (g.astype(np.float32), "G must be float64"),
+    ]:
+        with pytest.raises(VerificationError, match=message):
+            loss(W, Q, C, wrong)
+        with pytest.raises(VerificationError, match=message):
+            bound(W, grid, C, wrong, half(C), np.full(3, 0.1))
+    with pytest.raises(VerificationError, match="G must have shape"):
+        bound(W, grid, C, np.ones(4), half(C), np.full(3, 0.1))
+    with pytest.raises(VerificationError, match="W must have shape"):
+        loss(W, Q, C, np.ones(4))
+    with pytest.raises(VerificationError, match=r"diag\(g\) must be at most G"):
+        bound(W, grid, C, g, half(C), np.array([1.0, np.nextafter(2.0, 3.0), 0.5]))
+    with pytest.raises(VerificationError, match="C must"):
+        bound(W, grid, -C, g, half(C), g)
+
+
 def test_the_allowance_of_the_bound():
     W, grid, C, G = problem(3, 4, bits=2)
     e, g = half(C), half(G)

@@ -150,16 +150,17 @@ def compress(
         moments = room.calibrate(checkpoint, calib, **sizes_of_text, on_progress=on_progress)
         choices: dict[str, Any] = {"objective": objective, "allocation": allocation, "plain": plain}
         choices |= {"menu": kinds, "form": form, "format": format, "keep": keep, "only": only}
-        fraction = remove if target_objective is None else 0.0
-        plan = room.plan(checkpoint, remove=fraction, of=of, **choices, moments=moments, on_progress=on_progress)
+        choices |= {"remove": remove if target_objective is None else 0.0, "of": of}
+        plan = room.plan(checkpoint, **choices, moments=moments, on_progress=on_progress)
         if target_objective is not None:
             plan = plan.with_target(target_objective, on_progress=on_progress)
         seconds = time.perf_counter() - start
         plan.save(out, adapter=adapter)
         comparisons = [] if unseen is None else _score_both(plan, out, unseen, on_progress)
         if report is not None:
+            own = None if format == "infimum" else plan.with_own_format(on_progress=on_progress)
             details = {"out": out, "comparisons": comparisons, "held_out": source, "seconds": seconds}
-            write(plan, report, overwrite=force, **details)
+            write(plan, report, overwrite=force, own_format=own, **details)
     if not talk.quiet:
         show_plan(plan, comparisons, source)
         if target_objective is not None:

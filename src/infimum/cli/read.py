@@ -85,6 +85,8 @@ def _dense(file: InputFile, array: Any) -> np.ndarray:
 
 def _shaped(file: InputFile, named: Named, axes: int | None, whole: bool) -> Named:
     array = named.array
+    if 0 in array.shape:
+        raise FileFormatError(f"{file} holds no numbers: its array has the shape {array.shape}")
     if file.suffix not in VECTORS or not isinstance(array, np.ndarray):
         return named
     if axes == 1 and array.ndim == 2 and 1 in array.shape:

@@ -54,6 +54,11 @@ class Plan(Answer):
         settings = dataclasses.replace(self.settings, remove=remove)
         return _planned(Task(self.checkpoint, self.moments, settings), self.offers, on_progress)
 
+    def with_own_format(self, *, on_progress: Progress | None = None) -> Plan:
+        """Plan the same budget on the same moments in infimum's own format, which holds more than those of engines."""
+        chosen = {name: getattr(self.settings, name) for name in ("remove", "of", "objective", "keep", "only")}
+        return plan(self.checkpoint, **chosen, moments=self.moments, on_progress=on_progress)
+
     def with_target(self, error: float, *, on_progress: Progress | None = None) -> Plan:
         """Plan to remove as much as found possible with a total error of at most `error`, on the same moments.
 
@@ -230,7 +235,7 @@ def plan(
 
 
 def _check_names(checkpoint: Checkpoint, settings: Settings) -> None:
-    names = [layer.name for layer in checkpoint.layers]
+    names = [layer.name for layer in settings.layers_of(checkpoint)]
     for pattern in (*settings.keep, *settings.only):
         if not fnmatch.filter(names, pattern):
             raise OptionError(f"no linear layer is called {pattern}; {names[0]} is one of {len(names)} names")
@@ -249,7 +254,9 @@ def _check_moments(checkpoint: Checkpoint, moments: Moments, *, split: bool) -> 
             f"a menu with 'bits' needs moments of two halves of the text, and others those of the whole; "
             f"calibrate with split={split}"
         )
-    shapes = {layer.name: layer.shape for layer in checkpoint.layers}
+    layers = checkpoint.layers + checkpoint.vocabulary
+    shapes = {layer.name: layer.shape for layer in layers}
+    shapes |= {head: shapes[shared] for head, shared in checkpoint.tied.items() if shared in shapes}
     got = moments.layers.shapes
     if not got or any(shapes.get(name) != shape for name, shape in got.items()):
         raise CalibrationError(
@@ -275,7 +282,8 @@ def _planned(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None
             forms[name] = form
         if on_progress:
             on_progress("factors", index + 1, len(offers))
-    table = [rows.get(layer.name) or dense_row(layer, task.left_out(layer)) for layer in task.checkpoint.layers]
+    layers = task.settings.layers_of(task.checkpoint)
+    table = [rows.get(layer.name) or dense_row(layer, task.left_out(layer)) for layer in layers]
     errors = [row.error for row in table]
     parts = zip(table, shares(errors), strict=True)
     certificate = Certificate(

@@ -46,9 +46,11 @@ TRUSTED = (
     "infimum.compress.model.experts",
     "infimum.compress.model.channels",
     "infimum.compress.model.blockwise",
+    "infimum.compress.model.vocabulary",
     "infimum.compress.measure.text",
     "infimum.compress.measure.moments",
     "infimum.compress.measure.passes",
+    "infimum.compress.measure.vocabulary",
     "infimum.compress.measure.scratch",
     "infimum.compress.menu.settings",
     "infimum.compress.menu.task",
@@ -75,6 +77,7 @@ TRUSTED = (
     "infimum.compress.menu.loader_files",
     "infimum.compress.menu.adapter",
     "infimum.nn.linear",
+    "infimum.nn.packed",
 )
 """What `infimum verify FOLDER` runs, beside `infimum.proof` and the ground: who believes a certificate of a folder
 believes these modules. They read the two checkpoints, run the original to measure its moments, and derive what each
@@ -142,7 +145,7 @@ class _Output(NamedTuple):
 def _check(output: _Output, checkpoint: Checkpoint, on_progress: Progress | None) -> Certificate:
     """Check files and tensors, then measure and derive every row."""
     described, settings = output.described, output.settings
-    names = [layer.name for layer in checkpoint.layers]
+    names = [layer.name for layer in settings.layers_of(checkpoint)]
     proof.same("the layers of the table", [row.name for row in described.layers], names)
     orders = read_all(output.path / CHANNELS) if CHANNELS in described.files else {}
     _check_files(output, checkpoint)
@@ -230,7 +233,7 @@ def _derive_all(
         derived |= {row.name: row for row in own}
         if on_progress:
             on_progress("verifying", index + 1, len(together))
-    for layer in task.checkpoint.layers:  # what is left out takes no part in the budget
+    for layer in task.settings.layers_of(task.checkpoint):  # what is left out takes no part in the budget
         proof.check_row(rows[layer.name], derived.setdefault(layer.name, dense_row(layer, task.left_out(layer))))
     return units, derived
 

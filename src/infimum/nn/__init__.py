@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from infimum.nn.linear import LowRankLinear, PivotLinear, QuantizedLinear, QuantizedLowRankLinear
     from infimum.nn.moe import MoE
     from infimum.nn.nystrom_attention import NystromAttention, iterated_pinv
+    from infimum.nn.packed import QuantizedEmbedding
     from infimum.nn.product_embedding import ProductEmbedding
     from infimum.nn.router import BalancedRouter, Routing
     from infimum.nn.vq import BalancedVQ, Quantized
@@ -28,6 +29,7 @@ __all__ = [
     "PivotLinear",
     "ProductEmbedding",
     "Quantized",
+    "QuantizedEmbedding",
     "QuantizedLinear",
     "QuantizedLowRankLinear",
     "Routing",
@@ -44,6 +46,7 @@ _HOMES = {
     "PivotLinear": "infimum.nn.linear",
     "ProductEmbedding": "infimum.nn.product_embedding",
     "Quantized": "infimum.nn.vq",
+    "QuantizedEmbedding": "infimum.nn.packed",
     "QuantizedLinear": "infimum.nn.linear",
     "QuantizedLowRankLinear": "infimum.nn.linear",
     "Routing": "infimum.nn.router",

@@ -8,6 +8,8 @@ from typing import Any, Self
 import torch
 from torch.nn import functional
 
+from infimum.nn.packed import PackedRows, QuantizedEmbedding, TiedLinear, packed_state
+
 
 def _bias(size: int, wanted: bool, **options: Any) -> torch.nn.Parameter | None:
     return torch.nn.Parameter(torch.zeros(size, **options)) if wanted else None
@@ -133,28 +135,7 @@ class PivotLinear(torch.nn.Module):
         return _described(self, "in_features", "out_features", "rank")
 
 
-def packed_width(count: int, bits: int) -> int:
-    """Return how many bytes a row of `count` integers of so many bits takes."""
-    return (count * bits + 7) // 8
-
-
-def pack(integers: torch.Tensor, bits: int) -> torch.Tensor:
-    """Write integers of so many bits (m, n) one after the other, lowest bit first: uint8 (m, ceil(n * bits / 8))."""
-    places = torch.arange(bits, device=integers.device)
-    stream = (integers.to(torch.int64)[..., None] >> places & 1).flatten(1)
-    stream = functional.pad(stream, (0, -stream.shape[1] % 8)).view(len(stream), -1, 8)
-    return torch.sum(stream << torch.arange(8, device=integers.device), dim=-1).to(torch.uint8)
-
-
-def unpack(packed: torch.Tensor, bits: int, count: int) -> torch.Tensor:
-    """Read `count` integers of each row that `pack` wrote: uint8 (m, count)."""
-    stream = (packed[..., None] >> torch.arange(8, dtype=torch.uint8, device=packed.device) & 1).flatten(1)
-    stream = stream[:, : count * bits].reshape(len(stream), count, bits)
-    places = torch.arange(bits, dtype=torch.uint8, device=packed.device)
-    return torch.sum(stream << places, dim=-1, dtype=torch.uint8)
-
-
-class QuantizedLinear(torch.nn.Module):
+class QuantizedLinear(PackedRows):
     """``y = Q x + bias`` with ``Q = scales * (integers - zeros)``, a scale and a zero for each group of columns.
 
     Integers and zeros are stored one after the other, `bits` each, scales as the bits of float16, so that no cast of
@@ -175,9 +156,6 @@ class QuantizedLinear(torch.nn.Module):
         As in torch.nn.Linear; `dtype` is that of the bias. Outputs have the dtype of the inputs.
     """
 
-    integers: torch.Tensor
-    scales: torch.Tensor
-    zeros: torch.Tensor
     bias: torch.nn.Parameter | None
 
     def __init__(
@@ -191,38 +169,18 @@ class QuantizedLinear(torch.nn.Module):
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> None:
-        super().__init__()
-        if not 1 <= bits <= 8 or group < 1 or in_features % group:
-            raise ValueError(
-                f"1 to 8 bits and a group that divides {in_features} were expected, got {bits} and {group}"
-            )
-        self.in_features, self.out_features, self.bits, self.group = in_features, out_features, bits, group
-        groups = in_features // group
-        for name, count in (("integers", in_features), ("zeros", groups)):
-            shape = (out_features, packed_width(count, bits))
-            self.register_buffer(name, torch.zeros(shape, dtype=torch.uint8, device=device))
-        self.register_buffer("scales", torch.zeros(out_features, groups, dtype=torch.int16, device=device))
+        super().__init__(out_features, in_features, bits, group, device=device)
+        self.in_features, self.out_features = in_features, out_features
         self.register_parameter("bias", _bias(out_features, bias, dtype=dtype, device=device))
 
     @classmethod
     def from_quantized(cls, result: Any, bias: torch.Tensor | None = None) -> Self:
         """Build the layer from an answer of `infimum.compress.quantize` with scales in float16."""
-        integers, scales, zeros = map(torch.as_tensor, (result.integers, result.scales, result.zeros))
-        if scales.dtype != torch.float16:
-            raise ValueError(f"scales in float16 were expected, got {scales.dtype}; give scales='float16' to quantize")
+        state = packed_state(result)
         (m, n), dtype = result.shape, None if bias is None else bias.dtype
-        layer = cls(n, m, result.bits, result.group, bias is not None, dtype=dtype, device=integers.device)
-        state = {"integers": pack(integers, result.bits), "zeros": pack(zeros, result.bits)}
-        state |= {"scales": scales.view(torch.int16), **({} if bias is None else {"bias": bias})}
-        layer.load_state_dict(state)
+        layer = cls(n, m, result.bits, result.group, bias is not None, dtype=dtype, device=state["integers"].device)
+        layer.load_state_dict(state | ({} if bias is None else {"bias": bias}))
         return layer
-
-    def to_dense(self) -> torch.Tensor:
-        """Return the weight of the equal torch.nn.Linear, (m, n), exactly, in float32."""
-        groups = self.scales.shape[1]
-        integers = unpack(self.integers, self.bits, self.in_features).view(-1, groups, self.group)
-        steps = integers.float() - unpack(self.zeros, self.bits, groups).float()[..., None]
-        return (self.scales.view(torch.float16).float()[..., None] * steps).flatten(1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Apply the layer to (..., n); returns (..., m)."""
@@ -274,27 +232,39 @@ KINDS |= {"bits": QuantizedLinear, "bit-factors": QuantizedLowRankLinear}
 
 
 def replace_layers(model: torch.nn.Module, layers: Mapping[str, Mapping[str, Any]]) -> None:
-    """Replace, in place, linear layers by smaller ones whose weights are still to be filled in.
+    """Replace, in place, linear layers and embeddings by smaller ones whose weights are still to be filled in.
 
     Parameters
     ----------
     model : torch.nn.Module
-        Its layers may be torch.nn.Linear or transformers' Conv1D.
+        Its layers may be torch.nn.Linear or transformers' Conv1D, and of form "bits" torch.nn.Embedding, too.
     layers : mapping
         By name of the layer: ``{"form": "pivot", "rank": 12, "shape": [48, 64]}``, the shape being that of the new
-        layer (outputs, inputs), and the form "pivot", "factors", "channels", which is an ordinary one, or "bits" or
-        "bit-factors", which have ``"bits"`` and ``"group"``, too.
+        layer (outputs, inputs), and the form "pivot", "factors", "channels", which is an ordinary one, "bits" or
+        "bit-factors", which have ``"bits"`` and ``"group"``, too, or "tied", which has ``"to"``: the name of one of
+        the embeddings, whose matrix a head shares.
     """
-    for name, chosen in layers.items():
+    for name, chosen in sorted(
+        layers.items(), key=lambda item: item[1]["form"] == "tied"
+    ):  # a file may be in any order
         parent, _, child = name.rpartition(".")
         owner: Any = model.get_submodule(parent)
-        old, (m, n) = getattr(owner, child), chosen["shape"]
-        options = {"dtype": old.weight.dtype, "device": old.weight.device}
-        kind = KINDS[chosen["form"]]
-        own = [chosen[part] for part in ("rank", "bits", "group") if part in chosen]
-        new: Any = kind(n, m, *own, False, **options)
-        if kind is not torch.nn.Linear:
+        old = getattr(owner, child)
+        new = _replacement(model, old, chosen)
+        if not isinstance(new, torch.nn.Linear):
             # Stock loaders fill an absent weight with random numbers and only warn; at one without elements they stop.
-            new.register_buffer("weight", old.weight.new_empty(0))
-        new.bias = old.bias if old.bias is None or len(old.bias) == m else torch.nn.Parameter(old.bias[:m].clone())
+            new.register_buffer("weight", old.weight.new_empty(0), persistent=not isinstance(new, TiedLinear))
+        if isinstance(new, TiedLinear):  # transformers knows nothing more that it would have to tie
+            getattr(model, "all_tied_weights_keys", {}).pop(f"{name}.weight", None)
         setattr(owner, child, new)
+
+
+def _replacement(model: torch.nn.Module, old: Any, chosen: Mapping[str, Any]) -> Any:
+    (m, n), form = chosen["shape"], chosen["form"]
+    options = {"dtype": old.weight.dtype, "device": old.weight.device}
+    own = [chosen[part] for part in ("rank", "bits", "group") if part in chosen]
+    if isinstance(old, torch.nn.Embedding):
+        return QuantizedEmbedding(m, n, *own, **options)
+    new = TiedLinear(model.get_submodule(chosen["to"])) if form == "tied" else KINDS[form](n, m, *own, False, **options)
+    new.bias = old.bias if old.bias is None or len(old.bias) == m else torch.nn.Parameter(old.bias[:m].clone())
+    return new

@@ -32,8 +32,8 @@ def write(subject: Result | MemoryReport | Plan, path: str | Path, *, overwrite:
         (how long the solver took), `data` (the input as the command line takes it: names of files, or texts),
         `comparison` (a table, see `infimum.problems.Problem`), `names` (of what the indices in the answer point to, by
         field). Of a measurement: `source`. Of a plan: `out` (the folder where it was saved), `comparisons` and
-        `held_out` (rows of
-        `infimum.report.plan.Comparison`, and the text they speak of), `seconds`.
+        `held_out` (rows of `infimum.report.plan.Comparison`, and the text they speak of), `seconds`, `own_format` (what
+        `Plan.with_own_format` returns, for a plan in another format).
 
     Returns
     -------

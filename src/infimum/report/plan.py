@@ -97,7 +97,7 @@ def sizes(plan: Plan) -> dict[str, dict[str, int]]:
     everything = sum(plan.checkpoint.sizes.values())
     return {
         "linear": {"before": plan.linear_size, "after": plan.linear_size - plan.removed},
-        "all": {"before": everything, "after": everything - plan.removed},
+        "all": {"before": everything, "after": everything - sum(row.dense_cost - row.cost for row in plan.table)},
         "bytes": {"before": bytes_of(plan.checkpoint), "after": bytes_of_output(plan)},
     }
 
@@ -115,11 +115,12 @@ def content(
     comparisons: Sequence[Comparison] = (),
     held_out: str = "",
     seconds: float | None = None,
+    own_format: Plan | None = None,
 ) -> dict[str, Any]:
     """Gather what the report says, as plain data.
 
     `out` is the folder where the plan was saved; `comparisons` are rows of scores on the text `held_out`; `seconds`
-    is the time from calibration to the plan.
+    is the time from calibration to the plan; `own_format` is the plan in infimum's own format, if that is another.
     """
     from infimum.compress.budget_curve import DENOMINATORS, POINTS
 
@@ -137,6 +138,7 @@ def content(
         "multiplier": plan.multiplier,
         "certificate": _claims(certificate),
         "claim": wording.sentence(certificate),
+        "own_format": None if own_format is None else _claims(own_format.certificate),
         "groups": [asdict(group) for group in groups(plan.table)],
         "layers": [{**asdict(row), "gap": row.gap} for row in plan.table],
         "curve": [list(point) for point in plan.curve(POINTS)],

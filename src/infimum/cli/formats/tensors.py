@@ -11,7 +11,7 @@ from infimum.cli.formats.input_file import InputFile
 from infimum.cli.formats.limits import choose
 from infimum.errors import FileFormatError
 
-NARROW = ("F8", "F6", "F4")
+NARROW = ("F8_", "F6_", "F4")  # F64 is double precision
 
 
 def read_safetensors(file: InputFile, name: str) -> np.ndarray:

@@ -13,6 +13,7 @@ import torch
 from infimum.compress.measure.moments import BATCH, Gather, Moments, MomentShelf, Progress, output_of, token_losses
 from infimum.compress.measure.scratch import Shelf
 from infimum.compress.measure.text import Tokens
+from infimum.compress.measure.vocabulary import VocabularyGather
 from infimum.compress.model.blockwise import BlockwiseModel, Call, Run
 from infimum.compress.model.checkpoint import Checkpoint, Goal
 from infimum.errors import CalibrationError
@@ -70,35 +71,42 @@ class _Collection:
         self._goal, self._passes, self._on_progress, self._done = goal, passes, on_progress, 0
         self._runner = BlockwiseModel(checkpoint)
         _check_ids(self._runner.model, tokens)
-        batches = tokens.batches(max(1, BATCH // tokens.ids.shape[1]))
+        batches = list(tokens.batches(max(1, BATCH // tokens.ids.shape[1])))
         function = output_of if goal == "embedding" else token_losses
         self._runs: list[Run] = [partial(function, self._runner.model, ids, mask) for ids, mask in batches]
-        self._masks = [mask for _, mask in batches]
+        self._ids, self._masks = zip(*batches, strict=True)
         self._runner.try_blocks(self._runs[0])
         inside = tuple(f"{name}." for name in self._runner.blocks)
         names = [layer.name for layer in checkpoint.layers]
         self._inside = {block: [name for name in names if name.startswith(block)] for block in inside}
         self._outside = [name for name in names if not name.startswith(inside)]
         self._states, self._found = Shelf(), MomentShelf()
+        self._vocabulary = VocabularyGather(checkpoint, self._runner.model, per_token=goal == "loss")
 
     def run(self, directions: Callable[[torch.Tensor], Sequence[torch.Tensor]]) -> MomentShelf:
         """Return the moments; `directions` are those by which what a batch gives is differentiated."""
         if not self._runner.blocks:
-            with self._gathered(self._outside) as gather:
+            with self._gathered(self._outside) as gather, self._vocabulary.attached():
                 for batch, run in enumerate(self._runs):
-                    gather.begin(self._masks[batch])
+                    self._begin(gather, batch)
                     with _embeddings(self._runner.model) as embedded:
                         value = run()
-                    _gradients(value, embedded[0], directions(value))
+                    self._vocabulary.embedded(self._ids[batch], _gradients(value, embedded[0], directions(value)))
                     self._report(len(self._runs))
+            self._found.add(self._vocabulary.moments(self._passes))
             return self._found
         calls = self._forward()
         self._behind(directions)
         for index in reversed(range(len(self._runner.blocks))):
             self._backward(index, [call[index] for call in calls])
-        if self._outside:
-            self._before()
+        self._before()
+        self._found.add(self._vocabulary.moments(self._passes))
         return self._found
+
+    def _begin(self, gather: Gather, batch: int) -> None:
+        """Say which batch comes next."""
+        gather.begin(self._masks[batch])
+        self._vocabulary.begin(self._masks[batch])
 
     def _forward(self) -> list[list[Call]]:
         """Store the hidden states in front of every block and behind the last."""
@@ -119,9 +127,9 @@ class _Collection:
     def _behind(self, directions: Callable[[torch.Tensor], Sequence[torch.Tensor]]) -> None:
         """From the goal back to the hidden states behind the last block."""
         last = len(self._runner.blocks)
-        with self._gathered(self._outside) as gather:
+        with self._gathered(self._outside) as gather, self._vocabulary.attached():
             for batch, run in enumerate(self._runs):
-                gather.begin(self._masks[batch])
+                self._begin(gather, batch)
                 hidden = self._states.pop((last, batch))["hidden"].requires_grad_()
                 with torch.enable_grad():
                     value = self._runner.behind(run, hidden)
@@ -142,10 +150,10 @@ class _Collection:
         """From the hidden states in front of the first block back to the embeddings."""
         with self._gathered(self._outside) as gather:
             for batch, run in enumerate(self._runs):
-                gather.begin(self._masks[batch])
+                self._begin(gather, batch)
                 with torch.enable_grad(), _embeddings(self._runner.model) as embedded:
                     value, _ = self._runner.calls(run)
-                _gradients(value, embedded[0], self._kept(0, batch))
+                self._vocabulary.embedded(self._ids[batch], _gradients(value, embedded[0], self._kept(0, batch)))
 
     @contextmanager
     def _gathered(self, names: Sequence[str]) -> Iterator[Gather]:

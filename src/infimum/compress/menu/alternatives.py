@@ -9,7 +9,7 @@ from infimum.compress.menu.compressed_tensors import Packed
 from infimum.compress.menu.forms import BitFactorsForm, BitsForm
 from infimum.compress.menu.ggml_blocks import Blocks
 from infimum.compress.menu.grid_loops import Shape
-from infimum.nn.linear import packed_width
+from infimum.nn.packed import packed_width
 
 BITS, GROUPS = (2, 3, 4, 5, 6, 8), (32, 64, 128)
 NARROW_BITS, NARROW_GROUPS = (2, 3, 4), (64, 32, 128)  # with channels removed: more bits do better with all channels
@@ -70,6 +70,12 @@ def narrow_alternatives(shape: tuple[int, int], item: int) -> tuple[Alternative,
     """Return what is smaller than a layer that lost inputs or outputs and has this shape, cheapest first."""
     group = next((group for group in NARROW_GROUPS if shape[1] % group == 0), shape[1])
     return _smaller([Alternative(bits, group) for bits in NARROW_BITS], shape, item)
+
+
+def vocabulary_alternatives(shape: tuple[int, int], item: int) -> tuple[Alternative, ...]:
+    """Return what is smaller than embeddings or an output head, which are large and have one group, cheapest first."""
+    group = next((group for group in NARROW_GROUPS if shape[1] % group == 0), shape[1])
+    return _smaller([Alternative(bits, group) for bits in BITS], shape, item)
 
 
 def _factors(shape: tuple[int, int]) -> Iterator[Alternative]:

@@ -50,7 +50,7 @@ def _beside(task: Task) -> float:
         tensors = sources(task.checkpoint, {})
         whole = len(file_header(task.checkpoint, tensors)) + sum(source.tensor.bytes for source in tensors)
         size = whole + (ALIGNMENT - 1) * len(tensors) - bytes_of(task.checkpoint)
-    elif task.settings.low_rank == "pivot":
+    elif task.settings.low_rank == "pivot" and not task.settings.rounds:
         size = ORDER_BYTES * sum(layer.shape[0] for layer in task.layers)
     return size / _item(task.checkpoint)
 

@@ -15,7 +15,7 @@ from infimum.compress.menu.ggml_blocks import BLOCK_TYPES, read_blocks, write_bl
 from infimum.compress.menu.grid_loops import Shape
 from infimum.compress.menu.rounded_factors import RoundedFactors
 from infimum.compress.menu.rounding import Rounded
-from infimum.nn.linear import pack, packed_width, unpack
+from infimum.nn.packed import pack, packed_width, unpack
 from infimum.proof.checkpoint import LayerPlan
 from infimum.proof.grid import Grid
 

@@ -15,11 +15,11 @@ from infimum.compress.menu.forms import BLOCK_FORMS, PackedForm
 from infimum.compress.model.checkpoint import Checkpoint
 from infimum.compress.model.configuration import LAYERS, empty_model
 from infimum.compress.model.experts import Experts
-from infimum.nn import linear
+from infimum.nn import linear, packed
 from infimum.proof.checkpoint import LayerPlan
 from infimum.proof.folder import CONFIG
 
-MODEL_CODE, LINEAR_CODE = "modeling_infimum.py", "infimum_linear.py"
+MODEL_CODE, LINEAR_CODE, PACKED_CODE = "modeling_infimum.py", "infimum_linear.py", "infimum_packed.py"
 MODEL = '''"""Load this checkpoint with trust_remote_code=True; infimum.compress.load does the same without."""
 
 from transformers import {base}
@@ -42,7 +42,7 @@ def loader_files(checkpoint: Checkpoint, table: Sequence[LayerPlan]) -> dict[str
     transformers with ``trust_remote_code=True``. Experts one by one are a structure that transformers' own loader does
     not know: for them there is no code.
     """
-    layers = replaced_layers(table)
+    layers = replaced_layers(checkpoint, table)
     if not layers:  # also where a file of another format says all that a loader needs
         return {}
     config: dict[str, Any] = json.loads((checkpoint.path / CONFIG).read_text(encoding="utf-8"))
@@ -59,18 +59,26 @@ def loader_files(checkpoint: Checkpoint, table: Sequence[LayerPlan]) -> dict[str
     return {
         CONFIG: json.dumps(config, indent=2) + "\n",
         MODEL_CODE: MODEL.format(base=base, layers=LAYERS),
-        LINEAR_CODE: inspect.getsource(linear),
+        LINEAR_CODE: inspect.getsource(linear).replace(f"from {packed.__name__} ", "from .infimum_packed "),
+        PACKED_CODE: inspect.getsource(packed),
     }
 
 
-def replaced_layers(table: Iterable[LayerPlan]) -> dict[str, dict[str, Any]]:
-    """Return form, shape and rank or bits of the layers that become layers of another kind, as in the configuration."""
-    return {
+def replaced_layers(checkpoint: Checkpoint, table: Iterable[LayerPlan]) -> dict[str, dict[str, Any]]:
+    """Return form, shape and rank or bits of the layers that become layers of another kind, as in the configuration.
+
+    A head that shares the embeddings shares what becomes of them.
+    """
+    layers: dict[str, dict[str, Any]] = {
         row.name: {"form": "bits" if row.form == PackedForm.name else row.form, "shape": list(row.kept)}
         | ({"bits": row.bits, "group": row.group} if row.bits else {})
         | ({"rank": row.rank} if row.rank < min(row.kept) else {})
         for row in table
         if row.form not in ("dense", "plain", *BLOCK_FORMS)
+    }
+    tied = {head: shared for head, shared in checkpoint.tied.items() if shared in layers}
+    return layers | {
+        head: {"form": "tied", "shape": layers[shared]["shape"], "to": shared} for head, shared in tied.items()
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -30,7 +31,7 @@ from infimum.compress.menu.task import Member, Task
 from infimum.compress.menu.widths import Group, Kept, narrowing
 from infimum.compress.model.tensor_files import same_bits
 from infimum.errors import VerificationError
-from infimum.proof.checkpoint import LayerPlan
+from infimum.proof.checkpoint import LayerPlan, total
 from infimum.proof.theorems import grid_rounding, weighted_tail
 from infimum.proof.theorems.allocation_dual import Unit
 
@@ -46,14 +47,16 @@ def measure_bits(
     task: Task, part: Kept, one: AnyAlternative, stored: Rounded | RoundedFactors, *, room: float = 1.0
 ) -> MeasuredBits:
     """Measure what became of a layer on the half that judges; error and bound leave `room` allowances."""
-    judge = task.judge(part.layer).outputs(part.outputs)
+    judges = [judge.outputs(part.outputs) for judge in task.judges(part.layer)]
+    judge = judges[0]
     if isinstance(stored, RoundedFactors):
         error = weighted_tail.error(judge.W, *stored.factors(), judge.norm.C, judge.norm.G, room=room)
         placed = stored.matrix()
     else:
         placed = np.zeros_like(judge.W)
         placed[:, part.places[1]] = stored.matrix()
-        error = grid_rounding.loss(judge.W, placed, judge.norm.C, left_of(judge), room=room)
+        losses = [grid_rounding.loss(each.W, placed, each.norm.C, left_of(each), room=room) for each in judges]
+        error = losses[0] if len(losses) == 1 else total(losses)
     row = dataclasses.replace(
         dense_row(part.layer),
         kept=part.shape,
@@ -61,7 +64,7 @@ def measure_bits(
         rank=one.rank or min(part.shape),
         cost=numbers_in(one.bytes(part.shape), task.item(part.layer)),
         error=error,
-        lower_bound=_bound(judge, part, one, stored, room),
+        lower_bound=math.fsum(_bound(each, part, one, stored, room) for each in judges),
         bits=one.bits,
         group=one.group,
     )

@@ -11,7 +11,13 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 
 from infimum._threads import together
-from infimum.compress.menu.alternatives import AnyAlternative, alternatives_of, narrow_alternatives, numbers_in
+from infimum.compress.menu.alternatives import (
+    AnyAlternative,
+    alternatives_of,
+    narrow_alternatives,
+    numbers_in,
+    vocabulary_alternatives,
+)
 from infimum.compress.menu.compressed_tensors import packed_alternatives
 from infimum.compress.menu.ggml_blocks import block_alternatives
 from infimum.compress.menu.ranks import Decomposition, decompose
@@ -60,8 +66,9 @@ class Maker:
     damping: Damping
 
     @cached_property
-    def _pair(self) -> tuple[Factors, Factors]:
-        return factors(self.member.norm.C, self.damping[0]), factors(left_of(self.member), self.damping[1])
+    def _pair(self) -> tuple[Factors, Factors | None]:
+        G = left_of(self.member)
+        return factors(self.member.norm.C, self.damping[0]), None if G.ndim == 1 else factors(G, self.damping[1])
 
     @cached_property
     def _damped(self) -> Member:
@@ -93,9 +100,19 @@ class Source:
         return self.task.maker(self.layer)
 
     @cached_property
-    def judge(self) -> Member:
-        """The layer with the norm by which what became of it is measured."""
-        return self.task.judge(self.layer)
+    def judges(self) -> list[Member]:
+        """The layer with the norms by which what became of it is measured."""
+        return self.task.judges(self.layer)
+
+    @cached_property
+    def _is_vocabulary(self) -> bool:
+        return self.layer in self.task.checkpoint.vocabulary
+
+    def counted(self, part: Kept) -> Kept:
+        """Return what of a part can have an error: of embeddings, the rows of tokens that the text which judges has."""
+        if not self._is_vocabulary:
+            return part
+        return Kept(self.layer, outputs=np.flatnonzero(sum(left_of(judge) for judge in self.judges)))
 
     @cached_property
     def whole(self) -> tuple[AnyAlternative, ...]:
@@ -104,6 +121,8 @@ class Source:
             return packed_alternatives(self.task.checkpoint, self.layer, self.group.layers)
         if self.task.settings.format == "gguf":
             return block_alternatives(self.layer.shape, self.task.item(self.layer))
+        if self._is_vocabulary:
+            return vocabulary_alternatives(self.layer.shape, self.task.item(self.layer))
         ranks = self.task.settings.low_rank is not None
         return alternatives_of(self.layer.shape, self.task.item(self.layer), ranks=ranks)
 
@@ -117,10 +136,13 @@ class Source:
             return RIGHT[0], LEFT[0]
         one = min(matrices, key=lambda each: (abs(each.bits - TRIED), abs(each.group - TRIED_GROUP)))
 
-        def error(damping: Damping) -> float:
-            return self.error(Kept(self.layer), Maker(self.maker, damping).make(one).matrix())
+        part = self.counted(Kept(self.layer))
+        member = self.maker.outputs(part.outputs)
 
-        left = _best([(RIGHT[0], left) for left in LEFT], error)[1]
+        def error(damping: Damping) -> float:
+            return self.error(part, Maker(member, damping).make(one).matrix())
+
+        left = LEFT[0] if self._is_vocabulary else _best([(RIGHT[0], left) for left in LEFT], error)[1]
         return _best([(right, left) for right in RIGHT], error)
 
     @cached_property
@@ -140,17 +162,18 @@ class Source:
 
     def error(self, part: Kept, matrix: np.ndarray) -> float:
         """Return the error of what became of the layer, as computed: to compare by, not to claim."""
-        judge = self.judge.outputs(part.outputs)
-        D = judge.W.copy()
+        judges = [judge.outputs(part.outputs) for judge in self.judges]
+        D = judges[0].W.copy()
         D[:, part.places[1]] -= matrix
-        return max(0.0, float(np.sum((left_of(judge) @ D @ judge.norm.C) * D)))
+        return sum(max(0.0, float(np.sum(_times(left_of(judge), D @ judge.norm.C) * D))) for judge in judges)
 
     def offered(self, part: Kept) -> Offered:
         """Make and measure everything that the layer is offered; whole it may also stay as it is."""
         item, shape = self.task.item(self.layer), part.shape
         offered = self.whole if part.keeps_all else narrow_alternatives(shape, item)
-        ready = self.ready(part)
-        errors = together(lambda one: self.error(part, ready.make(one).matrix()), offered)
+        counted = self.counted(part)
+        ready = self.ready(counted)
+        errors = together(lambda one: self.error(counted, ready.make(one).matrix()), offered)
         costs = [numbers_in(one.bytes(shape), item) for one in offered]
         if part.keeps_all:
             return Offered((*offered, None), _curve([*costs, shape[0] * shape[1]], [*errors, 0.0]))
@@ -171,8 +194,12 @@ def rounded_menu(task: Task, group: Group) -> RoundedMenu:
 
 
 def left_of(member: Member) -> np.ndarray:
-    """Return the left moment of a norm, the identity where there is none."""
+    """Return the left moment of a norm, the identity where there is none; a vector where it is a diagonal."""
     return np.eye(len(member.W)) if member.norm.G is None else member.norm.G
+
+
+def _times(G: np.ndarray, M: np.ndarray) -> np.ndarray:
+    return np.asarray(G[:, None] * M if G.ndim == 1 else G @ M)
 
 
 def _best(pairs: list[Damping], error: Callable[[Damping], float]) -> Damping:

@@ -51,8 +51,10 @@ def factors(moment: np.ndarray, damping: float) -> Factors:
     return Factors(np.ascontiguousarray(root / diagonal), diagonal**2)
 
 
-def round_matrix(W: np.ndarray, right: Factors, left: Factors, shape: Shape) -> Rounded:
+def round_matrix(W: np.ndarray, right: Factors, left: Factors | None, shape: Shape) -> Rounded:
     """Return integers and grid that make ``tr(G (W - Q) C (W - Q)')`` small, for the moments of the factors.
+
+    `left` None is any diagonal: each row by itself.
 
     With ``G = L D L'`` and ``C = R H R'`` the loss is the sum of ``D_i H_j (L' (W - Q) R)_ij**2``, and entry (i, j) of
     that matrix is ``(W - Q)_ij`` plus what depends on later rows and columns alone. So from the last entry to the first
@@ -73,7 +75,8 @@ def round_matrix(W: np.ndarray, right: Factors, left: Factors, shape: Shape) -> 
     width = shape.span * max(1, COLUMNS // shape.span)
     for stop in range(m, 0, -ROWS):
         rows = slice(max(stop - ROWS, 0), stop)
-        row_wise = W[rows] + left.unit[stop:, rows].T @ lost[stop:]
+        row_wise = W[rows] if left is None else W[rows] + left.unit[stop:, rows].T @ lost[stop:]
+        unit = np.eye(stop - rows.start) if left is None else left.unit[rows, rows]
         for end in range(n, 0, -width):
             columns = slice(max(end - width, 0), end)
             groups, blocks = (slice(columns.start // size, end // size) for size in (shape.group, shape.span))
@@ -82,7 +85,7 @@ def round_matrix(W: np.ndarray, right: Factors, left: Factors, shape: Shape) -> 
                 base + rest[rows, end:] @ right.unit[end:, columns],
                 base,
                 W[rows, columns],
-                np.ascontiguousarray(left.unit[rows, rows]),
+                np.ascontiguousarray(unit),
                 np.ascontiguousarray(right.unit[columns, columns]),
                 right.weights[columns],
                 ranges,
@@ -101,9 +104,12 @@ def round_matrix(W: np.ndarray, right: Factors, left: Factors, shape: Shape) -> 
 def diagonal_below(moment: np.ndarray, rooms: float) -> np.ndarray:
     """Return e with ``diag(e) <= moment``, as proved with `rooms` allowances to spare; zeros where none is found.
 
-    With P the inverse and D its diagonal, ``e = 1 / (D mu)`` for mu the largest eigenvalue of ``D^-1/2 P D^-1/2``.
+    A vector is a diagonal: it is below itself. Of a matrix,
+    with P the inverse and D its diagonal, ``e = 1 / (D mu)`` for mu the largest eigenvalue of ``D^-1/2 P D^-1/2``.
     """
     n = len(moment)
+    if moment.ndim == 1:
+        return moment
     try:
         root = scipy.linalg.cholesky(moment, lower=True, check_finite=False)
     except np.linalg.LinAlgError:

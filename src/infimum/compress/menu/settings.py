@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, get_args
 
 from infimum._arguments import one_of
 from infimum.compress.menu.ranks import Form, Objective
-from infimum.compress.model.checkpoint import Goal
+from infimum.compress.model.checkpoint import Checkpoint, Goal, Layer
 from infimum.errors import BudgetError, OptionError
 
 Of: TypeAlias = Literal["linear", "all", "bytes"]
@@ -77,6 +77,15 @@ class Settings:
         """Tell whether a layer of this name may be replaced."""
         kept, chosen = (any(fnmatch.fnmatchcase(name, pattern) for pattern in part) for part in (self.keep, self.only))
         return not kept and (chosen or not self.only)
+
+    def layers_of(self, checkpoint: Checkpoint) -> tuple[Layer, ...]:
+        """Return what a plan has a row for: the linear layers, and where they count embeddings and output head, too.
+
+        These become integers of few bits or stay as they are.
+        """
+        fitting = self.objective == "two-sided" and self.format != "compressed-tensors"
+        counted = self.rounds and self.of != "linear" and fitting
+        return checkpoint.layers + (checkpoint.vocabulary if counted else ())
 
     @property
     def narrows(self) -> bool:

@@ -12,7 +12,7 @@ from infimum.compress.menu.settings import Format
 from infimum.compress.model.checkpoint import Checkpoint
 from infimum.compress.model.tensor_files import TensorFiles, same_bits
 from infimum.errors import VerificationError
-from infimum.nn.linear import packed_width
+from infimum.nn.packed import packed_width
 from infimum.proof.checkpoint import LayerPlan, same
 
 OutputTensors: TypeAlias = TensorFiles | GgufTensors

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from infimum.compress.measure.moments import Moments, MomentShelf
+from infimum.compress.measure.moments import LayerMoments, Moments, MomentShelf
 from infimum.compress.menu.ranks import Weighting, damped, weighting
 from infimum.compress.menu.settings import Settings
 from infimum.compress.model.checkpoint import Checkpoint, Layer
@@ -27,7 +27,8 @@ class Member(NamedTuple):
         if kept is None:
             return self
         G = self.norm.G
-        return Member(self.W[kept], Weighting(self.norm.C, None if G is None else G[np.ix_(kept, kept)]))
+        left = None if G is None else G[kept] if G.ndim == 1 else G[np.ix_(kept, kept)]
+        return Member(self.W[kept], Weighting(self.norm.C, left))
 
     def damped(self, right: float, left: float) -> Member:
         """Return the layer in a norm whose moments have so many of their mean eigenvalues added.
@@ -52,7 +53,7 @@ class Task(NamedTuple):
     @property
     def layers(self) -> list[Layer]:
         """The layers that may be replaced, in the order of the model."""
-        return [layer for layer in self.checkpoint.layers if not self.left_out(layer)]
+        return [layer for layer in self.settings.layers_of(self.checkpoint) if not self.left_out(layer)]
 
     def left_out(self, layer: Layer) -> str:
         """Say why a layer stays as it is whatever the budget; empty where it need not."""
@@ -62,20 +63,36 @@ class Task(NamedTuple):
 
     def member(self, layer: Layer) -> Member:
         """Read a layer, with the norm in which its matrices of lower rank are made and measured."""
-        return self._member(layer, self.moments.layers, self.settings.damping)
+        return self._members(layer, self.moments.layers, self.settings.damping)[0]
 
     def maker(self, layer: Layer) -> Member:
-        """Read a layer, with the undamped norm of the half of the text by which it is rounded."""
-        return self._member(layer, self.moments.layers, 0.0)
+        """Read a layer, with the undamped norm of the half of the text by which it is rounded.
 
-    def judge(self, layer: Layer) -> Member:
-        """Read a layer, with the norm of the half of the text that makes no replacements and judges them."""
+        Of a matrix that serves twice the norm is the sum of both, each with the mean weight of its rows.
+        """
+        members = self._members(layer, self.moments.layers, 0.0)
+        if len(members) == 1:
+            return members[0]
+        both = [moments.right * np.mean(moments.left) for moments in self._moments(layer, self.moments.layers)]
+        return Member(members[0].W, Weighting(np.sum(both, axis=0), np.ones(len(members[0].W))))
+
+    def judges(self, layer: Layer) -> list[Member]:
+        """Read a layer, with the norms of the half of the text that makes no replacements and judges them.
+
+        They are two where the output head shares the embeddings: the error is the sum of both.
+        """
         assert self.moments.judge is not None
-        return self._member(layer, self.moments.judge, 0.0)
+        return self._members(layer, self.moments.judge, 0.0)
 
-    def _member(self, layer: Layer, moments: MomentShelf, damping: float) -> Member:
-        norm = weighting(self.settings.objective, moments[layer.name], damping)
-        return Member(self.checkpoint.weight(layer).double().numpy(), norm)
+    def _members(self, layer: Layer, moments: MomentShelf, damping: float) -> list[Member]:
+        W = self.checkpoint.weight(layer).double().numpy()
+        norms = (weighting(self.settings.objective, each, damping) for each in self._moments(layer, moments))
+        return [Member(W, norm) for norm in norms]
+
+    def _moments(self, layer: Layer, moments: MomentShelf) -> list[LayerMoments]:
+        """Return the moments of a layer, and of the head that shares it."""
+        heads = [head for head, shared in self.checkpoint.tied.items() if shared == layer.name and head in moments]
+        return [moments[name] for name in (layer.name, *heads)]
 
     def item(self, layer: Layer) -> int:
         """Bytes of a number of a layer."""
@@ -85,10 +102,11 @@ class Task(NamedTuple):
     def notes(self) -> tuple[str, ...]:
         """What a user should know about checkpoint and text."""
         tokens, widest = self.moments.tokens.count, max(inputs for _, inputs in self.moments.layers.shapes.values())
+        notes = () if self.settings.layers_of(self.checkpoint) != self.checkpoint.layers else self.checkpoint.notes
         if tokens >= widest:
-            return self.checkpoint.notes
+            return notes
         return (
-            *self.checkpoint.notes,
+            *notes,
             f"The text has {tokens} tokens, fewer than the {widest} inputs of the widest layer: directions that it "
             "does not contain count as free. More text gives a better model.",
         )

@@ -19,6 +19,7 @@ from infimum._display import Shown
 from infimum.compress.model.configuration import LAYERS, Names, empty_model, is_language_model, read_config
 from infimum.compress.model.experts import unfuse
 from infimum.compress.model.tensor_files import Stored, locate, opened
+from infimum.compress.model.vocabulary import tied_head, vocabulary_of
 from infimum.errors import CheckpointError
 from infimum.proof.evidence import shown
 from infimum.proof.folder import CONFIG, DESCRIPTION, companions, file_hash, own_file
@@ -110,6 +111,27 @@ class Checkpoint(Shown):
             transposed = isinstance(module, Conv1D)
             found.append(Layer(name, tensor, (columns, rows) if transposed else (rows, columns), transposed))
         return tuple(found)
+
+    @cached_property
+    def vocabulary(self) -> tuple[Layer, ...]:
+        """Matrices with a row for each token: the embeddings, and the output head if it has a matrix of its own.
+
+        Left out is what is no plain torch.nn.Embedding or torch.nn.Linear, what others share, and what is stored in
+        another dtype than the linear layers.
+        """
+        kinds = {self._headers[layer.tensor][0] for layer in self.layers}
+        found = []
+        for name, (rows, columns) in vocabulary_of(self.skeleton).items():
+            tensor = self.names.in_files(f"{name}.weight")
+            twice = any(self.names.in_files(f"{head}.weight") in self.files for head in self.tied)
+            if tensor in self.files and not twice and {self._headers[tensor][0]} == kinds:
+                found.append(Layer(name, tensor, (rows, columns)))
+        return tuple(found)
+
+    @cached_property
+    def tied(self) -> dict[str, str]:
+        """Name of the embeddings by that of the output head which shares their matrix, if there is one."""
+        return tied_head(self.skeleton)
 
     @property
     def _head(self) -> Any:

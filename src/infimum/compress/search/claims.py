@@ -27,9 +27,15 @@ def mean_weight(task: Task, layer: Layer) -> tuple[float, float]:
 
     The cost is 0 for a norm in which no moment takes part.
     """
-    W, norm = task.judge(layer) if task.settings.rounds else task.member(layer)
-    mean = float(np.trace(norm.C)) / len(norm.C) * (1.0 if norm.G is None else float(np.trace(norm.G)) / len(norm.G))
+    members = task.judges(layer) if task.settings.rounds else [task.member(layer)]
+    W = members[0].W
+    mean = sum(_mean(norm.C) * (1.0 if norm.G is None else _mean(norm.G)) for _, norm in members)
     return 0.0 if task.settings.objective == "plain" else mean, float(np.sum(W**2)) / max(W.shape)
+
+
+def _mean(moment: np.ndarray) -> float:
+    """Mean of the eigenvalues of a moment, or of the vector of a diagonal one."""
+    return float(np.mean(moment if moment.ndim == 1 else np.diag(moment)))
 
 
 def raised(error: float, mean: float, change: float, whole: float) -> float:

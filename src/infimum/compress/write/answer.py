@@ -72,7 +72,7 @@ class Answer(Shown):
     @property
     def linear_size(self) -> int:
         """Weights of all linear layers before compression."""
-        return sum(row.dense_cost for row in self.table)
+        return sum(layer.size for layer in self.checkpoint.layers)
 
     @property
     def denominator(self) -> float:
@@ -81,12 +81,13 @@ class Answer(Shown):
 
     @property
     def removed(self) -> int:
-        """Numbers that are no longer stored."""
-        return sum(row.dense_cost - row.cost for row in self.table)
+        """Numbers of the linear layers that are no longer stored."""
+        linear = {layer.name for layer in self.checkpoint.layers}
+        return sum(row.dense_cost - row.cost for row in self.table if row.name in linear)
 
     def apply(self, model: PreTrainedModel) -> PreTrainedModel:
         """Replace the planned layers of a loaded model in place, and return it."""
-        layers = replaced_layers(self.table)
+        layers = replaced_layers(self.checkpoint, self.table)
         replace_layers(model, layers)
         setattr(model.config, LAYERS, layers)
         with torch.no_grad():

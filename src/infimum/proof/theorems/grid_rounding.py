@@ -2,7 +2,7 @@
 
 For C and G symmetric and positive semidefinite, ``0 <= diag(e) <= C`` and ``0 <= diag(g) <= G`` in the order of
 symmetric matrices, every Q on the grid has ``tr(G (W - Q) C (W - Q)')`` at least ``sum g_i e_j d_ij**2``, where d_ij is
-the distance of W_ij from the numbers that it may become.
+the distance of W_ij from the numbers that it may become. A diagonal G may be given as the vector of its diagonal.
 Statement and proof: docs/theorems/grid_rounding.md.
 """
 
@@ -75,14 +75,16 @@ def is_below(e: np.ndarray, C: np.ndarray, room: float = 1.0) -> bool:
 def loss(W: np.ndarray, Q: np.ndarray, C: np.ndarray, G: np.ndarray, *, room: float = 1.0) -> float:
     """``tr(G (W - Q) C (W - Q)')``, rounded upwards by `room` allowances."""
     lower_root(C)
-    lower_root(G, "G")
+    _ask_left(G, len(G))
     D = doubles("W", W, (len(G), len(C))) - doubles("Q", Q, W.shape)
-    computed = float(np.sum((G @ D @ C) * D))
+    weighted = D @ C
+    computed = float(np.sum((G[:, None] * weighted if G.ndim == 1 else G @ weighted) * D))
     norm, squares = float(np.linalg.norm(D)), float(np.linalg.norm(C)) * float(np.linalg.norm(G))
     # the products and their sum are off by at most m + n unit roundoffs of |G| |D| |C| times |D|, added up; the
-    # difference itself by half an eps of its entries, in a norm of which the traces bound the eigenvalues
+    # difference itself by half an eps of its entries, in a norm of which the traces bound the eigenvalues. Both hold
+    # for the vector of a diagonal, with its norm and its sum
     own = sum(W.shape) * EPS * norm**2 * squares
-    rounding = EPS * norm * (float(np.trace(C)) * float(np.trace(G))) ** 0.5
+    rounding = EPS * norm * (float(np.trace(C)) * float(np.sum(G if G.ndim == 1 else np.diag(G)))) ** 0.5
     return float((max(computed + room * own, 0.0) ** 0.5 + room * rounding) ** 2)
 
 
@@ -92,12 +94,22 @@ def bound(
     """Lower bound on the loss of every matrix on the grid, less `room` allowances; e and g are evidence."""
     m, n = doubles("W", W, (None, None)).shape
     ask_grid(grid, (m, n))
+    lower_root(doubles("C", C, (n, n)))
+    _ask_left(G, m)
     for name, weights, side, moment, size in (("e", e, "C", C, n), ("g", g, "G", G, m)):
         doubles(name, weights, (size,))
-        lower_root(doubles(side, moment, (size, size)), side)
         if np.any(weights < 0.0):
             raise VerificationError(f"{name} must not be negative, got {float(weights.min()):g}")
-        if weights.any() and not is_below(weights, moment):
+        below = bool(np.all(weights <= moment)) if moment.ndim == 1 else is_below(weights, moment)
+        if weights.any() and not below:
             raise VerificationError(f"diag({name}) must be at most {side}, which could not be proved")
     # every term is a product of five factors that are not negative, each off by half an eps; their sums by m + n more
     return float((g @ grid.distances(W) ** 2 @ e) * (1.0 - room * (m + n + 6) * EPS))
+
+
+def _ask_left(G: np.ndarray, m: int) -> None:
+    """Ask that G is semidefinite and of m rows: by proof, or, where it is the vector of a diagonal, entry by entry."""
+    if np.ndim(G) != 1:
+        lower_root(doubles("G", G, (m, m)), "G")
+    elif np.any(doubles("G", G, (m,)) < 0.0):
+        raise VerificationError(f"G must not be negative, got {float(G.min()):g}")
