@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from infimum.errors import CheckpointError, OptionError  # noqa: E402
 from infimum.report.plan import bytes_on_disk, sizes  # noqa: E402
 from tests.compress.gguf_models import KINDS, MERGES, tiny_model, write_bytes_tokenizer  # noqa: E402
 from tests.compress.test_forgeries import in_row, put, refused, scaled, seal  # noqa: E402
+from tests.compress.test_trusted import GROUND, functions_of  # noqa: E402
 
 CASES = {"llama": torch.float32, "llama-biases": torch.bfloat16, "qwen3": torch.float16}
 REMOVE = {torch.float32: 0.85, torch.float16: 0.7, torch.bfloat16: 0.7}
@@ -106,6 +108,14 @@ def test_the_error_is_that_of_the_numbers_in_the_file(
         D = judge.W - found[f"{layer.name}.weight"].double().numpy()
         error = float(np.sum((judge.norm.G @ D @ judge.norm.C) * D))
         assert row.error == pytest.approx(error, rel=1e-3, abs=1e-12)
+
+
+def test_verification_runs_only_what_is_listed(outputs: dict[str, Path]) -> None:
+    seen = functions_of(lambda: compress.verify(outputs["llama"]))
+    stray = seen - set(sys.modules["infimum.compress.verify"].TRUSTED)
+    stray = {name for name in stray if not name.startswith("infimum.proof.")}
+    assert {name.removeprefix("infimum.") for name in stray} <= GROUND
+    assert "infimum.compress.menu.gguf_file" in seen
 
 
 def test_what_is_loaded_can_be_saved(outputs: dict[str, Path], tmp_path: Path) -> None:
@@ -188,6 +198,7 @@ def test_a_budget_of_bytes_is_that_of_the_file(
     assert size == bytes_of_output(plan) == sizes(plan)["bytes"]["after"]
     assert size <= fraction * whole
     assert bytes_on_disk(plan, tmp_path / "out")["after"] == size
+    assert next(row for row in plan.table if "embed_tokens" in row.name).form in ("dense", *BLOCK_TYPES)
     assert size >= 0.9 * fraction * whole  # of so small a model the gaps and the steps are large
     compress.verify(tmp_path / "out")
 
