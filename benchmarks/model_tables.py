@@ -83,11 +83,30 @@ def few_bits(document: Document) -> str:
     lines = _table([what, *(f"{bits:g} bits" for bits in budgets)])
     for method in dict.fromkeys(row["method"] for row in rows if row is not dense):
         of = [[row for row in rows if (row["method"], row["bits"]) == (method, bits)] for bits in budgets]
-        cells = [_similar(found) if encoder else _excess(found, dense, texts) for found in of]
+        cells = [(_similar(found) if encoder else _excess(found, dense, texts)) + _used(found) for found in of]
         lines.append(_line([method, *cells]))
     if not encoder:
         lines += ["", "Dense: perplexity " + " / ".join(f"{dense['perplexity'][text]:.2f}" for text in texts) + "."]
     return _page(document, lines)
+
+
+def judged_errors(document: Document) -> str:
+    """Return what one half of the text made, measured by either half and on held-out text, and how the orders agree."""
+    rows = sorted(document["rows"], key=lambda row: -row["mean_cosine"])
+    quality = [1.0 - row["mean_cosine"] for row in rows]
+    lines = _table(["made by one half", "error, that half", "error, other half", "mean cosine", "least"])
+    for row in rows:
+        errors = (f"{row['made']:.4f}", f"{row['judged']:.4f}")
+        lines.append(_line([row["way"], *errors, f"{row['mean_cosine']:.4f}", f"{row['least_cosine']:.3f}"]))
+    agreement = [f"{_rank_correlation([row[half] for row in rows], quality):.3f}" for half in ("made", "judged")]
+    return _page(document, [*lines, _line([f"rank correlation over {len(rows)}", *agreement, "", ""])])
+
+
+def _rank_correlation(values: Sequence[float], others: Sequence[float]) -> float:
+    """Return Spearman's coefficient; no two values are equal here, which are measured and not counted."""
+    ranks = [[sorted(column).index(value) for value in column] for column in (values, others)]
+    n = len(values)
+    return 1.0 - 6.0 * sum((a - b) ** 2 for a, b in zip(*ranks, strict=True)) / (n * (n * n - 1))
 
 
 def _similar(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -102,6 +121,13 @@ def _excess(rows: Sequence[Mapping[str, Any]], dense: Mapping[str, Any], texts: 
     return " / ".join(_spread(values, ".3f") for values in lost) if losses else ""
 
 
+def _used(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return what was used of a budget, where it is less: a method of few sizes has none that fits."""
+    if not rows or rows[0]["used"] > 0.98 * rows[0]["bits"]:
+        return ""
+    return f" ({rows[0]['used']:.2f})"
+
+
 def _spread(values: Sequence[float], form: str) -> str:
     low, high = (format(value, form) for value in (min(values), max(values)))
     return low if low == high else f"{low} to {high}"
@@ -111,6 +137,7 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "compress": similarities,
     "few_bits_minilm": few_bits,
     "few_bits_smollm2": few_bits,
+    "judged_errors": judged_errors,
     "language_models": perplexities,
     "model_speed": speeds,
 }

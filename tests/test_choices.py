@@ -9,7 +9,6 @@ import pytest
 
 from infimum import compress, memory, minimax
 from infimum.cli.compress import compress as compress_command
-from infimum.cli.demo import RIVALS
 from infimum.cli.memory import design as design_command
 from infimum.cli.memory import measure as memory_command
 from infimum.cli.minimax import minimax as minimax_command
@@ -76,13 +75,6 @@ def test_commands_offer_what_the_functions_take():
 def test_defaults_of_compress_stand_once(name):
     command, function = (inspect.signature(item).parameters[name] for item in (compress_command, compress.plan))
     assert command.default == function.default
-
-
-def test_rivals_of_the_demo_are_choices_of_a_plan():
-    taken = named(compress.plan)
-    for rival in RIVALS.values():
-        for name, choice in rival.items():
-            assert choice in taken[name]
 
 
 def test_tables_of_settings_are_whole():

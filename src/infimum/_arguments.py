@@ -37,7 +37,7 @@ def rank_or_tol(rank: object, tol: object, limit: int) -> None:
     """Check that exactly one of `rank` and `tol` is given and in range (rank: 1 to `limit`)."""
     if (rank is None) == (tol is None):
         came = "both are missing" if rank is None else f"got rank={rank!r} and tol={tol!r}"
-        raise RankError(f"give either rank or tol: {came}")
+        raise OptionError(f"give either rank or tol: {came}")
     if rank is not None:
         if isinstance(rank, bool) or not isinstance(rank, numbers.Integral):
             raise RankError(f"rank must be a whole number, got {rank!r} of type {type(rank).__name__}")

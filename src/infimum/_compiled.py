@@ -19,7 +19,7 @@ def compiled(loop: Loop) -> Loop:
         return loop
     compile_it: Any = numba.njit
     try:
-        fast: Loop = compile_it(cache=True)(loop)
+        fast: Loop = compile_it(cache=True, nogil=True)(loop)
     except RuntimeError:  # no folder for the compiled code can be written: compiled anew in each process
-        fast = compile_it(loop)
+        fast = compile_it(nogil=True)(loop)
     return fast

@@ -15,6 +15,7 @@ built-in, so both ``except InfimumError`` and ``except ValueError`` work::
     ├── FalseCertificateError                                (RuntimeError)   bound above value: a bug in infimum
     ├── VerificationError                                    (ValueError)     a result does not prove its claim
     ├── FileFormatError                                      (ValueError)     a file that cannot be read as asked
+    ├── OutputError                                          (OSError)        a file that cannot be written as asked
     └── CheckpointError, CalibrationError, BudgetError       (ValueError)     model compression
 """
 
@@ -33,6 +34,7 @@ __all__ = [
     "NonFiniteError",
     "NotSemidefiniteError",
     "OptionError",
+    "OutputError",
     "RangeError",
     "RankError",
     "ShapeError",
@@ -50,7 +52,7 @@ class ShapeError(InfimumError, ValueError):
 
 
 class RankError(InfimumError, ValueError):
-    """A rank is out of range, or both or neither of `rank` and `tol` were given."""
+    """A rank is out of range, or no whole number."""
 
 
 class NonFiniteError(InfimumError, ValueError):
@@ -58,7 +60,7 @@ class NonFiniteError(InfimumError, ValueError):
 
 
 class OptionError(InfimumError, ValueError):
-    """An option has a value outside the documented ones."""
+    """An option has a value outside the documented ones, or options lack or exclude each other."""
 
 
 class DTypeError(InfimumError, TypeError):
@@ -103,6 +105,10 @@ class VerificationError(InfimumError, ValueError):
 
 class FileFormatError(InfimumError, ValueError):
     """A file cannot be read as the kind of input that was asked for."""
+
+
+class OutputError(InfimumError, OSError):
+    """A file cannot be written as asked: it exists, its folder is missing, or its format cannot hold the answer."""
 
 
 class CheckpointError(InfimumError, ValueError):

@@ -8,13 +8,14 @@ import sys
 
 import numpy as np
 import pytest
+import scipy.stats
 
 torch = pytest.importorskip("torch")
 from transformers import LlamaConfig, LlamaForCausalLM  # noqa: E402
 
-from benchmarks import budgets, calibrations, few_bits, model_tables, rotation  # noqa: E402
+from benchmarks import budgets, calibrations, few_bits, judged_errors, model_tables, rotation  # noqa: E402
 from benchmarks.rivals import off_the_shelf, sensitivity  # noqa: E402
-from benchmarks.rivals.rounding import Width, gguf, gptq, nearest, widths  # noqa: E402
+from benchmarks.rivals.rounding import Width, gguf, gptq, round_to_nearest, widths  # noqa: E402
 from infimum import compress  # noqa: E402
 from infimum.nn import QuantizedLinear  # noqa: E402
 from tests.compress.conftest import WORDS, tiny_bert, write  # noqa: E402
@@ -86,7 +87,7 @@ def test_the_rotated_folder_is_a_checkpoint_of_16_bits(checkpoint):
 @pytest.mark.parametrize("width", [Width(4, 32), Width(3, 64), Width(8, 32)])
 def test_nearest_is_within_half_a_step(width):
     W = matrix()
-    Q = nearest(W, width)
+    Q = round_to_nearest(W, width)
     parts, rounded = (M.reshape(24, -1, width.group) for M in (W, Q))
     step = (parts.max(axis=-1) - parts.min(axis=-1)) / (2**width.bits - 1)
     # a whole number stands for zero: at the ends of the range as much again may be lost
@@ -95,14 +96,14 @@ def test_nearest_is_within_half_a_step(width):
 
 
 def test_zeros_stay_zeros():
-    assert not nearest(np.zeros((3, 64)), Width(4, 32)).any()
+    assert not round_to_nearest(np.zeros((3, 64)), Width(4, 32)).any()
     assert not gptq(np.zeros((3, 64)), np.zeros((64, 64)), Width(4, 32)).any()
 
 
 def test_gptq_of_unrelated_inputs_rounds_to_nearest_and_of_others_does_better():
     W, C, width = matrix(), moment(), Width(3, 32)
-    np.testing.assert_allclose(gptq(W, np.eye(64), width), nearest(W, width), atol=1e-12)
-    assert loss(W, gptq(W, C, width), C) < 0.6 * loss(W, nearest(W, width), C)
+    np.testing.assert_allclose(gptq(W, np.eye(64), width), round_to_nearest(W, width), atol=1e-12)
+    assert loss(W, gptq(W, C, width), C) < 0.6 * loss(W, round_to_nearest(W, width), C)
 
 
 def test_gptq_makes_good_what_each_column_loses_in_the_best_way():
@@ -263,7 +264,7 @@ def test_a_run_stores_rows_and_prints_the_table(tmp_path, monkeypatch, capsys):
 
 def test_the_table_of_a_language_model_shows_what_is_lost():
     def row(method, bits, seed, perplexity):
-        return {"method": method, "bits": bits, "seed": seed, "perplexity": {"A": perplexity}}
+        return {"method": method, "bits": bits, "used": 0.9 * bits, "seed": seed, "perplexity": {"A": perplexity}}
 
     document = {
         "model": "m",
@@ -272,5 +273,34 @@ def test_the_table_of_a_language_model_shows_what_is_lost():
         "rows": [row("dense", 0.0, 0, 20.0), row("GPTQ", 4.0, 0, 20.0 * np.e), row("GPTQ", 4.0, 1, 20.0 * np.e**2)],
     }
     page = model_tables.few_bits(document)
-    assert "| GPTQ | 1.000 to 2.000 |" in page
+    assert "| GPTQ | 1.000 to 2.000 (3.60) |" in page
     assert "Dense: perplexity 20.00." in page
+
+
+def test_judged_errors_of_unlike_forms(tmp_path, monkeypatch, capsys):
+    checkpoint = compress.open_checkpoint(write(tiny_bert(), tmp_path / "model"))
+    text = [" ".join(WORDS[k:] + WORDS[:k]) for k in range(16)]
+
+    def subject(_arguments):
+        texts = {"A": compress.tokens_for(checkpoint, text)}
+        calibrate = functools.partial(compress.calibrate, checkpoint, text, split=True)
+        return few_bits.Subject("few_bits_minilm", "m", checkpoint, lambda seed: calibrate(seed=seed), texts, ())
+
+    monkeypatch.setattr(few_bits, "minilm", subject)
+    monkeypatch.setattr(judged_errors, "REMOVED", (0.1, 0.4))
+    out = tmp_path / "out.json"
+    monkeypatch.setattr(sys, "argv", ["x", "--cache", str(tmp_path), "--out", str(out)])
+    judged_errors.main()
+    rows = {row["way"]: row for row in json.loads(out.read_text())["rows"]}
+    assert len(rows) == 2 * 6 + 3 * 2
+    assert rows["3 bits, one-sided, damping 0.1"]["judged"] > rows["4 bits, one-sided, damping 0.1"]["judged"]
+    assert rows["40% by ranks, damping 0.1"]["judged"] > rows["10% by ranks, damping 0.1"]["judged"]
+    assert rows["3 bits, two-sided, damping 0.01"]["made"] < rows["3 bits, two-sided, damping 0.01"]["judged"]
+    page = capsys.readouterr().out
+    assert "| rank correlation over 18 |" in page
+
+
+def test_rank_correlation_is_that_of_scipy():
+    values, others = np.random.default_rng(0).standard_normal((2, 20))
+    expected = scipy.stats.spearmanr(values, others).statistic
+    assert model_tables._rank_correlation(list(values), list(others)) == pytest.approx(expected, abs=1e-12)

@@ -14,12 +14,15 @@ class Outcome(NamedTuple):
 
 @pytest.fixture
 def run(capsys, monkeypatch):
-    """Run the command line in this process, through the real entry point."""
+    """Run the command line in this process, through the real entry point; what is no terminal is never steered."""
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("FORCE_COLOR", "1")
 
     def call(*arguments):
         status = main([str(argument) for argument in arguments])
-        return Outcome(status, *capsys.readouterr())
+        outcome = Outcome(status, *capsys.readouterr())
+        assert "\x1b" not in outcome.out + outcome.err
+        return outcome
 
     return call
 

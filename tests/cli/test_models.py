@@ -12,7 +12,7 @@ from safetensors.torch import load_file, save_file
 from infimum import compress
 from infimum.cli import demo
 from infimum.cli.compress import compress as command
-from infimum.errors import OptionError
+from infimum.errors import OutputError
 from tests.cli.tiny_model import make_tiny_model
 
 
@@ -92,9 +92,9 @@ def test_compress_to_a_size(run, model, short, tmp_path):
     assert content["numbers"]["bytes"]["after"] == stored
     assert "of all bytes removed" in report.read_text()
     shutil.rmtree(out)
-    for bad, message in (("20", "200MB was expected"), ("0B", "below 1"), ("1B", "remove less")):
+    for bad, status, message in (("20", 2, "200MB was expected"), ("0B", 2, "below 1"), ("1B", 1, "remove less")):
         outcome = run(*arguments, "--size", bad)
-        assert outcome.status == 1
+        assert outcome.status == status
         assert message in outcome.err
     outcome = run(*arguments, "--size", "1MB", "--target-objective", "1")
     assert "not both" in outcome.err
@@ -206,8 +206,11 @@ def test_demo_on_the_tiny_model(run, model, tmp_path, monkeypatch):
     monkeypatch.setattr(demo.problems, "PROBLEMS", demo.problems.PROBLEMS[:1])
     outcome = run("demo", "--out", tmp_path / "demo")
     assert outcome.status == 0, outcome.err
-    for name in (*demo.RIVALS, "dense", "report.html", "term-document matrix"):
-        assert name in outcome.out
+    words = " ".join(outcome.out.split())
+    for name in ("GPTQ", "round to nearest", "ranks alone", "infimum", "dense", "report.html", "term-document matrix"):
+        assert name in words
+    assert all(f"{budget}: infimum" in words for budget in demo.BUDGETS)
+    compress.verify(tmp_path / "demo" / "model")
     assert (tmp_path / "demo" / "report.html").is_file()
     assert run("demo", "--out", tmp_path / "demo").status == 1
     assert (tmp_path / "demo" / "model" / "infimum.json").is_file()
@@ -217,7 +220,7 @@ def test_demo_removes_only_what_a_demo_wrote(tmp_path):
     model = tmp_path / "model"
     model.mkdir()
     for force in (False, True):
-        with pytest.raises(OptionError, match="earlier demo"):
+        with pytest.raises(OutputError, match="earlier demo"):
             demo.clear(tmp_path, force=force)
     (model / "infimum.json").write_text("{}")
     assert demo.clear(tmp_path, force=True) == (model, tmp_path / "report.html")

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import re
 import sys
 
 import numpy as np
@@ -117,3 +118,48 @@ def test_verify_draws_anew(run, tmp_path, monkeypatch):
         assert "probable" in outcome.out
         assert seeds[0] == seed
         seeds.clear()
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".mat", ".pt", ".mtx", ".csv"])
+@pytest.mark.parametrize("shape", [(0, 0), (0, 3), (3, 0)])
+def test_empty_arrays(run, tmp_path, suffix, shape):
+    path, empty = tmp_path / f"m{suffix}", np.zeros(shape)
+    written = {
+        ".npy": lambda: np.save(path, empty),
+        ".mat": lambda: scipy.io.savemat(path, {"A": empty}),
+        ".pt": lambda: torch.save({"A": torch.from_numpy(empty)}, path),
+        ".mtx": lambda: path.write_text(f"%%MatrixMarket matrix coordinate real general\n{shape[0]} {shape[1]} 0\n"),
+        ".csv": lambda: path.write_text("a,b,c\n" if shape[1] else "\n\n"),
+    }
+    written[suffix]()
+    outcome = run("svd", path, "--rank", 1)
+    assert outcome.status == 1
+    assert re.fullmatch(
+        r"error: .*(at least one row and one column, got shape \(\d, \d\)|holds no numbers.*)\n", outcome.err
+    )
+
+
+@pytest.mark.parametrize(
+    ("command", "options"),
+    [("interpolative", []), ("interpolative", ["--axis", 0]), ("cur", []), ("cr", [])],
+)
+def test_pictures_show_names(run, tmp_path, command, options):
+    """Names that are chosen, and no others, stand at the axes of picture and report; a dollar begins no formula."""
+    path, plot, page = tmp_path / "a.csv", tmp_path / "a.svg", tmp_path / "page.html"
+    entries = np.random.default_rng(0).standard_normal((6, 6))
+    lines = (
+        ["", *(f"row {number}" for number in range(6))],
+        *[[f"${name}$", *map(str, entries[:, place])] for place, name in enumerate("uvwxyz")],
+    )
+    path.write_text("\n".join(",".join(cells) for cells in zip(*lines, strict=True)))
+    files = [path, path] if command == "cr" else [path]
+    outcome = run(
+        command, *files, "--rank", 3, *options, "--plot", plot, "--report", page, "--json", tmp_path / "r.json"
+    )
+    assert outcome.status == 0, outcome.err
+    names = json.loads((tmp_path / "r.json").read_text())["names"]
+    chosen = {name for listed in names.values() for name in listed}
+    assert len(chosen) >= 3
+    drawn = page.read_text().partition("<svg")[2].partition("</svg>")[0]
+    assert {name for name in (*lines[0][1:], *(line[0] for line in lines[1:])) if name in drawn} == chosen
+    assert plot.stat().st_size > 1000

@@ -54,10 +54,10 @@ def test_a_large_number_with_a_limit(run, tmp_path):
         (["x"], 2, "n takes a whole number, got 'x'"),
         (["10.6"], 2, "n takes a whole number, got '10.6'"),
         (["1e99999"], 2, "n takes a whole number"),
-        (["--", "-5"], 1, "n must be at least 0, got -5"),
+        (["--", "-5"], 2, "n must be at least 0, got -5"),
         (["5", "--cost", "1,1"], 2, "--cost takes 3 values, got 2"),
-        (["5", "--cost", "1,0,1"], 1, "cost[1] must be at least 1, got 0"),
-        (["5", "--max-steps", "-1"], 1, "max_steps must be at least 0"),
+        (["5", "--cost", "1,0,1"], 2, "cost[1] must be at least 1, got 0"),
+        (["5", "--max-steps", "-1"], 2, "max_steps must be at least 0"),
         ([], 2, "n is missing"),
     ],
 )

@@ -30,6 +30,8 @@ SURFACE = {
         "--held-out",
         "--objective",
         "--allocation",
+        "--menu",
+        "--format",
         "--plain",
     }
     | {"--form", "--tokens", "--max-tokens", "--projections", "--seed", "--report", "--force", "--quiet", "--verbose"},
@@ -188,10 +190,28 @@ def test_version(run):
         (["compress", "model", "-o", "out", "--of", "some"], '"linear", "all"'),
         (["verify"], "OUT is missing"),
         (["demo", "now"], "unexpected argument 'now'"),
+        (["svd", "{file}"], "give either rank or tol"),
+        (["pinv", "{file}", "--rtol", "7"], "rtol must be"),
+        (["svd", "{file}", "--rank", "2", "--json", "r.txt"], ".json"),
+        (["svd", "{file}", "--rank", "2", "--report", "r.pdf"], ".html"),
+        (["svd", "{file}", "--rank", "2", "--save", "r.npy"], ".npz or .safetensors"),
+        (["verify", "{file}", "--original", "."], "--original belongs to a model folder"),
+        (["verify", ".", "{file}"], "needs no FILE"),
+        (["svd", "{file}", "--rank", "2", "--tol", "0.1"], "give either rank or tol"),
+        (["cur", "{file}", "--rank", "2", "--rows", "2"], "both rows and columns"),
+        (["svd", "{file}", "--rank", "2", "--quiet", "--verbose"], "exclude each other"),
+        (["minimax", "exp"], "--degree is missing"),
+        (["rational", "exp", "--type", "2", "99"], "type must be at most"),
+        (["memory"], "missing: --lr"),
+        (["memory", "design", "--max-lr", "1"], "--weight-decay or --match-rms"),
+        (["evaluate", "--text", "t.txt"], "at least one model folder"),
+        (["compress", "m", "-o", "out", "--size", "1MB", "--target-objective", "1"], "not both"),
+        (["compress", "m", "-o", "out", "--adapter", "4"], "--adapter needs --plain"),
     ],
 )
-def test_wrong_usage(run, arguments, message):
-    outcome = run(*arguments)
+def test_wrong_usage(run, file, arguments, message):
+    """Whether the words themselves, the command or the solver refuse it, the status is one."""
+    outcome = run(*(argument.format(file=file) for argument in arguments))
     assert outcome.status == 2
     assert outcome.out == ""
     assert message in outcome.err
@@ -204,19 +224,12 @@ def test_wrong_usage(run, arguments, message):
     ("arguments", "message"),
     [
         (["svd", "nowhere.npy", "--rank", "2"], "nowhere.npy: No such file"),
-        (["svd", "{file}"], "give either rank or tol"),
         (["svd", "{file}", "--rank", "99"], "from 1 to 5"),
         (["svd", "{file}::w", "--rank", "2"], "without a name"),
-        (["pinv", "{file}", "--rtol", "7"], "rtol must be"),
-        (["svd", "{file}", "--rank", "2", "--json", "r.txt"], ".json"),
-        (["svd", "{file}", "--rank", "2", "--report", "r.pdf"], ".html"),
         (["svd", "{file}", "--rank", "2", "--plot", "nowhere/r.png"], "no folder"),
-        (["svd", "{file}", "--rank", "2", "--save", "r.npy"], ".npz or .safetensors"),
         (["compress", "{file}", "-o", "out"], "a model folder was expected"),
         (["inspect", "nowhere"], "a model folder was expected"),
         (["verify", "nowhere.json"], "nowhere.json: No such file"),
-        (["verify", "{file}", "--original", "."], "--original belongs to a model folder"),
-        (["verify", ".", "{file}"], "needs no FILE"),
     ],
 )
 def test_wrong_input(run, file, tmp_path, monkeypatch, arguments, message):
@@ -234,7 +247,7 @@ def test_json_never_overwrites_the_input(run, file):
     outcome = run("svd", "--json", file, "--rank", 2)  # FILE is taken for the output
     assert outcome.status == 2
     assert "FILE is missing" in outcome.err
-    assert run("svd", "--json", file, file, "--rank", 2).status == 1
+    assert run("svd", "--json", file, file, "--rank", 2).status == 2
     assert file.read_bytes() == before
 
 

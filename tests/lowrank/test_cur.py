@@ -140,10 +140,10 @@ def test_simulated_device_is_kept():
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        ({}, errors.RankError, "either rank or tol"),
+        ({}, errors.OptionError, "either rank or tol"),
         ({"rank": 4}, errors.RankError, "from 1 to 3"),
-        ({"rows": 2}, errors.RankError, "both rows and columns"),
-        ({"rank": 2, "rows": 2, "columns": 2}, errors.RankError, "both rows and columns"),
+        ({"rows": 2}, errors.OptionError, "both rows and columns"),
+        ({"rank": 2, "rows": 2, "columns": 2}, errors.OptionError, "both rows and columns"),
         ({"rows": 2, "columns": 9}, errors.RankError, "from 1 to 3"),
         ({"rank": 2, "select": "best"}, errors.OptionError, "'deim'"),
         ({"rank": 2, "core": "soft"}, errors.OptionError, "'intersection'"),

@@ -156,7 +156,7 @@ def test_landmark_bound_is_below_the_spectrum():
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: lowrank.nystrom(np.eye(3)), errors.RankError, "either rank or tol"),
+        (lambda: lowrank.nystrom(np.eye(3)), errors.OptionError, "either rank or tol"),
         (lambda: lowrank.nystrom(np.eye(3), 4), errors.RankError, "from 1 to 3"),
         (lambda: lowrank.nystrom(np.eye(3), 1, landmarks=[0]), errors.OptionError, "alone"),
         (lambda: lowrank.nystrom(np.eye(3), landmarks=[0, 0]), errors.OptionError, "distinct"),

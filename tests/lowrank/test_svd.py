@@ -175,8 +175,8 @@ def test_lists_and_integers_are_welcome():
 @pytest.mark.parametrize(
     ("call", "error", "message"),
     [
-        (lambda: lowrank.svd(np.eye(3)), errors.RankError, "either rank or tol"),
-        (lambda: lowrank.svd(np.eye(3), 1, tol=0.1), errors.RankError, "either rank or tol"),
+        (lambda: lowrank.svd(np.eye(3)), errors.OptionError, "either rank or tol"),
+        (lambda: lowrank.svd(np.eye(3), 1, tol=0.1), errors.OptionError, "either rank or tol"),
         (lambda: lowrank.svd(np.eye(3), 4), errors.RankError, "from 1 to 3"),
         (lambda: lowrank.svd(np.eye(3), 0), errors.RankError, "from 1 to 3"),
         (lambda: lowrank.svd(np.eye(3), 1.0), errors.RankError, "whole number"),

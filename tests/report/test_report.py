@@ -11,7 +11,7 @@ import pytest
 
 import infimum
 from infimum import report
-from infimum.errors import OptionError
+from infimum.errors import OptionError, OutputError
 from infimum.problems import PROBLEMS
 from infimum.proof import wording
 from infimum.proof.certificate import Certificate
@@ -160,14 +160,14 @@ def test_nothing_is_overwritten_or_half_written(tmp_path, monkeypatch):
     result = infimum.lowrank.svd(np.diag([3.0, 2.0, 1.0]), rank=1)
     path = report.write(result, tmp_path / "r.html")
     before = path.read_bytes()
-    with pytest.raises(OptionError, match="exists"):
+    with pytest.raises(OutputError, match="exists"):
         report.write(result, path)
     assert report.write(result, path, overwrite=True).read_bytes() == before, "the same result gives the same page"
     (tmp_path / "t.json").write_text("mine")
-    with pytest.raises(OptionError, match=r"t\.json exists"):
+    with pytest.raises(OutputError, match=r"t\.json exists"):
         report.write(result, tmp_path / "t.html")
-    for bad in ("r.txt", "nowhere/r.html"):
-        with pytest.raises(OptionError):
+    for bad, error in (("r.txt", OptionError), ("nowhere/r.html", OutputError)):
+        with pytest.raises(error):
             report.write(result, tmp_path / bad)
 
     def fail(_self, _axes):

@@ -12,7 +12,7 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit status: 0 done, 1 a clear error, 2 wrong usage."""
+    """Run the command line and return its exit status: 0 done, 1 a clear error, 2 an argument or option refused."""
     try:
         for module in ("cyclopts", "rich"):
             optional(module, "cli")

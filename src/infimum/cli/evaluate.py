@@ -16,7 +16,7 @@ from rich.table import Table
 from infimum.cli import screen
 from infimum.cli.outputs import STDOUT
 from infimum.cli.screen import FLAG, LOUD, Talk
-from infimum.errors import OptionError
+from infimum.errors import CheckpointError, OptionError
 from infimum.report.files import check_output, write_text
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def _common_tokens(models: Sequence[Path], text: str, max_tokens: int | None) ->
     first, *others = [room.tokens_for(path, text, max_tokens=max_tokens, held_out=True) for path in models]
     for path, other in zip(models[1:], others, strict=True):
         if other.sha256 != first.sha256:
-            raise OptionError(
+            raise CheckpointError(
                 f"{models[0].name} and {path.name} cut the text into different tokens, so that their figures do not "
                 "compare; evaluate them one by one"
             )

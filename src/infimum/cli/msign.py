@@ -100,7 +100,7 @@ def read_table(path: Path) -> list[list[float]]:
     except (ValueError, RecursionError) as error:
         raise FileFormatError(f"{path} holds no table [[a, b, c], ...] as JSON ({error})") from error
     rows: list[Any] = document if isinstance(document, list) else []
-    if not rows or not all(isinstance(row, list) and all(map(_is_number, row)) for row in rows):
+    if not rows or not all(isinstance(row, list) and row and all(map(_is_number, row)) for row in rows):
         raise FileFormatError(f"{path} must hold a list of rows of numbers, [[a, b, c], ...], one for each step")
     return rows
 

@@ -15,7 +15,7 @@ from cyclopts import Group, Parameter
 from infimum._arguments import optional
 from infimum._arrays import is_array, to_numpy
 from infimum.cli.screen import FLAG, Talk
-from infimum.errors import OptionError
+from infimum.errors import OptionError, OutputError
 from infimum.memory import MemoryReport
 from infimum.proof.result import Result
 from infimum.report.files import check_output, replacing, write_text
@@ -77,7 +77,7 @@ class Outputs(Talk):
             written.append(report.write(result, self.report, overwrite=self.force, **details))
         if self.plot is not None:
             with replacing(self.plot) as temporary:
-                drawing.save(result.plot, temporary)
+                drawing.save(drawing.with_names(result, names), temporary)
             written.append(self.plot)
         if self.save is not None:
             save_arrays(result, self.save)
@@ -104,7 +104,7 @@ def save_arrays(result: Result | MemoryReport, path: Path) -> None:
         numpy_format = optional("safetensors.numpy", "cli")
         complex_ones = [name for name, array in arrays.items() if array.dtype.kind == "c"]
         if complex_ones:
-            raise OptionError(f"safetensors has no complex numbers ({', '.join(complex_ones)}): save as .npz instead")
+            raise OutputError(f"safetensors has no complex numbers ({', '.join(complex_ones)}): save as .npz instead")
         # not save_file, whose error for a full disk is its own
         temporary.write_bytes(numpy_format.save(arrays))
 
@@ -112,7 +112,7 @@ def save_arrays(result: Result | MemoryReport, path: Path) -> None:
 def _as_columns(arrays: Mapping[str, np.ndarray]) -> str:
     """Return the vectors as CSV text, one column each, with every digit."""
     if len({array.shape for array in arrays.values()}) != 1 or any(array.ndim != 1 for array in arrays.values()):
-        raise OptionError("a .csv file holds vectors of one length, and this answer is not made of such: save as .npz")
+        raise OutputError("a .csv file holds vectors of one length, and this answer is not made of such: save as .npz")
     rows = zip(*(array.tolist() for array in arrays.values()), strict=True)
     return "\n".join([",".join(arrays), *(",".join(map(repr, row)) for row in rows)]) + "\n"
 

@@ -86,10 +86,15 @@ def with_lists(arguments: Sequence[str]) -> list[str]:
 
 def usage(error: CycloptsError) -> str:
     """Say in one sentence what is wrong with a command line."""
-    command = " ".join(("infimum", *(error.command_chain or ())))
-    wrong = _wrong(error)
+    return with_help(_wrong(error), error.command_chain or ())
+
+
+def with_help(wrong: str, commands: Sequence[str]) -> str:
+    """Add to a sentence about wrong usage where the right one is told."""
     wrong = wrong if wrong.endswith("...") else wrong.rstrip(".")
-    return f"{wrong}{' See' if wrong.endswith('?') else '; see'} {command} --help".replace(VALUE, "")
+    return f"{wrong}{' See' if wrong.endswith('?') else '; see'} {' '.join(('infimum', *commands))} --help".replace(
+        VALUE, ""
+    )
 
 
 def _wrong(error: CycloptsError) -> str:

@@ -293,8 +293,7 @@ def _planned(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None
         witness={"multiplier": best.multiplier},
     )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    groups = [offer.group for offer in offers]
-    orders = {group.layers[-1].name: group.order for group in groups if group.order is not None}
+    orders = {each.group.layers[-1].name: each.group.order for each in offers if each.group.order is not None}
     rows_with_shares = tuple(dataclasses.replace(row, share=share) for row, share in parts)
     answer = Answer(*task, rows_with_shares, certificate, budget, best.multiplier, forms, orders, task.notes, peak)
     return Plan(**vars(answer), offers=offers)

@@ -21,7 +21,7 @@ from infimum._arrays import (
     working,
 )
 from infimum._linalg import adjoint, least_squares, orthonormal_basis, pivoted_qr
-from infimum.errors import RankError, ToleranceError
+from infimum.errors import OptionError, ToleranceError
 from infimum.lowrank.columns.interpolation import claimed_bound
 from infimum.lowrank.columns.reduction import Reduction, reduction
 from infimum.lowrank.columns.strategies import STRATEGIES, StrategyName, strategy_named
@@ -111,7 +111,7 @@ def cur(
 
 def _counts(rank: object, rows: object, columns: object, tol: object, limit: int) -> tuple[int, int] | None:
     if (rows is None) != (columns is None) or (rows is not None and not (rank is None and tol is None)):
-        raise RankError(
+        raise OptionError(
             "give rank, tol, or both rows and columns, "
             f"got rank={rank!r}, tol={tol!r}, rows={rows!r}, columns={columns!r}"
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -50,6 +50,9 @@ class Problem:
         being asked for them.
     short : str
         Name on the command line and of the docs page, where the last part of `name` would not do.
+    ticks : mapping of str to tuple of (str, str)
+        Fields of `named` that an axis of the picture shows, "x" or "y": one after the other ("order"), or each at its
+        own index ("index").
     """
 
     name: str
@@ -67,6 +70,7 @@ class Problem:
     comparison: Callable[..., Mapping[str, Any]] | None = None
     named: Mapping[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
     short: str = ""
+    ticks: Mapping[str, tuple[Literal["x", "y"], Literal["order", "index"]]] = field(default_factory=dict)
 
     @property
     def inputs(self) -> tuple[str, ...]:

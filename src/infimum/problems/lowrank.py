@@ -99,6 +99,7 @@ PROBLEMS: tuple[Problem, ...] = (
         tiny=lambda rng: Case((_tiny_matrix(rng),), {"rank": 2}),
         optimum=lambda result, M: brute_force.best_columns(M, result.rank),
         named={"columns": (("M", 1),), "rows": (("M", 0),)},
+        ticks={"columns": ("y", "order"), "rows": ("x", "order")},
     ),
     Problem(
         name="lowrank.nystrom",
@@ -137,6 +138,7 @@ PROBLEMS: tuple[Problem, ...] = (
         tiny=lambda rng: Case((rng.standard_normal((4, 7)), rng.standard_normal((7, 5))), {"rank": 3}),
         optimum=lambda result, X, Y: brute_force.best_terms(X, Y, result.terms.shape[0]),
         named={"terms": (("X", 1), ("Y", 0))},
+        ticks={"terms": ("x", "index")},
     ),
     Problem(
         name="lowrank.cur",
@@ -151,5 +153,6 @@ PROBLEMS: tuple[Problem, ...] = (
         tiny=lambda rng: Case((_tiny_matrix(rng),), {"rows": 2, "columns": 3}),
         optimum=lambda result, M: brute_force.best_rows_and_columns(M, *reversed(result.core.shape)),
         named={"columns": (("M", 1),), "rows": (("M", 0),)},
+        ticks={"columns": ("x", "index"), "rows": ("y", "index")},
     ),
 )

@@ -43,7 +43,9 @@ def write(subject: Result | MemoryReport | Plan, path: str | Path, *, overwrite:
     Raises
     ------
     OptionError
-        The file exists and `overwrite` is False, the suffix is not .html, or there is no such folder.
+        The suffix is not .html.
+    OutputError
+        The file exists and `overwrite` is False, or there is no such folder.
     MissingExtraError
         Jinja2 or matplotlib is not installed.
     """
@@ -57,7 +59,7 @@ def write(subject: Result | MemoryReport | Plan, path: str | Path, *, overwrite:
     if isinstance(subject, Result):
         saved = problem.saved(subject, details.get("names"))
         content = problem.content(subject, file=str(result_beside(path)) if saved else "", **details)
-        pictures = {"answer": drawing.svg(subject.plot)}
+        pictures = {"answer": drawing.svg(drawing.with_names(subject, details.get("names")))}
         return write_page("problem", content, pictures, path, overwrite=overwrite, result=saved)
     content = plan.content(subject, **details)
     rows = len({plan.kind_of(row["name"]) for row in content["layers"]})

@@ -8,8 +8,13 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from infimum import problems
 from infimum._arguments import optional
+from infimum._arrays import to_numpy
+from infimum.memory import MemoryReport
+from infimum.proof.result import Result
 from infimum.proof.wording import printable
+from infimum.report.plain_text import Names
 
 INK = "#010203"  # an unlikely colour: replaced by the page's own text colour
 CYCLE = ("#2f7fc1", "#d9772b", "#2f9e6e", "#b8549b", "#8a7f2d")  # readable on white and on near-black
@@ -30,6 +35,26 @@ STYLE = {
     "font.size": 10,
     "svg.fonttype": "none",  # text stays text, in the reader's own font
 }
+MOST_NAMES, LONGEST_NAME = 40, 24  # on one axis; characters of each
+
+
+def with_names(result: Result | MemoryReport, names: Names | None) -> Callable[[Any], Any]:
+    """Return what draws a result, with names of rows and columns in place of their numbers where an axis shows them."""
+    if not names or not isinstance(result, Result):
+        return result.plot
+
+    def draw(ax: Any) -> None:
+        result.plot(ax)
+        for field, (axis, place) in problems.problem_of(result).ticks.items():
+            listed = names.get(field)
+            if listed and len(listed) <= MOST_NAMES:
+                places = range(len(listed)) if place == "order" else to_numpy(getattr(result, field))
+                labels = [printable(name[:LONGEST_NAME]) for name in listed]
+                setting = {"x": ax.set_xticks, "y": ax.set_yticks}[axis]
+                # a dollar in a name begins no formula
+                setting(places, labels, parse_math=False, fontsize="small", rotation=90 if axis == "x" else 0)
+
+    return draw
 
 
 def svg(draw: Callable[[Any], Any], *, size: tuple[float, float] = (7.6, 3.6)) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from infimum.errors import OptionError
+from infimum.errors import OptionError, OutputError
 
 TEMPORARY = ".infimum-"  # how the names of files begin that are not whole yet
 
@@ -19,19 +19,21 @@ def check_output(path: str | Path, *, suffixes: tuple[str, ...] = (), overwrite:
     Raises
     ------
     OptionError
-        The suffix is not one of `suffixes`, the folder does not exist, or the file exists and `overwrite` is False.
+        The suffix is not one of `suffixes`.
+    OutputError
+        The folder does not exist or is closed, or the file exists and `overwrite` is False.
     """
     path = Path(path)
     if suffixes and path.suffix.lower() not in suffixes:
         raise OptionError(f"{path} must end in {' or '.join(suffixes)}")
     if not path.parent.is_dir():
-        raise OptionError(f"{path} cannot be written: there is no folder {path.parent}; make it first")
+        raise OutputError(f"{path} cannot be written: there is no folder {path.parent}; make it first")
     if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise OptionError(f"{path} cannot be written: the folder {path.parent} is closed to you; choose another one")
+        raise OutputError(f"{path} cannot be written: the folder {path.parent} is closed to you; choose another one")
     if path.is_dir():
-        raise OptionError(f"{path} is a folder; a file name was expected")
+        raise OutputError(f"{path} is a folder; a file name was expected")
     if path.exists() and not overwrite:
-        raise OptionError(f"{path} exists; choose another name, or allow overwriting (--force, overwrite=True)")
+        raise OutputError(f"{path} exists; choose another name, or allow overwriting (--force, overwrite=True)")
     return path
 
 

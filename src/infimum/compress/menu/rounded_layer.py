@@ -64,14 +64,14 @@ def measure_bits(
         rank=one.rank or min(part.shape),
         cost=numbers_in(one.bytes(part.shape), task.item(part.layer)),
         error=error,
-        lower_bound=math.fsum(_bound(each, part, one, stored, room) for each in judges),
+        lower_bound=math.fsum(_kind_bound(each, part, one, stored, room) for each in judges),
         bits=one.bits,
         group=one.group,
     )
     return MeasuredBits(row, float(np.sum((judge.W - placed) ** 2)))
 
 
-def _bound(judge: Member, part: Kept, one: AnyAlternative, stored: Rounded | RoundedFactors, room: float) -> float:
+def _kind_bound(judge: Member, part: Kept, one: AnyAlternative, stored: Rounded | RoundedFactors, room: float) -> float:
     """Bound what every matrix of this kind loses: of this rank, of these inputs, or on this grid."""
     if isinstance(stored, RoundedFactors):
         return float(spectrum(*judge).bounds(room)[one.rank])

@@ -65,7 +65,7 @@ def allocate(units: Sequence[Unit], frontiers: Sequence[Frontier], budget: float
     if smallest > budget:
         raise BudgetError(
             f"{budget:.0f} numbers were allowed for the compressible layers, but their smallest form needs "
-            f"{smallest:.0f}; remove less"
+            f"{smallest:.0f}; remove less, or take a menu or a format that offers smaller ones"
         )
     unit = np.repeat(np.arange(len(frontiers)), [len(hull.costs) - 1 for hull in frontiers])
     prices = np.concatenate([np.diff(hull.costs) for hull in frontiers])

@@ -32,7 +32,7 @@ class _Points(NamedTuple):
 
 def best_selection(units: Sequence[Unit], budget: float, multiplier: float, known: float) -> list[Choice] | None:
     """Return a selection with a total error below `known`, the least that there is; None if there is none."""
-    least = [min(sum(_least(curve, multiplier) for curve in curves) for curves in unit) for unit in units]
+    least = [min(sum(_cheapest(curve, multiplier) for curve in curves) for curves in unit) for unit in units]
     gap = known - (sum(least) - multiplier * budget)
     cost, reduced = np.zeros(1), np.zeros(1)
     steps: list[tuple[list[Choice], np.ndarray, np.ndarray]] = []
@@ -61,7 +61,7 @@ def _options(unit: Unit, multiplier: float, lowest: float, gap: float) -> tuple[
     parts: list[_Points] = []
     choices: list[Choice] = []
     for alternative, curves in enumerate(unit):
-        rest = sum(_least(curve, multiplier) for curve in curves) - lowest
+        rest = sum(_cheapest(curve, multiplier) for curve in curves) - lowest
         found = _Points(np.zeros(1), np.full(1, rest), np.zeros((1, 0), dtype=np.int64))
         for curve in curves:
             found = _joined(found, curve, multiplier, gap)
@@ -72,7 +72,7 @@ def _options(unit: Unit, multiplier: float, lowest: float, gap: float) -> tuple[
 
 def _joined(found: _Points, curve: Curve, multiplier: float, gap: float) -> _Points:
     """Add a point of one more layer to each choice."""
-    above = curve.errors + multiplier * curve.costs - _least(curve, multiplier)
+    above = curve.errors + multiplier * curve.costs - _cheapest(curve, multiplier)
     total = found.reduced[:, None] + above
     choice, point = np.nonzero(total < gap)
     costs, reduced = found.costs[choice] + curve.costs[point], total[choice, point]
@@ -88,5 +88,5 @@ def _undominated(costs: np.ndarray, errors: np.ndarray) -> np.ndarray:
     return np.asarray(order[errors[order] < before])
 
 
-def _least(curve: Curve, multiplier: float) -> float:
+def _cheapest(curve: Curve, multiplier: float) -> float:
     return float(np.min(curve.errors + multiplier * curve.costs))

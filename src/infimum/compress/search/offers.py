@@ -60,13 +60,13 @@ def offer_of(task: Task, layers: tuple[Layer, ...]) -> Offer:
     if task.settings.rounds:
         menu = rounded_menu(task, group)
         unit = tuple(tuple(offered.curve for offered in width) for width in menu.offered)
-        claimed = _reduced(unit, weights, 1.0 - ROUNDING)
+        claimed = _lowered(unit, weights, 1.0 - ROUNDING)
         return RoundedOffer(group, unit, frontier(unit), claimed, weights, menu)
     unit, roomy = units_of(task, group, (1.0, ROOM))
-    return LowerOffer(group, unit, frontier(unit), _reduced(roomy, weights), weights)
+    return LowerOffer(group, unit, frontier(unit), _lowered(roomy, weights), weights)
 
 
-def _reduced(unit: Unit, weights: tuple[tuple[float, float], ...], factor: float = 1.0) -> Unit:
+def _lowered(unit: Unit, weights: tuple[tuple[float, float], ...], factor: float = 1.0) -> Unit:
     return tuple(
         tuple(Curve(curve.costs, reduced(curve.errors * factor, *w)) for curve, w in zip(curves, weights, strict=True))
         for curves in unit
