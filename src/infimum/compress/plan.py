@@ -200,8 +200,7 @@ def plan(
         How few bits are stored. "infimum": all that `menu` names; loads by `infimum.compress.load`, or by transformers
         with the code beside the weights. "compressed-tensors": integers of 4 and 8 bits in groups of 32, 64 and 128
         columns or whole rows, around 0, the same for layers that engines make one of; loads in stock transformers with
-        the package of that name, and in vLLM. "gguf": a block type of GGML for each layer, Q2_K to Q8_0, those that
-        fill its rows; model.gguf runs in llama.cpp and loads in transformers.
+        the package of that name, and in vLLM. "gguf": block types, Q2_K to Q8_0, in a file that llama.cpp runs.
     moments : Moments, optional
         What `calibrate` returned, to plan several times on one calibration; `calib`, `tokens` and `seed` are then
         ignored.
