@@ -62,7 +62,7 @@ clean:
 	$(PIP) install --quiet -c constraints.txt -e ".[all]"
 	touch $@
 
-.venv/.dev .venv/.docs .venv/.bench .venv/.coverage .venv/.package: .venv/.%: .venv/.core
+.venv/.dev .venv/.docs .venv/.bench .venv/.coverage .venv/.package .venv/.engines: .venv/.%: .venv/.core
 	$(PIP) install --quiet -c constraints.txt --group $*
 	touch $@
 

@@ -6,6 +6,7 @@ import resource
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -145,6 +146,23 @@ def test_page_content_and_answer_are_written_together_or_not_at_all(tmp_path, mo
 def test_a_closed_folder_is_found_before_the_work(run, file, tmp_path):
     (tmp_path / "closed").mkdir(mode=0o500)
     assert "closed to you" in run("svd", file, "--rank", 2, "--json", tmp_path / "closed" / "r.json").err
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="no folder is closed to everybody")
+def test_a_folder_closed_even_to_root_is_found_before_the_work(run, file, monkeypatch):
+    monkeypatch.setattr(infimum.cli.problem_command, "read_named", None)  # what comes after would fail otherwise
+    outcome = run("svd", file, "--rank", 2, "--json", "/proc/r.json")
+    assert outcome == (
+        1,
+        "",
+        "error: /proc/r.json cannot be written: the folder /proc is closed to you; choose another one\n",
+    )
+
+
+@pytest.mark.parametrize("command", [["compress", "."], ["demo"], ["demo-lm", "--wheel", "none.whl"]])
+def test_a_folder_that_cannot_be_made_is_found_before_the_work(run, file, command):
+    outcome = run(*command, "--out", file / "deep" / "out")
+    assert outcome == (1, "", f"error: {file}/deep/out cannot be written: {file} is no folder; choose another one\n")
 
 
 def test_a_long_name_is_found_before_the_work(run, file, tmp_path, monkeypatch):

@@ -32,6 +32,8 @@ SURFACE = {
         "--allocation",
         "--menu",
         "--format",
+        "--keep",
+        "--only",
         "--plain",
     }
     | {"--form", "--tokens", "--max-tokens", "--projections", "--seed", "--report", "--force", "--quiet", "--verbose"},
@@ -150,6 +152,15 @@ def test_whole_numbers_are_whole(run, command):
             outcome = run(command, *given(others), *given([argument], whole="2.5"))
             assert outcome.status == 2
             assert f"{argument.name} takes a whole number, got '2.5'; see infimum {command} --help" in outcome.err
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_seed_is_negative(run, command):
+    arguments = arguments_of(command)
+    if any("--seed" in argument.names for argument in arguments):
+        outcome = run(command, *given(argument for argument in arguments if argument.required), "--seed", -1)
+        assert outcome.status == 2
+        assert f'"-1" for --seed. Must be >= 0; see infimum {command} --help' in outcome.err
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -16,7 +16,7 @@ from infimum import compress  # noqa: E402
 from infimum.compress.measure.moments import output_of  # noqa: E402
 from infimum.compress.measure.text import paragraphs, python_documentation  # noqa: E402
 from infimum.errors import CalibrationError  # noqa: E402
-from tests.compress.conftest import sentences  # noqa: E402
+from tests.compress.conftest import WORDS, sentences  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -133,3 +133,13 @@ def test_token_ids_that_declare_more_than_there_is(shape: str, bert: Path, tmp_p
         with pytest.raises(CalibrationError, match="not an array of token ids") as caught:
             compress.tokens_for(bert, tmp_path / name)
         assert "\n" not in str(caught.value)
+
+
+def test_the_half_that_judges_draws_directions_of_its_own(bert: Path) -> None:
+    """With the same directions in both halves, what gives up all others would look harmless to the judge."""
+    halves = compress.calibrate(bert, [" ".join(WORDS)] * 16, split=True)  # two halves of the same text
+    assert halves.judge is not None
+    for name in (f"encoder.layer.{block}.{part}.dense" for block in range(2) for part in ("intermediate", "output")):
+        made, judge = halves.layers[name], halves.judge[name]
+        np.testing.assert_allclose(judge.inputs, made.inputs, atol=1e-6)
+        assert np.abs(judge.left - made.left).max() > 0.1 * np.abs(made.left).max()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,17 +16,20 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 gguf = pytest.importorskip("gguf")
-pytest.importorskip("accelerate")
 
 from infimum import compress  # noqa: E402
+from infimum.compress.menu.budget import bytes_of  # noqa: E402
 from infimum.compress.menu.ggml_blocks import BLOCK_TYPES, block_alternatives, row_bytes  # noqa: E402
 from infimum.compress.menu.gguf_header import places  # noqa: E402
 from infimum.compress.menu.gguf_model import FILE, check_model, file_header, sources  # noqa: E402
 from infimum.compress.menu.gguf_tokenizer import tokenizer_metadata  # noqa: E402
 from infimum.compress.menu.task import Task  # noqa: E402
+from infimum.compress.write.folder import bytes_of_output  # noqa: E402
 from infimum.errors import CheckpointError, OptionError  # noqa: E402
+from infimum.report.plan import bytes_on_disk, sizes  # noqa: E402
 from tests.compress.gguf_models import KINDS, MERGES, tiny_model, write_bytes_tokenizer  # noqa: E402
 from tests.compress.test_forgeries import in_row, put, refused, scaled, seal  # noqa: E402
+from tests.compress.test_trusted import GROUND, functions_of  # noqa: E402
 
 CASES = {"llama": torch.float32, "llama-biases": torch.bfloat16, "qwen3": torch.float16}
 REMOVE = {torch.float32: 0.85, torch.float16: 0.7, torch.bfloat16: 0.7}
@@ -106,6 +110,14 @@ def test_the_error_is_that_of_the_numbers_in_the_file(
         assert row.error == pytest.approx(error, rel=1e-3, abs=1e-12)
 
 
+def test_verification_runs_only_what_is_listed(outputs: dict[str, Path]) -> None:
+    seen = functions_of(lambda: compress.verify(outputs["llama"]))
+    stray = seen - set(sys.modules["infimum.compress.verify"].TRUSTED)
+    stray = {name for name in stray if not name.startswith("infimum.proof.")}
+    assert {name.removeprefix("infimum.") for name in stray} <= GROUND
+    assert "infimum.compress.menu.gguf_file" in seen
+
+
 def test_what_is_loaded_can_be_saved(outputs: dict[str, Path], tmp_path: Path) -> None:
     model = compress.load(outputs["llama"])
     model.save_pretrained(tmp_path / "again")
@@ -145,6 +157,7 @@ def test_what_the_file_says_is_read(kind: str, tmp_path: Path) -> None:
     assert reader.get_field("tokenizer.ggml.add_bos_token").contents() is False
     assert reader.get_field("tokenizer.chat_template").contents() == "{{ messages[0].content }}"
     if kind not in ("llama-scaled", "llama-biases"):  # of these frequencies and biases transformers' reader is ignorant
+        pytest.importorskip("accelerate")
         original = checkpoint.load()
         stock = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, gguf_file=FILE, dtype=torch.float32)
         ids = torch.arange(40)[None]
@@ -170,6 +183,24 @@ def test_the_file_is_as_long_as_its_parts(plans: dict[str, compress.Plan], outpu
     there = {path.name for path in outputs["llama"].iterdir()}
     assert there >= {FILE, "infimum.json", "calibration.safetensors", "config.json", "tokenizer.json"}
     assert not any(name.startswith("model.") and name != FILE for name in there)
+
+
+@pytest.mark.parametrize("name", ["llama", "llama-biases"])
+@pytest.mark.parametrize("fraction", [0.7, 0.5])
+def test_a_budget_of_bytes_is_that_of_the_file(
+    name: str, fraction: float, plans: dict[str, compress.Plan], tmp_path: Path
+) -> None:
+    first = plans[name]
+    whole = bytes_of(first.checkpoint)
+    options: dict[str, Any] = {"of": "bytes", "format": "gguf", "moments": first.moments}
+    plan = compress.plan(first.checkpoint, remove=1.0 - fraction, **options)
+    size = (plan.save(tmp_path / "out") / FILE).stat().st_size
+    assert size == bytes_of_output(plan) == sizes(plan)["bytes"]["after"]
+    assert size <= fraction * whole
+    assert bytes_on_disk(plan, tmp_path / "out")["after"] == size
+    assert next(row for row in plan.table if "embed_tokens" in row.name).form in ("dense", *BLOCK_TYPES)
+    assert size >= 0.9 * fraction * whole  # of so small a model the gaps and the steps are large
+    compress.verify(tmp_path / "out")
 
 
 def test_alternatives_fill_rows_and_are_smaller() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shutil
 from collections.abc import Callable
 from functools import partial
@@ -17,10 +18,11 @@ transformers = pytest.importorskip("transformers")
 from safetensors.torch import load_file  # noqa: E402
 
 from infimum import compress  # noqa: E402
+from infimum.compress.file_size import files_bytes  # noqa: E402
 from infimum.compress.measure.moments import output_of  # noqa: E402
 from infimum.compress.menu.grid_loops import Shape  # noqa: E402
 from infimum.compress.menu.rounding import factors, round_matrix  # noqa: E402
-from infimum.errors import OptionError  # noqa: E402
+from infimum.errors import BudgetError, OptionError  # noqa: E402
 from infimum.nn import QuantizedEmbedding, QuantizedLinear  # noqa: E402
 from infimum.nn.packed import TiedLinear  # noqa: E402
 from tests.compress.conftest import sentences, tiny_bert, tiny_llama, write  # noqa: E402
@@ -183,3 +185,24 @@ def test_rows_are_rounded_by_themselves() -> None:
     assert np.array_equal(alone.integers, never.integers)
     rows = rng.permutation(70)[:20]
     assert np.mean(round_matrix(W[rows], right, None, shape).integers == alone.integers[rows]) > 0.99
+
+
+@pytest.mark.parametrize("share", [0.97, 1.03, 30.0])
+def test_files_have_the_size_that_is_asked(planned: compress.Plan, tmp_path: Path, share: float) -> None:
+    size = share * files_bytes(planned)
+    plan = planned.with_size(size)
+    written = (plan.save(tmp_path / "out") / "model.safetensors").stat().st_size
+    assert written == files_bytes(plan) <= size
+    if share < 2.0:
+        assert written >= 0.99 * size
+    else:
+        assert all(row.form == "dense" for row in plan.table)
+    assert compress.verify(tmp_path / "out").value <= plan.certificate.value
+
+
+def test_sizes_that_are_none(planned: compress.Plan) -> None:
+    with pytest.raises(BudgetError):
+        planned.with_size(1000.0)
+    linear = dataclasses.replace(planned, settings=dataclasses.replace(planned.settings, of="linear"))
+    with pytest.raises(OptionError, match="needs a plan with of='bytes', got of='linear'"):
+        linear.with_size(1e5)

@@ -13,10 +13,11 @@ from rich.table import Table
 from infimum._arguments import one_of
 from infimum.cli import screen
 from infimum.cli.screen import FLAG, LOUD, Talk
+from infimum.cli.words import SEED
 from infimum.errors import OptionError, OutputError
 from infimum.proof import wording
 from infimum.report import plain_text
-from infimum.report.files import check_output
+from infimum.report.files import check_folder, check_output
 from infimum.report.page import data_beside
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def compress(
     tokens: Annotated[int | None, Parameter(group=CHOICES)] = None,
     max_tokens: Annotated[int | None, Parameter(group=CHOICES)] = None,
     projections: Annotated[int, Parameter(group=CHOICES)] = 1,
-    seed: Annotated[int, Parameter(group=CHOICES)] = 0,
+    seed: Annotated[int, SEED, Parameter(group=CHOICES)] = 0,
     plain: Annotated[bool, FLAG, Parameter(group=OUTPUT)] = False,
     format: Annotated[Literal["infimum", "compressed-tensors", "gguf"], Parameter(group=OUTPUT)] = "infimum",
     adapter: Annotated[int | None, Parameter(group=OUTPUT)] = None,
@@ -74,7 +75,7 @@ def compress(
     remove
         Fraction of the numbers to remove: 0.2 removes 20 per cent and keeps 80.
     size
-        Instead of a fraction: the bytes that all tensors may take, such as 200MB.
+        Instead of a fraction: the bytes that the weight files may take, such as 200MB.
     target_objective
         Instead of a fraction: remove as much as possible with a total error of at most this (of a language model: a
         modelled increase of the loss, in nats per token).
@@ -134,7 +135,7 @@ def compress(
     _check_outputs(out, report, overwrite=force)
     with screen.progress("reading the model", talk) as on_progress:
         from infimum import compress as room
-        from infimum.compress.menu.budget import bytes_of
+        from infimum.compress.file_size import fraction_for
         from infimum.report import write
 
         checkpoint = room.open_checkpoint(model)
@@ -142,7 +143,7 @@ def compress(
         unseen = _unseen(checkpoint, held_out, max_tokens) if compare else None
         source = "" if unseen is None else unseen.source
         if size is not None:
-            remove, of = max(0.0, 1.0 - parse_size(size) / bytes_of(checkpoint)), "bytes"
+            remove, of = fraction_for(checkpoint, parse_size(size)), "bytes"
         start = time.perf_counter()
         sizes_of_text: dict[str, Any] = {"tokens": tokens, "max_tokens": max_tokens, "projections": projections}
         kinds = _kinds(menu, checkpoint.goal, format, whole=plain or allocation == "uniform")
@@ -152,8 +153,7 @@ def compress(
         choices |= {"menu": kinds, "form": form, "format": format, "keep": keep, "only": only}
         choices |= {"remove": remove if target_objective is None else 0.0, "of": of}
         plan = room.plan(checkpoint, **choices, moments=moments, on_progress=on_progress)
-        if target_objective is not None:
-            plan = plan.with_target(target_objective, on_progress=on_progress)
+        plan = _searched(plan, target_objective, size, on_progress)
         seconds = time.perf_counter() - start
         plan.save(out, adapter=adapter)
         comparisons = [] if unseen is None else _score_both(plan, out, unseen, on_progress)
@@ -163,8 +163,7 @@ def compress(
             write(plan, report, overwrite=force, own_format=own, **details)
     if not talk.quiet:
         show_plan(plan, comparisons, source)
-        if target_objective is not None:
-            _show_most_removable(plan, target_objective)
+        _show_search(plan, target_objective, size)
         paths = [str(out), *([str(report)] if report else [])]
         screen.console().print(f"\nwritten: {', '.join(paths)}; check it with: infimum verify {out}")
     return 0
@@ -174,6 +173,7 @@ def _check_outputs(out: Path, report: Path | None, *, overwrite: bool) -> None:
     """Refuse what cannot be written, before any work is done."""
     if out.exists():
         raise OutputError(f"{out} exists; choose a new folder, or remove that one first")
+    check_folder(out)
     if report is not None:
         check_output(report, suffixes=(".html", ".htm"), overwrite=overwrite)
         check_output(data_beside(report), overwrite=overwrite)
@@ -188,10 +188,25 @@ def _kinds(menu: str, goal: Goal, format: Format, *, whole: bool) -> tuple[Kind,
     return tuple(cast(Kind, one_of("menu", kind.strip(), get_args(Kind))) for kind in menu.split(","))
 
 
-def _show_most_removable(plan: Plan, target: float) -> None:
-    """Print what no plan of the wanted error can remove."""
-    most = plan.most_removable(target)
-    screen.console().print(f"\nno plan that removes {most:.2%} or more has an error of {target:g} or less")
+def _searched(plan: Plan, target: float | None, size: str | None, on_progress: Progress) -> Plan:
+    """Find the budget that has a wanted error, or files of a wanted size; without either, it is the plan's own."""
+    if target is not None:
+        return plan.with_target(target, on_progress=on_progress)
+    return plan if size is None else plan.with_size(parse_size(size), on_progress=on_progress)
+
+
+def _show_search(plan: Plan, target: float | None, size: str | None) -> None:
+    """Print what no plan of a wanted error can remove, or how large the files are of which the size was wanted."""
+    from infimum.compress.file_size import ENOUGH, files_bytes
+
+    console = screen.console()
+    if target is not None:
+        most = plan.most_removable(target)
+        console.print(f"\nno plan that removes {most:.2%} or more has an error of {target:g} or less")
+    if size is not None:
+        written, wanted = files_bytes(plan), parse_size(size)
+        why = "" if written >= ENOUGH * wanted else ": nothing larger that the layers are offered fits in"
+        console.print(f"\nweight files: {written:,} bytes, {written / wanted:.1%} of what was allowed{why}")
 
 
 def parse_size(text: str) -> float:

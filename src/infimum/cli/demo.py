@@ -16,6 +16,7 @@ from infimum.cli import screen
 from infimum.cli.screen import FLAG, LOUD, Talk
 from infimum.errors import MissingExtraError, OutputError
 from infimum.proof import wording
+from infimum.report.files import check_folder
 
 if TYPE_CHECKING:
     from infimum.cli.screen import OnProgress
@@ -130,6 +131,7 @@ def clear(out: Path, *, force: bool) -> tuple[Path, Path]:
         shutil.rmtree(folder)
     if folder.exists() or (report.exists() and not force):
         raise OutputError(f"{out} holds an earlier demo; choose another folder with --out, or replace it with --force")
+    check_folder(out)
     return folder, report
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from infimum.cli import language_model, screen
 from infimum.cli.demo import clear
 from infimum.cli.screen import FLAG, LOUD, Talk
+from infimum.cli.words import SEED
 
 if TYPE_CHECKING:
     from infimum.cli.screen import OnProgress
@@ -27,7 +28,7 @@ def demo_lm(
     wheel: Path,
     out: Path = Path("demo-lm-output"),
     tokens: int = 32_768,
-    seed: int = 0,
+    seed: Annotated[int, SEED] = 0,
     force: Annotated[bool, FLAG] = False,
     talk: Talk = LOUD,
 ) -> int:

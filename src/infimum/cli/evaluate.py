@@ -16,6 +16,7 @@ from rich.table import Table
 from infimum.cli import screen
 from infimum.cli.outputs import STDOUT
 from infimum.cli.screen import FLAG, LOUD, Talk
+from infimum.cli.words import SEED
 from infimum.errors import CheckpointError, OptionError
 from infimum.report.files import check_output, write_text
 
@@ -28,7 +29,7 @@ def evaluate(
     text: Annotated[str, Parameter(name=("--text", "-t"))],
     tokens: int = 8192,
     max_tokens: int | None = None,
-    seed: int = 0,
+    seed: Annotated[int, SEED] = 0,
     json: Path | None = None,
     force: Annotated[bool, FLAG] = False,
     talk: Talk = LOUD,

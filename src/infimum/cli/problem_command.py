@@ -22,7 +22,7 @@ from infimum.cli.formats.opening import STANDARD_INPUT
 from infimum.cli.names import names_of
 from infimum.cli.outputs import STDOUT, Outputs
 from infimum.cli.read import KINDS, read_named
-from infimum.cli.words import typed
+from infimum.cli.words import SEED, typed
 from infimum.problems import Problem
 from infimum.proof import wording
 from infimum.report import plain_text
@@ -67,7 +67,7 @@ def arguments_of(problem: Problem) -> dict[str, Argument]:
         entry = documentation.get(name)
         text = _plain(entry.description) if entry else ""
         if name == "rng":
-            arguments[name] = Argument(name, int, None, SEED_HELP, 0)
+            arguments[name] = Argument(name, Annotated[int, SEED], None, SEED_HELP, 0)
             continue
         is_data = problem.arrays and name in problem.inputs
         hint = hints.get(name, Any)

@@ -14,6 +14,7 @@ from infimum.cli.formats.opening import opened
 from infimum.cli.names import names_of, require_names
 from infimum.cli.problem_command import arguments_of, bare
 from infimum.cli.screen import LOUD, Talk
+from infimum.cli.words import SEED
 from infimum.errors import FileFormatError, OptionError, VerificationError
 from infimum.proof.certificate import Certificate
 
@@ -23,7 +24,7 @@ def verify(
     /,
     *data: Annotated[str, Parameter(name="FILE")],
     original: Path | None = None,
-    seed: int | None = None,
+    seed: Annotated[int | None, SEED] = None,
     talk: Talk = LOUD,
 ) -> int:
     """Derive the claims of a result or of a compressed model again, and compare. No solver takes part.

@@ -15,6 +15,7 @@ from cyclopts import (
     Parameter,
     UnusedCliTokensError,
     convert,
+    validators,
 )
 
 from infimum.cli.formats.limits import SEPARATOR
@@ -56,6 +57,7 @@ def whole(text: str) -> int:
 
 
 READING = Parameter(converter=typed)  # of every command
+SEED = Parameter(validator=validators.Number(gte=0))  # no generator begins below 0
 
 
 def prepared(arguments: Sequence[str]) -> list[str]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 import math
 import resource
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,9 +17,11 @@ from infimum._arguments import axes
 from infimum._threads import one_thread
 from infimum.compress.budget_curve import POINTS, draw_curve
 from infimum.compress.calibrate import calibrate
+from infimum.compress.file_size import of_size
 from infimum.compress.measure.moments import Moments, Progress
 from infimum.compress.measure.text import Text
 from infimum.compress.menu.budget import budget_of
+from infimum.compress.menu.checks import check_moments, check_names
 from infimum.compress.menu.gguf_model import check_model
 from infimum.compress.menu.layer_plan import dense_row
 from infimum.compress.menu.ranks import Form, Objective
@@ -32,7 +34,7 @@ from infimum.compress.search.offers import Offer, offer_of
 from infimum.compress.write.answer import Answer
 from infimum.compress.write.folder import write_folder
 from infimum.compress.write.form_shelf import FormShelf
-from infimum.errors import BudgetError, CalibrationError, OptionError
+from infimum.errors import BudgetError
 from infimum.proof.certificate import Certificate
 from infimum.proof.checkpoint import LayerPlan, shares, total
 from infimum.proof.rounding import ROOM
@@ -53,6 +55,18 @@ class Plan(Answer):
         """Plan another budget with the same moments and spectra: nothing is measured on text again."""
         settings = dataclasses.replace(self.settings, remove=remove)
         return _planned(Task(self.checkpoint, self.moments, settings), self.offers, on_progress)
+
+    def with_size(self, size: float, *, on_progress: Progress | None = None) -> Plan:
+        """Plan weight files of at most `size` bytes, headers counted, and of nearly as many; `of` is "bytes".
+
+        Raises
+        ------
+        BudgetError
+            No such files were found.
+        OptionError
+            The plan was made with another `of`.
+        """
+        return of_size(self, partial(self.with_budget, on_progress=on_progress), size)
 
     def with_own_format(self, *, on_progress: Progress | None = None) -> Plan:
         """Plan the same budget on the same moments in infimum's own format, which holds more than those of engines."""
@@ -186,8 +200,7 @@ def plan(
         How few bits are stored. "infimum": all that `menu` names; loads by `infimum.compress.load`, or by transformers
         with the code beside the weights. "compressed-tensors": integers of 4 and 8 bits in groups of 32, 64 and 128
         columns or whole rows, around 0, the same for layers that engines make one of; loads in stock transformers with
-        the package of that name, and in vLLM. "gguf": a block type of GGML for each layer, Q2_K to Q8_0, those that
-        fill its rows; model.gguf runs in llama.cpp and loads in transformers.
+        the package of that name, and in vLLM. "gguf": block types, Q2_K to Q8_0, in a file that llama.cpp runs.
     moments : Moments, optional
         What `calibrate` returned, to plan several times on one calibration; `calib`, `tokens` and `seed` are then
         ignored.
@@ -218,12 +231,12 @@ def plan(
     damping = DAMPING[checkpoint.goal] if damping is None else damping
     patterns = tuple(keep), tuple(only)
     settings = Settings(remove, of, objective, allocation, kinds, form, damping, plain, *patterns, format)
-    _check_names(checkpoint, settings)
+    check_names(checkpoint, settings)
     if format == "gguf":
         check_model(checkpoint)
     if moments is None:
         moments = calibrate(checkpoint, calib, tokens=tokens, seed=seed, split=settings.rounds, on_progress=on_progress)
-    _check_moments(checkpoint, moments, split=settings.rounds)
+    check_moments(checkpoint, moments, split=settings.rounds)
     task, offers = Task(checkpoint, moments, settings), []
     together = partition(task)
     for index, layers in enumerate(together):
@@ -234,35 +247,9 @@ def plan(
     return _planned(task, tuple(offers), on_progress)
 
 
-def _check_names(checkpoint: Checkpoint, settings: Settings) -> None:
-    names = [layer.name for layer in settings.layers_of(checkpoint)]
-    for pattern in (*settings.keep, *settings.only):
-        if not fnmatch.filter(names, pattern):
-            raise OptionError(f"no linear layer is called {pattern}; {names[0]} is one of {len(names)} names")
-    if not any(map(settings.takes, names)):
-        raise OptionError(f"keep and only leave none of {len(names)} layers to be replaced; drop a pattern")
-
-
 def _check_target(error: float) -> None:
     if not error > 0.0:
         raise BudgetError(f"the target must be a total error above 0, got {error}")
-
-
-def _check_moments(checkpoint: Checkpoint, moments: Moments, *, split: bool) -> None:
-    if split != (moments.judge is not None):
-        raise CalibrationError(
-            f"a menu with 'bits' needs moments of two halves of the text, and others those of the whole; "
-            f"calibrate with split={split}"
-        )
-    layers = checkpoint.layers + checkpoint.vocabulary
-    shapes = {layer.name: layer.shape for layer in layers}
-    shapes |= {head: shapes[shared] for head, shared in checkpoint.tied.items() if shared in shapes}
-    got = moments.layers.shapes
-    if not got or any(shapes.get(name) != shape for name, shape in got.items()):
-        raise CalibrationError(
-            f"moments of the linear layers of {checkpoint.path.name} were expected, got those of "
-            f"{len(got)} layers that are not its own; calibrate this checkpoint"
-        )
 
 
 def _planned(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None) -> Plan:

@@ -28,13 +28,27 @@ def check_output(path: str | Path, *, suffixes: tuple[str, ...] = (), overwrite:
         raise OptionError(f"{path} must end in {' or '.join(suffixes)}")
     if not path.parent.is_dir():
         raise OutputError(f"{path} cannot be written: there is no folder {path.parent}; make it first")
-    if not os.access(path.parent, os.W_OK | os.X_OK):
-        raise OutputError(f"{path} cannot be written: the folder {path.parent} is closed to you; choose another one")
+    _require_open(path, path.parent)
     if path.is_dir():
         raise OutputError(f"{path} is a folder; a file name was expected")
     if path.exists() and not overwrite:
         raise OutputError(f"{path} exists; choose another name, or allow overwriting (--force, overwrite=True)")
     return path
+
+
+def check_folder(path: Path) -> None:
+    """Raise `OutputError` if no folder can be made there, before any work is spent on its content."""
+    _require_open(path, next(folder for folder in (path, *path.absolute().parents) if folder.exists()))
+
+
+def _require_open(path: Path, folder: Path) -> None:
+    """Raise `OutputError` if nothing can be written into `folder`, on the way to `path`."""
+    try:  # what a folder allows does not tell: the file system may be read-only, or make no files at all
+        with tempfile.TemporaryDirectory(prefix=TEMPORARY, dir=folder):
+            pass
+    except OSError as error:
+        reason = f"the folder {folder} is closed to you" if folder.is_dir() else f"{folder} is no folder"
+        raise OutputError(f"{path} cannot be written: {reason}; choose another one") from error
 
 
 @contextmanager

@@ -92,20 +92,21 @@ def _channels(row: LayerPlan) -> int:
 def sizes(plan: Plan) -> dict[str, dict[str, int]]:
     """Count before and after, on every denominator: numbers of the linear layers, and of the model, and bytes."""
     from infimum.compress.menu.budget import bytes_of
-    from infimum.compress.write.folder import tensors_of
+    from infimum.compress.write.folder import bytes_of_output
 
     everything = sum(plan.checkpoint.sizes.values())
     return {
         "linear": {"before": plan.linear_size, "after": plan.linear_size - plan.removed},
         "all": {"before": everything, "after": everything - sum(row.dense_cost - row.cost for row in plan.table)},
-        "bytes": {"before": bytes_of(plan.checkpoint), "after": sum(tensor.bytes for tensor in tensors_of(plan))},
+        "bytes": {"before": bytes_of(plan.checkpoint), "after": bytes_of_output(plan)},
     }
 
 
 def bytes_on_disk(plan: Plan, out: Path) -> dict[str, int]:
     """Size of the weight files before and after."""
     before = sum(path.stat().st_size for path in set(plan.checkpoint.files.values()))
-    return {"before": before, "after": sum(path.stat().st_size for path in out.glob("model*.safetensors"))}
+    written = (path for path in out.glob("model*") if path.suffix in (".safetensors", ".gguf"))
+    return {"before": before, "after": sum(path.stat().st_size for path in written)}
 
 
 def content(

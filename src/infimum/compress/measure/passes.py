@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -43,13 +42,16 @@ def collect(
     In memory are one block of the model, its moments, and what is outside of the blocks: embeddings, norms, the head.
     The hidden states between the blocks are on disk; each block runs twice forwards and once backwards.
     """
-    if split:
-        made, judge = (
-            collect(checkpoint, half, seed=seed, projections=projections, on_progress=on_progress)
-            for half in tokens.halves()
-        )
-        return dataclasses.replace(made, tokens=tokens, judge=judge.layers)
-    generator, goal = torch.Generator().manual_seed(seed), checkpoint.goal
+    generator = torch.Generator().manual_seed(seed)  # one for both halves: whoever judges draws directions of its own
+    parts = tokens.halves() if split else (tokens,)
+    made, *judge = [_shelf(checkpoint, part, generator, projections, on_progress) for part in parts]
+    return Moments(made, tokens, checkpoint.goal, seed, projections, *judge)
+
+
+def _shelf(
+    checkpoint: Checkpoint, tokens: Tokens, generator: torch.Generator, projections: int, on_progress: Progress | None
+) -> MomentShelf:
+    goal = checkpoint.goal
 
     def directions(value: torch.Tensor) -> list[torch.Tensor]:
         if goal == "loss":
@@ -58,8 +60,7 @@ def collect(
         return [direction.to(value.dtype) for direction in drawn]
 
     passes = tokens.count if goal == "loss" else len(tokens.ids) * projections
-    layers = _Collection(checkpoint, tokens, goal, passes, on_progress).run(directions)
-    return Moments(layers, tokens, goal, seed, projections)
+    return _Collection(checkpoint, tokens, goal, passes, on_progress).run(directions)
 
 
 class _Collection:

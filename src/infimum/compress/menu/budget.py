@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 
+from infimum.compress.menu.gguf_header import ALIGNMENT
+from infimum.compress.menu.gguf_model import file_header, sources
 from infimum.compress.menu.settings import Of
 from infimum.compress.menu.task import Task
-from infimum.compress.model.checkpoint import Checkpoint, Layer
+from infimum.compress.model.checkpoint import Checkpoint
 from infimum.compress.model.tensor_files import ITEM_BYTES
 from infimum.errors import OptionError
 
@@ -33,15 +35,24 @@ def budget_of(task: Task) -> int:
     whole = sum(layer.size for layer in task.layers)
     removed = settings.remove * numbers_of(checkpoint, settings.of)
     if settings.of == "bytes":
-        return whole - math.ceil(removed + _orders(task, task.layers))
+        return whole - math.ceil(removed + _beside(task))
     return whole - round(removed)
 
 
-def _orders(task: Task, layers: list[Layer]) -> float:
-    """Numbers that take as many bytes as the permutations, if all of these layers become pivot forms."""
-    stores = task.settings.low_rank == "pivot" and not task.settings.rounds
-    outputs = sum(layer.shape[0] for layer in layers) if stores else 0
-    return outputs * ORDER_BYTES / _item(task.checkpoint)
+def _beside(task: Task) -> float:
+    """Numbers that take as many bytes as what is stored beside those of the layers.
+
+    That are the permutations, if all layers become pivot forms, or all that a GGUF file holds besides, with the widest
+    gaps.
+    """
+    size = 0
+    if task.settings.format == "gguf":
+        tensors = sources(task.checkpoint, {})
+        whole = len(file_header(task.checkpoint, tensors)) + sum(source.tensor.bytes for source in tensors)
+        size = whole + (ALIGNMENT - 1) * len(tensors) - bytes_of(task.checkpoint)
+    elif task.settings.low_rank == "pivot" and not task.settings.rounds:
+        size = ORDER_BYTES * sum(layer.shape[0] for layer in task.layers)
+    return size / _item(task.checkpoint)
 
 
 def _item(checkpoint: Checkpoint) -> int:

@@ -21,6 +21,13 @@ def planned_sources(checkpoint: Checkpoint, table: Iterable[LayerPlan]) -> list[
     return sources(checkpoint, {row.tensor: row.form for row in table if row.form in BLOCK_FORMS})
 
 
+def planned_size(checkpoint: Checkpoint, table: Iterable[LayerPlan]) -> int:
+    """Return the bytes of the file of a plan."""
+    tensors = planned_sources(checkpoint, table)
+    sizes = (source.tensor.bytes + source.tensor.padding for source in tensors)
+    return len(file_header(checkpoint, tensors)) + sum(sizes)
+
+
 class GgufTensors(Mapping[str, torch.Tensor]):
     """The tensors of the file, by the original's names and in the original's order: its own, and blocks beside them.
 

@@ -83,7 +83,8 @@ class Settings:
 
         These become integers of few bits or stay as they are.
         """
-        counted = self.rounds and self.of != "linear" and self.objective == "two-sided" and self.format == "infimum"
+        fitting = self.objective == "two-sided" and self.format != "compressed-tensors"
+        counted = self.rounds and self.of != "linear" and fitting
         return checkpoint.layers + (checkpoint.vocabulary if counted else ())
 
     @property

@@ -16,6 +16,7 @@ import torch
 
 from infimum.compress.measure.scratch import claim
 from infimum.compress.menu.adapter import FOLDER, adapter_layers
+from infimum.compress.menu.gguf_file import planned_size
 from infimum.compress.menu.loader_files import loader_files
 from infimum.compress.menu.task import Task
 from infimum.compress.model.tensor_files import Stored, write_small
@@ -124,6 +125,13 @@ def tensors_of(plan: Answer) -> Iterator[Stored]:
             replaced = parts if "weight_packed" in parts else mark | parts  # of the former they know the parts
             for kind, value in (replaced if parts else {"weight": tensor}).items():
                 yield value._replace(name=f"{stem}.{kind}")
+
+
+def bytes_of_output(plan: Answer) -> int:
+    """Bytes of all tensors of the output, or of the whole file of a format that says more."""
+    if plan.settings.format == "gguf":
+        return planned_size(plan.checkpoint, plan.table)
+    return sum(tensor.bytes for tensor in tensors_of(plan))
 
 
 def copy_companions(source: Path, target: Path) -> None:

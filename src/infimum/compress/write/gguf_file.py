@@ -9,6 +9,13 @@ from infimum.compress.menu.gguf_model import FILE, file_header
 from infimum.compress.write.answer import Answer
 
 
+def gguf_size(plan: Answer) -> int:
+    """Return the bytes of the file of a plan."""
+    tensors = planned_sources(plan.checkpoint, plan.table)
+    numbers = sum(source.tensor.bytes + source.tensor.padding for source in tensors)
+    return len(file_header(plan.checkpoint, tensors)) + numbers
+
+
 def write_gguf(plan: Answer, folder: Path) -> None:
     """Write the file of a plan: the header, and each tensor with the zeros that lead to the next."""
     tensors = planned_sources(plan.checkpoint, plan.table)

@@ -15,14 +15,7 @@ SHARD_BYTES = 5 * 10**9
 
 def write_tensors(tensors: Iterable[Stored], folder: Path) -> None:
     """Write tensors to files of at most `SHARD_BYTES`, one tensor in memory at a time."""
-    shards: list[list[Stored]] = [[]]
-    size = 0
-    for tensor in tensors:
-        if shards[-1] and size + tensor.bytes > SHARD_BYTES:
-            shards.append([])
-            size = 0
-        shards[-1].append(tensor)
-        size += tensor.bytes
+    shards = _shards(tensors)
     if len(shards) == 1:
         write_file(folder / WEIGHTS, shards[0])
         return
@@ -35,22 +28,45 @@ def write_tensors(tensors: Iterable[Stored], folder: Path) -> None:
     (folder / INDEX).write_text(json.dumps({"metadata": total, "weight_map": weight_map}, indent=1), encoding="utf-8")
 
 
+def files_size(tensors: Iterable[Stored]) -> int:
+    """Return the bytes of the files that `write_tensors` writes, headers included."""
+    return sum(len(_head(shard)) + sum(tensor.bytes for tensor in shard) for shard in _shards(tensors))
+
+
+def _shards(tensors: Iterable[Stored]) -> list[list[Stored]]:
+    shards: list[list[Stored]] = [[]]
+    size = 0
+    for tensor in tensors:
+        if shards[-1] and size + tensor.bytes > SHARD_BYTES:
+            shards.append([])
+            size = 0
+        shards[-1].append(tensor)
+        size += tensor.bytes
+    return shards
+
+
 def write_file(path: Path, tensors: Sequence[Stored]) -> None:
     """Write one file in safetensors format: length of the header, header, numbers without gaps.
 
     The safetensors package writes only what is all in memory.
     """
+    with path.open("wb") as file:
+        file.write(_head(tensors))
+        for tensor in _ordered(tensors):
+            file.write(tensor.read().contiguous().flatten().view(torch.uint8).numpy().data)
+
+
+def _ordered(tensors: Sequence[Stored]) -> list[Stored]:
+    return sorted(tensors, key=lambda tensor: (-ITEM_BYTES[tensor.kind], tensor.name))  # wide ones first: aligned
+
+
+def _head(tensors: Sequence[Stored]) -> bytes:
+    """Return what stands before the numbers: the length of the header, and the header."""
     header: dict[str, object] = {"__metadata__": {"format": "pt"}}
-    ordered, end = (
-        sorted(tensors, key=lambda tensor: (-ITEM_BYTES[tensor.kind], tensor.name)),
-        0,
-    )  # wide ones first: aligned
-    for tensor in ordered:
+    end = 0
+    for tensor in _ordered(tensors):
         start, end = end, end + tensor.bytes
         header[tensor.name] = {"dtype": tensor.kind, "shape": tensor.shape, "data_offsets": (start, end)}
     text = json.dumps(header, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
-    with path.open("wb") as file:
-        file.write(len(text).to_bytes(8, "little") + text)
-        for tensor in ordered:
-            file.write(tensor.read().contiguous().flatten().view(torch.uint8).numpy().data)
+    return len(text).to_bytes(8, "little") + text
