@@ -11,6 +11,7 @@ from infimum.compress.menu.grid_loops import Shape
 from infimum.compress.menu.ranks import Decomposition, Weighting
 from infimum.compress.menu.rounding import Rounded, factors, round_matrix
 
+FAINT = 1e-9  # of the largest direction: what is below is rounding, and other rounding on another machine
 TINY = 1e-6  # added to moments of factors, times their mean eigenvalue: they may be singular
 
 
@@ -46,6 +47,9 @@ def round_factors(W: np.ndarray, norm: Weighting, best: Decomposition, rank: int
     """
     left, right = balanced(best.left[:, :rank], best.right[:rank])
     outer = left.T @ (left if norm.G is None else norm.G @ left)
+    energies = np.diag(outer) * np.einsum("ij,jk,ik->i", right, norm.C, right, optimize=True)
+    counts = energies > FAINT * energies.max(initial=0.0)
+    left, right, outer = left * counts, right * counts[:, None], outer * np.outer(counts, counts)
     rounded = round_matrix(right, factors(norm.C, 0.0), factors(outer, TINY), right_shape)
     R = rounded.matrix()
     inner = R @ norm.C @ R.T

@@ -25,7 +25,7 @@ from infimum.compress.menu.ggml_blocks import Blocks
 from infimum.compress.menu.layer_plan import dense_row
 from infimum.compress.menu.ranks import spectrum
 from infimum.compress.menu.rounded_factors import RoundedFactors
-from infimum.compress.menu.rounded_menu import Offered, left_of, rounded_menu
+from infimum.compress.menu.rounded_menu import Offered, RoundedMenu, left_of, rounded_menu
 from infimum.compress.menu.rounding import Rounded, diagonal_below
 from infimum.compress.menu.task import Member, Task
 from infimum.compress.menu.widths import Group, Kept, narrowing
@@ -33,7 +33,7 @@ from infimum.compress.model.tensor_files import same_bits
 from infimum.errors import VerificationError
 from infimum.proof.checkpoint import LayerPlan, total
 from infimum.proof.theorems import grid_rounding, weighted_tail
-from infimum.proof.theorems.allocation_dual import Unit
+from infimum.proof.theorems.allocation_dual import Curve, Unit
 
 
 class MeasuredBits(NamedTuple):
@@ -100,16 +100,26 @@ def derive_rounded(
 ) -> tuple[Unit, list[LayerPlan]]:
     """Derive what a group can become in few bits, and its rows; of the claims only what was chosen is read."""
     menu = rounded_menu(task, group)
-    for parts, offered in zip(menu.parts, menu.offered, strict=True):
+    for place, (parts, offered) in enumerate(zip(menu.parts, menu.offered, strict=True)):
         chosen = [_chosen(*each) for each in zip(parts, offered, claimed, strict=True)]
         if all(chosen):
             pairs = zip(parts, (one for (one,) in chosen), claimed, strict=True)
             rows = [_derive(task, part, one, row, tensors) for part, one, row in pairs]
-            return tuple(tuple(each.curve for each in layers) for layers in menu.offered), rows
+            return _unit(menu, place, rows), rows
     said = ", ".join(
         f"{row.name}: {row.form} of {row.bits} bits, group {row.group}, rank {row.rank}" for row in claimed
     )
     raise VerificationError(f"{said}: not offered")
+
+
+def _unit(menu: RoundedMenu, place: int, rows: Sequence[LayerPlan]) -> Unit:
+    """Return the curves of a group; what was chosen, in the case at `place`, is offered as it is stored, too."""
+    unit, stored = [tuple(each.curve for each in layers) for layers in menu.offered], []
+    for curve, row in zip(unit[place], rows, strict=True):
+        errors = np.where(curve.costs == row.cost, np.minimum(curve.errors, row.error), curve.errors)
+        stored.append(Curve(curve.costs, errors))
+    unit[place] = tuple(stored)
+    return tuple(unit)
 
 
 def _chosen(part: Kept, offered: Offered, row: LayerPlan) -> list[AnyAlternative | None]:
