@@ -35,7 +35,8 @@ def weight():
 def settings(**option):
     """Return the choices of a plan."""
     given = {"of": "linear", "objective": "plain", "allocation": "global", "form": "pivot", **option}
-    return compress.Settings(remove=0.5, damping=0.1, plain=False, menu=("ranks",), **given)
+    menu = (given.pop("menu", "ranks"),)
+    return compress.Settings(remove=0.5, damping=0.1, plain=False, menu=menu, **given)
 
 
 # a call on a tiny input for every public function and class that takes names
