@@ -49,7 +49,9 @@ def round_factors(W: np.ndarray, norm: Weighting, best: Decomposition, rank: int
     outer = left.T @ (left if norm.G is None else norm.G @ left)
     energies = np.diag(outer) * np.einsum("ij,jk,ik->i", right, norm.C, right, optimize=True)
     counts = energies > FAINT * energies.max(initial=0.0)
-    left, right, outer = left * counts, right * counts[:, None], outer * np.outer(counts, counts)
+    # a singular vector has no sign, and rounding is not the same for both: the largest number of each row is positive
+    signs = np.sign(right[np.arange(rank), np.argmax(np.abs(right), axis=1)]) * counts
+    left, right, outer = left * signs, right * signs[:, None], outer * np.outer(signs, signs)
     rounded = round_matrix(right, factors(norm.C, 0.0), factors(outer, TINY), right_shape)
     R = rounded.matrix()
     inner = R @ norm.C @ R.T
