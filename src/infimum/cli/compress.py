@@ -185,7 +185,10 @@ def _kinds(menu: str, goal: Goal, format: Format, *, whole: bool) -> tuple[Kind,
 
     if menu == "auto":
         return usual_menu(goal, format, whole=whole)
-    return tuple(cast(Kind, one_of("menu", kind.strip(), get_args(Kind))) for kind in menu.split(","))
+    kinds = [kind.strip() for kind in menu.split(",")]
+    for kind in kinds:
+        one_of("menu", kind, get_args(Kind))
+    return cast(tuple[Kind, ...], tuple(kinds))
 
 
 def _searched(plan: Plan, target: float | None, size: str | None, on_progress: Progress) -> Plan:
