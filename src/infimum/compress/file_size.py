@@ -25,6 +25,10 @@ def fraction_for(checkpoint: Checkpoint, size: float) -> float:
     layers = checkpoint.layers + checkpoint.vocabulary
     parts = sum(len(tensor.name) + ENTRY_BYTES for tensor in checkpoint.stored())
     parts += 3 * sum(len(layer.name) + ENTRY_BYTES for layer in layers)
+    if size <= parts:
+        raise BudgetError(
+            f"the headers of the files alone take {parts:,} bytes, got a size of {size:,.0f}; give a larger one"
+        )
     return max(0.0, 1.0 - (size - parts) / bytes_of(checkpoint))
 
 
