@@ -116,3 +116,16 @@ def code_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("transformers.dynamic_module_utils.HF_MODULES_CACHE", str(tmp_path_factory.mktemp("code")))
         yield
+
+
+def saved_again_is_the_same(folder: Path, again: Path) -> None:
+    """Ask that a loaded output that is saved and loaded once more has the same tensors."""
+    from infimum import compress
+
+    model = compress.load(folder)
+    model.save_pretrained(again)
+    for (name, one), (other, two) in zip(
+        model.state_dict().items(), compress.load(again).state_dict().items(), strict=True
+    ):
+        assert name == other
+        assert torch.equal(one, two)

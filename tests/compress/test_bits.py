@@ -19,7 +19,7 @@ from infimum.compress.menu.alternatives import Alternative, alternatives_of, num
 from infimum.compress.menu.task import Task  # noqa: E402
 from infimum.errors import CalibrationError, OptionError  # noqa: E402
 from infimum.nn import QuantizedLinear  # noqa: E402
-from tests.compress.conftest import tiny_bert, tiny_llama, write  # noqa: E402
+from tests.compress.conftest import saved_again_is_the_same, tiny_bert, tiny_llama, write  # noqa: E402
 from tests.compress.test_forgeries import change, in_row, put, refused, scaled, seal  # noqa: E402
 from tests.compress.test_language_models import tiny_gpt2  # noqa: E402
 
@@ -91,12 +91,7 @@ def test_transformers_loads_the_same_numbers(name: str, dtype: torch.dtype, outp
 
 
 def test_what_is_saved_again_is_the_same(outputs: dict[str, Path], tmp_path: Path) -> None:
-    model = compress.load(outputs["llama"])
-    model.save_pretrained(tmp_path / "again")
-    again = compress.load(tmp_path / "again")
-    for (name, one), (other, two) in zip(model.state_dict().items(), again.state_dict().items(), strict=True):
-        assert name == other
-        assert torch.equal(one, two)
+    saved_again_is_the_same(outputs["llama"], tmp_path / "again")
 
 
 def test_the_error_is_that_of_the_half_that_judges(plans: dict[str, compress.Plan]) -> None:

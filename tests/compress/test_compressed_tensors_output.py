@@ -19,7 +19,7 @@ from infimum.compress.menu.compressed_tensors import Packed, linear_layers  # no
 from infimum.compress.menu.vllm_rules import broken_rules, fused_layers  # noqa: E402
 from infimum.errors import BudgetError, OptionError  # noqa: E402
 from infimum.nn import QuantizedLinear  # noqa: E402
-from tests.compress.conftest import tiny_bert, tiny_llama, write  # noqa: E402
+from tests.compress.conftest import saved_again_is_the_same, tiny_bert, tiny_llama, write  # noqa: E402
 from tests.compress.test_forgeries import change, in_row, put, refused, scaled, seal  # noqa: E402
 from tests.compress.test_language_models import tiny_experts, tiny_gpt2  # noqa: E402
 
@@ -126,12 +126,7 @@ def test_the_configuration_keeps_the_rules(
 
 
 def test_what_is_saved_again_is_the_same(outputs: dict[str, Path], tmp_path: Path) -> None:
-    model = compress.load(outputs["llama"])
-    model.save_pretrained(tmp_path / "again")
-    again = compress.load(tmp_path / "again")
-    for (name, one), (other, two) in zip(model.state_dict().items(), again.state_dict().items(), strict=True):
-        assert name == other
-        assert torch.equal(one, two)
+    saved_again_is_the_same(outputs["llama"], tmp_path / "again")
 
 
 def test_alternatives_are_groups_and_whole_rows(plans: dict[str, compress.Plan]) -> None:

@@ -17,7 +17,7 @@ from typing import NamedTuple
 import numpy as np
 
 from infimum.compress.menu.widths import Choice
-from infimum.proof.theorems.allocation_dual import Curve, Unit
+from infimum.proof.theorems.allocation_dual import Curve, Unit, least
 
 MOST = 4_000  # states that are kept, those of the least reduced costs: with more the answer may not be the optimum
 
@@ -32,11 +32,11 @@ class _Points(NamedTuple):
 
 def best_selection(units: Sequence[Unit], budget: float, multiplier: float, known: float) -> list[Choice] | None:
     """Return a selection with a total error below `known`, the least that there is; None if there is none."""
-    least = [min(sum(_lowest_sum(curve, multiplier) for curve in curves) for curves in unit) for unit in units]
-    gap = known - (sum(least) - multiplier * budget)
+    lows = [min(sum(least(curve, multiplier) for curve in curves) for curves in unit) for unit in units]
+    gap = known - (sum(lows) - multiplier * budget)
     cost, reduced = np.zeros(1), np.zeros(1)
     steps: list[tuple[list[Choice], np.ndarray, np.ndarray]] = []
-    for unit, lowest in zip(units, least, strict=True):
+    for unit, lowest in zip(units, lows, strict=True):
         prices, more, choices = _options(unit, multiplier, lowest, gap)
         total = reduced[:, None] + more
         state, option = np.nonzero(total < gap)
@@ -61,7 +61,7 @@ def _options(unit: Unit, multiplier: float, lowest: float, gap: float) -> tuple[
     parts: list[_Points] = []
     choices: list[Choice] = []
     for alternative, curves in enumerate(unit):
-        rest = sum(_lowest_sum(curve, multiplier) for curve in curves) - lowest
+        rest = sum(least(curve, multiplier) for curve in curves) - lowest
         found = _Points(np.zeros(1), np.full(1, rest), np.zeros((1, 0), dtype=np.int64))
         for curve in curves:
             found = _joined(found, curve, multiplier, gap)
@@ -72,7 +72,7 @@ def _options(unit: Unit, multiplier: float, lowest: float, gap: float) -> tuple[
 
 def _joined(found: _Points, curve: Curve, multiplier: float, gap: float) -> _Points:
     """Add a point of one more layer to each choice."""
-    above = curve.errors + multiplier * curve.costs - _lowest_sum(curve, multiplier)
+    above = curve.errors + multiplier * curve.costs - least(curve, multiplier)
     total = found.reduced[:, None] + above
     choice, point = np.nonzero(total < gap)
     costs, reduced = found.costs[choice] + curve.costs[point], total[choice, point]
@@ -86,7 +86,3 @@ def _undominated(costs: np.ndarray, errors: np.ndarray) -> np.ndarray:
     order = np.lexsort((errors, costs))
     before = np.minimum.accumulate(np.append(np.inf, errors[order]))[:-1]
     return np.asarray(order[errors[order] < before])
-
-
-def _lowest_sum(curve: Curve, multiplier: float) -> float:
-    return float(np.min(curve.errors + multiplier * curve.costs))

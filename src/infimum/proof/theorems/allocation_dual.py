@@ -53,7 +53,7 @@ def dual_value(units: Sequence[Unit], budget: int, multiplier: float, *, room: f
     multiplier, budget = number("multiplier", multiplier, least=0.0), whole("budget", budget, least=0, most=LARGEST)
     if not all(units):
         raise VerificationError("each unit must offer at least one alternative")
-    terms = [min(sum(_least(curve, multiplier) for curve in curves) for curves in unit) for unit in units]
+    terms = [min(sum(least(curve, multiplier) for curve in curves) for curves in unit) for unit in units]
     paid = multiplier * budget
     # a term is a product and a sum of numbers that are not negative, `paid` a product; then one sum for each further
     # layer, and two differences: each rounds by half an eps of the sum of all that enters
@@ -63,7 +63,7 @@ def dual_value(units: Sequence[Unit], budget: int, multiplier: float, *, room: f
     return float(value) if 0.0 < value < math.inf else 0.0
 
 
-def _least(curve: Curve, multiplier: float) -> float:
-    """Smallest error plus price of a layer."""
+def least(curve: Curve, multiplier: float) -> float:
+    """Return the smallest error plus price of a layer."""
     with np.errstate(over="ignore"):
         return float(np.min(curve.errors + multiplier * curve.costs))
