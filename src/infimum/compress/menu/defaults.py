@@ -32,10 +32,10 @@ def for_engines(task: Task) -> Task:
     if not (task.checkpoint.is_language_model and task.settings.rounds):
         return task
     served = task._replace(settings=dataclasses.replace(task.settings, menu=("bits",), format="compressed-tensors"))
-    return served if _least(served) <= budget_of(served) else task
+    return served if _smallest(served) <= budget_of(served) else task
 
 
-def _least(task: Task) -> int:
+def _smallest(task: Task) -> int:
     """Return the numbers that the layers take when each is as small as the format makes it."""
     cost = 0
     for together in partition(task):
