@@ -18,7 +18,6 @@ from infimum.cli import option_names, screen, words
 from infimum.cli.ending import Ended, unwinding
 from infimum.cli.problem_command import command_for
 from infimum.errors import (
-    CalibrationError,
     CheckpointError,
     FileFormatError,
     InfimumError,
@@ -33,7 +32,7 @@ HELP = """Approximation problems, solved with a certificate: how far the answer 
 
 Every answer comes with a lower bound on what any admissible answer could reach on this input."""
 
-OF_FILES = (CalibrationError, CheckpointError, FileFormatError, OutputError, VerificationError)  # not of arguments
+OF_FILES = (CheckpointError, FileFormatError, OutputError, VerificationError)  # not of arguments
 
 
 def build_app() -> App:
