@@ -31,7 +31,7 @@ from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import partition
 from infimum.compress.model.checkpoint import Checkpoint, open_checkpoint
 from infimum.compress.search.allocation import STEP, allocate, last, uniform, value
-from infimum.compress.search.offers import Offer, offer_of
+from infimum.compress.search.offers import Offer, build_all, offer_of
 from infimum.compress.write.answer import Answer
 from infimum.compress.write.folder import write_folder
 from infimum.compress.write.form_shelf import FormShelf
@@ -266,9 +266,7 @@ def _planned(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None
     choices = best.choices if task.settings.allocation == "global" else uniform(units, frontiers, budget)
     rows: dict[str, LayerPlan] = {}
     forms, bounds = FormShelf(), []
-    for index, (offer, choice) in enumerate(zip(offers, choices, strict=True)):
-        with one_thread():
-            built = offer.build(task, choice)
+    for index, built in enumerate(build_all(task, offers, choices)):
         bounds.append(built.claimed)
         rows |= {row.name: row for row in built.rows}
         for name, form in built.forms.items():

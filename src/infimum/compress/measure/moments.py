@@ -54,7 +54,7 @@ class MomentShelf(Mapping[str, LayerMoments]):
     def __init__(self) -> None:
         self._shelf = Shelf()
         self._holders: dict[str, tuple[str, float]] = {}
-        self._last: tuple[str, np.ndarray | None] = ("", None)
+        self._last = ("", np.empty(0))
         self.shapes: dict[str, tuple[int, int]] = {}
 
     def add(self, found: Mapping[str, LayerMoments]) -> None:
@@ -73,10 +73,11 @@ class MomentShelf(Mapping[str, LayerMoments]):
 
     def __getitem__(self, name: str) -> LayerMoments:
         holder, gradient = self._holders[name]
-        if self._last[0] != holder:
-            self._last = (holder, self._shelf.get(("inputs", holder))["inputs"].numpy())
-        inputs, own = self._last[1], self._shelf.get(name)
-        assert inputs is not None
+        known, inputs = self._last  # at once: other threads read other layers
+        if known != holder:
+            inputs = self._shelf.get(("inputs", holder))["inputs"].numpy()
+            self._last = (holder, inputs)
+        own = self._shelf.get(name)
         return LayerMoments(inputs, own["right"].numpy() if "right" in own else inputs, own["left"].numpy(), gradient)
 
     def __iter__(self) -> Iterator[str]:
