@@ -116,6 +116,29 @@ class Moments(Shown):
     projections: int
     judge: MomentShelf | None = None
 
+    def whole(self, name: str) -> LayerMoments:
+        """Return the moments of a layer on all of the text."""
+        made = self.layers[name]
+        if self.judge is None:
+            return made
+        judge = self.judge[name]
+        first, second = (half.count if self.goal == "loss" else len(half.ids) for half in self.tokens.halves())
+        right = first / (first + second)
+        # the left moment of an embedding is one of parts, and each half counts by its whole
+        energies = [count * float(np.trace(half.right)) for count, half in ((first, made), (second, judge))]
+        left = right if self.goal == "loss" else energies[0] / sum(energies)
+        inputs = _mean(made.inputs, judge.inputs, right)
+        return LayerMoments(
+            inputs,
+            inputs if made.right is made.inputs else _mean(made.right, judge.right, right),
+            _mean(made.left, judge.left, left),
+            right * made.gradient + (1.0 - right) * judge.gradient,
+        )
+
+
+def _mean(made: np.ndarray, judge: np.ndarray, share: float) -> np.ndarray:
+    return np.asarray(share * made + (1.0 - share) * judge)
+
 
 def output_of(model: torch.nn.Module, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
     """Return what applications compare: the unit-length mean of the last hidden states over the text, per paragraph."""
