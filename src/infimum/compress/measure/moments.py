@@ -117,7 +117,7 @@ class Moments(Shown):
     judge: MomentShelf | None = None
 
     def whole(self, name: str) -> LayerMoments:
-        """Return the moments of a layer on all of the text."""
+        """Return the moments of a linear layer on all of the text."""
         made = self.layers[name]
         if self.judge is None:
             return made
