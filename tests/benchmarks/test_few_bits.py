@@ -3,6 +3,7 @@
 import functools
 import itertools
 import json
+import math
 import re
 import sys
 
@@ -270,7 +271,7 @@ def test_the_table_of_a_language_model_shows_what_is_lost():
         "model": "m",
         "held_out": {"A": {}},
         "machine": {"date": "today", "commit": "abc1234", "processor": "p", "threads": 1, "versions": {}},
-        "rows": [row("dense", 0.0, 0, 20.0), row("GPTQ", 4.0, 0, 20.0 * np.e), row("GPTQ", 4.0, 1, 20.0 * np.e**2)],
+        "rows": [row("dense", 0.0, 0, 20.0), row("GPTQ", 4.0, 0, 20.0 * math.e), row("GPTQ", 4.0, 1, 20.0 * math.e**2)],
     }
     page = model_tables.few_bits(document)
     assert "| GPTQ | 1.000 to 2.000 (3.60) |" in page

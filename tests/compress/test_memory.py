@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import gc
 import os
+import resource
 import subprocess
 import sys
 import threading
 import time
 import warnings
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +25,7 @@ transformers = pytest.importorskip("transformers")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from infimum import compress  # noqa: E402
+from infimum.cli import main  # noqa: E402
 from infimum.compress.measure import scratch  # noqa: E402
 from infimum.compress.menu.forms import FactorForm  # noqa: E402
 from infimum.compress.model import tensor_files  # noqa: E402
@@ -253,34 +257,39 @@ def test_a_lock_that_another_process_holds_is_waited_for(tmp_path: Path, monkeyp
     os.close(own)
 
 
-FULL = """
-import resource, signal, sys
-signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-from infimum.cli import main
-resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), int(sys.argv[1])))
-sys.exit(main(sys.argv[2:]))
-"""
+@contextlib.contextmanager
+def files_of_at_most(limit: int) -> Iterator[None]:
+    """A limit on the size of files stands for a disk that is full; Python ignores the signal that comes with it."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 @pytest.mark.parametrize("limit", [1000, 60_000])
-def test_a_disk_that_is_full_ends_in_one_line(limit: int, bert: Path, text: list[str], tmp_path: Path) -> None:
-    """A limit on the size of files stands for the disk: the scratch files do not fit, or the output does not."""
+def test_a_disk_that_is_full_ends_in_one_line(
+    limit: int,
+    bert: Path,
+    text: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The scratch files do not fit, or the output does not."""
     for name in ("work", "scratch"):
         (tmp_path / name).mkdir()
+    monkeypatch.setattr(scratch.tempfile, "gettempdir", lambda: str(tmp_path / "scratch"))
     (tmp_path / "text.txt").write_text("\n\n".join(text))
     arguments = ["compress", bert, "--calib", tmp_path / "text.txt", "--no-compare", "-o", tmp_path / "work" / "out"]
     arguments += ["--menu", "ranks"]  # so that the output is larger than the limit
-    done = subprocess.run(
-        [sys.executable, "-c", FULL, str(limit), *map(str, arguments)],
-        env=os.environ | {"TMPDIR": str(tmp_path / "scratch"), "OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1, done.stderr
-    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
-    assert len(errors) == 1
-    assert "Traceback" not in done.stderr
+    with files_of_at_most(limit):
+        status = main(list(map(str, arguments)))
+    said = capsys.readouterr().err
+    assert status == 1, said
+    assert len([line for line in said.splitlines() if line.startswith("error: ")]) == 1
+    assert "Traceback" not in said
     assert list((tmp_path / "work").iterdir()) == list((tmp_path / "scratch").iterdir()) == []
 
 

@@ -5,6 +5,8 @@ import gc
 import io
 import warnings
 import weakref
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,11 +16,11 @@ from torch.optim.lr_scheduler import ChainedScheduler, ConstantLR, LRScheduler, 
 from infimum import memory, optim
 
 SCHEDULE = memory.design("uniform", 40, max_lr=0.05, weight_decay=memory.Proportional(0.4), warmup=5)
-PLAIN = {
+PLAIN: dict[str, Callable[[Any], Any]] = {
     "MemoryLR": lambda o, **options: optim.MemoryLR(o, SCHEDULE, **options),
     "StreamingMemoryLR": lambda o, **options: optim.StreamingMemoryLR(o, max_lr=0.05, weight_decay=0.4, **options),
 }
-COMPOSED = {
+COMPOSED: dict[str, Callable[[Any], Any]] = {
     "Chained": lambda o: ChainedScheduler([PLAIN["MemoryLR"](o), ConstantLR(o)]),
     "Sequential": lambda o: SequentialLR(o, [ConstantLR(o), PLAIN["MemoryLR"](o)], milestones=[2]),
     "Sequential, streaming": lambda o: SequentialLR(o, [PLAIN["StreamingMemoryLR"](o), ConstantLR(o)], milestones=[2]),

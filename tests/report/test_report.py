@@ -1,5 +1,6 @@
 """Reports: well-formed, self-contained, and the numbers are in them."""
 
+import functools
 import json
 import re
 from email.message import Message
@@ -198,7 +199,10 @@ def test_replacing(tmp_path):
 
 
 def test_pictures_do_not_clash():
-    pictures = [drawing.svg(lambda axes, k=k: axes.plot([0, k], [k, 0])) for k in (1, 2)]
+    def line(axes, k):
+        axes.plot([0, k], [k, 0])
+
+    pictures = [drawing.svg(functools.partial(line, k=k)) for k in (1, 2)]
     ids = [set(re.findall(r'\bid="([^"]*)"', picture)) for picture in pictures]
     assert not ids[0] & ids[1]
     assert all("currentColor" in picture and drawing.INK not in picture for picture in pictures)

@@ -31,7 +31,7 @@ def test_bound_of_every_range_of_lines(cost):
             cost[0],
             cost[1],
         )
-        lines = {}
+        lines: dict[int, list[int]] = {}
         for triple in triples(n):
             t = equation.alpha * triple[0] + equation.beta * triple[1]
             assert cost_of(triple, cost) == equation.price(triple)
