@@ -205,7 +205,7 @@ def test_a_signal_leaves_nothing_half_written(tmp_path, number):
         assert process.stdout.readline() == b"writing\n"
         assert any(path.name.startswith(TEMPORARY) for path in tmp_path.iterdir())
         process.send_signal(number)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=300)
     assert process.returncode == 128 + number
     assert err.startswith(b"error: ")
     assert err.count(b"\n") == 1

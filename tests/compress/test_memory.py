@@ -307,7 +307,7 @@ def test_the_end_by_a_signal_leaves_nothing(bert: Path, tmp_path: Path) -> None:
     while running.poll() is None and not list((tmp_path / "scratch").rglob("*.safetensors")):
         time.sleep(0.01)
     running.terminate()
-    _, said = running.communicate(timeout=60)
+    _, said = running.communicate(timeout=300)
     assert running.returncode == 143, said
     assert list((tmp_path / "work").iterdir()) == list((tmp_path / "scratch").iterdir()) == []
 
