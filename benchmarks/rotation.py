@@ -8,15 +8,14 @@ every weight and, but for rounding, nothing that the model computes.
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import scipy.stats
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from infimum.compress.measure.scratch import new_folder
 
 READERS = ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"), ("mlp.gate_proj", "mlp.up_proj")
 WRITERS = "self_attn.o_proj", "mlp.down_proj"
@@ -67,13 +66,7 @@ def rotated_folder(folder: Path, seed: int) -> Path:
         return out
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     rotate(model, seed)
-    draft = tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent)
-    try:
+    with new_folder(out) as draft:
         model.to(torch.float16).save_pretrained(draft)
         AutoTokenizer.from_pretrained(folder).save_pretrained(draft)
-        os.chmod(draft, 0o755)
-        os.rename(draft, out)
-    except BaseException:
-        shutil.rmtree(draft, ignore_errors=True)
-        raise
     return out

@@ -12,7 +12,8 @@ from infimum.cli.compress import compress as compress_command
 from infimum.cli.memory import design as design_command
 from infimum.cli.memory import measure as memory_command
 from infimum.cli.minimax import minimax as minimax_command
-from infimum.compress.menu.settings import DAMPING, Settings
+from infimum.compress.menu.defaults import DAMPING
+from infimum.compress.menu.settings import Settings
 from infimum.compress.model.checkpoint import Goal
 from infimum.errors import OptionError
 from infimum.minimax.codegen import WRITERS

@@ -69,6 +69,34 @@ def output_of(model: Any, plan: compress.Plan, text: list[str]) -> Any:
         return model(input_ids=ids, attention_mask=mask)[0]
 
 
+@pytest.mark.parametrize(
+    ("name", "choices", "format"),
+    [
+        ("llama-fp16", {"remove": 0.5}, "compressed-tensors"),
+        ("llama-fp16", {"remove": 0.8}, "infimum"),
+        ("llama-fp16", {"remove": 0.5, "menu": ("bits",)}, "infimum"),
+        ("llama-fp16", {"remove": 0.5, "plain": True}, "infimum"),
+        ("bert", {"remove": 0.5}, "infimum"),
+    ],
+)
+def test_language_models_are_written_for_engines_where_the_budget_lets_it(
+    name: str, choices: dict[str, Any], format: str, plans: dict[str, compress.Plan], text: list[str]
+) -> None:
+    plan = compress.plan(plans[name].checkpoint, **choices, calib=text)
+    assert plan.settings.format == format
+
+
+def test_the_least_budget_for_engines_is_met(plans: dict[str, compress.Plan]) -> None:
+    plan = plans["llama"]
+    least = max(remove for remove, *_ in plan.curve(2))
+    assert plan.with_budget(least).certificate.value > 0.0
+    chosen = [
+        compress.plan(plan.checkpoint, remove=remove, moments=plan.moments).settings.format
+        for remove in (least, least + 0.001)
+    ]
+    assert chosen == ["compressed-tensors", "infimum"]
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_a_plan_keeps_its_budget_and_its_bound(name: str, plans: dict[str, compress.Plan]) -> None:
     plan, item = plans[name], CASES[name][1].itemsize

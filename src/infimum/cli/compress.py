@@ -21,10 +21,11 @@ from infimum.report.files import check_folder, check_output
 from infimum.report.page import data_beside
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from infimum.compress import Checkpoint, Plan, Tokens
     from infimum.compress.measure.moments import Progress
-    from infimum.compress.menu.settings import Format, Kind
-    from infimum.compress.model.checkpoint import Goal
+    from infimum.compress.menu.settings import Kind
     from infimum.report.plan import Comparison
 
 CHOICES = Group("Choices", sort_key=1)
@@ -54,7 +55,7 @@ def compress(
     projections: Annotated[int, Parameter(group=CHOICES)] = 1,
     seed: Annotated[int, SEED, Parameter(group=CHOICES)] = 0,
     plain: Annotated[bool, FLAG, Parameter(group=OUTPUT)] = False,
-    format: Annotated[Literal["infimum", "compressed-tensors", "gguf"], Parameter(group=OUTPUT)] = "infimum",
+    format: Annotated[Literal["auto", "infimum", "compressed-tensors", "gguf"], Parameter(group=OUTPUT)] = "auto",
     adapter: Annotated[int | None, Parameter(group=OUTPUT)] = None,
     compare: Annotated[bool, Parameter(negative="--no-compare", show_default=False, group=OUTPUT)] = True,
     report: Annotated[Path | None, Parameter(group=OUTPUT)] = None,
@@ -116,7 +117,8 @@ def compress(
     format
         How few bits are stored. infimum: everything of the menu, loaded by infimum.compress.load. compressed-tensors: 4
         and 8 bits, loaded by stock transformers with the package compressed-tensors, and by vLLM. gguf: a block type of
-        GGML for each layer, in OUT/model.gguf, which runs in llama.cpp.
+        GGML for each layer, in OUT/model.gguf, which runs in llama.cpp. auto: compressed-tensors for a language model
+        whose menu is auto if the budget leaves room for 4 bits, otherwise infimum.
     adapter
         With --plain: write also OUT/adapter, the best matrices of this rank for what is lost, as a LoRA adapter for
         peft.
@@ -146,8 +148,9 @@ def compress(
             remove, of = fraction_for(checkpoint, parse_size(size)), "bytes"
         start = time.perf_counter()
         sizes_of_text: dict[str, Any] = {"tokens": tokens, "max_tokens": max_tokens, "projections": projections}
-        kinds = _kinds(menu, checkpoint.goal, format, whole=plain or allocation == "uniform")
-        sizes_of_text |= {"seed": seed, "split": "bits" in kinds}
+        kinds = _kinds(menu)
+        split = "bits" in kinds if kinds != "auto" else not plain and allocation != "uniform"
+        sizes_of_text |= {"seed": seed, "split": split}
         moments = room.calibrate(checkpoint, calib, **sizes_of_text, on_progress=on_progress)
         choices: dict[str, Any] = {"objective": objective, "allocation": allocation, "plain": plain}
         choices |= {"menu": kinds, "form": form, "format": format, "keep": keep, "only": only}
@@ -158,7 +161,7 @@ def compress(
         plan.save(out, adapter=adapter)
         comparisons = [] if unseen is None else _score_both(plan, out, unseen, on_progress)
         if report is not None:
-            own = None if format == "infimum" else plan.with_own_format(on_progress=on_progress)
+            own = None if plan.settings.format == "infimum" else plan.with_own_format(on_progress=on_progress)
             details = {"out": out, "comparisons": comparisons, "held_out": source, "seconds": seconds}
             write(plan, report, overwrite=force, own_format=own, **details)
     if not talk.quiet:
@@ -179,16 +182,16 @@ def _check_outputs(out: Path, report: Path | None, *, overwrite: bool) -> None:
         check_output(data_beside(report), overwrite=overwrite)
 
 
-def _kinds(menu: str, goal: Goal, format: Format, *, whole: bool) -> tuple[Kind, ...]:
+def _kinds(menu: str) -> Sequence[Kind] | Literal["auto"]:
     """Read what layers may become."""
-    from infimum.compress.menu.settings import Kind, usual_menu
+    from infimum.compress.menu.settings import Kind
 
     if menu == "auto":
-        return usual_menu(goal, format, whole=whole)
+        return "auto"
     kinds = [kind.strip() for kind in menu.split(",")]
     for kind in kinds:
         one_of("menu", kind, get_args(Kind))
-    return cast(tuple[Kind, ...], tuple(kinds))
+    return cast(list[Kind], kinds)
 
 
 def _searched(plan: Plan, target: float | None, size: str | None, on_progress: Progress) -> Plan:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import bz2
 import importlib.util
-import os
 import re
-import shutil
-import tempfile
 import zipfile
 from pathlib import Path
 from xml.etree import ElementTree
@@ -47,21 +44,16 @@ def model_folder(cache: Path) -> Path:
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
+    from infimum.compress.measure.scratch import new_folder
+
     source = str(Path(str(found.origin)).parent)
     model = AutoModelForCausalLM.from_pretrained(source, gguf_file=WEIGHTS, dtype=torch.float32)
     # the weights are floats now; transformers refuses to save what it believes to be quantised
     model.__dict__.update(hf_quantizer=None, is_quantized=False)
     del model.config.quantization_config
-    cache.mkdir(parents=True, exist_ok=True)
-    partial = tempfile.mkdtemp(prefix=".SmolLM2.", dir=cache)
-    try:
-        model.save_pretrained(partial)
-        AutoTokenizer.from_pretrained(source, gguf_file=WEIGHTS).save_pretrained(partial)
-        os.chmod(partial, 0o755)
-        os.rename(partial, folder)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
+    with new_folder(folder) as draft:
+        model.save_pretrained(draft)
+        AutoTokenizer.from_pretrained(source, gguf_file=WEIGHTS).save_pretrained(draft)
     return folder
 
 

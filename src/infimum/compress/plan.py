@@ -22,10 +22,11 @@ from infimum.compress.measure.moments import Moments, Progress
 from infimum.compress.measure.text import Text
 from infimum.compress.menu.budget import budget_of
 from infimum.compress.menu.checks import check_moments, check_names
+from infimum.compress.menu.defaults import DAMPING, for_engines, usual_menu
 from infimum.compress.menu.gguf_model import check_model
 from infimum.compress.menu.layer_plan import dense_row
 from infimum.compress.menu.ranks import Form, Objective
-from infimum.compress.menu.settings import DAMPING, AllocationRule, Format, Kind, Of, Settings, usual_menu
+from infimum.compress.menu.settings import AllocationRule, Format, Kind, Of, Settings
 from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import partition
 from infimum.compress.model.checkpoint import Checkpoint, open_checkpoint
@@ -71,7 +72,7 @@ class Plan(Answer):
     def with_own_format(self, *, on_progress: Progress | None = None) -> Plan:
         """Plan the same budget on the same moments in infimum's own format, which holds more than those of engines."""
         chosen = {name: getattr(self.settings, name) for name in ("remove", "of", "objective", "keep", "only")}
-        return plan(self.checkpoint, **chosen, moments=self.moments, on_progress=on_progress)
+        return plan(self.checkpoint, **chosen, format="infimum", moments=self.moments, on_progress=on_progress)
 
     def with_target(self, error: float, *, on_progress: Progress | None = None) -> Plan:
         """Plan to remove as much as found possible with a total error of at most `error`, on the same moments.
@@ -152,7 +153,7 @@ def plan(
     plain: bool = False,
     keep: Sequence[str] = (),
     only: Sequence[str] = (),
-    format: Format = "infimum",
+    format: Format | Literal["auto"] = "auto",
     moments: Moments | None = None,
     tokens: int | None = None,
     seed: int = 0,
@@ -183,8 +184,8 @@ def plan(
         What layers may become. "bits": integers of 2 to 8 bits, a scale for each group of columns, whose bytes count as
         as many numbers; half of the text makes them and the other half judges them. "ranks": matrices of lower rank,
         with "bits" in the menu as two factors of 6 bits. "widths": matrices of full rank without some of the channels
-        of an MLP. "auto": all three; where bits are not possible (`plain`, uniform allocation, moments that were not
-        split) ranks and, of a language model, widths.
+        of an MLP. "auto": all that the format holds; where bits are not possible (`plain`, uniform allocation, moments
+        that were not split) ranks and, of a language model, widths.
     form : {"pivot", "factors"}
         How matrices of rank r are stored without "bits" in the menu: in r(m + n - r) numbers, or in r(m + n).
     damping : float, optional
@@ -196,11 +197,13 @@ def plan(
     keep, only : sequence of str
         Layers that stay as they are, and those that alone may be replaced: names, or patterns such as
         ``"*.attention.*"``. Layers that stay count in the denominator of `remove`.
-    format : {"infimum", "compressed-tensors", "gguf"}
+    format : {"auto", "infimum", "compressed-tensors", "gguf"}
         How few bits are stored. "infimum": all that `menu` names; loads by `infimum.compress.load`, or by transformers
         with the code beside the weights. "compressed-tensors": integers of 4 and 8 bits in groups of 32, 64 and 128
         columns or whole rows, around 0, the same for layers that engines make one of; loads in stock transformers with
         the package of that name, and in vLLM. "gguf": block types, Q2_K to Q8_0, in a file that llama.cpp runs.
+        "auto": compressed-tensors for a language model whose `menu` is "auto" if the budget leaves room for 4 bits,
+        otherwise infimum.
     moments : Moments, optional
         What `calibrate` returned, to plan several times on one calibration; `calib`, `tokens` and `seed` are then
         ignored.
@@ -227,10 +230,11 @@ def plan(
     """
     checkpoint = model if isinstance(model, Checkpoint) else open_checkpoint(model)
     whole = plain or allocation == "uniform" or (moments is not None and moments.judge is None)
-    kinds = usual_menu(checkpoint.goal, format, whole=whole) if menu == "auto" else tuple(menu)
+    chosen: Format = "infimum" if format == "auto" else format
+    kinds = usual_menu(checkpoint.goal, chosen, whole=whole) if menu == "auto" else tuple(menu)
     damping = DAMPING[checkpoint.goal] if damping is None else damping
     patterns = tuple(keep), tuple(only)
-    settings = Settings(remove, of, objective, allocation, kinds, form, damping, plain, *patterns, format)
+    settings = Settings(remove, of, objective, allocation, kinds, form, damping, plain, *patterns, chosen)
     check_names(checkpoint, settings)
     if format == "gguf":
         check_model(checkpoint)
@@ -238,6 +242,8 @@ def plan(
         moments = calibrate(checkpoint, calib, tokens=tokens, seed=seed, split=settings.rounds, on_progress=on_progress)
     check_moments(checkpoint, moments, split=settings.rounds)
     task, offers = Task(checkpoint, moments, settings), []
+    if menu == format == "auto":
+        task = for_engines(task)
     together = partition(task)
     for index, layers in enumerate(together):
         with one_thread():

@@ -1,4 +1,4 @@
-"""Numbers that are too many for memory: folders for a temporary purpose, and tensors kept in them."""
+"""Folders for a temporary purpose: those that become an output when they are whole, and tensors kept in one."""
 
 from __future__ import annotations
 
@@ -38,6 +38,22 @@ def claim(parent: Path, prefix: str) -> tuple[Path, int]:
         descriptor = os.open(folder, os.O_RDONLY)
         fcntl.flock(descriptor, fcntl.LOCK_EX)
     return folder, descriptor
+
+
+@contextmanager
+def new_folder(out: Path) -> Iterator[Path]:
+    """Yield a folder to fill, which gets the name `out` at the end, or goes if anything fails."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    draft, lock = claim(out.parent, f".{out.name}.infimum-partial-")
+    try:
+        yield draft
+        draft.chmod(0o755)  # folders made for a temporary purpose are private
+        os.rename(draft, out)
+    except BaseException:
+        shutil.rmtree(draft, ignore_errors=True)
+        raise
+    finally:
+        os.close(lock)
 
 
 @contextmanager

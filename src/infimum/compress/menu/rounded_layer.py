@@ -36,6 +36,13 @@ from infimum.proof.theorems import grid_rounding, weighted_tail
 from infimum.proof.theorems.allocation_dual import Curve, Unit
 
 
+class Below(NamedTuple):
+    """Diagonals below the moments by which a layer is judged: ``diag(e) <= C`` and ``diag(g) <= G``."""
+
+    e: np.ndarray
+    g: np.ndarray
+
+
 class MeasuredBits(NamedTuple):
     """A row, and the squared change of the weight in the Frobenius norm."""
 
@@ -44,10 +51,20 @@ class MeasuredBits(NamedTuple):
 
 
 def measure_bits(
-    task: Task, part: Kept, one: AnyAlternative, stored: Rounded | RoundedFactors, *, room: float = 1.0
+    task: Task,
+    part: Kept,
+    one: AnyAlternative,
+    stored: Rounded | RoundedFactors,
+    *,
+    room: float = 1.0,
+    known: dict[str, list[Below]] | None = None,
 ) -> MeasuredBits:
-    """Measure what became of a layer on the half that judges; error and bound leave `room` allowances."""
-    judges = [judge.outputs(part.outputs) for judge in task.judges(part.layer)]
+    """Measure what became of a layer on the half that judges; error and bound leave `room` allowances.
+
+    `known` are the diagonals of layers that were measured before with the same room; what is missing is added.
+    """
+    whole = task.judges(part.layer)
+    judges = [judge.outputs(part.outputs) for judge in whole]
     judge = judges[0]
     if isinstance(stored, RoundedFactors):
         error = weighted_tail.error(judge.W, *stored.factors(), judge.norm.C, judge.norm.G, room=room)
@@ -64,23 +81,40 @@ def measure_bits(
         rank=one.rank or min(part.shape),
         cost=numbers_in(one.bytes(part.shape), task.item(part.layer)),
         error=error,
-        lower_bound=math.fsum(_kind_bound(each, part, one, stored, room) for each in judges),
+        lower_bound=_kind_bound(whole, part, one, stored, room, {} if known is None else known),
         bits=one.bits,
         group=one.group,
     )
     return MeasuredBits(row, float(np.sum((judge.W - placed) ** 2)))
 
 
-def _kind_bound(judge: Member, part: Kept, one: AnyAlternative, stored: Rounded | RoundedFactors, room: float) -> float:
+def _kind_bound(
+    whole: Sequence[Member],
+    part: Kept,
+    one: AnyAlternative,
+    stored: Rounded | RoundedFactors,
+    room: float,
+    known: dict[str, list[Below]],
+) -> float:
     """Bound what every matrix of this kind loses: of this rank, of these inputs, or on this grid."""
+    judges = [judge.outputs(part.outputs) for judge in whole]
     if isinstance(stored, RoundedFactors):
-        return float(spectrum(*judge).bounds(room)[one.rank])
+        return float(spectrum(*judges[0]).bounds(room)[one.rank])
     if part.inputs is not None:
-        order = np.append(part.inputs, np.setdiff1d(np.arange(judge.W.shape[1]), part.inputs))
-        return float(narrowing(judge, order).errors().bounds(room)[len(part.inputs)])
-    C, G = judge.norm.C, left_of(judge)
-    e, g = diagonal_below(C, room), diagonal_below(G, room)
-    return grid_rounding.bound(judge.W, stored.grid, C, G, e, g, room=room)
+        order = np.append(part.inputs, np.setdiff1d(np.arange(part.layer.shape[1]), part.inputs))
+        return float(narrowing(judges[0], order).errors().bounds(room)[len(part.inputs)])
+    if part.layer.name not in known:
+        known[part.layer.name] = [_below(judge, room) for judge in whole]
+    kept = slice(None) if part.outputs is None else part.outputs
+    pairs = zip(judges, known[part.layer.name], strict=True)
+    return math.fsum(
+        grid_rounding.bound(each.W, stored.grid, each.norm.C, left_of(each), below.e, below.g[kept], room=room)
+        for each, below in pairs
+    )
+
+
+def _below(judge: Member, room: float) -> Below:
+    return Below(diagonal_below(judge.norm.C, room), diagonal_below(left_of(judge), room))
 
 
 def pack_rounded(task: Task, part: Kept, one: AnyAlternative, stored: Rounded | RoundedFactors) -> RoundedForm:

@@ -8,7 +8,7 @@ from typing import Literal, TypeAlias, get_args
 
 from infimum._arguments import one_of
 from infimum.compress.menu.ranks import Form, Objective
-from infimum.compress.model.checkpoint import Checkpoint, Goal, Layer
+from infimum.compress.model.checkpoint import Checkpoint, Layer
 from infimum.errors import BudgetError, OptionError
 
 Of: TypeAlias = Literal["linear", "all", "bytes"]
@@ -16,21 +16,8 @@ AllocationRule: TypeAlias = Literal["global", "uniform"]
 Kind: TypeAlias = Literal["bits", "ranks", "widths"]
 Format: TypeAlias = Literal["infimum", "compressed-tensors", "gguf"]
 
-# what no damping means, by what the gradients are of: the best of those tried
-DAMPING: dict[Goal, float] = {"embedding": 0.01, "loss": 0.03}
-
-
 WIDTHS = tuple(range(16, 3, -1))
 ROUNDED_WIDTHS = (16, 14, 12, 10, 8, 6)  # each of them is rounded anew
-
-
-def usual_menu(goal: Goal, format: Format, *, whole: bool) -> tuple[Kind, ...]:
-    """Return what layers may become when nothing is said: `whole` if few bits are not possible, or cannot be judged."""
-    if format != "infimum":
-        return ("bits",)
-    if not whole:
-        return "bits", "ranks", "widths"
-    return ("ranks", "widths") if goal == "loss" else ("ranks",)
 
 
 @dataclass(frozen=True)

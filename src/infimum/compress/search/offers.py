@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from infimum.compress.menu.forms import StoredForm
 from infimum.compress.menu.layer_plan import dense_row
 from infimum.compress.menu.replacement import measure, near_rank, replacements_of
-from infimum.compress.menu.rounded_layer import measure_bits, pack_rounded
+from infimum.compress.menu.rounded_layer import Below, measure_bits, pack_rounded
 from infimum.compress.menu.rounded_menu import RoundedMenu, Source, rounded_menu
 from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import Choice, Group, units_of
@@ -92,9 +92,13 @@ class LowerOffer(Offer):
 
 @dataclass(frozen=True)
 class RoundedOffer(Offer):
-    """Integers of few bits, each alternative made and measured; `menu` says what the points of the curves are."""
+    """Integers of few bits, each alternative made and measured; `menu` says what the points of the curves are.
+
+    `diagonals` are those below the moments of layers that were built before, for whatever budget.
+    """
 
     menu: RoundedMenu
+    diagonals: dict[str, list[Below]] = field(default_factory=dict, compare=False, repr=False)
 
     def build(self, task: Task, choice: Choice) -> Built:
         """Make what was chosen of every layer, and measure it as stored."""
@@ -108,7 +112,7 @@ class RoundedOffer(Offer):
                 rows.append(dense_row(part.layer))
                 continue
             stored = Source(task, self.group, part.layer, damping).ready(part).make(one)
-            row, change = measure_bits(task, part, one, stored, room=ROOM)
+            row, change = measure_bits(task, part, one, stored, room=ROOM, known=self.diagonals)
             bound = float(reduced(np.array(row.lower_bound), mean, whole))
             rows.append(dataclasses.replace(row, error=raised(row.error, mean, change, whole), lower_bound=bound))
             forms[row.name] = pack_rounded(task, part, one, stored)

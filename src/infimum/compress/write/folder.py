@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
 import platform
 import shutil
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from typing import Any
 
 import torch
 
-from infimum.compress.measure.scratch import claim
+from infimum.compress.measure.scratch import new_folder
 from infimum.compress.menu.adapter import FOLDER, adapter_layers
 from infimum.compress.menu.gguf_file import planned_size
 from infimum.compress.menu.loader_files import loader_files
@@ -43,39 +42,30 @@ def write_folder(plan: Answer, out: Path, adapter: int | None = None) -> Path:
         raise CheckpointError(f"{out} exists already; give a new folder or remove that one first")
     if adapter is not None:
         adapter_layers(Task(plan.checkpoint, plan.moments, plan.settings), plan.table, adapter)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    partial, lock = claim(out.parent, f".{out.name}.infimum-partial-")
-    try:
-        _fill(plan, partial, out, adapter)
-        os.rename(partial, out)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    finally:
-        os.close(lock)
+    with new_folder(out) as draft:
+        _fill(plan, draft, out, adapter)
     return out
 
 
-def _fill(plan: Answer, partial: Path, out: Path, adapter: int | None) -> None:
+def _fill(plan: Answer, draft: Path, out: Path, adapter: int | None) -> None:
     """Write all files, those of which the description holds hashes first."""
-    copy_companions(plan.checkpoint.path, partial)
+    copy_companions(plan.checkpoint.path, draft)
     for name, content in loader_files(plan.checkpoint, plan.table).items():
-        (partial / name).write_text(content, encoding="utf-8", newline="\n")
+        (draft / name).write_text(content, encoding="utf-8", newline="\n")
     if plan.settings.format == "gguf":
-        write_gguf(plan, partial)
+        write_gguf(plan, draft)
     else:
-        write_tensors(tensors_of(plan), partial)
-    added = None if adapter is None else write_adapter(plan, adapter, partial / FOLDER, out)
+        write_tensors(tensors_of(plan), draft)
+    added = None if adapter is None else write_adapter(plan, adapter, draft / FOLDER, out)
     tokens = plan.moments.tokens
-    write_small(partial / TEXT, {"ids": torch.from_numpy(tokens.ids), "mask": torch.from_numpy(tokens.mask)})
+    write_small(draft / TEXT, {"ids": torch.from_numpy(tokens.ids), "mask": torch.from_numpy(tokens.mask)})
     if plan.orders:
-        write_small(partial / CHANNELS, {name: torch.from_numpy(order) for name, order in plan.orders.items()})
-    hashes = {name: file_hash(path) for name, path in sorted(inventory(partial).items())}
+        write_small(draft / CHANNELS, {name: torch.from_numpy(order) for name, order in plan.orders.items()})
+    hashes = {name: file_hash(path) for name, path in sorted(inventory(draft).items())}
     description = json.dumps(describe(plan, hashes, added), indent=1) + "\n"
-    (partial / DESCRIPTION).write_text(description, encoding="utf-8")
-    for path in partial.rglob("*.safetensors"):
-        path.chmod(0o644)  # the writer makes them private, and folders made for a temporary purpose are too
-    partial.chmod(0o755)
+    (draft / DESCRIPTION).write_text(description, encoding="utf-8")
+    for path in draft.rglob("*.safetensors"):
+        path.chmod(0o644)  # the writer makes them private
 
 
 def describe(plan: Answer, files: dict[str, str], adapter: dict[str, Any] | None) -> dict[str, Any]:
