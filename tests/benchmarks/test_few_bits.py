@@ -15,7 +15,7 @@ torch = pytest.importorskip("torch")
 from transformers import LlamaConfig, LlamaForCausalLM  # noqa: E402
 
 from benchmarks import budgets, calibrations, few_bits, judged_errors, model_tables, rotation  # noqa: E402
-from benchmarks.rivals import off_the_shelf, sensitivity  # noqa: E402
+from benchmarks.rivals import sensitivity  # noqa: E402
 from benchmarks.rivals.rounding import Width, gguf, gptq, round_to_nearest, widths  # noqa: E402
 from infimum import compress  # noqa: E402
 from infimum.nn import QuantizedLinear  # noqa: E402
@@ -228,7 +228,7 @@ def test_the_tool_is_run_once_and_its_weights_are_those_of_the_model(setting, mo
         assert np.load(command[3])["ids"].shape == setting.halves.tokens.ids.shape
         save_file(weights, command[4])
 
-    monkeypatch.setattr(off_the_shelf.subprocess, "run", run)
+    monkeypatch.setattr("subprocess.run", run)
     used = budgets.Setting(setting.checkpoint, setting.halves, tmp_path, tool, 0)
     for _ in range(2):
         (answer,) = budgets.METHODS["GPTQ, llm-compressor"](used, [6.0])

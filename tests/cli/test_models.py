@@ -10,7 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from infimum import compress
+from infimum import compress, problems
 from infimum.cli import demo
 from infimum.cli.compress import compress as command
 from infimum.compress.measure import text as documentation
@@ -220,7 +220,7 @@ def few_topics(topics, held_out):
 
 def test_demo_on_the_tiny_model(run, model, tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "model_folder", lambda: model)
-    monkeypatch.setattr(demo.problems, "PROBLEMS", demo.problems.PROBLEMS[:1])
+    monkeypatch.setattr(problems, "PROBLEMS", problems.PROBLEMS[:1])
     monkeypatch.setattr(documentation, "python_topics", functools.partial(few_topics, documentation.python_topics))
     outcome = run("demo", "--out", tmp_path / "demo")
     assert outcome.status == 0, outcome.err

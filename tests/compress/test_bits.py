@@ -206,7 +206,8 @@ def test_the_error_of_a_small_layer_is_measured_as_stored(name: str, small: dict
     task, model = Task(plan.checkpoint, plan.moments, plan.settings), plan.apply(plan.checkpoint.load())
     for row in (row for row in plan.table if is_small(name, row)):
         layer = next(layer for layer in plan.checkpoint.layers if layer.name == row.name)
-        (judge,), dense = task.judges(layer), model.get_submodule(row.name).to_dense().double().numpy()
+        module: Any = model.get_submodule(row.name)
+        (judge,), dense = task.judges(layer), module.to_dense().double().numpy()
         order = plan.orders.get(row.name, np.arange(row.shape[1]))
         if row.kept[0] != row.shape[0]:
             continue  # which outputs are kept is what the layer behind it says

@@ -280,7 +280,7 @@ def test_a_disk_that_is_full_ends_in_one_line(
     """The scratch files do not fit, or the output does not."""
     for name in ("work", "scratch"):
         (tmp_path / name).mkdir()
-    monkeypatch.setattr(scratch.tempfile, "gettempdir", lambda: str(tmp_path / "scratch"))
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path / "scratch"))
     (tmp_path / "text.txt").write_text("\n\n".join(text))
     arguments = ["compress", bert, "--calib", tmp_path / "text.txt", "--no-compare", "-o", tmp_path / "work" / "out"]
     arguments += ["--menu", "ranks"]  # so that the output is larger than the limit
@@ -313,11 +313,13 @@ def test_the_end_by_a_signal_leaves_nothing(bert: Path, tmp_path: Path) -> None:
 
 
 def test_shelves_leave_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scratch.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
     forms = FormShelf()
     form = FactorForm(torch.randn(5, 2).to(torch.bfloat16), torch.randn(2, 3).to(torch.bfloat16))
     forms["layer"] = form
-    assert torch.equal(forms["layer"].left, form.left)
+    again = forms["layer"]
+    assert isinstance(again, FactorForm)
+    assert torch.equal(again.left, form.left)
     assert [(part.name, part.kind, part.shape) for part in forms.stored("layer")] == [
         ("left", "BF16", (5, 2)),
         ("right", "BF16", (2, 3)),

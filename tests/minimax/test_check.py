@@ -16,7 +16,7 @@ def test_sup_norm_encloses_the_error_of_taylor():
 
 
 def test_sup_norm_of_a_chebyshev_interpolant():
-    c = np.polynomial.chebyshev.chebinterpolate(lambda u: np.tanh(3.0 * u), 9)
+    c = np.polynomial.Chebyshev.interpolate(lambda u: np.tanh(3.0 * u), 9).coef
     lower, upper = minimax.sup_norm(c, "tanh", (-3.0, 3.0), basis="chebyshev")
     x = np.linspace(-3.0, 3.0, 20001)
     seen = np.max(np.abs(np.polynomial.chebyshev.chebval(x / 3.0, c) - np.tanh(x)))

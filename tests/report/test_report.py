@@ -102,7 +102,7 @@ def test_theorems_are_links_to_their_pages(tmp_path, monkeypatch):
     result = infimum.lowrank.svd(np.eye(3), rank=2)
     measured = infimum.memory.report(infimum.memory.lr_table("cosine", 50, peak=1e-3), 0.1)
     known = Message()
-    monkeypatch.setattr(plain_text.metadata, "metadata", lambda _name: known)
+    monkeypatch.setattr("importlib.metadata.metadata", lambda _name: known)
     page = check_page(report.write(result, tmp_path / "without.html"))
     assert '<a href="#theorem"><code>eckart_young</code></a>' in page
     statement = re.search('<pre class="wrapped" id="theorem">(.*?)</pre>', page, re.DOTALL).group(1)

@@ -57,7 +57,7 @@ def least(units: list[Unit], budget: int) -> Fraction | None:
         [
             (
                 sum(curves[i].costs[k] for i, k in enumerate(ks)),
-                sum(Fraction(curves[i].errors[k]) for i, k in enumerate(ks)),
+                sum((Fraction(curves[i].errors[k]) for i, k in enumerate(ks)), Fraction(0)),
             )
             for curves in unit
             for ks in itertools.product(*(range(len(layer.costs)) for layer in curves))

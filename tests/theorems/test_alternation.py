@@ -288,7 +288,7 @@ def by_hand(annihilator, f, sizes, inverse, room):
     parts = zip(doubt, modulus, inverse, strict=True)
     price = sum((w * Fraction(i) * (1 + second * d) for d, w, i in parts), Fraction(0))
     price += second * Fraction(drop) * norm(inverse)
-    total = abs(sum(Fraction(w) * Fraction(v) for w, v in zip(weights, f, strict=True)))
+    total = abs(sum((Fraction(w) * Fraction(v) for w, v in zip(weights, f, strict=True)), Fraction(0)))
     return float(max((total - lost) / price, Fraction(0)) * (1 - 8 * Fraction(room) * Fraction(2) ** -53))
 
 
