@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import gc
 import os
-import resource
 import subprocess
 import sys
 import threading
 import time
 import warnings
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -35,6 +32,7 @@ from infimum.compress.write import safetensors_file  # noqa: E402
 from infimum.compress.write.form_shelf import FormShelf  # noqa: E402
 from infimum.compress.write.safetensors_file import write_file, write_tensors  # noqa: E402
 from tests.compress.conftest import write_tokenizer  # noqa: E402
+from tests.small_disk import small_disk  # noqa: E402
 
 LIMIT = 3 * 10**9
 
@@ -257,17 +255,6 @@ def test_a_lock_that_another_process_holds_is_waited_for(tmp_path: Path, monkeyp
     os.close(own)
 
 
-@contextlib.contextmanager
-def files_of_at_most(limit: int) -> Iterator[None]:
-    """A limit on the size of files stands for a disk that is full; Python ignores the signal that comes with it."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 @pytest.mark.parametrize("limit", [1000, 60_000])
 def test_a_disk_that_is_full_ends_in_one_line(
     limit: int,
@@ -284,7 +271,7 @@ def test_a_disk_that_is_full_ends_in_one_line(
     (tmp_path / "text.txt").write_text("\n\n".join(text))
     arguments = ["compress", bert, "--calib", tmp_path / "text.txt", "--no-compare", "-o", tmp_path / "work" / "out"]
     arguments += ["--menu", "ranks"]  # so that the output is larger than the limit
-    with files_of_at_most(limit):
+    with small_disk(limit):
         status = main(list(map(str, arguments)))
     said = capsys.readouterr().err
     assert status == 1, said
