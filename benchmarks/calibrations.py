@@ -34,17 +34,11 @@ def kept(path: Path, calibrate: Callable[[], Moments]) -> Moments:
 def whole(halves: Moments) -> Moments:
     """Return the moments of the whole text, from those of its two halves."""
     assert halves.judge is not None
-    counts = [half.count for half in halves.tokens.halves()]
-    share, shelf = counts[0] / sum(counts), MomentShelf()
-    for name, made in halves.layers.items():
+    shelf = MomentShelf()
+    for name in halves.layers:
         if name in halves.judge:
-            shelf.add({name: _mean(made, halves.judge[name], share)})
+            shelf.add({name: halves.whole(name)})
     return dataclasses.replace(halves, layers=shelf, judge=None)
-
-
-def _mean(made: LayerMoments, judge: LayerMoments, share: float) -> LayerMoments:
-    parts = (field.name for field in dataclasses.fields(LayerMoments))
-    return LayerMoments(*(share * getattr(made, part) + (1.0 - share) * getattr(judge, part) for part in parts))
 
 
 def _shelf(layers: dict[str, LayerMoments]) -> MomentShelf:

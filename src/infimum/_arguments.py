@@ -39,14 +39,20 @@ def rank_or_tol(rank: object, tol: object, limit: int) -> None:
         came = "both are missing" if rank is None else f"got rank={rank!r} and tol={tol!r}"
         raise OptionError(f"give either rank or tol: {came}")
     if rank is not None:
-        if isinstance(rank, bool) or not isinstance(rank, numbers.Integral):
-            raise RankError(f"rank must be a whole number, got {rank!r} of type {type(rank).__name__}")
-        if not 1 <= int(rank) <= limit:
-            raise RankError(f"rank must be from 1 to {limit} for this input, got {rank}")
+        rank_within("rank", rank, limit)
     elif not isinstance(tol, numbers.Real) or not 0.0 < float(tol) <= 1.0:
         raise OptionError(
             f"tol must be a number above 0 and at most 1 (relative to the norm of the input), got {tol!r}"
         )
+
+
+def rank_within(name: str, rank: object, limit: int) -> int:
+    """Return a number of columns, rows or terms as a Python int; refuse all that is not from 1 to `limit`."""
+    if isinstance(rank, bool) or not isinstance(rank, numbers.Integral):
+        raise RankError(f"{name} must be a whole number, got {rank!r} of type {type(rank).__name__}")
+    if not 1 <= int(rank) <= limit:
+        raise RankError(f"{name} must be from 1 to {limit} for this input, got {rank}")
+    return int(rank)
 
 
 def optional(module: str, extra: str) -> Any:

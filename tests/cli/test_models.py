@@ -146,13 +146,15 @@ def test_inspect(run, model, texts):
     assert outcome.status == 0, outcome.err
     assert "13 layers can be compressed" in outcome.out
     assert "encoder.layer.*.attention.self.query.weight" in outcome.out
+    assert "embeddings.word_embeddings.weight can become integers of few bits" in outcome.out
+    assert "if counted" in outcome.out
     outcome = run("inspect", model, "--tensors", "--calib", texts / "calib.txt")
     assert outcome.status == 0, outcome.err
     assert "encoder.layer.1.attention.self.query.weight" in outcome.out
     assert "least error found" in outcome.out
     assert "◄ knee" in outcome.out
     assert "knee: beyond" in outcome.out
-    assert outcome.err == ""
+    assert "error" not in outcome.err  # lines of progress stand there on a busy machine
 
 
 def test_evaluate(run, model, texts, short, tmp_path):

@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import scipy.io
 import torch
+from matplotlib.figure import Figure
 
 from infimum.cli.formats.limits import ALWAYS
 from infimum.cli.read import read_array, read_named
 from infimum.errors import FileFormatError
+from infimum.report import drawing
 
 TABLE = np.array([[1.5, -2.5], [3.25, 4.0], [0.0, 1e-3]])
 
@@ -141,7 +143,14 @@ def test_empty_arrays(run, tmp_path, suffix, shape):
 
 @pytest.mark.parametrize(
     ("command", "options"),
-    [("interpolative", []), ("interpolative", ["--axis", 0]), ("cur", []), ("cr", [])],
+    [
+        ("interpolative", ["--rank", 3]),
+        ("interpolative", ["--rank", 3, "--axis", 0]),
+        ("cur", ["--rank", 3]),
+        ("cr", ["--rank", 3]),
+        ("balance", ["--k", 2]),
+        ("assign", []),
+    ],
 )
 def test_pictures_show_names(run, tmp_path, command, options):
     """Names that are chosen, and no others, stand at the axes of picture and report; a dollar begins no formula."""
@@ -153,13 +162,24 @@ def test_pictures_show_names(run, tmp_path, command, options):
     )
     path.write_text("\n".join(",".join(cells) for cells in zip(*lines, strict=True)))
     files = [path, path] if command == "cr" else [path]
-    outcome = run(
-        command, *files, "--rank", 3, *options, "--plot", plot, "--report", page, "--json", tmp_path / "r.json"
-    )
+    outcome = run(command, *files, *options, "--plot", plot, "--report", page, "--json", tmp_path / "r.json")
     assert outcome.status == 0, outcome.err
     names = json.loads((tmp_path / "r.json").read_text())["names"]
-    chosen = {name for listed in names.values() for name in listed}
+    chosen = {name for listed in names.values() for name in np.ravel(listed)}
     assert len(chosen) >= 3
     drawn = page.read_text().partition("<svg")[2].partition("</svg>")[0]
     assert {name for name in (*lines[0][1:], *(line[0] for line in lines[1:])) if name in drawn} == chosen
     assert plot.stat().st_size > 1000
+
+
+@pytest.mark.parametrize(("side", "aspect", "apart"), [("x", "auto", 5), ("y", "auto", 10), ("x", "equal", 10)])
+def test_names_of_close_places_do_not_overlap(side, aspect, apart):
+    """Where there is no room for a name the one before counts it."""
+    axes = Figure().subplots()
+    axes.set(xlim=(0, 200), ylim=(200, 0), aspect=aspect)
+    places = [100, 50 + apart, 50, 50 + apart - 1, 101, 102]
+    drawing.name_ticks(getattr(axes, f"{side}axis"), {place: f"$at {place}" for place in places})
+    texts = [label.get_text() for label in getattr(axes, f"get_{side}ticklabels")()]
+    assert texts == ["$at 50 +1", f"$at {50 + apart}", "$at 100 +2"]
+    drawing.name_ticks(axes.xaxis, {3: "\x1b" + "a" * 99})
+    assert [label.get_text() for label in axes.get_xticklabels()] == [r"\x1b" + "a" * (drawing.LONGEST_NAME - 1)]

@@ -15,7 +15,7 @@ from safetensors.torch import load_file  # noqa: E402
 
 from infimum import compress  # noqa: E402
 from infimum.compress.menu.forms import PlainForm  # noqa: E402
-from infimum.compress.menu.ranks import weighting  # noqa: E402
+from infimum.compress.menu.task import Task  # noqa: E402
 from infimum.errors import OptionError  # noqa: E402
 from infimum.proof.theorems import weighted_tail  # noqa: E402
 from tests.compress.conftest import tiny_bert, tiny_llama, write  # noqa: E402
@@ -53,8 +53,7 @@ def test_the_files_restore_as_much_as_their_rank_can(
         if layer.name not in config["target_modules"]:
             continue
         A, B = (tensors[f"base_model.model.{layer.name}.{part}.weight"].double().numpy() for part in parts)
-        norm = weighting("two-sided", plan.moments.layers[layer.name], plan.settings.damping)
-        form = plan.forms[layer.name]
+        norm, form = Task(plan.checkpoint, plan.moments, plan.settings).member(layer).norm, plan.forms[layer.name]
         assert isinstance(form, PlainForm)
         stored = form.weight.double().numpy()
         lost = plan.checkpoint.weight(layer).double().numpy() - (stored.T if layer.transposed else stored)

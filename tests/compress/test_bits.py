@@ -150,8 +150,6 @@ def test_what_few_bits_cannot_be(options: dict[str, Any], bert: Path, text: list
 def test_moments_must_fit_the_form(bert: Path, text: list[str]) -> None:
     with pytest.raises(CalibrationError, match="calibrate with split=True"):
         compress.plan(bert, menu=("bits",), moments=compress.calibrate(bert, text))
-    with pytest.raises(CalibrationError, match="calibrate with split=False"):
-        compress.plan(bert, menu=("ranks",), moments=compress.calibrate(bert, text, split=True))
 
 
 # --- ranks and widths among the bits ---------------------------------------------------------------------------------

@@ -138,9 +138,9 @@ def test_an_untied_head_stays(text: list[str], tmp_path: Path) -> None:
 
 
 def test_same_seed_same_plan(bert: Path, text: list[str], planned: compress.Plan) -> None:
-    again = compress.plan(bert, remove=0.3, calib=text, menu=("ranks",))
+    again = compress.plan(bert, remove=0.3, calib=text, menu=("ranks",), damping=0.01)
     assert again.table == planned.table
-    other = compress.plan(bert, remove=0.3, calib=text, seed=1, menu=("ranks",))
+    other = compress.plan(bert, remove=0.3, calib=text, seed=1, menu=("ranks",), damping=0.01)
     assert other.certificate.value != planned.certificate.value
 
 
@@ -198,7 +198,7 @@ def test_the_knee_is_where_the_slope_is_that_of_the_chord() -> None:
 def test_progress_and_peak_memory(bert: Path, text: list[str]) -> None:
     seen: list[tuple[str, int, int]] = []
     plan = compress.plan(bert, remove=0.3, calib=text, on_progress=lambda *step: seen.append(step), menu=("ranks",))
-    assert {what for what, _, _ in seen} == {"calibrating", "spectra", "factors"}
+    assert {what for what, _, _ in seen} == {"calibrating", "dampings", "spectra", "factors"}
     assert all(0 < done <= of for _, done, of in seen)
     assert 10**7 < plan.peak_memory < 10**11
 

@@ -14,15 +14,25 @@ from rich.console import Console
 
 import infimum
 from infimum import problems
-from infimum.cli import screen, words
+from infimum.cli import option_names, screen, words
 from infimum.cli.ending import Ended, unwinding
 from infimum.cli.problem_command import command_for
-from infimum.errors import InfimumError, OptionError
+from infimum.errors import (
+    CheckpointError,
+    FileFormatError,
+    InfimumError,
+    OptionError,
+    OutputError,
+    RankError,
+    VerificationError,
+)
 from infimum.proof.wording import printable
 
 HELP = """Approximation problems, solved with a certificate: how far the answer is from the best possible one.
 
 Every answer comes with a lower bound on what any admissible answer could reach on this input."""
+
+OF_FILES = (CheckpointError, FileFormatError, OutputError, VerificationError)  # not of arguments
 
 
 def build_app() -> App:
@@ -61,32 +71,37 @@ def run(arguments: Sequence[str]) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name may hold what the encoding of a terminal does not
             stream.reconfigure(errors="backslashreplace")
+    words_given = words.prepared(arguments)
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
+            words.refuse_addresses(arguments)
             with unwinding():
-                status = build_app()(words.prepared(arguments))
+                status = build_app()(words_given)
                 sys.stdout.flush()
             return int(status or 0)
         except CycloptsError as error:
             return _fail(words.usage(error), 2)
-        except OptionError as error:  # what only the solver can judge is wrong usage no less
-            return _fail(words.with_help(str(error), build_app().parse_commands(words.prepared(arguments))[0]), 2)
+        except (OptionError, RankError) as error:  # what only the solver can judge is wrong usage no less
+            commands = build_app().parse_commands(words_given)[0]
+            return _fail(words.with_help(_message(error, words_given), commands), 2)
         except (InfimumError, OSError, MemoryError) as error:
-            return _fail(_message(error), 1)
+            return _fail(_message(error, words_given), 1)
         except KeyboardInterrupt:
             return _fail("interrupted; no file was left half-written", 130)
         except Ended as error:
             return _fail("ended by a signal; no file was left half-written", error.status)
 
 
-def _message(error: Exception) -> str:
+def _message(error: Exception, words_given: Sequence[str]) -> str:
     if isinstance(error, OSError) and not isinstance(error, InfimumError):
         _let_go_of_stdout()
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
     if isinstance(error, MemoryError):
         return f"this needs more memory than there is ({error or 'no size is known'})"
-    return str(error)
+    if isinstance(error, OF_FILES):
+        return str(error)
+    return option_names.with_option_names(str(error), option_names.options_of(build_app(), words_given))
 
 
 def _let_go_of_stdout() -> None:

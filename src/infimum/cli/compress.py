@@ -148,12 +148,10 @@ def compress(
             remove, of = fraction_for(checkpoint, parse_size(size)), "bytes"
         start = time.perf_counter()
         sizes_of_text: dict[str, Any] = {"tokens": tokens, "max_tokens": max_tokens, "projections": projections}
-        kinds = _kinds(menu)
-        split = "bits" in kinds if kinds != "auto" else not plain and allocation != "uniform"
-        sizes_of_text |= {"seed": seed, "split": split}
+        sizes_of_text |= {"seed": seed, "split": True}
         moments = room.calibrate(checkpoint, calib, **sizes_of_text, on_progress=on_progress)
         choices: dict[str, Any] = {"objective": objective, "allocation": allocation, "plain": plain}
-        choices |= {"menu": kinds, "form": form, "format": format, "keep": keep, "only": only}
+        choices |= {"menu": _kinds(menu), "form": form, "format": format, "keep": keep, "only": only}
         choices |= {"remove": remove if target_objective is None else 0.0, "of": of}
         plan = room.plan(checkpoint, **choices, moments=moments, on_progress=on_progress)
         plan = _searched(plan, target_objective, size, on_progress)

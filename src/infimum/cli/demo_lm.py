@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from infimum.cli import language_model, screen
 from infimum.cli.demo import clear
@@ -58,7 +58,8 @@ def demo_lm(
         checkpoint = room.open_checkpoint(language_model.model_folder(out))
         start = time.perf_counter()
         calibration = articles[:CALIBRATION_ARTICLES]
-        moments = room.calibrate(checkpoint, calibration, tokens=tokens, seed=seed, on_progress=on_progress)
+        sizes: dict[str, Any] = {"tokens": tokens, "seed": seed, "split": True}
+        moments = room.calibrate(checkpoint, calibration, **sizes, on_progress=on_progress)
         plans = plan_all(checkpoint, moments, on_progress)
         seconds = time.perf_counter() - start
         chosen = plans[FRACTIONS.index(SAVED)]
@@ -76,7 +77,8 @@ def plan_all(checkpoint: Checkpoint, moments: Moments, on_progress: OnProgress) 
     """Plan every budget on the same moments and spectra."""
     from infimum import compress as room
 
-    first = room.plan(checkpoint, remove=FRACTIONS[0], moments=moments, on_progress=on_progress)
+    choices: dict[str, Any] = {"menu": ("ranks", "widths"), "moments": moments}
+    first = room.plan(checkpoint, remove=FRACTIONS[0], **choices, on_progress=on_progress)
     return [first, *(first.with_budget(fraction, on_progress=on_progress) for fraction in FRACTIONS[1:])]
 
 

@@ -58,6 +58,7 @@ def show_tensors(checkpoint: Checkpoint, *, every: bool) -> None:
 
     console = screen.console()
     compressible = {layer.tensor for layer in checkpoint.layers}
+    vocabulary = [layer.tensor for layer in checkpoint.vocabulary]
     kinds: dict[str, list[str]] = {}
     for name in checkpoint.sizes:
         kinds.setdefault(name if every else kind_of(name), []).append(name)
@@ -68,6 +69,7 @@ def show_tensors(checkpoint: Checkpoint, *, every: bool) -> None:
     for kind, names in kinds.items():
         linear = sum(name in compressible for name in names)
         mark = "yes" if linear == len(names) else f"{linear} of {len(names)}" if linear else "-"
+        mark = "if counted" if set(names) <= set(vocabulary) else mark
         table.add_row(kind, str(len(names)), f"{sum(checkpoint.sizes[name] for name in names):,}", mark)
     console.print(table)
     linear = sum(layer.size for layer in checkpoint.layers)
@@ -75,7 +77,12 @@ def show_tensors(checkpoint: Checkpoint, *, every: bool) -> None:
     console.print(
         f"\n{len(checkpoint.layers)} layers can be compressed: {linear:,} of {total:,} weights ({linear / total:.1%})"
     )
-    for note in checkpoint.notes:
+    if vocabulary:
+        console.print(
+            f"{' and '.join(vocabulary)} can become integers of few bits where the budget counts them: "
+            "infimum compress with --size, --of bytes or --of all"
+        )
+    for note in () if vocabulary else checkpoint.notes:
         console.print(f"note: {note}")
 
 

@@ -29,16 +29,16 @@ def minimax(
     /,
     *,
     degree: Annotated[int | None, Parameter(group=SPACE)] = None,
-    on: Annotated[list[float], LISTED, Parameter(name=("--on", "--domain"), group=SPACE)] | None = None,
+    domain: Annotated[list[float], LISTED, Parameter(name=("--on", "--domain"), group=SPACE)] | None = None,
     odd: Annotated[bool, FLAG, Parameter(group=SPACE)] = False,
     even: Annotated[bool, FLAG, Parameter(group=SPACE)] = False,
-    powers: Annotated[list[int], LISTED, Parameter(group=SPACE)] | None = None,
+    system: Annotated[list[int], LISTED, Parameter(name="--powers", group=SPACE)] | None = None,
     relative: Annotated[bool, FLAG, Parameter(group=ERROR)] = False,
     weight: Annotated[str | None, Parameter(group=ERROR)] = None,
     breakpoints: Annotated[list[float], LISTED, Parameter(group=ERROR)] | None = None,
     precision: Annotated[Literal["auto", "double", "multiple"], Parameter(group=ANSWER)] = "auto",
     tol: Annotated[float, Parameter(group=ANSWER)] = 1e-6,
-    round: Annotated[str | None, Parameter(group=ANSWER)] = None,
+    dtype: Annotated[str | None, Parameter(name="--round", group=ANSWER)] = None,
     emit: Annotated[Literal["c", "numpy", "torch", "triton"] | None, Parameter(group=ANSWER)] = None,
     outputs: Outputs | None = None,
 ) -> int:
@@ -56,13 +56,13 @@ def minimax(
         A name (gelu, tanh, erf, ...) or an expression in x.
     degree
         Largest degree; left out with --powers.
-    on
+    domain
         The domain: two numbers an interval. By default -1 1.
     odd
         Odd powers only.
     even
         Even powers only.
-    powers
+    system
         These powers only: 1,3,7.
     relative
         Divide the error by the function.
@@ -74,7 +74,7 @@ def minimax(
         Arithmetic of the solver; auto goes on in multiple precision where the error needs it.
     tol
         Relative distance of value and lower bound that is aimed at.
-    round
+    dtype
         Round the coefficients to a machine format (bfloat16, float16, float32) and optimise them again on its grid.
     emit
         Print the polynomial as code, in place of the table.
@@ -83,15 +83,17 @@ def minimax(
     outputs.check()
     if emit is not None and outputs.json == STDOUT:
         raise OptionError("--emit and --json - both print to stdout: give the JSON a file name")
-    if degree is None and powers is None:
+    if degree is None and system is None:
         raise OptionError("--degree is missing; give it, or --powers in its place")
-    domain = _pairs(on if on is not None else [-1.0, 1.0])
-    options: dict[str, Any] = {"domain": domain, "system": _system(odd, even, powers), "relative": relative}
+    if degree is not None and system is not None:
+        raise OptionError("--degree and --powers exclude each other: give one of them")
+    intervals = _pairs(domain if domain is not None else [-1.0, 1.0])
+    options: dict[str, Any] = {"domain": intervals, "system": _system(odd, even, system), "relative": relative}
     options |= {"weight": weight, "breakpoints": tuple(breakpoints or ()), "precision": precision, "tol": tol}
     with screen.progress("solving minimax.polynomial", outputs):
         start = time.perf_counter()
         best = room.polynomial(f, degree, **options)
-        result: Any = best if round is None else best.round(round)
+        result: Any = best if dtype is None else best.round(dtype)
         seconds = time.perf_counter() - start
     code = "" if emit is None else _emitters(result)[emit]()
     source = f"{best.f} on " + " and ".join(f"[{low:g}, {high:g}]" for low, high in best.domain)
@@ -103,7 +105,7 @@ def minimax(
     elif not outputs.quiet and outputs.json != STDOUT:
         rows = {"minimised": problems.problem_of(best).minimises, "function": source}
         rows |= {"alternates on": f"{len(best.points)} points", **_rows(result)}
-        if round is not None:
+        if dtype is not None:
             rows["unrounded"] = f"{wording.number(best.certificate.value)}, without rounding"
         rows |= {**screen.certificate_rows(result.certificate), "time": f"{seconds:.3g} s"}
         if written:

@@ -31,7 +31,7 @@ def msign(
     degree: Annotated[list[int] | None, Parameter(group=DESIGN, negative_iterable="", consume_multiple=True)] = None,
     cushion: Annotated[float | None, Parameter(group=DESIGN)] = None,
     safety: Annotated[float | None, Parameter(group=DESIGN)] = None,
-    verify: Annotated[Path | None, Parameter(group=CHECK)] = None,
+    table: Annotated[Path | None, Parameter(name="--verify", group=CHECK)] = None,
     noise: Annotated[float, Parameter(group=CHECK)] = 0.0,
     outputs: Outputs | None = None,
 ) -> int:
@@ -54,20 +54,20 @@ def msign(
         Optimise no step for less than this times the largest value: 0.024 for bfloat16, 0 by default.
     safety
         Divide the argument of all steps but the last by this: 1.01 for bfloat16, 1 by default.
-    verify
+    table
         JSON file with a table: [[a, b, c], ...], one row for each step, or what --json wrote.
     noise
         Widen the interval by this after every step, for rounding in low precision.
     """
     outputs = outputs or Outputs()
     outputs.check()
-    if verify is not None:
+    if table is not None:
         given = {"steps": steps, "degree": degree, "cushion": cushion, "safety": safety}
         for name, value in given.items():
             if value is not None:
-                raise OptionError(f"--{name} designs a table, and {verify} already holds one: give one of them")
-        schedule = minimax.verify_schedule(read_table(verify), lower, upper, noise)
-        source = str(verify)
+                raise OptionError(f"--{name} designs a table, and {table} already holds one: give one of them")
+        schedule = minimax.verify_schedule(read_table(table), lower, upper, noise)
+        source = str(table)
     else:
         if noise:
             raise OptionError("--noise belongs to --verify: a design is for exact arithmetic")

@@ -20,7 +20,7 @@ from infimum.proof.certificate import Certificate
 
 
 def verify(
-    target: Annotated[Path, Parameter(name="OUT")],
+    out: Annotated[Path, Parameter(name="OUT")],
     /,
     *data: Annotated[str, Parameter(name="FILE")],
     original: Path | None = None,
@@ -35,7 +35,7 @@ def verify(
 
     Parameters
     ----------
-    target
+    out
         RESULT.json, or the folder of a compressed model.
     data
         The input of the problem, as it was given to the solver.
@@ -46,25 +46,23 @@ def verify(
         By default they follow from the result.
     """
     with screen.progress("verifying", talk) as on_progress:
-        if target.is_dir():
+        if out.is_dir():
             if seed is not None:
-                raise OptionError(
-                    f"--seed belongs to a result, and {target} is a model folder: its check draws nothing"
-                )
+                raise OptionError(f"--seed belongs to a result, and {out} is a model folder: its check draws nothing")
             if data:
-                raise OptionError(f"{target} is a model folder and needs no FILE; --original names the original model")
+                raise OptionError(f"{out} is a model folder and needs no FILE; --original names the original model")
             from infimum import compress
 
-            certificate = compress.verify(target, original, on_progress=on_progress)
+            certificate = compress.verify(out, original, on_progress=on_progress)
         elif original is not None:
-            raise OptionError(f"--original belongs to a model folder, and {target} is none")
+            raise OptionError(f"--original belongs to a model folder, and {out} is none")
         else:
-            certificate = _verify_result(target, data, seed)
+            certificate = _verify_result(out, data, seed)
     if not talk.quiet:
         console = screen.console()
-        console.print(f"{target} proves what it claims.", style="bold green")
+        console.print(f"{out} proves what it claims.", style="bold green")
         rows = screen.certificate_rows(certificate)
-        for name, digest in certificate.witness.get("original", {}).items() if target.is_dir() else ():
+        for name, digest in certificate.witness.get("original", {}).items() if out.is_dir() else ():
             rows[f"original {name}"] = f"SHA-256 {digest}"
         console.print(screen.facts(rows))
     return 0

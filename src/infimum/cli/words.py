@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any, Literal, get_args, get_origin
 
 from cyclopts import (
     CoercionError,
@@ -20,10 +20,12 @@ from cyclopts import (
 
 from infimum.cli.formats.limits import SEPARATOR
 from infimum.cli.formats.opening import STANDARD_INPUT
+from infimum.errors import OptionError
 
 LIST = re.compile(r"[-+.\de]+(,[-+.\de]+)+")  # numbers with commas between them
 # 1000000, 1_000_000, 1e6, 1.5e3, 2.0; the other ways to write a whole number in Python begin with 0x, 0o, 0b
 DECIMAL = re.compile(r"([-+]?)(\d+(?:_\d+)*)(?:\.(\d*))?(?:e\+?(\d{1,4}))?", re.ASCII | re.IGNORECASE)
+ADDRESS = re.compile(r"(?:-[^=]*=)?(([a-z][a-z\d+.-]+)://.*)", re.ASCII | re.DOTALL | re.IGNORECASE)
 VALUE = "\0"  # before a word that begins with a hyphen and is no option: no word of a shell can begin so
 INSIDE = f"{STANDARD_INPUT}{SEPARATOR}"  # how one of several arrays in standard input is named
 DIGITS = 4300  # of the largest number that Python reads
@@ -63,6 +65,17 @@ SEED = Parameter(validator=validators.Number(gte=0))  # no generator begins belo
 def prepared(arguments: Sequence[str]) -> list[str]:
     """Return the words of a command line as cyclopts understands what is meant."""
     return with_lists(with_standard_input(with_stdout(arguments)))
+
+
+def refuse_addresses(arguments: Sequence[str]) -> None:
+    """Raise `OptionError` for a word that names something elsewhere: every file and folder is one of this machine."""
+    for match in filter(None, map(ADDRESS.fullmatch, arguments)):
+        if match[2].lower() == "file":
+            raise OptionError(f"{match[1]} is an address: give the path of the file, without file://")
+        raise OptionError(
+            f"{match[1]} is an address, and nothing is downloaded: fetch it first (a file with curl -LO ADDRESS, a "
+            "model with hf download NAME --local-dir FOLDER), and give the file or folder"
+        )
 
 
 def with_stdout(arguments: Sequence[str]) -> list[str]:
@@ -107,9 +120,11 @@ def _wrong(error: CycloptsError) -> str:
     if isinstance(error, MissingArgumentError) and not isinstance(error, ConsumeMultipleError):
         return _missing(error, error.argument)
     if isinstance(error, CoercionError) and error.token is not None:
-        kind = NUMBERS.get(frozenset(_kinds(error.target_type)))
+        name, word = error.token.keyword or error.argument.name, error.token.value.removeprefix(VALUE)
+        kind, choices = NUMBERS.get(frozenset(_kinds(error.target_type))), _choices(error.argument.hint)
+        if choices:
+            return f"{name} must be one of {', '.join(map(repr, choices))}, got {word!r}"
         if kind is not None:
-            name, word = error.token.keyword or error.argument.name, error.token.value.removeprefix(VALUE)
             return f"{name} takes {kind}, got {word!r}"
     return str(error)
 
@@ -127,3 +142,10 @@ def _kinds(annotation: Any) -> set[Any]:
     """Return the types that an annotation is made of, without None."""
     members = get_args(annotation)
     return set().union(*map(_kinds, members)) if members else {annotation} - {type(None), ...}
+
+
+def _choices(annotation: Any) -> tuple[Any, ...]:
+    """Return the words that an annotation lists."""
+    if get_origin(annotation) is Literal:
+        return get_args(annotation)
+    return tuple(itertools.chain.from_iterable(map(_choices, get_args(annotation))))

@@ -31,7 +31,8 @@ from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import partition
 from infimum.compress.model.checkpoint import Checkpoint, open_checkpoint
 from infimum.compress.search.allocation import STEP, allocate, last, uniform, value
-from infimum.compress.search.offers import Offer, offer_of
+from infimum.compress.search.dampings import judged_dampings
+from infimum.compress.search.offers import Offer, build_all, offer_of
 from infimum.compress.write.answer import Answer
 from infimum.compress.write.folder import write_folder
 from infimum.compress.write.form_shelf import FormShelf
@@ -189,8 +190,9 @@ def plan(
     form : {"pivot", "factors"}
         How matrices of rank r are stored without "bits" in the menu: in r(m + n - r) numbers, or in r(m + n).
     damping : float, optional
-        Added to G, relative to its mean eigenvalue: by default 0.03 for a language model, 0.01 for an encoder.
-        With "bits" in the menu it has no effect: the half of the text that judges chooses.
+        How much heavier than G its diagonal weighs in their mean. By default what one half of the text made is judged
+        by the other, layer by layer; of moments that were not split 0.03 for a language model, 0.01 for an encoder.
+        With "bits" in the menu it has no effect: there every alternative is judged.
     plain : bool
         Multiply the factors out: the output has the shapes of the original and loads in stock transformers, at its
         full size. Budget and cost still count the numbers of `form`.
@@ -232,18 +234,23 @@ def plan(
     whole = plain or allocation == "uniform" or (moments is not None and moments.judge is None)
     chosen: Format = "infimum" if format == "auto" else format
     kinds = usual_menu(checkpoint.goal, chosen, whole=whole) if menu == "auto" else tuple(menu)
-    damping = DAMPING[checkpoint.goal] if damping is None else damping
     patterns = tuple(keep), tuple(only)
-    settings = Settings(remove, of, objective, allocation, kinds, form, damping, plain, *patterns, chosen)
+    constant = DAMPING[checkpoint.goal] if damping is None else damping
+    settings = Settings(remove, of, objective, allocation, kinds, form, constant, plain, *patterns, chosen)
     check_names(checkpoint, settings)
     if format == "gguf":
         check_model(checkpoint)
+    judged = damping is None and objective == "two-sided" and not settings.rounds
     if moments is None:
-        moments = calibrate(checkpoint, calib, tokens=tokens, seed=seed, split=settings.rounds, on_progress=on_progress)
+        split = settings.rounds or judged
+        moments = calibrate(checkpoint, calib, tokens=tokens, seed=seed, split=split, on_progress=on_progress)
     check_moments(checkpoint, moments, split=settings.rounds)
     task, offers = Task(checkpoint, moments, settings), []
     if menu == format == "auto":
         task = for_engines(task)
+    if judged and moments.judge is not None:
+        settings = dataclasses.replace(settings, damping=judged_dampings(task, on_progress))
+        task = task._replace(settings=settings)
     together = partition(task)
     for index, layers in enumerate(together):
         with one_thread():
@@ -266,9 +273,7 @@ def _planned(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None
     choices = best.choices if task.settings.allocation == "global" else uniform(units, frontiers, budget)
     rows: dict[str, LayerPlan] = {}
     forms, bounds = FormShelf(), []
-    for index, (offer, choice) in enumerate(zip(offers, choices, strict=True)):
-        with one_thread():
-            built = offer.build(task, choice)
+    for index, built in enumerate(build_all(task, offers, choices)):
         bounds.append(built.claimed)
         rows |= {row.name: row for row in built.rows}
         for name, form in built.forms.items():

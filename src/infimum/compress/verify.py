@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -34,7 +33,7 @@ from infimum.proof import folder as files
 from infimum.proof import strict_json
 from infimum.proof.certificate import Certificate
 from infimum.proof.checkpoint import CHANNELS, TEXT, Description, LayerPlan
-from infimum.proof.evidence import indices, number, shown, whole
+from infimum.proof.evidence import indices, shown, whole
 from infimum.proof.theorems import allocation_dual
 from infimum.proof.theorems.allocation_dual import Unit
 
@@ -122,7 +121,7 @@ def verify(out: str | Path, original: str | Path | None = None, *, on_progress: 
     if checkpoint.sha256 != described.original_hashes:
         raise VerificationError(f"{checkpoint.path} is not the checkpoint that was compressed: its hashes differ")
     try:
-        settings = _settings(described.settings)
+        settings = Settings.read(described.settings)
         tensors = open_tensors(out, checkpoint, settings.format, described.layers)
         return _check(_Output(out, described, settings, tensors), checkpoint, on_progress)
     except CalibrationError as error:
@@ -152,12 +151,18 @@ def _check(output: _Output, checkpoint: Checkpoint, on_progress: Progress | None
     check_tensors(checkpoint, described.layers, output.tensors)
     tokens = _tokens(output, checkpoint)
     chosen = {name: described.calibration[name] for name in ("seed", "projections")}
-    moments = collect(checkpoint, tokens, **chosen, split=settings.rounds, on_progress=on_progress)
+    split = described.calibration["split"]
+    if settings.rounds and not split:
+        raise VerificationError("calibration: split must be true for few bits: one half judges what the other made")
+    moments = collect(checkpoint, tokens, **chosen, split=split, on_progress=on_progress)
     task = Task(checkpoint, moments, settings)
+    if isinstance(settings.damping, Mapping):
+        proof.same(
+            "settings: the layers of damping", sorted(settings.damping), sorted(each.name for each in task.layers)
+        )
     units, derived = _derive_all(task, output, orders, on_progress)
     budget = budget_of(task)
     proof.same("budget", described.budget, budget)
-    proof.same("calibration: split", described.calibration["split"], settings.rounds)
     spent = sum(row.cost for row in derived.values() if not row.note)
     if spent > budget:
         raise VerificationError(f"the layers store {spent} numbers, the budget is {budget}")
@@ -170,22 +175,6 @@ def _check(output: _Output, checkpoint: Checkpoint, on_progress: Progress | None
         adapter.check_adapter(task, described, output.path / adapter.FOLDER, output.tensors, errors)
     witness = {"multiplier": described.multiplier, "original": checkpoint.sha256}
     return Certificate(error, bound, allocation_dual.THEOREM, "rounded", witness=witness)
-
-
-def _settings(claimed: Mapping[str, Any]) -> Settings:
-    proof.mapping("'settings'", claimed, [field.name for field in dataclasses.fields(Settings)])
-    numbers = {name: number(f"settings: {name}", claimed[name]) for name in ("remove", "damping")}
-    lists = {name: _names(f"settings: {name}", claimed[name]) for name in ("menu", "keep", "only")}
-    if not isinstance(claimed["plain"], bool):
-        raise VerificationError(f"settings: plain must be true or false, got {shown(claimed['plain'])}")
-    try:
-        return Settings(**{**claimed, **numbers, **lists})
-    except InfimumError as error:
-        raise VerificationError(f"settings: {error}") from error
-
-
-def _names(what: str, item: Any) -> tuple[str, ...]:
-    return tuple(proof.text(what, name) for name in proof.listed(what, item))
 
 
 def _check_files(output: _Output, checkpoint: Checkpoint) -> None:

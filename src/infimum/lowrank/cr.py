@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from infimum._arguments import RNGLike, one_of, rank_or_tol, whole_number
+from infimum._arguments import RNGLike, one_of, rank_within, whole_number
 from infimum._arrays import Array, ArrayLike, is_complex, like_array, namespace, narrow, working
 from infimum._linalg import adjoint, least_squares
 from infimum.errors import OptionError
@@ -84,7 +84,7 @@ def cr(
     ([0, 1], 0.5)
     """
     X, Y = checked_factors(X, Y)
-    rank_or_tol(rank, None, X.shape[1])
+    rank_within("rank", rank, X.shape[1])
     one_of("method", method, ("auto", "exact", "tuple", *rules.STRATEGIES))
     tuple_size = whole_number("tuple_size", tuple_size, least=1)
     one_of("weights", weights, ("none", "sampling", "diagonal", "full"))

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from infimum._arguments import RNGLike, one_of, rank_or_tol
+from infimum._arguments import RNGLike, one_of, rank_or_tol, rank_within
 from infimum._arrays import (
     Array,
     ArrayLike,
@@ -118,9 +118,7 @@ def _counts(rank: object, rows: object, columns: object, tol: object, limit: int
     if rows is None:
         rank_or_tol(rank, tol, limit)
         return None if rank is None else (int(rank), int(rank))  # type: ignore[call-overload]
-    for count in (rows, columns):
-        rank_or_tol(count, None, limit)
-    return int(rows), int(columns)  # type: ignore[call-overload]
+    return rank_within("rows", rows, limit), rank_within("columns", columns, limit)
 
 
 @dataclass(frozen=True)

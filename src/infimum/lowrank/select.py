@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-from infimum._arguments import RNGLike, one_of, rank_or_tol
+from infimum._arguments import RNGLike, one_of, rank_within
 from infimum._arrays import Array, ArrayLike, like_array
 from infimum.lowrank.columns.reduction import reduction
 from infimum.lowrank.columns.strategies import StrategyName, strategy_named
@@ -91,7 +91,7 @@ def select_columns(
     [2, 1]
     """
     operator = for_columns(M, "M")
-    rank_or_tol(count, None, min(operator.shape))
+    rank_within("count", count, min(operator.shape))
     one_of("axis", axis, (0, 1))
     if axis == 0:
         operator = operator.adjoint()

@@ -64,6 +64,8 @@ def rates_of(weight_decay: Any, target: Array) -> Array:
     if isinstance(weight_decay, bool):
         raise OptionError(f"weight_decay must be a number, numbers or a law, got {weight_decay!r}")
     if isinstance(weight_decay, numbers.Real):
+        if not 0.0 <= float(weight_decay) < np.inf:
+            raise OptionError(f"weight_decay must be a finite number of at least 0, got {weight_decay!r}")
         rates = np.full(steps, float(weight_decay))
     else:
         rates = host(as_vector(weight_decay, "weight_decay")).astype(float)

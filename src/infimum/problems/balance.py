@@ -47,6 +47,7 @@ PROBLEMS: tuple[Problem, ...] = (
         ),
         comparison=comparison.table,
         named={"experts": (("scores", 1),)},
+        ticks={"experts": ("x", "index")},
         short="balance",
     ),
     Problem(
@@ -61,6 +62,7 @@ PROBLEMS: tuple[Problem, ...] = (
         tiny=lambda rng: Case((rng.standard_normal((5, 5)),)),
         optimum=lambda result, cost: brute_force.least_total(cost, result.maximize),
         named={"columns": (("cost", 1),)},
+        ticks={"columns": ("x", "index")},
         short="assign",
     ),
     Problem(

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
+
+import numpy as np
 
 from infimum import problems
 from infimum._arguments import optional
@@ -35,7 +37,8 @@ STYLE = {
     "font.size": 10,
     "svg.fonttype": "none",  # text stays text, in the reader's own font
 }
-MOST_NAMES, LONGEST_NAME = 40, 24  # on one axis; characters of each
+LONGEST_NAME = 24  # characters
+NAMES = {"x": 40, "y": 20}  # that fit along an axis of the pictures
 
 
 def with_names(result: Result | MemoryReport, names: Names | None) -> Callable[[Any], Any]:
@@ -46,15 +49,30 @@ def with_names(result: Result | MemoryReport, names: Names | None) -> Callable[[
     def draw(ax: Any) -> None:
         result.plot(ax)
         for field, (axis, place) in problems.problem_of(result).ticks.items():
-            listed = names.get(field)
-            if listed and len(listed) <= MOST_NAMES:
-                places = range(len(listed)) if place == "order" else to_numpy(getattr(result, field))
-                labels = [printable(name[:LONGEST_NAME]) for name in listed]
-                setting = {"x": ax.set_xticks, "y": ax.set_yticks}[axis]
-                # a dollar in a name begins no formula
-                setting(places, labels, parse_math=False, fontsize="small", rotation=90 if axis == "x" else 0)
+            if names.get(field):
+                listed = np.ravel(np.asarray(names[field], dtype=object)).tolist()
+                places = range(len(listed)) if place == "order" else to_numpy(getattr(result, field)).ravel().tolist()
+                name_ticks(getattr(ax, f"{axis}axis"), dict(zip(places, listed, strict=True)))
 
     return draw
+
+
+def name_ticks(axis: Any, names: Mapping[int, str]) -> None:
+    """Write names at their places along an axis; of those too close to the one before only the number, as in "a +2"."""
+    square = axis.axes.get_aspect() == 1.0  # as wide as it is high
+    room = abs(float(np.diff(axis.get_view_interval())[0])) / NAMES["y" if square else axis.axis_name]
+    groups: list[list[int]] = []
+    for place in sorted(names):
+        if groups and place - groups[-1][0] < room * (1.0 - 1e-9):
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+    labels = [
+        printable(names[first][:LONGEST_NAME]) + (f" +{len(others)}" if others else "") for first, *others in groups
+    ]
+    # a dollar in a name begins no formula
+    setting = {"parse_math": False, "fontsize": "small", "rotation": 90 if axis.axis_name == "x" else 0}
+    axis.set_ticks([first for first, *_ in groups], labels, **setting)
 
 
 def svg(draw: Callable[[Any], Any], *, size: tuple[float, float] = (7.6, 3.6)) -> str:

@@ -54,7 +54,7 @@ class MomentShelf(Mapping[str, LayerMoments]):
     def __init__(self) -> None:
         self._shelf = Shelf()
         self._holders: dict[str, tuple[str, float]] = {}
-        self._last: tuple[str, np.ndarray | None] = ("", None)
+        self._last = ("", np.empty(0))
         self.shapes: dict[str, tuple[int, int]] = {}
 
     def add(self, found: Mapping[str, LayerMoments]) -> None:
@@ -73,10 +73,11 @@ class MomentShelf(Mapping[str, LayerMoments]):
 
     def __getitem__(self, name: str) -> LayerMoments:
         holder, gradient = self._holders[name]
-        if self._last[0] != holder:
-            self._last = (holder, self._shelf.get(("inputs", holder))["inputs"].numpy())
-        inputs, own = self._last[1], self._shelf.get(name)
-        assert inputs is not None
+        known, inputs = self._last  # at once: other threads read other layers
+        if known != holder:
+            inputs = self._shelf.get(("inputs", holder))["inputs"].numpy()
+            self._last = (holder, inputs)
+        own = self._shelf.get(name)
         return LayerMoments(inputs, own["right"].numpy() if "right" in own else inputs, own["left"].numpy(), gradient)
 
     def __iter__(self) -> Iterator[str]:
@@ -114,6 +115,29 @@ class Moments(Shown):
     seed: int
     projections: int
     judge: MomentShelf | None = None
+
+    def whole(self, name: str) -> LayerMoments:
+        """Return the moments of a linear layer on all of the text."""
+        made = self.layers[name]
+        if self.judge is None:
+            return made
+        judge = self.judge[name]
+        first, second = (half.count if self.goal == "loss" else len(half.ids) for half in self.tokens.halves())
+        right = first / (first + second)
+        # the left moment of an embedding is one of parts, and each half counts by its whole
+        energies = [count * float(np.trace(half.right)) for count, half in ((first, made), (second, judge))]
+        left = right if self.goal == "loss" else energies[0] / sum(energies)
+        inputs = _mean(made.inputs, judge.inputs, right)
+        return LayerMoments(
+            inputs,
+            inputs if made.right is made.inputs else _mean(made.right, judge.right, right),
+            _mean(made.left, judge.left, left),
+            right * made.gradient + (1.0 - right) * judge.gradient,
+        )
+
+
+def _mean(made: np.ndarray, judge: np.ndarray, share: float) -> np.ndarray:
+    return np.asarray(share * made + (1.0 - share) * judge)
 
 
 def output_of(model: torch.nn.Module, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -21,12 +21,9 @@ def check_names(checkpoint: Checkpoint, settings: Settings) -> None:
 
 
 def check_moments(checkpoint: Checkpoint, moments: Moments, *, split: bool) -> None:
-    """Ask that moments are those of a checkpoint, of two halves of the text if it is to be `split`."""
-    if split != (moments.judge is not None):
-        raise CalibrationError(
-            f"a menu with 'bits' needs moments of two halves of the text, and others those of the whole; "
-            f"calibrate with split={split}"
-        )
+    """Ask that moments are those of a checkpoint, and of two halves of the text if they must be `split`."""
+    if split and moments.judge is None:
+        raise CalibrationError("a menu with 'bits' needs moments of two halves of the text; calibrate with split=True")
     layers = checkpoint.layers + checkpoint.vocabulary
     shapes = {layer.name: layer.shape for layer in layers}
     shapes |= {head: shapes[shared] for head, shared in checkpoint.tied.items() if shared in shapes}

@@ -16,6 +16,8 @@ from infimum.proof.theorems.weighted_tail import Tails
 Objective: TypeAlias = Literal["two-sided", "activation", "plain"]
 Form: TypeAlias = Literal["pivot", "factors"]
 
+FLOOR = 0.01  # of the mean of a diagonal, added to it: an output without gradients weighs something, too
+
 
 @dataclass(frozen=True)
 class Weighting:
@@ -28,21 +30,30 @@ class Weighting:
 def weighting(objective: Objective, moments: LayerMoments, damping: float) -> Weighting:
     """Return the norm of an objective.
 
-    "two-sided": both moments of the weight's gradient, the left one damped by `damping` times its mean eigenvalue,
-    which makes it positive definite. "activation": the input moment, and the mean squared gradient as a scalar
+    "two-sided": both moments of the weight's gradient, the left one `shrunk`, which makes it positive definite; for no
+    `damping` as it is. "activation": the input moment, and the mean squared gradient as a scalar
     that makes layers comparable. "plain": neither.
     """
     if objective == "plain":
         return Weighting(np.eye(moments.inputs.shape[0]), None)
     if objective == "activation":
         return Weighting(moments.gradient * moments.inputs, None)
-    return Weighting(moments.right, damped(moments.left, damping))
+    return Weighting(moments.right, shrunk(moments.left, damping))
 
 
 def damped(moment: np.ndarray, damping: float) -> np.ndarray:
     """Return a moment with so many of its mean eigenvalues added."""
     n = len(moment)
     return np.asarray(moment + damping * float(np.trace(moment)) / n * np.eye(n)) if damping else moment
+
+
+def shrunk(moment: np.ndarray, damping: float) -> np.ndarray:
+    """Return the mean of a moment and, `damping` times as heavy, its diagonal, a little raised."""
+    if damping == 0.0:
+        return moment
+    diagonal = np.diag(moment)
+    floor = FLOOR * float(np.mean(diagonal))
+    return np.asarray((moment + damping * np.diag(diagonal + floor)) / (1.0 + damping))
 
 
 @dataclass(frozen=True)

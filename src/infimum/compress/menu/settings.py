@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from infimum._arguments import one_of
 from infimum.compress.menu.ranks import Form, Objective
 from infimum.compress.model.checkpoint import Checkpoint, Layer
-from infimum.errors import BudgetError, OptionError
+from infimum.errors import BudgetError, InfimumError, OptionError, VerificationError
+from infimum.proof.checkpoint import listed, mapping, text
+from infimum.proof.evidence import flag, number
 
 Of: TypeAlias = Literal["linear", "all", "bytes"]
 AllocationRule: TypeAlias = Literal["global", "uniform"]
 Kind: TypeAlias = Literal["bits", "ranks", "widths"]
 Format: TypeAlias = Literal["infimum", "compressed-tensors", "gguf"]
 
+MOST_DAMPING = 1000.0  # of a moment nothing but its diagonal is left
 WIDTHS = tuple(range(16, 3, -1))
 ROUNDED_WIDTHS = (16, 14, 12, 10, 8, 6)  # each of them is rounded anew
 
@@ -30,7 +35,7 @@ class Settings:
     allocation: AllocationRule
     menu: tuple[Kind, ...]
     form: Form
-    damping: float
+    damping: float | Mapping[str, float]  # of every layer, or of each by its name
     plain: bool
     keep: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
@@ -57,8 +62,9 @@ class Settings:
         one_of("format", self.format, get_args(Format))
         if self.format != "infimum" and (self.menu != ("bits",) or self.plain):
             raise OptionError(f"format={self.format!r} holds few bits only; give menu=('bits',), and plain=False")
-        if not 0.0 < self.damping <= 1.0:
-            raise OptionError(f"damping must be above 0 and at most 1, got {self.damping}")
+        for damping in self.damping.values() if isinstance(self.damping, Mapping) else (self.damping,):
+            if not 0.0 < damping <= MOST_DAMPING:
+                raise OptionError(f"damping must be above 0 and at most {MOST_DAMPING:g}, got {damping}")
 
     def takes(self, name: str) -> bool:
         """Tell whether a layer of this name may be replaced."""
@@ -73,6 +79,10 @@ class Settings:
         fitting = self.objective == "two-sided" and self.format != "compressed-tensors"
         counted = self.rounds and self.of != "linear" and fitting
         return checkpoint.layers + (checkpoint.vocabulary if counted else ())
+
+    def damping_of(self, name: str) -> float:
+        """Return how much the left moment of a layer is damped."""
+        return self.damping[name] if isinstance(self.damping, Mapping) else self.damping
 
     @property
     def narrows(self) -> bool:
@@ -93,3 +103,21 @@ class Settings:
     def low_rank(self) -> Form | None:
         """The form in which layers of lower rank are stored; None where they keep their rank."""
         return self.form if "ranks" in self.menu else None
+
+    @classmethod
+    def read(cls, claimed: Mapping[str, Any]) -> Settings:
+        """Read the settings of a description: every part of its kind and in its range."""
+        mapping("'settings'", claimed, [field.name for field in dataclasses.fields(cls)])
+        parts: dict[str, Any] = {"remove": number("settings: remove", claimed["remove"])}
+        damping = claimed["damping"]
+        if isinstance(damping, Mapping):
+            parts["damping"] = {name: number(f"settings: damping of {name}", each) for name, each in damping.items()}
+        else:
+            parts["damping"] = number("settings: damping", damping)
+        for name in ("menu", "keep", "only"):
+            parts[name] = tuple(text(f"settings: {name}", each) for each in listed(f"settings: {name}", claimed[name]))
+        flag("settings: plain", claimed["plain"])
+        try:
+            return cls(**{**claimed, **parts})
+        except InfimumError as error:
+            raise VerificationError(f"settings: {error}") from error

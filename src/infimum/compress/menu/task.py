@@ -63,14 +63,15 @@ class Task(NamedTuple):
 
     def member(self, layer: Layer) -> Member:
         """Read a layer, with the norm in which its matrices of lower rank are made and measured."""
-        return self._members(layer, self.moments.layers, self.settings.damping)[0]
+        damping = self.settings.damping_of(layer.name)
+        return Member(self._matrix(layer), weighting(self.settings.objective, self.moments.whole(layer.name), damping))
 
     def maker(self, layer: Layer) -> Member:
         """Read a layer, with the undamped norm of the half of the text by which it is rounded.
 
         Of a matrix that serves twice the norm is the sum of both, each with the mean weight of its rows.
         """
-        members = self._members(layer, self.moments.layers, 0.0)
+        members = self._members(layer, self.moments.layers)
         if len(members) == 1:
             return members[0]
         both = [moments.right * np.mean(moments.left) for moments in self._moments(layer, self.moments.layers)]
@@ -82,12 +83,15 @@ class Task(NamedTuple):
         They are two where the output head shares the embeddings: the error is the sum of both.
         """
         assert self.moments.judge is not None
-        return self._members(layer, self.moments.judge, 0.0)
+        return self._members(layer, self.moments.judge)
 
-    def _members(self, layer: Layer, moments: MomentShelf, damping: float) -> list[Member]:
-        W = self.checkpoint.weight(layer).double().numpy()
-        norms = (weighting(self.settings.objective, each, damping) for each in self._moments(layer, moments))
-        return [Member(W, norm) for norm in norms]
+    def _members(self, layer: Layer, moments: MomentShelf) -> list[Member]:
+        W = self._matrix(layer)
+        return [Member(W, weighting(self.settings.objective, each, 0.0)) for each in self._moments(layer, moments)]
+
+    def _matrix(self, layer: Layer) -> np.ndarray:
+        W: np.ndarray = self.checkpoint.weight(layer).double().numpy()
+        return W
 
     def _moments(self, layer: Layer, moments: MomentShelf) -> list[LayerMoments]:
         """Return the moments of a layer, and of the head that shares it."""

@@ -225,7 +225,10 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
     """
     path = Path(path)
     if not path.is_dir():
-        raise CheckpointError(f"a model folder was expected, got {path}; give the folder that holds config.json")
+        raise CheckpointError(
+            f"a model folder was expected, got {path}; give the folder that holds config.json, or fetch a model of the "
+            "Hugging Face Hub first: hf download NAME --local-dir FOLDER"
+        )
     if not (path / CONFIG).is_file():
         raise CheckpointError(f"{path} has no {CONFIG}; give the folder of a transformers checkpoint")
     try:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 
+from infimum._threads import one_thread, together
 from infimum.compress.menu.forms import StoredForm
 from infimum.compress.menu.layer_plan import dense_row
 from infimum.compress.menu.replacement import measure, near_rank, replacements_of
@@ -117,3 +119,12 @@ class RoundedOffer(Offer):
             rows.append(dataclasses.replace(row, error=raised(row.error, mean, change, whole), lower_bound=bound))
             forms[row.name] = pack_rounded(task, part, one, stored)
         return Built(self.claimed, tuple(rows), forms)
+
+
+def build_all(task: Task, offers: Sequence[Offer], choices: Sequence[Choice]) -> Iterator[Built]:
+    """Build what was chosen, as many groups of layers at a time as there are processors."""
+    pairs, step = list(zip(offers, choices, strict=True)), os.cpu_count() or 1
+    for start in range(0, len(pairs), step):
+        with one_thread():
+            some = together(lambda pair: pair[0].build(task, pair[1]), pairs[start : start + step])
+        yield from some

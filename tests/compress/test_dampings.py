@@ -1,0 +1,120 @@
+"""How much the left moments of layers are damped where ranks and widths alone are in the menu: judged, and checked."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+from infimum import compress  # noqa: E402
+from infimum.compress.menu.ranks import shrunk  # noqa: E402
+from infimum.compress.search.dampings import TRIED  # noqa: E402
+from infimum.errors import OptionError  # noqa: E402
+from tests.compress.conftest import sentences, tiny_llama, write  # noqa: E402
+from tests.compress.test_forgeries import put, refused, seal  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def plan(tmp_path_factory: pytest.TempPathFactory) -> compress.Plan:
+    folder = write(tiny_llama(), tmp_path_factory.mktemp("dampings") / "llama")
+    return compress.plan(folder, remove=0.3, menu=("ranks", "widths"), calib=sentences(60, seed=1))
+
+
+@pytest.fixture(scope="module")
+def output(plan: compress.Plan, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return plan.save(tmp_path_factory.mktemp("dampings-out") / "out")
+
+
+def test_two_halves_have_the_moments_of_the_whole(plan: compress.Plan) -> None:
+    whole = compress.calibrate(plan.checkpoint, sentences(60, seed=1))
+    assert whole.tokens.sha256 == plan.moments.tokens.sha256
+    for name, once in whole.layers.items():
+        merged = plan.moments.whole(name)
+        for part in ("inputs", "right", "left", "gradient"):
+            np.testing.assert_allclose(getattr(merged, part), getattr(once, part), rtol=1e-4, atol=1e-6 * once.gradient)
+
+
+def test_halves_of_an_encoder_weigh_by_their_rows(bert: Path) -> None:
+    checkpoint = compress.open_checkpoint(bert)
+    moments = compress.calibrate(checkpoint, sentences(30, seed=1), split=True)
+    assert moments.judge is not None
+    rows = [len(half.ids) for half in moments.tokens.halves()]
+    for name in (layer.name for layer in checkpoint.layers if layer.name in moments.layers):
+        made, judge, whole = moments.layers[name], moments.judge[name], moments.whole(name)
+        np.testing.assert_allclose(whole.right * sum(rows), made.right * rows[0] + judge.right * rows[1], rtol=1e-6)
+        assert np.trace(whole.left) == pytest.approx(1.0)
+        # D D' and D' D have one trace: the left moments of the halves weigh as these do
+        parts = [count * np.trace(half.right) * half.left for count, half in zip(rows, (made, judge), strict=True)]
+        np.testing.assert_allclose(whole.left * sum(map(np.trace, parts)), sum(parts), rtol=1e-6)
+
+
+def crosswise(plan: compress.Plan, name: str, damping: float) -> float:
+    """What each half makes of a layer, as the other sees it, by singular values in the weighted coordinates."""
+    (layer,) = (each for each in plan.checkpoint.layers if each.name == name)
+    W = plan.checkpoint.weight(layer).double().numpy()
+    m, n = W.shape
+    rank = max(r for r in range(1, min(m, n)) if r == 1 or r * (m + n - r) <= 0.7 * m * n)
+    assert plan.moments.judge is not None
+    halves, found = (plan.moments.layers[name], plan.moments.judge[name]), 0.0
+    for made, judge in (halves, halves[::-1]):
+        roots = [np.linalg.cholesky(M) for M in (shrunk(made.left, damping), made.right)]
+        U, s, V = np.linalg.svd(roots[0].T @ W @ roots[1])
+        best = np.linalg.solve(roots[0].T, U[:, :rank] * s[:rank]) @ np.linalg.solve(roots[1].T, V[:rank].T).T
+        found += float(np.trace(judge.left @ (W - best) @ judge.right @ (W - best).T))
+    return found
+
+
+def test_the_other_half_chooses(plan: compress.Plan) -> None:
+    dampings: Any = plan.settings.damping
+    assert len(set(dampings.values())) > 1
+    for name, damping in dampings.items():
+        errors = [crosswise(plan, name, tried) for tried in TRIED]
+        assert errors[TRIED.index(damping)] <= min(errors) * (1.0 + 1e-6)
+
+
+def test_moments_that_were_not_split_have_one_damping(bert: Path, text: list[str]) -> None:
+    moments = compress.calibrate(bert, text)
+    assert compress.plan(bert, menu=("ranks",), moments=moments).settings.damping == 0.01
+    assert compress.plan(bert, menu=("ranks",), moments=moments, damping=0.5).settings.damping == 0.5
+    with pytest.raises(OptionError, match="damping must be above 0 and at most 1000"):
+        compress.plan(bert, menu=("ranks",), moments=moments, damping=1e4)
+
+
+def test_a_damped_moment_is_definite_and_keeps_its_size() -> None:
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((6, 3))
+    A[2] = 0.0  # an output without gradients
+    for damping in TRIED:
+        M = shrunk(A @ A.T, damping)
+        assert np.linalg.eigvalsh(M).min() > 0.0
+        assert np.trace(M) == pytest.approx(np.trace(A @ A.T), rel=0.01)
+    np.testing.assert_array_equal(shrunk(A @ A.T, 0.0), A @ A.T)
+
+
+FORGED: dict[str, Callable[[dict[str, Any]], object]] = {
+    "a layer less": lambda d: d["settings"]["damping"].popitem(),
+    "a layer more": put("settings", "damping", "lm_head", value=1.0),
+    "text": lambda d: d["settings"]["damping"].update(dict.fromkeys(d["settings"]["damping"], "1.0")),
+    "nothing": lambda d: d["settings"]["damping"].update(dict.fromkeys(d["settings"]["damping"], 0.0)),
+    "endless": lambda d: d["settings"]["damping"].update(dict.fromkeys(d["settings"]["damping"], 1e308)),
+    "others": lambda d: d["settings"]["damping"].update(dict.fromkeys(d["settings"]["damping"], 0.7)),
+    "one for all": put("settings", "damping", value=0.03),
+    "a list": put("settings", "damping", value=[1.0]),
+}
+
+
+@pytest.mark.parametrize("name", FORGED)
+def test_other_dampings_are_refused(output: Path, name: str, tmp_path: Path) -> None:
+    refused(seal(Path(shutil.copytree(output, tmp_path / "out")), FORGED[name]))
+
+
+def test_the_output_is_verified(plan: compress.Plan, output: Path) -> None:
+    again = compress.verify(output)
+    assert plan.certificate.lower_bound <= again.lower_bound <= again.value <= plan.certificate.value
