@@ -3,7 +3,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from infimum.cli import main
+from infimum.cli import main, screen
 
 
 class Outcome(NamedTuple):
@@ -17,6 +17,7 @@ def run(capsys, monkeypatch):
     """Run the command line in this process, through the real entry point; what is no terminal is never steered."""
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(screen, "FIRST", 3600.0)  # how busy the machine is adds no lines of progress
 
     def call(*arguments):
         status = main([str(argument) for argument in arguments])

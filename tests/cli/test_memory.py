@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import sys
+from typing import Any
 
 import numpy as np
 import pytest
@@ -52,8 +53,8 @@ def test_design_writes_a_table_that_can_be_measured(run, tmp_path, decay):
     table, result = tmp_path / "s.csv", tmp_path / "s.json"
     outcome = run(*DESIGN, *decay, "--save", table, "--json", result)
     assert outcome.status == 0, outcome.err
-    schedule = infimum.from_json(result.read_text())
-    measured = memory.from_csv(table)
+    schedule: Any = infimum.from_json(result.read_text())
+    measured: Any = memory.from_csv(table)
     np.testing.assert_array_equal(measured.lr, schedule.lr)
     np.testing.assert_array_equal(measured.weight_decay, schedule.weight_decay)
     assert run("memory", "--csv", table).status == 0
