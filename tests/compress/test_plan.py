@@ -16,6 +16,7 @@ transformers = pytest.importorskip("transformers")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from infimum import compress  # noqa: E402
+from infimum.compress.budget_curve import neighbours  # noqa: E402
 from infimum.compress.write import folder as folders  # noqa: E402
 from infimum.compress.write import safetensors_file  # noqa: E402
 from infimum.errors import (  # noqa: E402
@@ -504,3 +505,19 @@ def test_names_that_no_layer_has(bert: Path, moments: compress.Moments) -> None:
         compress.plan(bert, moments=moments, keep=["q_proj"])
     with pytest.raises(OptionError, match="leave none of"):
         compress.plan(bert, moments=moments, keep=["*"])
+
+
+def test_the_curve_is_drawn_around_the_budget(planned: compress.Plan) -> None:
+    points = planned.curve(5, within=(0.2, 0.4))
+    assert [point[0] for point in points] == pytest.approx([0.2, 0.25, 0.3, 0.35, 0.4])
+    assert points[2][1] == pytest.approx(planned.certificate.value, rel=1e-3)
+    axes = planned.plot()
+    assert axes.get_xlim() == pytest.approx((0.0, 60.0))
+    assert axes.get_ylim()[1] > planned.certificate.value > 0.0
+
+
+@pytest.mark.parametrize(
+    ("removed", "range_"), [(0.0, (0.0, 0.5)), (0.2, (0.0, 0.4)), (0.5, (0.25, 0.75)), (0.9, (0.85, 0.95))]
+)
+def test_budgets_like_a_budget(removed: float, range_: tuple[float, float]) -> None:
+    assert neighbours(removed) == pytest.approx(range_)

@@ -15,7 +15,7 @@ import numpy as np
 
 from infimum._arguments import axes
 from infimum._threads import one_thread
-from infimum.compress.budget_curve import POINTS, draw_curve
+from infimum.compress.budget_curve import POINTS, draw_curve, neighbours
 from infimum.compress.calibrate import calibrate
 from infimum.compress.file_size import of_size
 from infimum.compress.measure.moments import Moments, Progress
@@ -120,16 +120,18 @@ class Plan(Answer):
         claimed = [offer.claimed for offer in self.offers]
         return value(units, best.choices), dual_value(claimed, budget, best.multiplier, room=ROOM)
 
-    def curve(self, points: int = 25) -> list[tuple[float, float, float]]:
+    def curve(self, points: int = 25, *, within: tuple[float, float] = (0.0, 1.0)) -> list[tuple[float, float, float]]:
         """Return (fraction removed, least total error found, lower bound) for budgets from small to whole.
 
-        Fractions are of the settings' denominator; errors are those of the best matrices before rounding.
+        Fractions are of the settings' denominator, those of the range `within` that can be removed; errors are those of
+        the best matrices before rounding.
         """
-        return [(float(remove), *self._at(float(remove))) for remove in np.linspace(0.0, self._most(), points)]
+        fractions = np.linspace(max(within[0], 0.0), min(within[1], self._most()), points)
+        return [(float(remove), *self._at(float(remove))) for remove in fractions]
 
     def plot(self, ax: Any = None) -> Any:
-        """Draw the least error and its lower bound against the budget, and return the axes."""
-        return draw_curve(self, self.curve(POINTS), axes(ax))
+        """Draw the least error and its lower bound for budgets like this one, and return the axes."""
+        return draw_curve(self, self.curve(POINTS, within=neighbours(self.settings.remove)), axes(ax))
 
     def save(self, out: str | Path, *, adapter: int | None = None) -> Path:
         """Write the compressed checkpoint to a new folder `out` (see `infimum.compress.load`).

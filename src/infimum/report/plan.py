@@ -122,7 +122,7 @@ def content(
     `out` is the folder where the plan was saved; `comparisons` are rows of scores on the text `held_out`; `seconds`
     is the time from calibration to the plan; `own_format` is the plan in infimum's own format, if that is another.
     """
-    from infimum.compress.budget_curve import DENOMINATORS, POINTS
+    from infimum.compress.budget_curve import DENOMINATORS, POINTS, neighbours
 
     certificate, tokens = plan.certificate, plan.moments.tokens
     return {
@@ -141,7 +141,7 @@ def content(
         "own_format": None if own_format is None else _claims(own_format.certificate),
         "groups": [asdict(group) for group in groups(plan.table)],
         "layers": [{**asdict(row), "gap": row.gap} for row in plan.table],
-        "curve": [list(point) for point in plan.curve(POINTS)],
+        "curve": [list(point) for point in plan.curve(POINTS, within=neighbours(plan.settings.remove))],
         "comparisons": [{**asdict(row), "figures": row.score.figures} for row in comparisons],
         "measure": comparisons[0].score.measure if comparisons else "",
         "extent": comparisons[0].score.extent if comparisons else "",
