@@ -14,8 +14,8 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from infimum import compress  # noqa: E402
-from infimum.compress.menu.ranks import shrunk  # noqa: E402
-from infimum.compress.search.dampings import TRIED  # noqa: E402
+from infimum.compress.menu.ranks import Damping, shrunk  # noqa: E402
+from infimum.compress.search.dampings import LEFT, RIGHT  # noqa: E402
 from infimum.errors import OptionError  # noqa: E402
 from tests.compress.conftest import sentences, tiny_llama, write  # noqa: E402
 from tests.compress.test_forgeries import put, refused, seal  # noqa: E402
@@ -55,28 +55,50 @@ def test_halves_of_an_encoder_weigh_by_their_rows(bert: Path) -> None:
         np.testing.assert_allclose(whole.left * sum(map(np.trace, parts)), sum(parts), rtol=1e-6)
 
 
-def crosswise(plan: compress.Plan, name: str, damping: float) -> float:
-    """What each half makes of a layer, as the other sees it, by singular values in the weighted coordinates."""
+def own_trial(plan: compress.Plan, name: str, damping: Damping, *, width: bool) -> tuple[float, float]:
+    """What each half makes of a layer, as the other sees it and in its own norm; by SVD, or by a least-squares fit."""
     (layer,) = (each for each in plan.checkpoint.layers if each.name == name)
     W = plan.checkpoint.weight(layer).double().numpy()
     m, n = W.shape
-    rank = max(r for r in range(1, min(m, n)) if r == 1 or r * (m + n - r) <= 0.7 * m * n)
     assert plan.moments.judge is not None
-    halves, found = (plan.moments.layers[name], plan.moments.judge[name]), 0.0
+    halves, seen, own = (plan.moments.layers[name], plan.moments.judge[name]), 0.0, 0.0
     for made, judge in (halves, halves[::-1]):
-        roots = [np.linalg.cholesky(M) for M in (shrunk(made.left, damping), made.right)]
-        U, s, V = np.linalg.svd(roots[0].T @ W @ roots[1])
-        best = np.linalg.solve(roots[0].T, U[:, :rank] * s[:rank]) @ np.linalg.solve(roots[1].T, V[:rank].T).T
-        found += float(np.trace(judge.left @ (W - best) @ judge.right @ (W - best).T))
-    return found
+        C = made.right + damping.right * np.trace(made.right) / n * np.eye(n)
+        G, root = shrunk(made.left, damping.left), np.linalg.cholesky(C)
+        if width:
+            kept, fit = np.sort(plan.orders[name][: 3 * n // 4]), np.zeros((m, n))
+            fit[:, kept] = np.linalg.lstsq(root[kept].T, (W @ root).T, rcond=None)[0].T
+        else:
+            rank = max(r for r in range(1, min(m, n)) if r * (m + n - r) <= 0.75 * m * n)
+            left = np.linalg.cholesky(G)
+            U, s, V = np.linalg.svd(left.T @ W @ root)
+            fit = np.linalg.solve(left.T, U[:, :rank] * s[:rank]) @ np.linalg.solve(root.T, V[:rank].T).T
+        seen += float(np.trace(judge.left @ (W - fit) @ judge.right @ (W - fit).T))
+        own += float(np.trace(G @ (W - fit) @ C @ (W - fit).T))
+    return seen, own
 
 
 def test_the_other_half_chooses(plan: compress.Plan) -> None:
     dampings: Any = plan.settings.damping
-    assert len(set(dampings.values())) > 1
+    assert len({damping[:2] for damping in dampings.values()}) > 1
     for name, damping in dampings.items():
-        errors = [crosswise(plan, name, tried) for tried in TRIED]
-        assert errors[TRIED.index(damping)] <= min(errors) * (1.0 + 1e-6)
+        narrows = name.endswith("down_proj")
+        rights = [own_trial(plan, name, Damping(right, LEFT[0]), width=narrows)[0] for right in RIGHT]
+        lefts = [own_trial(plan, name, Damping(damping.right, left), width=False)[0] for left in LEFT]
+        assert rights[RIGHT.index(damping.right)] <= min(rights) * (1.0 + 1e-6)
+        assert lefts[LEFT.index(damping.left)] <= min(lefts) * (1.0 + 1e-6)
+        seen, own = own_trial(plan, name, damping, width=narrows)
+        assert damping.scale == pytest.approx(seen / own, rel=1e-6)
+
+
+def test_narrower_layers_are_damped_more(plan: compress.Plan) -> None:
+    """Their repair is a regression on inputs that this text has by chance."""
+    dampings: Any = plan.settings.damping
+    for name in dampings:
+        if name.endswith("down_proj"):
+            little, much = (own_trial(plan, name, Damping(right, 0.25), width=True)[0] for right in (1e-6, 1.0))
+            assert much < little
+            assert dampings[name].right >= 0.1
 
 
 def test_moments_that_were_not_split_have_one_damping(bert: Path, text: list[str]) -> None:
@@ -91,22 +113,32 @@ def test_a_damped_moment_is_definite_and_keeps_its_size() -> None:
     rng = np.random.default_rng(0)
     A = rng.standard_normal((6, 3))
     A[2] = 0.0  # an output without gradients
-    for damping in TRIED:
+    for damping in LEFT:
         M = shrunk(A @ A.T, damping)
         assert np.linalg.eigvalsh(M).min() > 0.0
         assert np.trace(M) == pytest.approx(np.trace(A @ A.T), rel=0.01)
     np.testing.assert_array_equal(shrunk(A @ A.T, 0.0), A @ A.T)
 
 
+def every(change: Callable[[list[Any]], object]) -> Callable[[dict[str, Any]], object]:
+    """Change the dampings of all layers."""
+    return lambda said: [change(damping) for damping in said["settings"]["damping"].values()]
+
+
 FORGED: dict[str, Callable[[dict[str, Any]], object]] = {
     "a layer less": lambda d: d["settings"]["damping"].popitem(),
-    "a layer more": put("settings", "damping", "lm_head", value=1.0),
-    "text": lambda d: d["settings"]["damping"].update(dict.fromkeys(d["settings"]["damping"], "1.0")),
-    "nothing": lambda d: d["settings"]["damping"].update(dict.fromkeys(d["settings"]["damping"], 0.0)),
-    "endless": lambda d: d["settings"]["damping"].update(dict.fromkeys(d["settings"]["damping"], 1e308)),
-    "others": lambda d: d["settings"]["damping"].update(dict.fromkeys(d["settings"]["damping"], 0.7)),
+    "a layer more": put("settings", "damping", "lm_head", value=[1.0, 1.0, 1.0]),
+    "text": every(lambda damping: damping.__setitem__(0, "1.0")),
+    "none on the left": every(lambda damping: damping.__setitem__(1, 0.0)),
+    "endless": every(lambda damping: damping.__setitem__(0, 1e308)),
+    "others on the right": every(lambda damping: damping.__setitem__(0, 0.7)),
+    "others on the left": every(lambda damping: damping.__setitem__(1, 0.7)),
+    "a smaller scale": every(lambda damping: damping.__setitem__(2, 0.999 * damping[2])),
+    "a larger scale": every(lambda damping: damping.__setitem__(2, 1.001 * damping[2])),
+    "two numbers": every(lambda damping: damping.pop()),
     "one for all": put("settings", "damping", value=0.03),
     "a list": put("settings", "damping", value=[1.0]),
+    "moments that were not split": lambda d: d["calibration"].update(split=False),
 }
 
 

@@ -28,10 +28,10 @@ from infimum.compress.menu.layer_plan import dense_row
 from infimum.compress.menu.ranks import Form, Objective
 from infimum.compress.menu.settings import AllocationRule, Format, Kind, Of, Settings
 from infimum.compress.menu.task import Task
-from infimum.compress.menu.widths import partition
 from infimum.compress.model.checkpoint import Checkpoint, open_checkpoint
 from infimum.compress.search.allocation import STEP, allocate, last, uniform, value
 from infimum.compress.search.dampings import judged_dampings
+from infimum.compress.search.elimination import ordered_groups
 from infimum.compress.search.offers import Offer, build_all, offer_of
 from infimum.compress.write.answer import Answer
 from infimum.compress.write.folder import write_folder
@@ -250,15 +250,15 @@ def plan(
     task, offers = Task(checkpoint, moments, settings), []
     if menu == format == "auto":
         task = for_engines(task)
+    groups = ordered_groups(task)
     if judged and moments.judge is not None:
-        settings = dataclasses.replace(settings, damping=judged_dampings(task, on_progress))
+        settings = dataclasses.replace(settings, damping=judged_dampings(task, groups, on_progress))
         task = task._replace(settings=settings)
-    together = partition(task)
-    for index, layers in enumerate(together):
+    for index, group in enumerate(groups):
         with one_thread():
-            offers.append(offer_of(task, layers))
+            offers.append(offer_of(task, group))
         if on_progress:
-            on_progress("spectra", index + 1, len(together))
+            on_progress("spectra", index + 1, len(groups))
     return _planned(task, tuple(offers), on_progress)
 
 

@@ -17,6 +17,7 @@ from infimum.compress.measure.text import Tokens
 from infimum.compress.menu import adapter
 from infimum.compress.menu.budget import budget_of
 from infimum.compress.menu.forms import PivotForm, PlainForm, StoredForm, stored_form
+from infimum.compress.menu.judging import with_scales
 from infimum.compress.menu.layer_plan import dense_row
 from infimum.compress.menu.loader_files import loader_files
 from infimum.compress.menu.replacement import Replacement, form_of, measure, near_rank, replacements_of
@@ -54,6 +55,7 @@ TRUSTED = (
     "infimum.compress.menu.settings",
     "infimum.compress.menu.task",
     "infimum.compress.menu.ranks",
+    "infimum.compress.menu.judging",
     "infimum.compress.menu.widths",
     "infimum.compress.menu.forms",
     "infimum.compress.menu.budget",
@@ -157,9 +159,8 @@ def _check(output: _Output, checkpoint: Checkpoint, on_progress: Progress | None
     moments = collect(checkpoint, tokens, **chosen, split=split, on_progress=on_progress)
     task = Task(checkpoint, moments, settings)
     if isinstance(settings.damping, Mapping):
-        proof.same(
-            "settings: the layers of damping", sorted(settings.damping), sorted(each.name for each in task.layers)
-        )
+        groups = [_group(task, layers, orders) for layers in partition(task)]
+        task = with_scales(task, groups, settings.damping)
     units, derived = _derive_all(task, output, orders, on_progress)
     budget = budget_of(task)
     proof.same("budget", described.budget, budget)

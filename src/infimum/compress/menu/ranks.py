@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 import scipy.linalg
@@ -19,6 +19,14 @@ Form: TypeAlias = Literal["pivot", "factors"]
 FLOOR = 0.01  # of the mean of a diagonal, added to it: an output without gradients weighs something, too
 
 
+class Damping(NamedTuple):
+    """How much the moments of a layer are damped, right (`damped`) and left (`shrunk`); their norm is scaled."""
+
+    right: float
+    left: float
+    scale: float = 1.0
+
+
 @dataclass(frozen=True)
 class Weighting:
     """The norm in which one layer's error is measured: ``tr(G dW C dW')``, `G` None for the identity."""
@@ -27,18 +35,19 @@ class Weighting:
     G: np.ndarray | None
 
 
-def weighting(objective: Objective, moments: LayerMoments, damping: float) -> Weighting:
+def weighting(objective: Objective, moments: LayerMoments, damping: Damping) -> Weighting:
     """Return the norm of an objective.
 
-    "two-sided": both moments of the weight's gradient, the left one `shrunk`, which makes it positive definite; for no
-    `damping` as it is. "activation": the input moment, and the mean squared gradient as a scalar
-    that makes layers comparable. "plain": neither.
+    "two-sided": both moments of the weight's gradient, the right one `damped`, the left one `shrunk`, which makes it
+    positive definite, and the product scaled; for no damping as they are. "activation": the input moment, and the mean
+    squared gradient as a scalar that makes layers comparable. "plain": neither.
     """
     if objective == "plain":
         return Weighting(np.eye(moments.inputs.shape[0]), None)
     if objective == "activation":
         return Weighting(moments.gradient * moments.inputs, None)
-    return Weighting(moments.right, shrunk(moments.left, damping))
+    right = damped(moments.right, damping.right)
+    return Weighting(right if damping.scale == 1.0 else damping.scale * right, shrunk(moments.left, damping.left))
 
 
 def damped(moment: np.ndarray, damping: float) -> np.ndarray:

@@ -9,18 +9,18 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 from infimum._arguments import one_of
-from infimum.compress.menu.ranks import Form, Objective
+from infimum.compress.menu.ranks import Damping, Form, Objective
 from infimum.compress.model.checkpoint import Checkpoint, Layer
 from infimum.errors import BudgetError, InfimumError, OptionError, VerificationError
 from infimum.proof.checkpoint import listed, mapping, text
-from infimum.proof.evidence import flag, number
+from infimum.proof.evidence import flag, number, shown
 
 Of: TypeAlias = Literal["linear", "all", "bytes"]
 AllocationRule: TypeAlias = Literal["global", "uniform"]
 Kind: TypeAlias = Literal["bits", "ranks", "widths"]
 Format: TypeAlias = Literal["infimum", "compressed-tensors", "gguf"]
 
-MOST_DAMPING = 1000.0  # of a moment nothing but its diagonal is left
+MOST_DAMPING = 1000.0  # of a moment little but its diagonal is left
 WIDTHS = tuple(range(16, 3, -1))
 ROUNDED_WIDTHS = (16, 14, 12, 10, 8, 6)  # each of them is rounded anew
 
@@ -35,7 +35,7 @@ class Settings:
     allocation: AllocationRule
     menu: tuple[Kind, ...]
     form: Form
-    damping: float | Mapping[str, float]  # of every layer, or of each by its name
+    damping: float | Mapping[str, Damping]  # on the left of every layer, or of each by its name
     plain: bool
     keep: tuple[str, ...] = ()
     only: tuple[str, ...] = ()
@@ -62,9 +62,10 @@ class Settings:
         one_of("format", self.format, get_args(Format))
         if self.format != "infimum" and (self.menu != ("bits",) or self.plain):
             raise OptionError(f"format={self.format!r} holds few bits only; give menu=('bits',), and plain=False")
-        for damping in self.damping.values() if isinstance(self.damping, Mapping) else (self.damping,):
-            if not 0.0 < damping <= MOST_DAMPING:
-                raise OptionError(f"damping must be above 0 and at most {MOST_DAMPING:g}, got {damping}")
+        numbers = self.damping.values() if isinstance(self.damping, Mapping) else ((self.damping,),)
+        for each in (each for damping in numbers for each in damping):
+            if not 0.0 < each <= MOST_DAMPING:
+                raise OptionError(f"damping must be above 0 and at most {MOST_DAMPING:g}, got {each}")
 
     def takes(self, name: str) -> bool:
         """Tell whether a layer of this name may be replaced."""
@@ -80,9 +81,9 @@ class Settings:
         counted = self.rounds and self.of != "linear" and fitting
         return checkpoint.layers + (checkpoint.vocabulary if counted else ())
 
-    def damping_of(self, name: str) -> float:
-        """Return how much the left moment of a layer is damped."""
-        return self.damping[name] if isinstance(self.damping, Mapping) else self.damping
+    def damping_of(self, name: str) -> Damping:
+        """Return how much the moments of a layer are damped."""
+        return self.damping[name] if isinstance(self.damping, Mapping) else Damping(0.0, self.damping)
 
     @property
     def narrows(self) -> bool:
@@ -111,7 +112,7 @@ class Settings:
         parts: dict[str, Any] = {"remove": number("settings: remove", claimed["remove"])}
         damping = claimed["damping"]
         if isinstance(damping, Mapping):
-            parts["damping"] = {name: number(f"settings: damping of {name}", each) for name, each in damping.items()}
+            parts["damping"] = {name: _damping(name, each) for name, each in damping.items()}
         else:
             parts["damping"] = number("settings: damping", damping)
         for name in ("menu", "keep", "only"):
@@ -121,3 +122,11 @@ class Settings:
             return cls(**{**claimed, **parts})
         except InfimumError as error:
             raise VerificationError(f"settings: {error}") from error
+
+
+def _damping(name: str, item: Any) -> Damping:
+    if not isinstance(item, list) or len(item) != len(Damping._fields):
+        raise VerificationError(
+            f"settings: damping of {name} must be {len(Damping._fields)} numbers, got {shown(item)}"
+        )
+    return Damping(*(number(f"settings: damping of {name}", each) for each in item))

@@ -8,12 +8,13 @@ from typing import NamedTuple
 import numpy as np
 
 from infimum.compress.measure.moments import LayerMoments, Moments, MomentShelf
-from infimum.compress.menu.ranks import Weighting, damped, weighting
+from infimum.compress.menu.ranks import Damping, Weighting, damped, weighting
 from infimum.compress.menu.settings import Settings
 from infimum.compress.model.checkpoint import Checkpoint, Layer
 
 UNREACHED = "the output does not depend on it for this text, or too few tokens reach it: kept dense"
 ASKED = "kept dense, as was asked"
+UNDAMPED = Damping(0.0, 0.0)
 
 
 class Member(NamedTuple):
@@ -87,7 +88,7 @@ class Task(NamedTuple):
 
     def _members(self, layer: Layer, moments: MomentShelf) -> list[Member]:
         W = self._matrix(layer)
-        return [Member(W, weighting(self.settings.objective, each, 0.0)) for each in self._moments(layer, moments)]
+        return [Member(W, weighting(self.settings.objective, each, UNDAMPED)) for each in self._moments(layer, moments)]
 
     def _matrix(self, layer: Layer) -> np.ndarray:
         W: np.ndarray = self.checkpoint.weight(layer).double().numpy()

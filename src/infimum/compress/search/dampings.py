@@ -1,42 +1,38 @@
-"""How much the left moments of layers are damped: what one half of the text makes is judged by the other."""
+"""How much the moments of layers are damped: what one half of the text makes is judged by the other."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
 
 from infimum._threads import one_thread, together
-from infimum.compress.measure.moments import LayerMoments, Progress
-from infimum.compress.menu.ranks import curve, decompose, weighting
+from infimum.compress.measure.moments import Progress
+from infimum.compress.menu.judging import Trial, crosswise, of_rank, scale_of, trial_of
+from infimum.compress.menu.ranks import Damping
 from infimum.compress.menu.task import Task
+from infimum.compress.menu.widths import Group
 from infimum.compress.model.checkpoint import Layer
 
-TRIED = (0.03, 0.25, 1.0, 4.0)
+RIGHT, LEFT = (0.01, 0.1, 1.0, 3.0), (0.25, 0.03, 1.0, 4.0)  # the right ones are tried with the first left one
 
 
-def judged_dampings(task: Task, on_progress: Progress | None) -> dict[str, float]:
-    """Choose the damping of each layer that may be replaced, crosswise, at a rank that the budget would leave it."""
-    found = {}
-    for index, layer in enumerate(task.layers):
-        with one_thread():
-            found[layer.name] = _judged(task, layer)
-        if on_progress:
-            on_progress("dampings", index + 1, len(task.layers))
+def judged_dampings(task: Task, groups: Sequence[Group], on_progress: Progress | None) -> dict[str, Damping]:
+    """Choose the damping of each layer, with which what each half of the text makes has the least error on the other.
+
+    The left one is chosen at a rank, for the repair of a layer that loses inputs does not depend on it.
+    """
+    found: dict[str, Damping] = {}
+    for group in groups:
+        for layer in group.layers:
+            with one_thread():
+                trial, rank = trial_of(task, group, layer), of_rank(task, layer)
+                right = _best(task, layer, trial, [Damping(each, LEFT[0]) for each in RIGHT]).right
+                damping = _best(task, layer, rank, [Damping(right, each) for each in LEFT])
+                found[layer.name] = damping._replace(scale=scale_of(task, group, layer, damping))
+            if on_progress:
+                on_progress("dampings", len(found), len(task.layers))
     return found
 
 
-def _judged(task: Task, layer: Layer) -> float:
-    assert task.moments.judge is not None
-    W = task.checkpoint.weight(layer).double().numpy()
-    halves = task.moments.layers[layer.name], task.moments.judge[layer.name]
-    costs = curve(np.zeros(min(W.shape) + 1), layer.shape, task.settings.form).costs
-    rank = max(1, int(np.sum(costs <= (1.0 - task.settings.remove) * W.size)))
-
-    def error(case: tuple[float, LayerMoments, LayerMoments]) -> float:
-        damping, made, judge = case
-        best = decompose(W, weighting("two-sided", made, damping))
-        lost = W - best.left[:, :rank] @ best.right[:rank]
-        return float(np.sum((judge.left @ lost @ judge.right) * lost))
-
-    errors = together(error, [(damping, *pair) for damping in TRIED for pair in (halves, halves[::-1])])
-    sums = [there + back for there, back in zip(errors[::2], errors[1::2], strict=True)]
-    return TRIED[int(np.argmin(sums))]
+def _best(task: Task, layer: Layer, trial: Trial, tried: list[Damping]) -> Damping:
+    seen = together(lambda damping: crosswise(task, layer, trial, damping)[0], tried)
+    return tried[seen.index(min(seen))]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 
+from infimum._threads import one_thread
+from infimum.compress.menu.ranks import damped
 from infimum.compress.menu.task import Task
-from infimum.compress.menu.widths import Group, widths_of
-from infimum.compress.model.checkpoint import Layer
+from infimum.compress.menu.widths import Group, partition, widths_of
 from infimum.proof.theorems.weighted_tail import lower_root
 
 BLOCK = 32  # eliminations between two updates of the large matrices
@@ -15,13 +16,21 @@ RIDGE = 1e-6  # added to C, times its mean eigenvalue: of inputs that determine 
 TINY = float(np.finfo(np.float64).tiny)
 
 
-def ordered_group(task: Task, layers: tuple[Layer, ...]) -> Group:
-    """Find the order in which the channels between some layers are given up."""
-    if len(layers) == 1 or not task.settings.narrows:
-        return Group(layers)
-    consumer, steps = task.member(layers[-1]), task.settings.widths
-    least = widths_of(consumer.W.shape[1], steps)[-1]
-    return Group(layers, eliminate(consumer.W, consumer.norm.C, consumer.norm.G, least), steps)
+def ordered_groups(task: Task) -> list[Group]:
+    """Group the layers that may be replaced; find the order in which the channels between some are given up.
+
+    Inputs are damped as much as they are moments: a repair that leans on what they share fits no other text.
+    """
+    groups = []
+    for layers in partition(task):
+        if len(layers) == 1 or not task.settings.narrows:
+            groups.append(Group(layers))
+            continue
+        steps, (W, norm) = task.settings.widths, task.member(layers[-1])
+        with one_thread():
+            order = eliminate(W, damped(norm.C, 1.0), norm.G, widths_of(W.shape[1], steps)[-1])
+        groups.append(Group(layers, order, steps))
+    return groups
 
 
 def eliminate(W: np.ndarray, C: np.ndarray, G: np.ndarray | None, least: int) -> np.ndarray:

@@ -19,10 +19,8 @@ from infimum.compress.menu.rounded_layer import Below, measure_bits, pack_rounde
 from infimum.compress.menu.rounded_menu import RoundedMenu, Source, rounded_menu
 from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import Choice, Group, units_of
-from infimum.compress.model.checkpoint import Layer
 from infimum.compress.search.allocation import Frontier, frontier
 from infimum.compress.search.claims import ROUNDING, mean_weight, raised, reduced
-from infimum.compress.search.elimination import ordered_group
 from infimum.compress.search.matrices import build
 from infimum.proof.checkpoint import LayerPlan
 from infimum.proof.rounding import ROOM
@@ -55,10 +53,9 @@ class Offer(ABC):
         """Make what was chosen of every layer, and measure it as stored."""
 
 
-def offer_of(task: Task, layers: tuple[Layer, ...]) -> Offer:
-    """Find what some layers can become."""
-    weights = tuple(mean_weight(task, layer) for layer in layers)
-    group = ordered_group(task, layers)
+def offer_of(task: Task, group: Group) -> Offer:
+    """Find what the layers of a group can become."""
+    weights = tuple(mean_weight(task, layer) for layer in group.layers)
     if task.settings.rounds:
         menu = rounded_menu(task, group)
         unit = tuple(tuple(offered.curve for offered in width) for width in menu.offered)
