@@ -107,8 +107,9 @@ for model in sys.argv[4:]:
     }.items():
         plan = compress.plan(model, moments=moments, **options)
         plan.save(Path(sys.argv[3]) / f"{Path(model).name}-{name}")
-    plan = compress.plan(model, remove=0.8, menu=("bits", "ranks", "widths"), calib=Path(sys.argv[2]))
-    plan.save(Path(sys.argv[3]) / f"{Path(model).name}-bits")
+    for name, remove, menu in (("judged", 0.3, ("ranks", "widths")), ("bits", 0.8, ("bits", "ranks", "widths"))):
+        plan = compress.plan(model, remove=remove, menu=menu, calib=Path(sys.argv[2]))
+        plan.save(Path(sys.argv[3]) / f"{Path(model).name}-{name}")
 """
 VERIFY = """
 import sys, torch

@@ -17,7 +17,7 @@ from infimum.compress.measure.text import Tokens
 from infimum.compress.menu import adapter
 from infimum.compress.menu.budget import budget_of
 from infimum.compress.menu.forms import PivotForm, PlainForm, StoredForm, stored_form
-from infimum.compress.menu.judging import with_scales
+from infimum.compress.menu.judging import check_scales
 from infimum.compress.menu.layer_plan import dense_row
 from infimum.compress.menu.loader_files import loader_files
 from infimum.compress.menu.replacement import Replacement, form_of, measure, near_rank, replacements_of
@@ -160,7 +160,7 @@ def _check(output: _Output, checkpoint: Checkpoint, on_progress: Progress | None
     task = Task(checkpoint, moments, settings)
     if isinstance(settings.damping, Mapping):
         groups = [_group(task, layers, orders) for layers in partition(task)]
-        task = with_scales(task, groups, settings.damping)
+        check_scales(task, groups, settings.damping)
     units, derived = _derive_all(task, output, orders, on_progress)
     budget = budget_of(task)
     proof.same("budget", described.budget, budget)

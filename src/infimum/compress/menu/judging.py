@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
@@ -20,7 +19,8 @@ from infimum.errors import VerificationError
 from infimum.proof.checkpoint import same
 
 MIDDLE = 3 * PARTS // 4  # sixteenths of its numbers that a layer has in a trial
-AGREE = 1e-4  # numbers that follow from moments in float32
+AGREE = 1e-4
+FAINT = 1e-4  # of the error without the layer: what is less differs from machine to machine
 
 Trial: TypeAlias = Callable[[Damping, LayerMoments], np.ndarray]  # what a layer loses
 
@@ -39,24 +39,24 @@ def of_rank(task: Task, layer: Layer) -> Trial:
 
 
 def of_width(task: Task, group: Group) -> Trial:
-    """Return the trial of a layer that may lose inputs: three quarters of them, which make up for the others.
+    """Return the trial of a layer that may lose inputs: `narrowed`."""
+    W = task.checkpoint.weight(group.layers[-1]).double().numpy()
+    return lambda damping, made: narrowed(W, damped(made.right, damping.right), group)
 
-    That is a regression, which fits a text far better than the next one, unless it is damped.
+
+def narrowed(W: np.ndarray, C: np.ndarray, group: Group) -> np.ndarray:
+    """Return what the last layer of a group loses at three quarters of its inputs, which make up for the others.
+
+    That is a regression, which fits a text far better than the next one, unless C is damped.
     """
-    layer, order = group.layers[-1], group.order
+    order = group.order
     assert order is not None
-    W = task.checkpoint.weight(layer).double().numpy()
     width = widths_of(len(order), (MIDDLE,))[0]
     kept, gone = order[:width], order[width:]
-
-    def lost(damping: Damping, made: LayerMoments) -> np.ndarray:
-        C = damped(made.right, damping.right)
-        repair = scipy.linalg.solve(C[np.ix_(kept, kept)], C[np.ix_(kept, gone)], assume_a="pos", check_finite=False)
-        D = np.zeros_like(W)
-        D[:, gone], D[:, kept] = W[:, gone], -W[:, gone] @ repair.T
-        return D
-
-    return lost
+    repair = scipy.linalg.solve(C[np.ix_(kept, kept)], C[np.ix_(kept, gone)], assume_a="pos", check_finite=False)
+    D = np.zeros_like(W)
+    D[:, gone], D[:, kept] = W[:, gone], -W[:, gone] @ repair.T
+    return D
 
 
 def trial_of(task: Task, group: Group, layer: Layer) -> Trial:
@@ -71,32 +71,31 @@ def crosswise(task: Task, layer: Layer, trial: Trial, damping: Damping) -> tuple
     halves, seen, own = (task.moments.layers[layer.name], task.moments.judge[layer.name]), 0.0, 0.0
     for made, judge in (halves, halves[::-1]):
         lost, norm = trial(damping, made), weighting("two-sided", made, damping)
-        seen += _error(lost, judge.left, judge.right)
-        own += _error(lost, norm.G, norm.C)
+        seen += _weighed(lost, judge.left, judge.right)
+        own += _weighed(lost, norm.G, norm.C)
     return seen, own
 
 
 def scale_of(task: Task, group: Group, layer: Layer, damping: Damping) -> float:
     """Return what a norm is times: it gives the trial the error that the other half sees.
 
-    So errors of all layers can be added, whatever their dampings.
+    So errors of all layers can be added, whatever their dampings. 1 where the trial loses next to nothing.
     """
-    seen, own = crosswise(task, layer, trial_of(task, group, layer), damping._replace(scale=1.0))
-    return seen / own if seen > 0.0 and own > 0.0 else 1.0
+    plain = damping._replace(scale=1.0)
+    seen, own = crosswise(task, layer, trial_of(task, group, layer), plain)
+    W = task.checkpoint.weight(layer).double().numpy()
+    all_seen, all_own = crosswise(task, layer, lambda *_: W, plain)
+    return seen / own if seen > FAINT * all_seen and own > FAINT * all_own else 1.0
 
 
-def with_scales(task: Task, groups: Sequence[Group], claimed: Mapping[str, Damping]) -> Task:
-    """Return a task with these dampings, the scales derived; one that is claimed must agree in four digits.
+def check_scales(task: Task, groups: Sequence[Group], claimed: Mapping[str, Damping]) -> None:
+    """Ask that dampings are those of the layers that may be replaced, and that their scales follow, to four digits.
 
-    Raises
-    ------
-    VerificationError
-        It does not, or the dampings are not those of the layers that may be replaced, or nothing can judge them.
+    Moments in float32 give no more; within that a scale is part of what the norm is said to be.
     """
     same("settings: the layers of damping", sorted(claimed), sorted(layer.name for layer in task.layers))
     if task.moments.judge is None:
         raise VerificationError("calibration: split must be true for dampings that one half of the text has judged")
-    found = {}
     for group in groups:
         for layer in group.layers:
             damping = claimed[layer.name]
@@ -104,9 +103,7 @@ def with_scales(task: Task, groups: Sequence[Group], claimed: Mapping[str, Dampi
                 scale = scale_of(task, group, layer, damping)
             if not math.isclose(damping.scale, scale, rel_tol=AGREE):
                 raise VerificationError(f"{layer.name}: scale of its norm: claimed {damping.scale}, derived {scale}")
-            found[layer.name] = damping._replace(scale=scale)
-    return task._replace(settings=dataclasses.replace(task.settings, damping=found))
 
 
-def _error(lost: np.ndarray, G: np.ndarray | None, C: np.ndarray) -> float:
+def _weighed(lost: np.ndarray, G: np.ndarray | None, C: np.ndarray) -> float:
     return float(np.sum((lost if G is None else G @ lost) * (lost @ C)))

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,8 @@ from infimum.compress.menu.alternatives import (
 )
 from infimum.compress.menu.compressed_tensors import packed_alternatives
 from infimum.compress.menu.ggml_blocks import block_alternatives
-from infimum.compress.menu.ranks import Decomposition, decompose
+from infimum.compress.menu.judging import narrowed
+from infimum.compress.menu.ranks import Decomposition, damped, decompose
 from infimum.compress.menu.rounded_factors import RoundedFactors, round_factors
 from infimum.compress.menu.rounding import Factors, Rounded, factors, round_matrix
 from infimum.compress.menu.task import Member, Task
@@ -31,8 +32,15 @@ from infimum.proof.theorems.narrowing import Narrowing
 
 RIGHT, LEFT = (0.1, 0.03), (0.6, 0.2, 2.0, math.inf)  # dampings that are tried; without bound: rounding by one side
 TRIED, TRIED_GROUP = 3, 64  # bits and group at which they are
+REPAIR = (0.1, 0.3, 1.0, 3.0)
 
-Damping: TypeAlias = tuple[float, float]  # of the moments of inputs and of gradients
+
+class Dampings(NamedTuple):
+    """Of the moments of inputs and gradients, and of the former where inputs make up for others that are lost."""
+
+    right: float
+    left: float
+    repair: float
 
 
 class Offered(NamedTuple):
@@ -55,7 +63,7 @@ class RoundedMenu(NamedTuple):
 
     parts: tuple[tuple[Kept, ...], ...]
     offered: tuple[tuple[Offered, ...], ...]
-    dampings: tuple[Damping, ...]
+    dampings: tuple[Dampings, ...]
 
 
 @dataclass(frozen=True)
@@ -63,16 +71,17 @@ class Maker:
     """A layer, whole or narrowed, ready to be rounded: `member` with undamped moments."""
 
     member: Member
-    damping: Damping
+    right: float
+    left: float
 
     @cached_property
     def _pair(self) -> tuple[Factors, Factors | None]:
         G = left_of(self.member)
-        return factors(self.member.norm.C, self.damping[0]), None if G.ndim == 1 else factors(G, self.damping[1])
+        return factors(self.member.norm.C, self.right), None if G.ndim == 1 else factors(G, self.left)
 
     @cached_property
     def _damped(self) -> Member:
-        return self.member.damped(*self.damping)
+        return self.member.damped(self.right, self.left)
 
     @cached_property
     def _best(self) -> Decomposition:
@@ -92,7 +101,7 @@ class Source:
     task: Task
     group: Group
     layer: Layer
-    given: Damping | None = None
+    given: Dampings | None = None
 
     @cached_property
     def maker(self) -> Member:
@@ -127,28 +136,35 @@ class Source:
         return alternatives_of(self.layer.shape, self.task.item(self.layer), ranks=ranks)
 
     @cached_property
-    def damping(self) -> Damping:
-        """The dampings that are given, or with which rounding to a middle width is best by the half that judges."""
+    def dampings(self) -> Dampings:
+        """The dampings that are given, or that the half which judges chooses: at a middle width of the integers."""
         if self.given is not None:
             return self.given
         matrices = [one for one in self.whole if one.rank == 0]
         if not matrices:
-            return RIGHT[0], LEFT[0]
+            return Dampings(RIGHT[0], LEFT[0], self._repair)
         one = min(matrices, key=lambda each: (abs(each.bits - TRIED), abs(each.group - TRIED_GROUP)))
-
         part = self.counted(Kept(self.layer))
         member = self.maker.outputs(part.outputs)
 
-        def error(damping: Damping) -> float:
-            return self.error(part, Maker(member, damping).make(one).matrix())
+        def trial(right: float, left: float) -> float:
+            return self.error(part, Maker(member, right, left).make(one).matrix())
 
-        left = LEFT[0] if self._is_vocabulary else _best([(RIGHT[0], left) for left in LEFT], error)[1]
-        return _best([(right, left) for right in RIGHT], error)
+        left = LEFT[0] if self._is_vocabulary else _best(LEFT, lambda each: trial(RIGHT[0], each))
+        return Dampings(_best(RIGHT, lambda each: trial(each, left)), left, self._repair)
+
+    @cached_property
+    def _repair(self) -> float:
+        """The damping with which the repair of lost inputs is best by the half that judges."""
+        if self.group.order is None or self.layer != self.group.layers[-1]:
+            return REPAIR[0]
+        W, norm = self.maker
+        return _best(REPAIR, lambda each: _seen(self.judges, narrowed(W, damped(norm.C, each), self.group)))
 
     @cached_property
     def _narrowing(self) -> Narrowing:
         assert self.group.order is not None
-        return narrowing(self.maker.damped(*self.damping), self.group.order)
+        return narrowing(self.maker.damped(self.dampings.repair, self.dampings.left), self.group.order)
 
     def ready(self, part: Kept) -> Maker:
         """Return the layer with what is kept of it; where it lost inputs the others make up for them."""
@@ -158,14 +174,14 @@ class Source:
             assert order is not None
             repaired = self._narrowing.repaired(member.W[:, order], width)[:, np.argsort(order[:width])]
             member = member.inputs(part.inputs)._replace(W=repaired)
-        return Maker(member, self.damping)
+        return Maker(member, self.dampings.right, self.dampings.left)
 
     def error(self, part: Kept, matrix: np.ndarray) -> float:
         """Return the error of what became of the layer, as computed: to compare by, not to claim."""
         judges = [judge.outputs(part.outputs) for judge in self.judges]
         D = judges[0].W.copy()
         D[:, part.places[1]] -= matrix
-        return sum(max(0.0, float(np.sum(_times(left_of(judge), D @ judge.norm.C) * D))) for judge in judges)
+        return _seen(judges, D)
 
     def offered(self, part: Kept) -> Offered:
         """Make and measure everything that the layer is offered; whole it may also stay as it is."""
@@ -190,7 +206,7 @@ def rounded_menu(task: Task, group: Group) -> RoundedMenu:
             tuple(each.at(point) for each in offered[0]) for point in range(len(offered[0][0].alternatives))
         )
         parts *= len(offered)
-    return RoundedMenu(parts, offered, tuple(source.damping for source in sources))
+    return RoundedMenu(parts, offered, tuple(source.dampings for source in sources))
 
 
 def left_of(member: Member) -> np.ndarray:
@@ -202,8 +218,12 @@ def _times(G: np.ndarray, M: np.ndarray) -> np.ndarray:
     return np.asarray(G[:, None] * M if G.ndim == 1 else G @ M)
 
 
-def _best(pairs: list[Damping], error: Callable[[Damping], float]) -> Damping:
-    return min(zip(together(error, pairs), pairs, strict=True))[1]
+def _seen(judges: Sequence[Member], D: np.ndarray) -> float:
+    return sum(max(0.0, float(np.sum(_times(left_of(judge), D @ judge.norm.C) * D))) for judge in judges)
+
+
+def _best(tried: Sequence[float], error: Callable[[float], float]) -> float:
+    return min(zip(together(error, tried), tried, strict=True))[1]
 
 
 def _curve(costs: Sequence[int], errors: Sequence[float]) -> Curve:

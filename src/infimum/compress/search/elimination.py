@@ -13,22 +13,23 @@ from infimum.proof.theorems.weighted_tail import lower_root
 
 BLOCK = 32  # eliminations between two updates of the large matrices
 RIDGE = 1e-6  # added to C, times its mean eigenvalue: of inputs that determine each other, any may go first
+ORDER_DAMPING = 1.0
 TINY = float(np.finfo(np.float64).tiny)
 
 
 def ordered_groups(task: Task) -> list[Group]:
     """Group the layers that may be replaced; find the order in which the channels between some are given up.
 
-    Inputs are damped as much as they are moments: a repair that leans on what they share fits no other text.
+    Where a half of the text judges, it prefers repairs in a moment that is damped, and the order is found in one, too.
     """
-    groups = []
+    groups, damping = [], 0.0 if task.moments.judge is None else ORDER_DAMPING
     for layers in partition(task):
         if len(layers) == 1 or not task.settings.narrows:
             groups.append(Group(layers))
             continue
         steps, (W, norm) = task.settings.widths, task.member(layers[-1])
         with one_thread():
-            order = eliminate(W, damped(norm.C, 1.0), norm.G, widths_of(W.shape[1], steps)[-1])
+            order = eliminate(W, damped(norm.C, damping), norm.G, widths_of(W.shape[1], steps)[-1])
         groups.append(Group(layers, order, steps))
     return groups
 

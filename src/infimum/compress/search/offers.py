@@ -103,14 +103,14 @@ class RoundedOffer(Offer):
         """Make what was chosen of every layer, and measure it as stored."""
         rows, forms = [], {}
         offered, parts = self.menu.offered[choice.alternative], self.menu.parts[choice.alternative]
-        for part, each, point, (mean, whole), damping in zip(
+        for part, each, point, (mean, whole), dampings in zip(
             parts, offered, choice.points, self.weights, self.menu.dampings, strict=True
         ):
             one = each.alternatives[point]
             if one is None:
                 rows.append(dense_row(part.layer))
                 continue
-            stored = Source(task, self.group, part.layer, damping).ready(part).make(one)
+            stored = Source(task, self.group, part.layer, dampings).ready(part).make(one)
             row, change = measure_bits(task, part, one, stored, room=ROOM, known=self.diagonals)
             bound = float(reduced(np.array(row.lower_bound), mean, whole))
             rows.append(dataclasses.replace(row, error=raised(row.error, mean, change, whole), lower_bound=bound))
