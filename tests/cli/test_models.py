@@ -1,18 +1,24 @@
 """compress, inspect, verify and demo on a tiny checkpoint; the real one is marked slow."""
 
 import inspect
+import io
 import json
 import shutil
+from dataclasses import replace
 from typing import get_args, get_type_hints
 
 import pytest
 import torch
+from rich.console import Console
 from safetensors.torch import load_file, save_file
 
 from infimum import compress
 from infimum.cli import demo
 from infimum.cli.compress import compress as command
+from infimum.cli.layer_table import table_of
 from infimum.errors import OutputError
+from infimum.report.plain_text import short_kind
+from infimum.report.plan import Group
 from tests.cli.tiny_model import make_tiny_model
 
 
@@ -153,6 +159,18 @@ def test_inspect(run, model, texts):
     assert "◄ knee" in outcome.out
     assert "knee: beyond" in outcome.out
     assert "error" not in outcome.err  # lines of progress stand there on a busy machine
+
+
+def test_names_of_layers_fit_a_terminal():
+    """At 80 columns names of layers are whole; what no layer became has no column."""
+    kinds = ("layer.*.attention.self.query", "layer.*.attention.self.value", "embeddings.word_embeddings")
+    rows = [Group(kind, 2, 0, (16, 16), (), (), (3, 8), 0.7, 3.462e-07, 0.0, 0.5) for kind in kinds]
+    console = Console(width=80, file=io.StringIO())
+    console.print(table_of(rows))
+    head, *lines = console.file.getvalue().splitlines()
+    assert head.split() == ["layers", "number", "dense", "bits", "removed", "error", "bound", "share"]
+    assert [line.split()[0] for line in lines] == [short_kind(kind) for kind in kinds]
+    assert "channels" in [column.header for column in table_of([replace(rows[0], channels=(8, 16))]).columns]
 
 
 def test_evaluate(run, model, texts, short, tmp_path):

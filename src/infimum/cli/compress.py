@@ -12,6 +12,7 @@ from rich.table import Table
 
 from infimum._arguments import one_of
 from infimum.cli import screen
+from infimum.cli.layer_table import table_of
 from infimum.cli.screen import FLAG, LOUD, Talk
 from infimum.cli.words import SEED
 from infimum.errors import OptionError, OutputError
@@ -252,15 +253,7 @@ def show_plan(plan: Plan, comparisons: list[Comparison], held_out: str) -> None:
     from infimum.report.plan import groups, sizes
 
     console = screen.console()
-    table = Table("layers", box=None, header_style="bold", padding=(0, 1, 0, 0))
-    for name in ("number", "dense", "channels", "ranks", "bits", "removed", "error", "bound", "share"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for group in groups(plan.table):
-        ends = ("-".join(map(str, ends)) or "-" for ends in (group.channels, group.ranks, group.bits))
-        errors = (f"{group.error:.4g}", f"{group.lower_bound:.4g}", f"{group.share:.1%}")
-        name = plain_text.short_kind(group.name)
-        table.add_row(name, str(group.layers), str(group.dense), *ends, f"{group.removed:.1%}", *errors)
-    console.print(table)
+    console.print(table_of(groups(plan.table)))
     certificate = plan.certificate
     rows = {
         "total error": wording.number(certificate.value),
