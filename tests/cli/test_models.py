@@ -105,6 +105,7 @@ def test_compress_to_a_size(run, model, short, tmp_path):
         assert message in outcome.err
     outcome = run(*arguments, "--size", "1MB", "--target-objective", "1")
     assert "not both" in outcome.err
+    assert "all of the model fits in" in " ".join(run(*arguments, "--size", "1MB").out.split())
 
 
 def test_menus_are_lists(run, model, short, tmp_path):

@@ -210,7 +210,9 @@ def _show_search(plan: Plan, target: float | None, size: str | None) -> None:
         console.print(f"\nno plan that removes {most:.2%} or more has an error of {target:g} or less")
     if size is not None:
         written, wanted = files_bytes(plan), parse_size(size)
-        why = "" if written >= ENOUGH * wanted else ": nothing larger that the layers are offered fits in"
+        replaced = any(row.form != "dense" for row in plan.table)
+        fits = "nothing larger that the layers are offered fits in" if replaced else "all of the model fits in"
+        why = "" if written >= ENOUGH * wanted else f": {fits}"
         console.print(f"\nweight files: {written:,} bytes, {written / wanted:.1%} of what was allowed{why}")
 
 
