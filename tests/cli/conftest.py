@@ -3,7 +3,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
-from infimum.cli import main
+from infimum.cli import main, screen
 
 
 class Outcome(NamedTuple):
@@ -14,7 +14,11 @@ class Outcome(NamedTuple):
 
 @pytest.fixture
 def run(capsys, monkeypatch):
-    """Run the command line in this process, through the real entry point; what is no terminal is never steered."""
+    """Run the command line in this process, through the real entry point; what is no terminal is never steered.
+
+    No line of progress comes, however slow the machine is.
+    """
+    monkeypatch.setattr(screen, "FIRST", 3600.0)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("FORCE_COLOR", "1")
 
