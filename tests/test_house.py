@@ -95,7 +95,7 @@ def exported(tree):
         for node in tree.body
         if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "__all__"
     )
-    return {item.value for names in lists for item in names.elts}
+    return {name for names in lists for name in ast.literal_eval(names)}
 
 
 METHODS = {"gram"}  # also what a caller writes for a method of `svd`

@@ -2,6 +2,7 @@
 
 import copy
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -84,7 +85,7 @@ TEXTS = {
     "value twice": SOUND.replace('"value"', '"value": 1, "value"', 1),
     "lone surrogate": changed(SVD, "problem", "\ud800"),
 }
-CHANGES = {
+CHANGES: dict[str, list[Any]] = {
     "infimum": [..., None, 0, 2, "1", [1], True, 1.0],
     "problem": [
         ...,
@@ -125,7 +126,7 @@ CHANGES = {
     "certificate.witness": [..., None, [], "witness", 1, [["shift", 1]]],
     "certificate.extra": [1],
 }
-SPLIT_CHANGES = {
+SPLIT_CHANGES: dict[str, list[Any]] = {
     "answer.n": [None, "101", 101.0, 101.5, True, [101], 10**900, -101],
     "answer.a": [None, "10", 10.0, 1.5, True, [10], 10**900, {}],
     "answer.cost": [None, [1, 1], "111", [1, 1, "1"], [1, 1, True], [10**900, 1, 1], 1, [1.5, 1, 1]],

@@ -6,6 +6,7 @@ import inspect
 import re
 import types
 import typing
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def settings(**option):
 
 
 # a call on a tiny input for every public function and class that takes names
-CALLS = {
+CALLS: dict[tuple[str, str], Any] = {
     ("lowrank", "cr"): functools.partial(lowrank.cr, M, M.T, 2),
     ("lowrank", "cur"): functools.partial(lowrank.cur, M, 2),
     ("lowrank", "interpolative"): functools.partial(lowrank.interpolative, M, 2),

@@ -59,7 +59,7 @@ def interpreter(version):
     installed = sorted(
         Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")).glob(f"versions/{version}.*/bin/python")
     )
-    for candidate in (shutil.which(f"python{version}"), *installed):
+    for candidate in (shutil.which(f"python{version}"), *map(str, installed)):
         # a shim of pyenv is found on the path even where it leads nowhere
         if candidate and subprocess.run([candidate, "--version"], capture_output=True, check=False).returncode == 0:
             return str(candidate)

@@ -128,7 +128,7 @@ def rounded_loss(result: Any, f: str) -> Any:
 def rational_loss(result: Any, f: str) -> Any:
     low, high = map(real, result.domain)
     above, below = ([real(c) for c in part.tolist()] for part in (result.numerator, result.denominator))
-    x = np.linspace(*result.domain, LOOK)
+    x = np.linspace(result.domain[0], result.domain[1], LOOK)
     signs = np.sign(chebyshev(result.denominator.tolist(), (2 * x - float(low + high)) / float(high - low)))
     assert abs(signs.sum()) == LOOK, "the denominator has a zero on the domain"
 
@@ -177,7 +177,7 @@ def _short(number: Fraction) -> Fraction:
 def space_optimum(result: Any, f: str) -> float | None:
     """Error of the best combination on a grid, measured on a finer one: at least the optimum, and close to it."""
     powers = result.powers or ()
-    parts = [lambda x, k=k: x**k for k in powers] or [double(text) for text in result.system]
+    parts: list[Callable[..., Any]] = [lambda x, k=k: x**k for k in powers] or [double(text) for text in result.system]
     function, weight = double(f), double(result.weight or "1")
 
     def columns(x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 from fractions import Fraction
+from typing import Any
 
 import array_api_strict
 import numpy as np
@@ -19,7 +20,7 @@ RNG = np.random.default_rng(0)
 SCORES = RNG.standard_normal((6, 4))
 POINTS = RNG.standard_normal((6, 2))
 GROUPED = balance.balanced_topk(SCORES, 2, groups=[0, 0, 1, 1])
-RESULTS = {
+RESULTS: dict[str, tuple[Any, np.ndarray]] = {
     "topk": (balance.balanced_topk(SCORES, 2), SCORES),
     "grouped": (GROUPED, SCORES),
     "assignment": (balance.linear_assignment(SCORES[:4]), SCORES[:4]),
@@ -226,7 +227,7 @@ def test_exact_claims_over_all_exponents(exponents, seed):
 @pytest.mark.parametrize("name", RESULTS)
 @pytest.mark.parametrize("convert", [torch.asarray, array_api_strict.asarray], ids=["torch", "array_api_strict"])
 def test_results_travel_between_libraries(name, convert):
-    solvers = {
+    solvers: dict[str, Any] = {
         "topk": lambda a: balance.balanced_topk(a, 2),
         "grouped": lambda a: balance.balanced_topk(a, 2, groups=[0, 0, 1, 1]),
         "assignment": balance.linear_assignment,

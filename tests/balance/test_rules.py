@@ -160,7 +160,7 @@ def test_product_and_ste_push_logits_alike():
         leaf = logits.clone().requires_grad_()
         balance.aux_loss(torch.softmax(leaf, dim=-1), torch.tensor(COUNTS), form).backward()
         gradients.append(leaf.grad)
-    assert torch.allclose(*gradients, rtol=1e-10, atol=1e-16)
+    assert torch.allclose(gradients[0], gradients[1], rtol=1e-10, atol=1e-16)
 
 
 def test_aux_loss_averages_sequences_and_keeps_its_library():

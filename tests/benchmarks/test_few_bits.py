@@ -3,6 +3,7 @@
 import functools
 import itertools
 import json
+import math
 import re
 import sys
 
@@ -14,7 +15,7 @@ torch = pytest.importorskip("torch")
 from transformers import LlamaConfig, LlamaForCausalLM  # noqa: E402
 
 from benchmarks import budgets, calibrations, few_bits, judged_errors, model_tables, rotation  # noqa: E402
-from benchmarks.rivals import off_the_shelf, sensitivity  # noqa: E402
+from benchmarks.rivals import sensitivity  # noqa: E402
 from benchmarks.rivals.rounding import Width, gguf, gptq, round_to_nearest, widths  # noqa: E402
 from infimum import compress  # noqa: E402
 from infimum.nn import QuantizedLinear  # noqa: E402
@@ -227,7 +228,7 @@ def test_the_tool_is_run_once_and_its_weights_are_those_of_the_model(setting, mo
         assert np.load(command[3])["ids"].shape == setting.halves.tokens.ids.shape
         save_file(weights, command[4])
 
-    monkeypatch.setattr(off_the_shelf.subprocess, "run", run)
+    monkeypatch.setattr("subprocess.run", run)
     used = budgets.Setting(setting.checkpoint, setting.halves, tmp_path, tool, 0)
     for _ in range(2):
         (answer,) = budgets.METHODS["GPTQ, llm-compressor"](used, [6.0])
@@ -270,7 +271,7 @@ def test_the_table_of_a_language_model_shows_what_is_lost():
         "model": "m",
         "held_out": {"A": {}},
         "machine": {"date": "today", "commit": "abc1234", "processor": "p", "threads": 1, "versions": {}},
-        "rows": [row("dense", 0.0, 0, 20.0), row("GPTQ", 4.0, 0, 20.0 * np.e), row("GPTQ", 4.0, 1, 20.0 * np.e**2)],
+        "rows": [row("dense", 0.0, 0, 20.0), row("GPTQ", 4.0, 0, 20.0 * math.e), row("GPTQ", 4.0, 1, 20.0 * math.e**2)],
     }
     page = model_tables.few_bits(document)
     assert "| GPTQ | 1.000 to 2.000 (3.60) |" in page

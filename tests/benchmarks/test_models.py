@@ -88,6 +88,7 @@ def test_mean_sizes(checkpoint):
 def test_a_run_is_taken_up_again(checkpoint, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(language_model, "model_folder", lambda _: checkpoint.path)
     monkeypatch.setattr(demo_lm, "CALIBRATION_ARTICLES", 3)
+    monkeypatch.setattr(demo_lm, "HELD_OUT", dict.fromkeys(demo_lm.HELD_OUT, 512))
     out = tmp_path / "out.json"
     command = ["x", "--wheel", dump(tmp_path, 6), "--cache", tmp_path, "--out", out, "--tokens", 512]
 

@@ -14,13 +14,10 @@ class Outcome(NamedTuple):
 
 @pytest.fixture
 def run(capsys, monkeypatch):
-    """Run the command line in this process, through the real entry point; what is no terminal is never steered.
-
-    No line of progress comes, however slow the machine is.
-    """
-    monkeypatch.setattr(screen, "FIRST", 3600.0)
+    """Run the command line in this process, through the real entry point; what is no terminal is never steered."""
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setattr(screen, "FIRST", 3600.0)  # how busy the machine is adds no lines of progress
 
     def call(*arguments):
         status = main([str(argument) for argument in arguments])

@@ -67,6 +67,7 @@ def test_the_demo(run, tmp_path, monkeypatch):
     model = write(tiny_llama(), tmp_path / "tiny")
     monkeypatch.setattr(language_model, "model_folder", lambda _: model)
     monkeypatch.setattr(demo_lm, "CALIBRATION_ARTICLES", 3)
+    monkeypatch.setattr(demo_lm, "HELD_OUT", dict.fromkeys(demo_lm.HELD_OUT, 512))
     arguments = ["demo-lm", "--wheel", dump(tmp_path, 6), "--out", tmp_path / "out", "--tokens", 512]
     outcome = run(*arguments)
     assert outcome.status == 0, outcome.err

@@ -1,5 +1,6 @@
 """compress, inspect, verify and demo on a tiny checkpoint; the real one is marked slow."""
 
+import functools
 import inspect
 import io
 import json
@@ -12,10 +13,11 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file, save_file
 
-from infimum import compress
+from infimum import compress, problems
 from infimum.cli import demo
 from infimum.cli.compress import compress as command
 from infimum.cli.layer_table import table_of
+from infimum.compress.measure import text as documentation
 from infimum.errors import OutputError
 from infimum.report.plain_text import short_kind
 from infimum.report.plan import Group
@@ -234,9 +236,14 @@ def test_choices_and_defaults_are_those_of_the_library(run):
                 assert ours[name].default == parameter.default, name
 
 
+def few_topics(topics, held_out):
+    return topics(held_out)[:8]
+
+
 def test_demo_on_the_tiny_model(run, model, tmp_path, monkeypatch):
     monkeypatch.setattr(demo, "model_folder", lambda: model)
-    monkeypatch.setattr(demo.problems, "PROBLEMS", demo.problems.PROBLEMS[:1])
+    monkeypatch.setattr(problems, "PROBLEMS", problems.PROBLEMS[:1])
+    monkeypatch.setattr(documentation, "python_topics", functools.partial(few_topics, documentation.python_topics))
     outcome = run("demo", "--out", tmp_path / "demo")
     assert outcome.status == 0, outcome.err
     words = " ".join(outcome.out.split())

@@ -1,6 +1,7 @@
 """``infimum msign``: designs, checks of tables, and what is refused."""
 
 import json
+from typing import Any
 
 import pytest
 
@@ -24,7 +25,7 @@ def test_design(capsys, tmp_path):
     printed = capsys.readouterr().out
     assert "8.47033" in printed
     assert "0.113448" in printed
-    result = infimum.from_json(path.read_text())
+    result: Any = infimum.from_json(path.read_text())
     assert result.coefficients == minimax.msign_schedule(1e-3, 5).coefficients
     assert main(["verify", str(path), "1e-3"]) == 0
     assert main(["msign", "--verify", str(path)]) == 0
@@ -32,7 +33,7 @@ def test_design(capsys, tmp_path):
 
 def test_mixed_degrees(capsys):
     assert main(["msign", "--degree", "3,5", "--lower", "0.1", "--cushion", "0.02", "--safety", "1.01", "--json"]) == 0
-    result = infimum.from_json(capsys.readouterr().out)
+    result: Any = infimum.from_json(capsys.readouterr().out)
     assert result.terms.tolist() == [2, 3]
 
 

@@ -2,7 +2,6 @@
 
 import os
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from infimum import report
 from infimum.cli import screen
 from infimum.proof.wording import printable
 from infimum.report.files import TEMPORARY
+from tests.small_disk import small_disk
 
 SOURCE = "import sys; from infimum.cli import main; sys.exit(main())"
 ESCAPES = "\x1b[2J\x9b31m\u202egnp.exe\u2066\u200b\x07\x7f\u2028"
@@ -65,9 +65,20 @@ def test_progress_holds_no_control_characters(capsys, monkeypatch):
     assert "\u202e" not in err
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "ascii"])
-def test_a_name_that_is_not_text(matrix, tmp_path, encoding):
+def here(run, *arguments):
+    outcome = run(*arguments)
+    return outcome.status, outcome.out, outcome.err
+
+
+def on_an_ascii_terminal(_run, *arguments):
+    done = program(*arguments, env={**os.environ, "PYTHONIOENCODING": "ascii", "COLUMNS": "300"})
+    return done.returncode, done.stdout.decode("ascii"), done.stderr.decode("ascii")
+
+
+@pytest.mark.parametrize("command", [here, on_an_ascii_terminal])
+def test_a_name_that_is_not_text(run, matrix, tmp_path, monkeypatch, command):
     """A file name of other bytes than UTF-8 is solved, reported and written to, whatever the terminal can show."""
+    monkeypatch.setenv("COLUMNS", "300")
     name = os.path.join(os.fsencode(tmp_path), b"m\xff\xfe.npy")
     with open(name, "wb") as file:
         np.save(file, matrix)
@@ -75,38 +86,28 @@ def test_a_name_that_is_not_text(matrix, tmp_path, encoding):
         f"--{kind}={os.fsdecode(os.path.join(os.fsencode(tmp_path), b'r' + bytes([0xFF]) + suffix))}"
         for kind, suffix in (("json", b".json"), ("plot", b".png"), ("save", b".safetensors"))
     ]
-    done = program(
-        "svd",
-        os.fsdecode(name),
-        "--rank=2",
-        f"--report={tmp_path / 'page.html'}",
-        *outputs,
-        env={**os.environ, "PYTHONIOENCODING": encoding, "COLUMNS": "300"},
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == b""
-    assert rb"m\udcff\udcfe.npy" in done.stdout
+    arguments = ("svd", os.fsdecode(name), "--rank=2", f"--report={tmp_path / 'page.html'}", *outputs)
+    status, out, err = command(run, *arguments)
+    assert (status, err) == (0, "")
+    assert r"m\udcff\udcfe.npy" in out
     assert r"m\udcff\udcfe.npy" in (tmp_path / "page.html").read_text(encoding="utf-8")
     assert len(list(tmp_path.iterdir())) == 7
-    verified = program("verify", os.fsdecode(os.path.join(os.fsencode(tmp_path), b"r\xff.json")), os.fsdecode(name))
-    assert verified.returncode == 0
+    result = os.fsdecode(os.path.join(os.fsencode(tmp_path), b"r\xff.json"))
+    assert command(run, "verify", result, os.fsdecode(name))[0] == 0
 
 
 @pytest.mark.parametrize(
     "option", ["--json=r.json", "--report=r.html", "--plot=r.png", "--save=r.npz", "--save=r.safetensors"]
 )
-def test_a_full_disk(tmp_path, option):
-    """A limit on the size of files fails as a full disk does: while a file is being written."""
+def test_a_full_disk(run, tmp_path, monkeypatch, option):
+    """The disk is full while a file is being written."""
     np.save(tmp_path / "m.npy", np.random.default_rng(0).standard_normal((60, 50)))
-
-    def small_disk():
-        resource.setrlimit(resource.RLIMIT_FSIZE, (2048, 2048))
-
-    done = program("svd", "m.npy", "--rank=20", option, cwd=tmp_path, preexec_fn=small_disk)
+    monkeypatch.chdir(tmp_path)
+    with small_disk(2048):
+        outcome = run("svd", "m.npy", "--rank=20", option)
     name = option.partition("=")[2]
-    assert done.returncode == 1
-    assert done.stdout == b""
-    lines = done.stderr.decode().splitlines()
+    assert (outcome.status, outcome.out) == (1, "")
+    lines = outcome.err.splitlines()
     kinds = ("html", "json", "result.json")  # a report writes all three
     assert lines[-1] in {f"error: {name.replace('html', kind)}: File too large" for kind in kinds}
     assert len(lines) == 1
@@ -205,7 +206,7 @@ def test_a_signal_leaves_nothing_half_written(tmp_path, number):
         assert process.stdout.readline() == b"writing\n"
         assert any(path.name.startswith(TEMPORARY) for path in tmp_path.iterdir())
         process.send_signal(number)
-        _, err = process.communicate(timeout=20)
+        _, err = process.communicate(timeout=300)
     assert process.returncode == 128 + number
     assert err.startswith(b"error: ")
     assert err.count(b"\n") == 1

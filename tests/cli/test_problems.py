@@ -80,7 +80,7 @@ def test_all_outputs(run, file, tmp_path):
     assert outcome.status == 0, outcome.err
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert written == {"r.json", "report.html", "report.json", "report.result.json", "r.png", "r.npz"}
-    result = infimum.from_json(paths[0].read_text())
+    result: Any = infimum.from_json(paths[0].read_text())
     with np.load(paths[3]) as arrays:
         assert np.array_equal(arrays["columns"], result.columns)
         assert np.array_equal(arrays["coefficients"], result.coefficients)
@@ -108,7 +108,8 @@ def test_vector_on_the_right(run, tmp_path, file, matrix):
     np.save(tmp_path / "b.npy", matrix.sum(axis=1))
     outcome = run("solve", file, tmp_path / "b.npy", "--json", "-")
     assert outcome.status == 0, outcome.err
-    np.testing.assert_allclose(infimum.from_json(outcome.out).matrix, np.ones(5), rtol=1e-9)
+    result: Any = infimum.from_json(outcome.out)
+    np.testing.assert_allclose(result.matrix, np.ones(5), rtol=1e-9)
 
 
 def test_save_keeps_dtype_and_numbers(run, tmp_path, matrix):

@@ -14,6 +14,7 @@ transformers = pytest.importorskip("transformers")
 from safetensors.torch import load_file  # noqa: E402
 
 from infimum import compress  # noqa: E402
+from infimum.compress.menu.forms import PlainForm  # noqa: E402
 from infimum.compress.menu.task import Task  # noqa: E402
 from infimum.errors import OptionError  # noqa: E402
 from infimum.proof.theorems import weighted_tail  # noqa: E402
@@ -52,8 +53,9 @@ def test_the_files_restore_as_much_as_their_rank_can(
         if layer.name not in config["target_modules"]:
             continue
         A, B = (tensors[f"base_model.model.{layer.name}.{part}.weight"].double().numpy() for part in parts)
-        norm = Task(plan.checkpoint, plan.moments, plan.settings).member(layer).norm
-        stored = plan.forms[layer.name].weight.double().numpy()
+        norm, form = Task(plan.checkpoint, plan.moments, plan.settings).member(layer).norm, plan.forms[layer.name]
+        assert isinstance(form, PlainForm)
+        stored = form.weight.double().numpy()
         lost = plan.checkpoint.weight(layer).double().numpy() - (stored.T if layer.transposed else stored)
         nothing = np.zeros((lost.shape[0], 1)), np.zeros((1, lost.shape[1]))
         before = weighted_tail.error(lost, *nothing, norm.C, norm.G)

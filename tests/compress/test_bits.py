@@ -16,6 +16,7 @@ transformers = pytest.importorskip("transformers")
 
 from infimum import compress  # noqa: E402
 from infimum.compress.menu.alternatives import Alternative, alternatives_of, numbers_in  # noqa: E402
+from infimum.compress.menu.forms import BitsForm  # noqa: E402
 from infimum.compress.menu.task import Task  # noqa: E402
 from infimum.errors import CalibrationError, OptionError  # noqa: E402
 from infimum.nn import QuantizedLinear  # noqa: E402
@@ -99,7 +100,9 @@ def test_the_error_is_that_of_the_half_that_judges(plans: dict[str, compress.Pla
     task = Task(plan.checkpoint, plan.moments, plan.settings)
     row = next(row for row in plan.table if row.form == "bits")
     layer = next(layer for layer in plan.checkpoint.layers if layer.name == row.name)
-    stored = plan.forms[row.name].unpacked(row.bits, layer.shape[1])
+    form = plan.forms[row.name]
+    assert isinstance(form, BitsForm)
+    stored = form.unpacked(row.bits, layer.shape[1])
     (judge,), maker = task.judges(layer), task.maker(layer)
     D = judge.W - stored.matrix()
     errors = [float(np.sum((each.norm.G @ D @ each.norm.C) * D)) for each in (judge, maker)]
@@ -201,7 +204,8 @@ def test_the_error_of_a_small_layer_is_measured_as_stored(name: str, small: dict
     task, model = Task(plan.checkpoint, plan.moments, plan.settings), plan.apply(plan.checkpoint.load())
     for row in (row for row in plan.table if is_small(name, row)):
         layer = next(layer for layer in plan.checkpoint.layers if layer.name == row.name)
-        (judge,), dense = task.judges(layer), model.get_submodule(row.name).to_dense().double().numpy()
+        module: Any = model.get_submodule(row.name)
+        (judge,), dense = task.judges(layer), module.to_dense().double().numpy()
         order = plan.orders.get(row.name, np.arange(row.shape[1]))
         if row.kept[0] != row.shape[0]:
             continue  # which outputs are kept is what the layer behind it says

@@ -17,6 +17,7 @@ transformers = pytest.importorskip("transformers")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from infimum import compress  # noqa: E402
+from infimum.compress.menu.forms import NarrowForm  # noqa: E402
 from infimum.errors import CheckpointError, VerificationError  # noqa: E402
 from tests.compress.conftest import LOWER  # noqa: E402
 from tests.compress.test_plan import change, forge  # noqa: E402
@@ -38,14 +39,15 @@ def test_the_measured_error_is_that_of_the_output(llama: Path, text: list[str]) 
     model, tokens = plan.checkpoint.load(), plan.moments.tokens
     for row in (row for row in plan.table if row.kept[1] < row.shape[1]):
         seen: list[torch.Tensor] = []
-        module = model.get_submodule(row.name)
+        module: Any = model.get_submodule(row.name)
         handle = module.register_forward_hook(lambda _m, args, _out, seen=seen: seen.append(args[0].detach()))
         with torch.no_grad():
             model(input_ids=torch.from_numpy(tokens.ids), attention_mask=torch.from_numpy(tokens.mask))
         handle.remove()
         inputs = seen[0][torch.from_numpy(tokens.mask).bool()].double()
-        kept = np.sort(plan.orders[row.name][: row.kept[1]])
-        lost = inputs @ module.weight.detach().double().T - inputs[:, kept] @ plan.forms[row.name].weight.double().T
+        kept, form = np.sort(plan.orders[row.name][: row.kept[1]]), plan.forms[row.name]
+        assert isinstance(form, NarrowForm)
+        lost = inputs @ module.weight.detach().double().T - inputs[:, kept] @ form.weight.double().T
         scale = plan.moments.layers[row.name].gradient
         assert row.error == pytest.approx(scale * float((lost**2).sum(dim=1).mean()), rel=1e-4)
         assert row.lower_bound == pytest.approx(row.error, rel=1e-4)

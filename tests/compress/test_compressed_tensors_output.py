@@ -17,6 +17,7 @@ import infimum  # noqa: E402
 from infimum import compress  # noqa: E402
 from infimum.compress.menu.compressed_tensors import Packed, linear_layers  # noqa: E402
 from infimum.compress.menu.vllm_rules import broken_rules, fused_layers  # noqa: E402
+from infimum.compress.search.offers import RoundedOffer  # noqa: E402
 from infimum.errors import BudgetError, OptionError  # noqa: E402
 from infimum.nn import QuantizedLinear  # noqa: E402
 from tests.compress.conftest import saved_again_is_the_same, tiny_bert, tiny_llama, write  # noqa: E402
@@ -159,7 +160,12 @@ def test_what_is_saved_again_is_the_same(outputs: dict[str, Path], tmp_path: Pat
 
 def test_alternatives_are_groups_and_whole_rows(plans: dict[str, compress.Plan]) -> None:
     offered = {
-        one for offer in plans["llama"].offers for each in offer.menu.offered for one in each[0].alternatives if one
+        one
+        for offer in plans["llama"].offers
+        if isinstance(offer, RoundedOffer)
+        for each in offer.menu.offered
+        for one in each[0].alternatives
+        if one
     }
     assert offered == {Packed(bits, group, "F32") for bits in (4, 8) for group in (24, 40)}
 

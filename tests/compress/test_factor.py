@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 torch = pytest.importorskip("torch")
 
+from infimum.compress.menu.forms import PivotForm  # noqa: E402
 from infimum.compress.menu.ranks import Weighting, curve, decompose, spectrum  # noqa: E402
 from infimum.compress.search.matrices import to_form  # noqa: E402
 from infimum.proof.theorems import weighted_tail  # noqa: E402
@@ -151,4 +152,5 @@ def test_forms_keep_the_matrix(form: str, dtype: torch.dtype) -> None:
 def test_pivot_coefficients_stay_small() -> None:
     W = np.random.default_rng(9).standard_normal((60, 40)) * np.logspace(0, -6, 40)
     stored = to_form(decompose(W, Weighting(np.eye(40), np.eye(60))), 20, "pivot")
+    assert isinstance(stored, PivotForm)
     assert float(stored.coefficients.abs().max()) < 50.0

@@ -17,7 +17,8 @@ from infimum.compress.menu.ranks import Weighting, decompose, spectrum  # noqa: 
 from infimum.compress.model.channels import channels_of  # noqa: E402
 from infimum.compress.search.elimination import eliminate  # noqa: E402
 from infimum.proof.theorems import weighted_tail  # noqa: E402
-from infimum.proof.theorems.narrowing import Narrowing, lower_root, row_tails  # noqa: E402
+from infimum.proof.theorems.narrowing import Narrowing, row_tails  # noqa: E402
+from infimum.proof.theorems.weighted_tail import lower_root  # noqa: E402
 from tests.compress.conftest import tiny_bert, tiny_llama, write  # noqa: E402
 from tests.compress.test_factor import exact_tails, hostile, moment  # noqa: E402
 

@@ -92,7 +92,8 @@ def test_moments_model_what_a_small_change_does(folder: tuple[str, Path], calibr
     )
     for layer in checkpoint.vocabulary:
         names = [layer.name, *(head for head, shared in checkpoint.tied.items() if shared == layer.name)]
-        found, weight = [moments.layers[name] for name in names], model.get_submodule(layer.name).weight
+        found = [moments.layers[name] for name in names]
+        weight: Any = model.get_submodule(layer.name).weight
         ratios = []
         for _ in range(4):
             change = torch.randn(layer.shape, generator=generator) * weight.detach().std()

@@ -3,6 +3,7 @@
 import importlib
 import inspect
 import types
+from typing import Any
 
 import infimum
 from infimum.cli.app import build_app
@@ -41,7 +42,7 @@ def parameters(item):
 def commands(app=None, before=()):
     """Return the options of each command."""
     app = app or build_app()
-    found = {}
+    found: dict[str, Any] = {}
     for name in sorted(set(app) - set(HELP)):
         sub, path = app[name], (*before, name)
         if set(sub) - set(HELP):

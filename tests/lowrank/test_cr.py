@@ -140,12 +140,16 @@ def test_tuple_drops_the_shortest_sums_of_any_size(size):
     rng = np.random.default_rng(10)
     X, Y = rng.standard_normal((6, 11)), rng.standard_normal((11, 5))
     terms = np.stack([np.outer(X[:, i], Y[i]) for i in range(11)])
+
+    def length(subset):
+        return np.linalg.norm(terms[list(subset)].sum(axis=0))
+
     for kept in (1, 2, 5, 9):
         left, step = set(range(11)), size
         while len(left) > kept:
             step = min(step, len(left) - kept)
             subsets = itertools.combinations(sorted(left), step)
-            left -= set(min(subsets, key=lambda subset: np.linalg.norm(terms[list(subset)].sum(axis=0))))
+            left -= set(min(subsets, key=length))
         assert lowrank.cr(X, Y, kept, method="tuple", tuple_size=size).terms.tolist() == sorted(left)
     norms = lowrank.cr(X, Y, 4, method="norm")
     assert lowrank.cr(X, Y, 4, method="tuple", tuple_size=1).terms.tolist() == norms.terms.tolist()

@@ -1,6 +1,7 @@
 """Fields of svd, interpolative and cur that are not what they should be are refused, in memory and from JSON."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from infimum.errors import FileFormatError, VerificationError
 from tests.accepted import accepted
 
 M = np.random.default_rng(0).standard_normal((9, 7))
-RESULTS = {
+RESULTS: dict[str, Any] = {
     "svd": infimum.lowrank.svd(M, 3),
     "interpolative": infimum.lowrank.interpolative(M, 3),
     "rows": infimum.lowrank.interpolative(M, 3, axis=0),

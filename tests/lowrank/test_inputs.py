@@ -1,5 +1,7 @@
 """What every function takes, in every precision, and what it tells those who bring something else."""
 
+from typing import Any
+
 import dask.array
 import numpy as np
 import pytest
@@ -12,7 +14,7 @@ from infimum import errors, lowrank
 from infimum.scale import RowBlocks
 from tests.accepted import accepted
 
-CALLS = {
+CALLS: dict[str, tuple[Any, int]] = {
     "svd": (lambda M: lowrank.svd(M, 2), 1),
     "pinv": (lambda M: lowrank.pinv(M, rtol=1e-2), 1),
     "solve": (lambda M, B: lowrank.solve(M, B, rtol=1e-2), 2),

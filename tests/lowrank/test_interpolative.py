@@ -70,7 +70,7 @@ def test_rank_beyond_the_numerical_rank_is_filled_up(family, method):
     M = FAMILIES[family](np.random.default_rng(1), 8, 7)
     result = lowrank.interpolative(M, 7, method=method, rng=0)
     assert sorted(result.columns.tolist()) == list(range(7))
-    assert result.certificate.value <= 1e-13 * max(np.linalg.norm(M), 1e-300)
+    assert result.certificate.value <= 1e-13 * max(float(np.linalg.norm(M)), 1e-300)
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.complex128])

@@ -1,5 +1,8 @@
 """JAX arrays on the CPU: the same code, the same answers, in either precision of that library."""
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -9,7 +12,7 @@ from infimum import lowrank
 jax = pytest.importorskip("jax")
 
 M = np.random.default_rng(0).standard_normal((60, 40)) @ np.diag(0.8 ** np.arange(40))
-SOLVERS = {
+SOLVERS: dict[str, Callable[[Any], Any]] = {
     "svd, gram": lambda M: lowrank.svd(M, 5),
     "svd, exact": lambda M: lowrank.svd(M, 5, method="exact"),
     "svd, krylov": lambda M: lowrank.svd(M, 5, method="krylov", rng=0),

@@ -64,7 +64,7 @@ def test_single_rows_and_columns(n):
 @pytest.mark.parametrize("shape", [(40, 25), (25, 40)])
 def test_operators_that_are_not_square(shape):
     """SciPy 1.15 mixed up the sides (issue 22451)."""
-    M = with_spectrum(np.random.default_rng(1), *shape, 0.5 ** np.arange(25))
+    M = with_spectrum(np.random.default_rng(1), shape[0], shape[1], 0.5 ** np.arange(25))
     operator = scipy.sparse.linalg.aslinearoperator(M)
     assert lowrank.svd(operator, 6, rng=0).certificate.value == pytest.approx(
         lowrank.svd(M, 6).certificate.value, rel=1e-3

@@ -29,7 +29,7 @@ SPECTRA = {
 @pytest.mark.parametrize("spectrum", SPECTRA)
 def test_krylov_grows_until_the_gap_is_proved(spectrum, shape, dtype):
     s = SPECTRA[spectrum]
-    M = with_spectrum(np.random.default_rng(5), *shape, s).astype(dtype)
+    M = with_spectrum(np.random.default_rng(5), shape[0], shape[1], s).astype(dtype)
     M = M * (0.6 + 0.8j) if dtype is np.complex128 else M
     result = lowrank.svd(M, 20, method="krylov", rng=1)
     assert result.U.dtype == M.dtype

@@ -1,5 +1,7 @@
 """Independent ways to the same numbers: a dense linear program in the weights, and random constrained designs."""
 
+from typing import Any
+
 import numpy as np
 import scipy.optimize
 
@@ -13,7 +15,7 @@ def random_options(rng, steps, law="fixed"):
     max_lr = 10.0 ** rng.uniform(-3, 0)
     kappa = 10.0 ** rng.uniform(-0.5, 1)
     rate = min(kappa / (steps * max_lr), 0.9 / max_lr)
-    options = {"warmup": int(rng.integers(0, steps // 2 + 1))}
+    options: dict[str, Any] = {"warmup": int(rng.integers(0, steps // 2 + 1))}
     kind = rng.integers(3)
     caps = np.full(steps, max_lr)
     if kind == 1:
@@ -70,7 +72,7 @@ def least_loss(target, lr_caps, rates, share, objective):
 TIGHT = {"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10}
 
 
-def constraints_of(schedule, target):
+def constraints_of(schedule, target) -> tuple[np.ndarray, np.ndarray, float]:
     """Caps, rates and share of a design, as float64 arrays."""
     caps = to_numpy(caps_of(schedule.max_lr, schedule.warmup, np.asarray(target, dtype=float)))
     return caps, to_numpy(schedule.weight_decay), schedule.initial_share

@@ -120,5 +120,5 @@ def test_any_multipliers_give_a_true_bound(seed):
     caps, rates, share = constraints_of(schedule, target)
     for scale in (1e-3, 0.3, 1.0, 3.0, 1e3):
         u = rng.exponential(scale, int(rng.integers(1, 6)))
-        wide = [np.asarray(x, dtype=np.longdouble) for x in (target, caps, rates)]
-        assert Fraction(profile_dual.lower_bound(*wide, share, u)) <= optimum
+        p, h, rate = (np.asarray(x, dtype=np.longdouble) for x in (target, caps, rates))
+        assert Fraction(profile_dual.lower_bound(p, h, rate, share, u)) <= optimum

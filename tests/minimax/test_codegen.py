@@ -9,6 +9,7 @@ import subprocess
 import sys
 import types
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -68,7 +69,8 @@ def check(result, dtype, scheme, computed, x):
 @pytest.mark.parametrize("case", CASES)
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 def test_numpy(results, case, scheme, dtype):
-    result, space = results[case], {}
+    result = results[case]
+    space: dict[str, Any] = {}
     exec(result.to_numpy(dtype, scheme, name="evaluate"), space)
     x = points(CASES[case][2], dtype)
     computed = space["evaluate"](np.array([float(point) for point in x], dtype=dtype))
@@ -80,7 +82,8 @@ def test_numpy(results, case, scheme, dtype):
 @pytest.mark.parametrize("dtype", ["bfloat16", "float16", "float32", "float64"])
 @pytest.mark.parametrize("case", ["exp", "sin", "cos"])
 def test_torch(results, case, scheme, dtype):
-    result, space = results[case], {}
+    result = results[case]
+    space: dict[str, Any] = {}
     exec(result.to_torch(dtype, scheme), space)
     x = points(CASES[case][2], dtype)
     computed = space["p"](torch.tensor([float(point) for point in x], dtype=torch.float64))
@@ -120,7 +123,7 @@ class Block(np.ndarray):
 
 def stand_in(memory):
     """A stand-in for Triton, which needs a GPU: the operations that the code uses, on NumPy arrays."""
-    language = types.ModuleType("triton.language")
+    language: Any = types.ModuleType("triton.language")
     language.constexpr = int
     for name in ("float16", "float32", "float64"):
         setattr(language, name, getattr(np, name))
@@ -129,7 +132,7 @@ def stand_in(memory):
     language.arange = np.arange
     language.load = lambda place, mask: np.where(mask, memory["x"][np.minimum(place[1], 9)], 0).view(Block)
     language.store = lambda place, value, mask: memory["y"].__setitem__(place[1][mask], value[mask])
-    triton = types.ModuleType("triton")
+    triton: Any = types.ModuleType("triton")
     triton.jit, triton.language = lambda function: function, language
     return {"triton": triton, "triton.language": language}
 
@@ -142,11 +145,12 @@ class Pointer:
 @pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
 @pytest.mark.parametrize("scheme", SCHEMES)
 def test_triton_source_with_a_stand_in(results, monkeypatch, scheme, dtype):
-    result, space = results["exp"], {}
+    result = results["exp"]
+    space: dict[str, Any] = {}
     source = result.to_triton(dtype, scheme, "gauss")
     compile(source, "gauss.py", "exec")
     x = points(CASES["exp"][2], dtype)[:10]
-    memory = {"x": np.array([float(point) for point in x], dtype=dtype), "y": np.zeros(10, dtype=dtype)}
+    memory: dict[str, Any] = {"x": np.array([float(point) for point in x], dtype=dtype), "y": np.zeros(10, dtype=dtype)}
     for name, module in stand_in(memory).items():
         monkeypatch.setitem(sys.modules, name, module)
     exec(source, space)

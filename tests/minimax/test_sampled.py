@@ -3,6 +3,8 @@
 import dataclasses
 import subprocess
 import sys
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +28,7 @@ def random_table(x, seed):
     return np.interp(x, nodes, rng.standard_normal(20))
 
 
-FUNCTIONS = {
+FUNCTIONS: dict[str, Callable[[np.ndarray], Any]] = {
     "kink": lambda x: np.abs(x - 0.3),
     "table": lambda x: np.interp(x, NODES, HEIGHTS),
     "pchip": lambda x: PCHIP(x),

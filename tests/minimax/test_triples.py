@@ -120,7 +120,7 @@ def dual(result, f):
     """Duality on the reference, on the whole degree: weights in rational numbers, which annihilate it exactly."""
     x = [Fraction(v) for v in result.points.tolist()]
     start, stride = result.powers[0], 2 if is_mirrored(result) else 1
-    weights = {}
+    weights: dict[Fraction, Fraction] = {}
     for k, v in enumerate(x):
         product = v**start
         for j, other in enumerate(x):

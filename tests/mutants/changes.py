@@ -72,21 +72,21 @@ class Mutant(NamedTuple):
 
 
 class Place(NamedTuple):
-    """Where a node hangs: its parent, the field, and the index in it where that is a list."""
+    """Where a node hangs: its parent, the field, and the position in it where that is a list."""
 
     parent: ast.AST
     name: str
-    index: int | None
+    position: int | None
 
     def put(self, item: ast.AST | None) -> None:
-        if self.index is None:
+        if self.position is None:
             setattr(self.parent, self.name, item)
         else:
-            getattr(self.parent, self.name)[self.index] = item
+            getattr(self.parent, self.name)[self.position] = item
 
     def get(self) -> ast.AST:
         item = getattr(self.parent, self.name)
-        return item if self.index is None else item[self.index]
+        return item if self.position is None else item[self.position]
 
 
 def mutants(source: str) -> Iterator[Mutant]:

@@ -3,6 +3,7 @@
 import copy
 import functools
 import io
+from typing import Any
 
 import pytest
 import torch
@@ -119,7 +120,7 @@ KINDS = {
 @pytest.mark.parametrize("kind", KINDS)
 def test_recomputation_does_not_count(kind):
     layer = torch.nn.Sequential(torch.nn.Linear(16, 16), MoE(16, 8, 8, 2))
-    router = layer[1].router
+    router: Any = layer[1].router
     router.recorded = []
     x = torch.randn(10, 16, requires_grad=True)
     layer(x)[0].sum().backward()
@@ -181,13 +182,14 @@ def test_tokens_that_are_not_finite_are_not_counted():
 def test_bias_survives_bfloat16():
     values = torch.linspace(6.817, 7.063, 238)
     assert len(values.bfloat16().unique()) < 10, "what a bfloat16 buffer would keep"
-    model = torch.nn.Sequential(BalancedRouter(16, 238, 2))
-    model[0].expert_bias.copy_(values)
+    router = BalancedRouter(16, 238, 2)
+    model = torch.nn.Sequential(router)
+    router.expert_bias.copy_(values)
     for move in (lambda m: m.to(torch.bfloat16), lambda m: m.half(), lambda m: m.double(), lambda m: m.float()):
         move(model)
-        assert model[0].expert_bias.dtype == torch.float32
-        assert torch.equal(model[0].expert_bias, values)
-        assert len(model[0].expert_bias.unique()) == 238
+        assert router.expert_bias.dtype == torch.float32
+        assert torch.equal(router.expert_bias, values)
+        assert len(router.expert_bias.unique()) == 238
     state = io.BytesIO()
     torch.save(model.bfloat16().state_dict(), state)
     state.seek(0)

@@ -5,6 +5,8 @@ import gc
 import io
 import warnings
 import weakref
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,15 +16,16 @@ from torch.optim.lr_scheduler import ChainedScheduler, ConstantLR, LRScheduler, 
 from infimum import memory, optim
 
 SCHEDULE = memory.design("uniform", 40, max_lr=0.05, weight_decay=memory.Proportional(0.4), warmup=5)
-PLAIN = {
+PLAIN: dict[str, Callable[..., Any]] = {
     "MemoryLR": lambda o, **options: optim.MemoryLR(o, SCHEDULE, **options),
     "StreamingMemoryLR": lambda o, **options: optim.StreamingMemoryLR(o, max_lr=0.05, weight_decay=0.4, **options),
 }
-COMPOSED = {
+COMPOSED: dict[str, Callable[..., Any]] = {
     "Chained": lambda o: ChainedScheduler([PLAIN["MemoryLR"](o), ConstantLR(o)]),
     "Sequential": lambda o: SequentialLR(o, [ConstantLR(o), PLAIN["MemoryLR"](o)], milestones=[2]),
     "Sequential, streaming": lambda o: SequentialLR(o, [PLAIN["StreamingMemoryLR"](o), ConstantLR(o)], milestones=[2]),
 }
+MAKERS = PLAIN | COMPOSED
 
 
 @pytest.fixture
@@ -59,7 +62,7 @@ def test_the_wrong_order_is_pointed_out(make, optimizer):
         scheduler.step()
 
 
-@pytest.mark.parametrize("make", {**PLAIN, **COMPOSED}.values(), ids={**PLAIN, **COMPOSED})
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 def test_last_lr_is_what_the_optimizer_uses_and_never_its_tensor(make, optimizer):
     scheduler = make(optimizer)
     for _ in range(10):
@@ -71,7 +74,7 @@ def test_last_lr_is_what_the_optimizer_uses_and_never_its_tensor(make, optimizer
 
 
 @pytest.mark.parametrize("weights_only", [True, False])
-@pytest.mark.parametrize("make", {**PLAIN, **COMPOSED}.values(), ids={**PLAIN, **COMPOSED})
+@pytest.mark.parametrize("make", MAKERS.values(), ids=MAKERS)
 def test_state_survives_a_file(make, optimizer, weights_only):
     scheduler = make(optimizer)
     file = io.BytesIO()

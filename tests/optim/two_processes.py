@@ -19,8 +19,9 @@ class Model(torch.nn.Module):
     def __init__(self):
         super().__init__()
         torch.manual_seed(0)
-        self.layers = torch.nn.ModuleList([nn.MoE(16, 8, 8, 2), nn.MoE(16, 8, 12, 3, mode="topk")])
-        for layer in self.layers:
+        layers = [nn.MoE(16, 8, 8, 2), nn.MoE(16, 8, 12, 3, mode="topk")]
+        self.layers = torch.nn.ModuleList(layers)
+        for layer in layers:
             layer.router.weight.requires_grad_(False)
 
     def forward(self, x):

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from infimum.proof import wording
 from infimum.proof.certificate import Certificate, Rigour
 
 SAMPLED = Certificate(0.25, 0.125, "alternation", "sampled")
-KINDS = [name for name in Rigour.__args__ if name != "sampled"]
+KINDS = [name for name in get_args(Rigour) if name != "sampled"]
 
 
 def certificate(rigour):
@@ -42,7 +43,7 @@ def test_all_other_rigours_keep_it(rigour):
 
 
 def test_every_rigour_is_explained():
-    assert wording.RIGOUR.keys() == set(Rigour.__args__)
+    assert wording.RIGOUR.keys() == set(get_args(Rigour))
     for name, text in wording.RIGOUR.items():
         assert text.startswith(f"{name}: ")
 

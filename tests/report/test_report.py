@@ -1,5 +1,6 @@
 """Reports: well-formed, self-contained, and the numbers are in them."""
 
+import functools
 import json
 import re
 from email.message import Message
@@ -101,7 +102,7 @@ def test_theorems_are_links_to_their_pages(tmp_path, monkeypatch):
     result = infimum.lowrank.svd(np.eye(3), rank=2)
     measured = infimum.memory.report(infimum.memory.lr_table("cosine", 50, peak=1e-3), 0.1)
     known = Message()
-    monkeypatch.setattr(plain_text.metadata, "metadata", lambda _name: known)
+    monkeypatch.setattr("importlib.metadata.metadata", lambda _name: known)
     page = check_page(report.write(result, tmp_path / "without.html"))
     assert '<a href="#theorem"><code>eckart_young</code></a>' in page
     statement = re.search('<pre class="wrapped" id="theorem">(.*?)</pre>', page, re.DOTALL).group(1)
@@ -198,7 +199,10 @@ def test_replacing(tmp_path):
 
 
 def test_pictures_do_not_clash():
-    pictures = [drawing.svg(lambda axes, k=k: axes.plot([0, k], [k, 0])) for k in (1, 2)]
+    def line(axes, k):
+        axes.plot([0, k], [k, 0])
+
+    pictures = [drawing.svg(functools.partial(line, k=k)) for k in (1, 2)]
     ids = [set(re.findall(r'\bid="([^"]*)"', picture)) for picture in pictures]
     assert not ids[0] & ids[1]
     assert all("currentColor" in picture and drawing.INK not in picture for picture in pictures)

@@ -40,8 +40,11 @@ def exact(units: list[Unit], budget: int, multiplier: float) -> Fraction:
     for unit in units:
         total += min(
             sum(
-                min(Fraction(e) + price * Fraction(c) for c, e in zip(layer.costs, layer.errors, strict=True))
-                for layer in curves
+                (
+                    min(Fraction(e) + price * Fraction(c) for c, e in zip(layer.costs, layer.errors, strict=True))
+                    for layer in curves
+                ),
+                Fraction(0),
             )
             for curves in unit
         )
@@ -54,14 +57,18 @@ def least(units: list[Unit], budget: int) -> Fraction | None:
         [
             (
                 sum(curves[i].costs[k] for i, k in enumerate(ks)),
-                sum(Fraction(curves[i].errors[k]) for i, k in enumerate(ks)),
+                sum((Fraction(curves[i].errors[k]) for i, k in enumerate(ks)), Fraction(0)),
             )
             for curves in unit
             for ks in itertools.product(*(range(len(layer.costs)) for layer in curves))
         ]
         for unit in units
     ]
-    found = [sum(e for _, e in pick) for pick in itertools.product(*choices) if sum(c for c, _ in pick) <= budget]
+    found = [
+        sum((e for _, e in pick), Fraction(0))
+        for pick in itertools.product(*choices)
+        if sum(c for c, _ in pick) <= budget
+    ]
     return min(found, default=None)
 
 
@@ -74,7 +81,7 @@ def test_below_every_choice_and_near_the_exact_dual() -> None:
         for multiplier in (0.0, *(10.0 ** rng.uniform(-8, 3, 3))):
             value = dual_value(units, budget, multiplier)
             dual = exact(units, budget, multiplier)
-            assert Fraction(value) <= max(dual, 0)
+            assert Fraction(value) <= max(dual, Fraction(0))
             assert truth is None or Fraction(value) <= truth
             layers = sum(max(map(len, unit)) for unit in units)
             size = float(dual) + 2 * multiplier * budget
@@ -106,12 +113,13 @@ def test_the_allowance_is_as_stated() -> None:
 
 def test_without_its_allowance_the_bound_would_be_false() -> None:
     """Sums that round upwards: the terms of many units, of many layers, and what is paid."""
-    for units, budget, price in (
+    cases: tuple[tuple[list[Unit], int, float], ...] = (
         ([one([0], [1.0]), *(one([0], [1.3 * 2.0**-53]) for _ in range(40))], 0, 0.0),
         ([(tuple(curve([0], [e]) for e in (1.0, *[1.3 * 2.0**-53] * 40)),)], 0, 0.0),
         ([one([3], [1e-17])], 2, 0.1),
         ([one([3], [0.1])], 2, 0.7),
-    ):
+    )
+    for units, budget, price in cases:
         truth = exact(units, budget, price)
         assert Fraction(dual_value(units, budget, price)) <= truth
     upwards = 0
@@ -120,8 +128,8 @@ def test_without_its_allowance_the_bound_would_be_false() -> None:
         units = [one([float(rng.integers(0, 50))], [float(rng.exponential())]) for _ in range(20)]
         budget, price = int(rng.integers(0, 200)), float(rng.exponential())
         truth = exact(units, budget, price)
-        upwards += Fraction(dual_value(units, budget, price, room=0.0)) > max(truth, 0)
-        assert Fraction(dual_value(units, budget, price)) <= max(truth, 0)
+        upwards += Fraction(dual_value(units, budget, price, room=0.0)) > max(truth, Fraction(0))
+        assert Fraction(dual_value(units, budget, price)) <= max(truth, Fraction(0))
     assert upwards > 20
 
 

@@ -285,9 +285,10 @@ def by_hand(annihilator, f, sizes, inverse, room):
     lost = second * (
         sum(d * w * Fraction(s) for d, w, s in zip(doubt, modulus, sizes, strict=True)) + Fraction(drop) * norm(sizes)
     )
-    price = sum(w * Fraction(i) * (1 + second * d) for d, w, i in zip(doubt, modulus, inverse, strict=True))
+    parts = zip(doubt, modulus, inverse, strict=True)
+    price = sum((w * Fraction(i) * (1 + second * d) for d, w, i in parts), Fraction(0))
     price += second * Fraction(drop) * norm(inverse)
-    total = abs(sum(Fraction(w) * Fraction(v) for w, v in zip(weights, f, strict=True)))
+    total = abs(sum((Fraction(w) * Fraction(v) for w, v in zip(weights, f, strict=True)), Fraction(0)))
     return float(max((total - lost) / price, Fraction(0)) * (1 - 8 * Fraction(room) * Fraction(2) ** -53))
 
 

@@ -1,6 +1,7 @@
 """The capped filling against random schedules and rational arithmetic; hypotheses; rounding against the page."""
 
 import math
+from collections.abc import Callable
 from fractions import Fraction
 from typing import ClassVar
 
@@ -11,6 +12,7 @@ from infimum.errors import VerificationError
 from infimum.proof.rounding import ROOM
 from infimum.proof.theorems import capped_filling
 from infimum.proof.theorems.capped_filling import (
+    DecayLaw,
     FixedDecay,
     NormKeepingDecay,
     ProportionalDecay,
@@ -21,7 +23,7 @@ from infimum.proof.theorems.capped_filling import (
 from infimum.proof.theorems.unrolling import SPACING, WIDE
 
 EPS = float(np.finfo(float).eps)
-LAWS = {
+LAWS: dict[str, Callable[[int], DecayLaw]] = {
     "fixed": lambda T: FixedDecay(np.linspace(0.5, 1.5, T).astype(WIDE)),
     "proportional": lambda _: ProportionalDecay(2.0),
     "norm": lambda _: NormKeepingDecay(0.8),

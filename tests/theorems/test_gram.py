@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import math
 from types import SimpleNamespace
+from typing import Any
 
 import flint
 import numpy as np
@@ -286,7 +287,8 @@ def divided(relaxation, kept, nodes, at_most, enough=math.inf):
     """The tree, written again with a list in place of a heap."""
     G, size = relaxation.G.matrix.real, len(relaxation.d)
     first = gram._node(relaxation, np.full(size, (size - kept) / size), np.zeros(size), np.ones(size), size - kept)
-    leaves, best, reached = [(*first, {})], None, at_most
+    leaves: list[Any] = [(*first, {})]
+    best, reached = None, at_most
     while leaves and min(leaf[0] for leaf in leaves) < min(reached, enough) and nodes > 0:
         at = min(range(len(leaves)), key=lambda k: leaves[k][0])
         _, point, fixed = leaves.pop(at)

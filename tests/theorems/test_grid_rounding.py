@@ -41,7 +41,8 @@ def exact_loss(W, Q, C, G):
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize(("bits", "shape"), [(1, (2, 4)), (2, (1, 4)), (2, (2, 2))])
 def test_no_rounding_is_below_the_bound(seed, bits, shape):
-    W, grid, C, G = problem(*shape, groups=2 if shape[1] == 4 else 1, bits=bits, seed=seed)
+    m, n = shape
+    W, grid, C, G = problem(m, n, groups=2 if n == 4 else 1, bits=bits, seed=seed)
     floor = bound(W, grid, C, G, half(C), half(G))
     every = itertools.product(range(2**bits), repeat=W.size)
     losses = [loss(W, grid.values(np.array(k, dtype=np.float64).reshape(W.shape)), C, G, room=0.0) for k in every]

@@ -31,7 +31,7 @@ def test_bound_of_every_range_of_lines(cost):
             cost[0],
             cost[1],
         )
-        lines = {}
+        lines: dict[int, list[int]] = {}
         for triple in triples(n):
             t = equation.alpha * triple[0] + equation.beta * triple[1]
             assert cost_of(triple, cost) == equation.price(triple)
@@ -553,7 +553,7 @@ def test_parts_stay_in_the_cache_of_the_host(monkeypatch):
     expected = [a.tolist() for a in theorem.least_sums(np.arange(10))]
     assert [(xp is np, size) for xp, size in calls] == [(True, 4), (True, 4), (True, 2)]
     calls.clear()
-    monkeypatch.setattr(theorem.array_api_compat, "device", lambda _: "cuda:0")
+    monkeypatch.setattr("array_api_compat.device", lambda _: "cuda:0")
     assert [a.tolist() for a in theorem.least_sums(np.arange(10))] == expected
     assert [(xp is np, size) for xp, size in calls] == [(False, 10)]
 

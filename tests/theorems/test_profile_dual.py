@@ -28,7 +28,7 @@ def definition(target, caps, rates, share, multipliers):
     v = sum(x * y for x, y in zip(h, u, strict=True)) / (1 - rho)
     g = [u[j] - rate[j] * (sum(x * y for x, y in zip(h[j:], u[j:], strict=True)) + rho * v) for j in range(len(p))]
     m = min(g)
-    return m + sum(x / sum(p) * min(y - m, 1) for x, y in zip(p, g, strict=True))
+    return m + sum(x / sum(p) * min(y - m, Fraction(1)) for x, y in zip(p, g, strict=True))
 
 
 @pytest.mark.parametrize("seed", range(30))
