@@ -169,9 +169,9 @@ def test_names_of_layers_fit_a_terminal():
     """At 80 columns names of layers are whole; what no layer became has no column."""
     kinds = ("layer.*.attention.self.query", "layer.*.attention.self.value", "embeddings.word_embeddings")
     rows = [Group(kind, 2, 0, (16, 16), (), (), (3, 8), 0.7, 3.462e-07, 0.0, 0.5) for kind in kinds]
-    console = Console(width=80, file=io.StringIO())
-    console.print(table_of(rows))
-    head, *lines = console.file.getvalue().splitlines()
+    written = io.StringIO()
+    Console(width=80, file=written).print(table_of(rows))
+    head, *lines = written.getvalue().splitlines()
     assert head.split() == ["layers", "number", "dense", "bits", "removed", "error", "bound", "share"]
     assert [line.split()[0] for line in lines] == [short_kind(kind) for kind in kinds]
     assert "channels" in [column.header for column in table_of([replace(rows[0], channels=(8, 16))]).columns]
