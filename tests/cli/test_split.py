@@ -57,7 +57,7 @@ def test_a_large_number_with_a_limit(run, tmp_path):
         (["--", "-5"], 2, "n must be at least 0, got -5"),
         (["5", "--cost", "1,1"], 2, "--cost takes 3 values, got 2"),
         (["5", "--cost", "1,0,1"], 2, "cost[1] must be at least 1, got 0"),
-        (["5", "--max-steps", "-1"], 2, "max_steps must be at least 0"),
+        (["5", "--max-steps", "-1"], 2, "--max-steps must be at least 0"),
         ([], 2, "n is missing"),
     ],
 )

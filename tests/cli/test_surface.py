@@ -120,6 +120,11 @@ def test_help_names_the_file_types(run, problem):
         assert problem.command in WITHOUT_FILES
 
 
+def test_every_file_type_is_documented():
+    page = (Path(__file__).parents[2] / "docs/cli.md").read_text(encoding="utf-8")
+    assert [suffix for suffix in (*READERS, PACKED) if f"`{suffix}`" not in page.replace("table.csv.gz", ".gz")] == []
+
+
 def arguments_of(command):
     """Each argument of a command."""
     return build_app()[command].assemble_argument_collection(parse_docstring=True)

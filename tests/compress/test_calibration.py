@@ -15,7 +15,7 @@ transformers = pytest.importorskip("transformers")
 from infimum import compress  # noqa: E402
 from infimum.compress.measure.moments import output_of  # noqa: E402
 from infimum.compress.measure.text import paragraphs, python_documentation  # noqa: E402
-from infimum.errors import CalibrationError  # noqa: E402
+from infimum.errors import CalibrationError, OptionError  # noqa: E402
 from tests.compress.conftest import WORDS, sentences  # noqa: E402
 
 
@@ -109,6 +109,8 @@ def test_moments_are_those_of_the_weight_gradient(bert: Path, text: list[str]) -
 def test_moments_are_semidefinite_and_scaled(bert: Path, text: list[str]) -> None:
     moments = compress.calibrate(bert, text, projections=3)
     assert moments.projections == 3
+    with pytest.raises(OptionError, match="projections must be at least 1, got 0"):
+        compress.calibrate(bert, text, projections=0)
     assert "pooler.dense" not in moments.layers
     for name, found in moments.layers.items():
         embeds = name == "embeddings.word_embeddings"

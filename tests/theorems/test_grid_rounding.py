@@ -156,6 +156,7 @@ def test_offsets_are_asked():
     good = Grid(2, np.full((2, 2), 0.5), np.ones((2, 2)), FLOAT32, np.full((2, 2), 0.25))
     ask_grid(good, (2, 4))
     ask_grid(good._replace(scales=np.full((2, 2), 1.0 + 2.0**-21)), (2, 4))
+    ask_grid(good._replace(offsets=np.full((2, 2), FLOAT32.largest / 2.0)), (2, 4))
     bad = [
         (good._replace(precision=None), "must be rounded to float32"),
         (good._replace(precision=BFLOAT16), "must be rounded to float32"),
@@ -330,6 +331,24 @@ def test_one_wrong_entry_is_enough():
     for e, message in [([0.0, 0.0, 0.0, -0.1], "negative"), ([0.0, 0.0, 0.0, 1.1], "at most C")]:
         with pytest.raises(VerificationError, match=message):
             bound(W, good, C, G, np.array(e), np.full(2, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("part", "wrong", "message"),
+    [
+        ("scales", 2.0**127, "scales times 3 must be at most"),
+        ("scales", 1.0 + 2.0**-22, "at most 22 significant bits"),
+        ("scales", 2.0**-150, "scales must be numbers of float32"),
+        ("offsets", 1.0 + 2.0**-24, "offsets must be numbers of float32"),
+        ("offsets", FLOAT32.largest, "at most half its largest"),
+    ],
+)
+def test_one_wrong_entry_is_enough_with_offsets(part, wrong, message):
+    good = Grid(2, np.full((2, 2), 0.5), np.ones((2, 2)), FLOAT32, np.full((2, 2), 0.25))
+    changed = getattr(good, part).copy()
+    changed[1, 1] = wrong
+    with pytest.raises(VerificationError, match=message):
+        ask_grid(good._replace(**{part: changed}), (2, 4))
 
 
 def test_of_a_moment_of_zeros_nothing_is_asked():

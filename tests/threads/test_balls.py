@@ -51,7 +51,7 @@ def bits(result):
     return result.to_json() if hasattr(result, "to_json") else repr(result)
 
 
-@pytest.mark.parametrize("count", [200, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [100, pytest.param(2000, marks=pytest.mark.slow)])
 def test_threads_find_the_same_bits(count):
     work = jobs(count)
     serial = [bits(job()) for job in work]

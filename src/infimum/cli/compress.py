@@ -12,6 +12,7 @@ from rich.table import Table
 
 from infimum._arguments import one_of
 from infimum.cli import screen
+from infimum.cli.layer_table import table_of
 from infimum.cli.screen import FLAG, LOUD, Talk
 from infimum.cli.words import SEED
 from infimum.errors import OptionError, OutputError
@@ -209,7 +210,9 @@ def _show_search(plan: Plan, target: float | None, size: str | None) -> None:
         console.print(f"\nno plan that removes {most:.2%} or more has an error of {target:g} or less")
     if size is not None:
         written, wanted = files_bytes(plan), parse_size(size)
-        why = "" if written >= ENOUGH * wanted else ": nothing larger that the layers are offered fits in"
+        replaced = any(row.form != "dense" for row in plan.table)
+        fits = "nothing larger that the layers are offered fits in" if replaced else "all of the model fits in"
+        why = "" if written >= ENOUGH * wanted else f": {fits}"
         console.print(f"\nweight files: {written:,} bytes, {written / wanted:.1%} of what was allowed{why}")
 
 
@@ -252,15 +255,7 @@ def show_plan(plan: Plan, comparisons: list[Comparison], held_out: str) -> None:
     from infimum.report.plan import groups, sizes
 
     console = screen.console()
-    table = Table("layers", box=None, header_style="bold", padding=(0, 1, 0, 0))
-    for name in ("number", "dense", "channels", "ranks", "bits", "removed", "error", "bound", "share"):
-        table.add_column(name, justify="right", no_wrap=True)
-    for group in groups(plan.table):
-        ends = ("-".join(map(str, ends)) or "-" for ends in (group.channels, group.ranks, group.bits))
-        errors = (f"{group.error:.4g}", f"{group.lower_bound:.4g}", f"{group.share:.1%}")
-        name = plain_text.short_kind(group.name)
-        table.add_row(name, str(group.layers), str(group.dense), *ends, f"{group.removed:.1%}", *errors)
-    console.print(table)
+    console.print(table_of(groups(plan.table)))
     certificate = plan.certificate
     rows = {
         "total error": wording.number(certificate.value),

@@ -7,6 +7,7 @@ from typing import Any
 
 from transformers import AutoTokenizer
 
+from infimum._arguments import whole_number
 from infimum.compress.measure.moments import Moments, Progress
 from infimum.compress.measure.passes import collect
 from infimum.compress.measure.text import MINIMUM_TOKENS, Text, Tokens, tokenize
@@ -58,9 +59,10 @@ def calibrate(
 
     Raises
     ------
-    CheckpointError, CalibrationError
+    CheckpointError, CalibrationError, OptionError
         Each says what was expected, what came, and what to do.
     """
+    projections = whole_number("projections", projections, 1)
     checkpoint = model if isinstance(model, Checkpoint) else open_checkpoint(model)
     text = tokens_for(checkpoint, calib, max_tokens=max_tokens)
     if tokens is None and checkpoint.is_language_model:
