@@ -32,7 +32,7 @@ from infimum.proof.theorems.narrowing import Narrowing
 
 RIGHT, LEFT = (0.1, 0.03), (0.6, 0.2, 2.0, math.inf)  # dampings that are tried; without bound: rounding by one side
 TRIED, TRIED_GROUP = 3, 64  # bits and group at which they are
-REPAIR = (0.1, 0.3, 1.0, 3.0)
+REPAIR = (0.03, 0.1, 0.3, 1.0, 3.0)
 
 
 class Dampings(NamedTuple):

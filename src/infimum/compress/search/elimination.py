@@ -5,33 +5,44 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 
-from infimum._threads import one_thread
-from infimum.compress.menu.ranks import damped
+from infimum._threads import one_thread, together
+from infimum.compress.menu.judging import crosswise, of_width
+from infimum.compress.menu.ranks import Damping, damped
 from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import Group, partition, widths_of
+from infimum.compress.model.checkpoint import Layer
 from infimum.proof.theorems.weighted_tail import lower_root
 
 BLOCK = 32  # eliminations between two updates of the large matrices
 RIDGE = 1e-6  # added to C, times its mean eigenvalue: of inputs that determine each other, any may go first
-ORDER_DAMPING = 1.0
+ORDERING, REPAIR = (0.0, 0.1, 1.0), (0.1, 1.0)  # dampings of C that are tried
 TINY = float(np.finfo(np.float64).tiny)
 
 
 def ordered_groups(task: Task) -> list[Group]:
-    """Group the layers that may be replaced; find the order in which the channels between some are given up.
+    """Group the layers that may be replaced; find the order in which the channels between some are given up."""
+    with one_thread():
+        return [_ordered(task, layers) for layers in partition(task)]
 
-    Where a half of the text judges, it prefers repairs in a moment that is damped, and the order is found in one, too.
-    """
-    groups, damping = [], 0.0 if task.moments.judge is None else ORDER_DAMPING
-    for layers in partition(task):
-        if len(layers) == 1 or not task.settings.narrows:
-            groups.append(Group(layers))
-            continue
-        steps, (W, norm) = task.settings.widths, task.member(layers[-1])
-        with one_thread():
-            order = eliminate(W, damped(norm.C, damping), norm.G, widths_of(W.shape[1], steps)[-1])
-        groups.append(Group(layers, order, steps))
-    return groups
+
+def _ordered(task: Task, layers: tuple[Layer, ...]) -> Group:
+    """Find an order, where a half of the text judges the best of some: how much C should be damped differs much."""
+    if len(layers) == 1 or not task.settings.narrows:
+        return Group(layers)
+    steps, (W, norm) = task.settings.widths, task.maker(layers[-1]) if task.settings.rounds else task.member(layers[-1])
+    least = widths_of(W.shape[1], steps)[-1]
+
+    def group(damping: float) -> Group:
+        return Group(layers, eliminate(W, damped(norm.C, damping), norm.G, least), steps)
+
+    if task.moments.judge is None or task.settings.objective != "two-sided":
+        return group(0.0)
+
+    def seen(case: tuple[Group, float]) -> float:
+        return crosswise(task, layers[-1], of_width(task, case[0]), Damping(case[1], 0.0))[0]
+
+    cases = [(each, repair) for each in together(group, ORDERING) for repair in REPAIR]
+    return min(zip(together(seen, cases), cases, strict=True), key=lambda pair: pair[0])[1][0]
 
 
 def eliminate(W: np.ndarray, C: np.ndarray, G: np.ndarray | None, least: int) -> np.ndarray:
