@@ -94,7 +94,7 @@ def test_design_options():
     [
         (["memory", "--lr=cosine", "--peak=1", "--weight-decay=0"], 2, "missing: --steps; give"),
         (["memory"], 2, "give --lr, --peak, --weight-decay and --steps, or a log with --csv"),
-        (["memory", "--lr", "square"], 2, '"constant", "cosine", "linear", "wsd"'),
+        (["memory", "--lr", "square"], 2, "'constant', 'cosine', 'linear', 'wsd'"),
         ([*COSINE[:-2], "--warmup", "6000"], 2, "warmup must be from 0 to the 5000 steps"),
         (["memory", "--csv", "missing.csv"], 1, "missing.csv: No such file"),
         (["memory", "--csv", "log.csv", "--peak", "0.1"], 2, "--peak describes a schedule"),

@@ -255,7 +255,7 @@ def test_a_lock_that_another_process_holds_is_waited_for(tmp_path: Path, monkeyp
     os.close(own)
 
 
-@pytest.mark.parametrize("limit", [1000, 60_000])
+@pytest.mark.parametrize("limit", [1000, 50_000])
 def test_a_disk_that_is_full_ends_in_one_line(
     limit: int,
     bert: Path,
