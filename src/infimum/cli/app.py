@@ -75,25 +75,26 @@ def run(arguments: Sequence[str]) -> int:
     with warnings.catch_warnings():
         warnings.showwarning = _show_warning
         try:
-            words.refuse_addresses(arguments)
             with unwinding():
-                status = build_app()(words_given)
+                app = build_app()
+                words.refuse_addresses(arguments)
+                status = app(words_given)
                 sys.stdout.flush()
             return int(status or 0)
         except CycloptsError as error:
             return _fail(words.usage(error), 2)
         except (OptionError, RankError) as error:  # what only the solver can judge is wrong usage no less
-            commands = build_app().parse_commands(words_given)[0]
-            return _fail(words.with_help(_message(error, words_given), commands), 2)
+            commands = app.parse_commands(words_given)[0]
+            return _fail(words.with_help(_message(error, app, words_given), commands), 2)
         except (InfimumError, OSError, MemoryError) as error:
-            return _fail(_message(error, words_given), 1)
+            return _fail(_message(error, app, words_given), 1)
         except KeyboardInterrupt:
             return _fail("interrupted; no file was left half-written", 130)
         except Ended as error:
             return _fail("ended by a signal; no file was left half-written", error.status)
 
 
-def _message(error: Exception, words_given: Sequence[str]) -> str:
+def _message(error: Exception, app: App, words_given: Sequence[str]) -> str:
     if isinstance(error, OSError) and not isinstance(error, InfimumError):
         _let_go_of_stdout()
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror or str(error)
@@ -101,7 +102,7 @@ def _message(error: Exception, words_given: Sequence[str]) -> str:
         return f"this needs more memory than there is ({error or 'no size is known'})"
     if isinstance(error, OF_FILES):
         return str(error)
-    return option_names.with_option_names(str(error), option_names.options_of(build_app(), words_given))
+    return option_names.with_option_names(str(error), option_names.options_of(app, words_given))
 
 
 def _let_go_of_stdout() -> None:

@@ -38,11 +38,13 @@ def _ordered(task: Task, layers: tuple[Layer, ...]) -> Group:
     if task.moments.judge is None or task.settings.objective != "two-sided":
         return group(0.0)
 
-    def seen(case: tuple[Group, float]) -> float:
-        return crosswise(task, layers[-1], of_width(task, case[0]), Damping(case[1], 0.0))[0]
+    def seen(one: Group) -> float:
+        trial = of_width(task, one)
+        return min(crosswise(task, layers[-1], trial, Damping(repair, 0.0))[0] for repair in REPAIR)
 
-    cases = [(each, repair) for each in together(group, ORDERING) for repair in REPAIR]
-    return min(zip(together(seen, cases), cases, strict=True), key=lambda pair: pair[0])[1][0]
+    groups = together(group, ORDERING)
+    errors = together(seen, groups)
+    return groups[errors.index(min(errors))]
 
 
 def eliminate(W: np.ndarray, C: np.ndarray, G: np.ndarray | None, least: int) -> np.ndarray:
