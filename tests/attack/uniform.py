@@ -127,18 +127,21 @@ def rounded_loss(result: Any, f: str) -> Any:
 
 def rational_loss(result: Any, f: str) -> Any:
     low, high = map(real, result.domain)
-    above, below = ([real(c) for c in part.tolist()] for part in (result.numerator, result.denominator))
+    parts = [np.asarray(part).T.tolist() for part in (result.numerator, result.denominator)]
+    above, below = ([sum((Fraction(x) for x in column), Fraction(0)) for column in part] for part in parts)
+    exact = [[real(c) for c in part] for part in (above, below)]
+    rough = [[float(c) for c in part] for part in (above, below)]
     x = np.linspace(result.domain[0], result.domain[1], LOOK)
-    signs = np.sign(chebyshev(result.denominator.tolist(), (2 * x - float(low + high)) / float(high - low)))
+    signs = np.sign(chebyshev(rough[1], (2 * x - float(low + high)) / float(high - low)))
     assert abs(signs.sum()) == LOOK, "the denominator has a zero on the domain"
 
     def p(x: float) -> Any:
         u = (2 * mpmath.mpf(x) - low - high) / (high - low)
-        return chebyshev(above, u) / chebyshev(below, u)
+        return chebyshev(exact[0], u) / chebyshev(exact[1], u)
 
     def q(x: np.ndarray) -> np.ndarray:
         u = (2 * x - float(low + high)) / float(high - low)
-        return chebyshev(result.numerator.tolist(), u) / chebyshev(result.denominator.tolist(), u)
+        return chebyshev(rough[0], u) / chebyshev(rough[1], u)
 
     return weighted(result, f, p, q)
 

@@ -20,6 +20,14 @@ from tests.minimax.agreement import follows
         ("abs", (3, 3), (-1, 1), 0.043689, 1e-5),
         ("exp", (2, 2), (-1, 1), 8.69e-5, 1e-4),
         ("exp", (5, 0), (-1, 1), 4.52055119261158258609e-5, 1e-6),
+        ("sqrt", (6, 6), (0, 1), 1.07471162e-4, 1e-6),
+        ("sqrt", (10, 10), (0, 1), 4.87595751e-6, 1e-6),
+        ("log(1.1 - x)", (8, 8), (-1, 1), 3.2177490406e-12, 1e-6),
+        ("abs", (30, 30), (-1, 1), 2.1739878e-7, 1e-6),  # Chebfun's
+        ("exp", (20, 20), (-1, 1), 1.97231443898e-73, 1e-6),
+        ("1/(1 + 25*x**2)", (4, 0), (-1, 2), 0.322856199238, 1e-6),
+        ("abs", (8, 8), (-1, 2), 0.0013086335163794, 1e-6),
+        ("erf", (3, 9), (-3, 4), 2.97905500e-4, 1e-6),
     ],
 )
 def test_known_optima(f, type_, domain, optimum, digits):
@@ -49,21 +57,108 @@ def test_a_weight():
 
 
 def test_a_function_of_the_type_has_no_error():
-    certificate = minimax.rational("1/(1 + 25*x**2)", (1, 3)).certificate
-    assert certificate.lower_bound == 0.0
-    assert certificate.value < 1e-13
+    for f, type_ in (("1/(1 + 25*x**2)", (1, 3)), ("x**3", (3, 1)), ("1/(2 + x)", (3, 3))):
+        result = minimax.rational(f, type_, (-1, 1))
+        assert result.certificate.lower_bound == 0.0
+        assert result.certificate.value < 1e-30
+        infimum.verify(result, f)
+
+
+@pytest.mark.parametrize(("f", "domain"), [("x**3", (-1, 1)), ("sin(x)", (0, 6.283185307179586))])
+def test_the_best_of_a_type_may_be_nothing(f, domain):
+    low, high = domain
+    result = minimax.rational(f, (0, 2), domain)
+    assert result.degrees == (-1, 0)
+    assert result.certificate.ratio <= 1.0 + 1e-9
+    assert result.certificate.value == pytest.approx(1.0, rel=1e-9)
+    assert not np.any(result(np.linspace(low, high, 7)))
+    infimum.verify(result, f)
+
+
+def test_relative_errors_where_f_is_0():
+    result = minimax.rational("sin(x)", (3, 2), (-1, 1), relative=True)
+    assert result.degrees == (3, 2)
+    assert result.certificate.ratio <= 1.0 + 1e-6
+    x = np.linspace(-1, 1, 2000)
+    seen = np.max(np.abs(1.0 - result(x) / np.sin(x)))
+    assert seen == pytest.approx(result.certificate.value, rel=1e-4)
+    assert infimum.verify(infimum.from_json(result.to_json()), "sin(x)") is not None
+    with pytest.raises(OptionError, match="f vanishes"):
+        minimax.rational("log(x)", (2, 2), (0.5, 2), relative=True)
+
+
+@pytest.mark.parametrize(
+    ("f", "domain", "types"),
+    [
+        ("sqrt", (0, 1), [(1, 1), (2, 2), (4, 4), (5, 5), (7, 7), (9, 8)]),
+        ("tanh(x) + x/7", (-4, 3), [(1, 1), (3, 2), (5, 4), (6, 6)]),
+        ("abs(x - 0.3)", (-1, 1), [(2, 2), (4, 4), (8, 8)]),
+        ("x**0.3", (0, 1), [(4, 4), (9, 9)]),
+    ],
+)
+def test_larger_types_are_no_worse(f, domain, types):
+    certificates = [minimax.rational(f, type_, domain).certificate for type_ in types]
+    assert all(certificate.ratio <= 1.0 + 1e-6 for certificate in certificates)
+    values = [certificate.value for certificate in certificates]
+    assert values == sorted(values, reverse=True)
+
+
+def test_evaluation_in_doubles_keeps_the_error():
+    """p and q vary by a factor of 1e70 over the domain: only their quotient is known to double precision."""
+    result = minimax.rational("sqrt", (16, 16), (0, 1))
+    x = np.concatenate([[0.0], np.geomspace(1e-25, 1.0, 4001), result._evaluation[0]])
+    assert np.max(np.abs(np.sqrt(x) - result(x))) <= result.certificate.value * (1.0 + 1e-6)
+    assert result(1e-12) == pytest.approx(1e-6, abs=result.certificate.value)
+    single = result(x.astype(np.float32))
+    assert single.dtype == np.float32
+    assert np.max(np.abs(single - np.sqrt(x))) < 3e-6
+
+
+def test_poles_and_zeros():
+    result = minimax.rational("sqrt", (4, 3), (0, 1))
+    poles, zeros = result.poles(), result.zeros()
+    assert poles.shape == (3,)
+    assert zeros.shape == (4,)
+    assert np.all(np.abs(poles.imag) <= 1e-12 * np.abs(poles))
+    assert np.all(poles.real < 0.0)
+    x = 0.37
+    product = np.prod(x - zeros) / np.prod(x - poles) / (np.prod(0.8 - zeros) / np.prod(0.8 - poles))
+    assert product.real == pytest.approx(result(x) / result(0.8), rel=1e-12)
 
 
 def test_a_quotient_that_does_not_converge_is_honest():
+    """The best of type (6, 6) is within 1e-11 of that of type (5, 5), by a pole and a zero that nearly meet."""
     certificate = minimax.rational("gelu", (6, 6), (-8, 8)).certificate
     assert 0.0 < certificate.lower_bound < certificate.value
+    assert certificate.value <= 0.00319409
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("n", [4, 12, 21, 30])
+@pytest.mark.parametrize(
+    ("f", "domain"),
+    [
+        ("sqrt", (0, 1)),
+        ("abs", (-1, 1)),
+        ("abs", (-1, 1.5)),
+        ("exp", (-2, 1)),
+        ("log", (0.01, 1)),
+        ("1/(1 + 25*x**2)", (-1, 2)),
+        ("tanh(x)", (-5, 3)),
+        ("erf(x)", (-2, 3)),
+        ("x**0.3", (0, 1)),
+    ],
+)
+def test_types_from_4_to_30_close(f, domain, n):
+    result = minimax.rational(f, (n, n), domain)
+    assert result.certificate.ratio <= 1.01 or result.certificate.value < 1e-30
 
 
 def test_corrupted_results_are_refused():
     result = minimax.rational("exp", (2, 2))
     numerator = result.numerator.copy()
-    numerator[1] *= 1.0 + 1e-9
-    pole = dataclasses.replace(result, denominator=np.array([0.1, 1.0, 0.0]))
+    numerator[0, 1] *= 1.0 + 1e-9
+    pole = dataclasses.replace(result, denominator=np.array([[0.1, 1.0, 0.0]]))
     for corrupted in (
         dataclasses.replace(result, numerator=numerator),
         dataclasses.replace(result, type=(1, 2)),

@@ -24,7 +24,8 @@ def test_name():
 @pytest.mark.parametrize(
     ("type_", "degrees", "needed"),
     [((3, 3), (2, 2), 7), ((3, 3), (3, 2), 8), ((3, 3), (3, 3), 8), ((0, 0), (0, 0), 2), ((4, 1), (1, 0), 6),
-     ((1, 4), (0, 1), 6), ((5, 2), (2, 2), 9), ((2, 5), (2, 1), 9)],
+     ((1, 4), (0, 1), 6), ((5, 2), (2, 2), 9), ((2, 5), (2, 1), 9), ((0, 2), (-1, 0), 2), ((3, 3), (-1, 0), 5),
+     ((3, 3), (-1, 2), 7)],
 )  # fmt: skip
 def test_number_of_points(type_, degrees, needed):
     """The zeros of ``P q - p Q`` are at most its degree."""
@@ -33,7 +34,7 @@ def test_number_of_points(type_, degrees, needed):
 
 @pytest.mark.parametrize(
     ("type_", "degrees"),
-    [((3, 3), (4, 3)), ((3, 3), (3, 4)), ((3, 3), (-1, 0)), ((3, 3), (0, -1)), ((0, 0), (1, 0)), ((0, 0), (0, 1))],
+    [((3, 3), (4, 3)), ((3, 3), (3, 4)), ((3, 3), (-2, 0)), ((3, 3), (0, -1)), ((0, 0), (1, 0)), ((0, 0), (0, 1))],
 )
 def test_degrees_beyond_the_type_are_refused(type_, degrees):
     with pytest.raises(VerificationError, match="degrees up to"):
@@ -105,3 +106,15 @@ def test_no_other_quotient_of_the_type_is_better():
         for _ in range(800)
     )
     assert floor <= least
+
+
+def test_no_quotient_with_a_constant_above_is_better_than_none():
+    """x**3 against 0: two points bound all of type (0, 2), and what others reach is not below the bound."""
+    rng = np.random.default_rng(1)
+    x = np.linspace(-1.0, 1.0, 201)
+    floor = bound([-1.0, 1.0], [-1.0, 1.0], points_needed((0, 2), (-1, 0)))
+    assert floor == 1.0
+    for c in rng.standard_normal((500, 3)):
+        below = 1.0 + 0.3 * c[1] * x + 0.3 * c[2] * x**2
+        if np.all(below > 0.0):
+            assert floor <= np.max(np.abs(x**3 - 0.1 * c[0] / below))

@@ -7,7 +7,7 @@ from typing import Any
 
 from infimum._arguments import whole_number
 from infimum.errors import OptionError, ToleranceError
-from infimum.minimax.remez.rational_exchange import search
+from infimum.minimax.remez.stored_quotient import best_quotient
 from infimum.proof.answers.rational import LARGEST_TYPE, MinimaxRational, certify_rational, rational_task
 from infimum.proof.enclosure.expressions import FunctionLike
 from infimum.proof.rounding import ROOM
@@ -19,6 +19,7 @@ def rational(
     domain: tuple[float, float] = (-1.0, 1.0),
     *,
     weight: str | None = None,
+    relative: bool = False,
     breakpoints: Sequence[float] = (),
     tol: float = 1e-6,
 ) -> MinimaxRational:
@@ -40,6 +41,8 @@ def rational(
         One interval.
     weight : str, optional
         Positive factor of the error.
+    relative : bool
+        Divide the error by f. An odd function may vanish at the centre of a symmetric domain.
     breakpoints : sequence of float, optional
         Where f has kinks; those of ``abs``, ``max`` and the like are found.
     tol : float
@@ -48,7 +51,8 @@ def rational(
     Returns
     -------
     MinimaxRational
-        `numerator`, `denominator`, `points`; `certificate`, enclosed; callable on arrays of any library.
+        `numerator`, `denominator`, `degrees`, `points`, `poles()`, `zeros()`; `certificate`, enclosed; callable on
+        arrays of any library.
 
     Raises
     ------
@@ -61,6 +65,8 @@ def rational(
     ----------
     .. [1] S.-I. Filip, Y. Nakatsukasa, L. N. Trefethen, B. Beckermann, "Rational minimax approximation via adaptive
        barycentric representations", SIAM J. Sci. Comput. 40 (2018), https://arxiv.org/abs/1705.10132.
+    .. [2] C. Hofreither, "An algorithm for best rational approximation based on barycentric rational interpolation",
+       Numer. Algorithms 88 (2021), https://doi.org/10.1007/s11075-020-01042-0.
 
     Examples
     --------
@@ -72,12 +78,12 @@ def rational(
     m, n = (whole_number("every degree of type", degree, least=0) for degree in _pair("type", type))
     if max(m, n) > LARGEST_TYPE:
         raise OptionError(f"the degrees of type must be at most {LARGEST_TYPE}, got {type!r}")
-    task = rational_task(f, _pair("domain", domain), weight, breakpoints)
-    found = search(task, m, n)
+    task = rational_task(f, (m, n), _pair("domain", domain), weight, relative, breakpoints)
+    found = best_quotient(task, (m, n), tol)
     if found is None:
         raise ToleranceError(
             f"no rational function of type ({m}, {n}) without poles on the domain was found for {task.f}; try another "
-            "type (for even or odd functions degrees of the same parity as f), or a polynomial"
+            "type, or a polynomial"
         )
     quotient = found.numerator, found.denominator
     certificate, signs = certify_rational(task, (m, n), quotient, found.points, tol, room=ROOM)
@@ -91,6 +97,7 @@ def rational(
         weight=weight,
         breakpoints=tuple(map(float, breakpoints)),
         tol=tol,
+        relative=task.relative,
         certificate=certificate,
     )
 

@@ -1,147 +1,264 @@
-"""The search for best rational functions: an eigenvalue problem on each reference, and good starts.
+"""The search for best rational functions: nodes of interpolation are balanced, then references exchanged.
 
-Nothing here is trusted: what was found is bounded by `rational`.
+A quotient that interpolates f on m + n + 1 nodes has an error between any two of them. Intervals with large errors
+shrink and others grow until all errors are within a small factor, which works from almost any nodes; from there the
+exchange on m + n + 2 points converges. Nothing here is trusted: what was found is bounded by `rational`.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
-import scipy.interpolate
-import scipy.linalg
 
-from infimum._threads import no_warnings
 from infimum.minimax.remez.exchange import alternating, extrema, first_reference
 from infimum.minimax.remez.levelled_error import ErrorFunction
-from infimum.proof.enclosure.approximants import clenshaw
+from infimum.minimax.remez.quotients import Quotient, Quotients
 from infimum.proof.enclosure.task import Task, points_of
+from infimum.proof.uniform_error.error_certificate import scale
 
-ITERATIONS = 40
+FIRST_BITS, BITS_A_DEGREE = 192, 8
+MORE_BITS = (2, 3, 4, 6)  # halves of those at hand, tried in order where they do not resolve an error
+VANISHING, VANISHING_BITS = 400, 512  # an error of 2**-400 times f, in 512 bits or more, is taken for none
+EXCHANGES = 30
+PATIENCE = 5
 CLOSED = 1e-11
 UNFINISHED = 1e-7
-SAMPLED = 2001  # points for the AAA algorithm
+GOALS = (3.0, 1.2)  # ratios of the largest to the smallest error between nodes, from which the exchange is tried
+AT_ONCE = 6  # the smaller of two degrees up to which Chebyshev points are a good start
+LOOKS = 30  # at quotients while nodes are balanced
+FIRST_STEP, LEAST_STEP = 0.3, 1e-3
+DETOUR = 1.1  # of the spread: what a step may lose
+STEEPEST = 3.0  # logarithm of errors beside their median that one step takes into account
+BETWEEN = (1.0 - np.cos(np.pi * np.arange(9) / 8)) / 2.0  # places on the interval between two nodes, the nodes included
+UNRESOLVED = 1e-2  # of the largest error, at a node: bits are missing
+LARGEST = 1e300
+FINE = 1001  # points at which the denominator of the answer is looked at
+UNEVEN = 1e-6  # of the levelled error, on its reference
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A quotient as Chebyshev coefficients, its alternation, and the relative distance to the largest error."""
+    """A quotient, its alternation on the half domain, and the relative distance of the two errors.
 
-    numerator: np.ndarray
-    denominator: np.ndarray
-    points: np.ndarray
-    distance: float
-
-
-def search(task: Task, m: int, n: int) -> Found | None:
-    """Go from a polynomial (or the reciprocal of one) to the wanted type, one degree more in each part at a time.
-
-    The best function of a smaller type may be that of the wanted one as well (even and odd functions): it is, if its
-    error alternates often enough.
+    `distance` is for the wanted type, `own` for that of the quotient.
     """
-    previous: Found | None = None
+
+    quotients: Quotients
+    quotient: Quotient
+    points: np.ndarray
+    largest: float
+    distance: float
+    own: float
+    vanishes: bool = False  # the error is but rounding: f is such a quotient
+
+
+class _Balanced(NamedTuple):
+    """Nodes, their quotient, the place of the largest error on each interval, its size, and if it is but rounding."""
+
+    nodes: np.ndarray
+    quotient: Quotient
+    places: np.ndarray
+    errors: np.ndarray
+    vanishes: bool
+
+    @property
+    def spread(self) -> float:
+        """How far the logarithms of the errors are from their median."""
+        return float(np.sqrt(np.mean(self.logarithms**2)))
+
+    @property
+    def logarithms(self) -> np.ndarray:
+        """Logarithms of the errors beside their median, within limits."""
+        sizes = np.log(np.maximum(self.errors, 1.0 / LARGEST))
+        return np.asarray(np.clip(sizes - np.median(sizes), -20.0, 20.0))
+
+    @property
+    def ratio(self) -> float:
+        """Largest error over the smallest."""
+        return float(np.max(self.errors) / max(np.min(self.errors), 1.0 / LARGEST))
+
+
+def search(task: Task, type_: tuple[int, int]) -> Found | None:
+    """Find the best quotient of a type in t, by way of smaller types where it is large.
+
+    Where a search ends at a smaller type (m - d, n - d), its best quotient may be that of the wanted type as well: it
+    is, if its error alternates often enough.
+    """
+    m, n = type_
+    met: list[Found] = []
+    for below in range(max(min(type_) - AT_ONCE, 0), min(type_) + 1):
+        found = _from_nodes(task, (m - below, n - below), None)
+        if found is not None and found.own < UNFINISHED:
+            *others, last = _climb(task, type_, found)
+            met += [*others, _alternating(last, n + 2 + last.quotients.m)]
+            break
+        met += [] if found is None else [found]
+    met.sort(key=lambda found: (found.largest, found.distance))
+    return next((found for found in met if _has_no_pole(found.quotients, found.quotient)), None)
+
+
+def _climb(task: Task, type_: tuple[int, int], start: Found) -> list[Found]:
+    """Go up to a type from the best quotient of a smaller one, in steps that are halved where they fail."""
+    attempts, reached, step = [], start, max(type_)
+    while (below := type_[0] - reached.quotients.m) and step:
+        step = min(step, below, 1 + min(reached.quotients.m, reached.quotients.n) // 2)
+        found = _from_nodes(task, (type_[0] - below + step, type_[1] - below + step), reached.points)
+        if found is not None and found.own < UNFINISHED:
+            reached, step = found, 2 * step
+        else:
+            attempts += [] if found is None else [found]
+            step //= 2
+    return [*attempts, reached]
+
+
+def _from_nodes(task: Task, type_: tuple[int, int], smaller: np.ndarray | None) -> Found | None:
+    """Balance nodes and exchange references, with as many bits as that takes."""
+    quotients = Quotients(task, type_, FIRST_BITS + BITS_A_DEGREE * sum(type_))
+    nodes = _first_nodes(quotients, smaller)
     best: Found | None = None
-    for j in range(min(m, n), -1, -1):
-        count = m + n - 2 * j + 2
-        starts = [] if previous is None else [_spread(previous.points, task.intervals[0], count)]
-        starts += [first_reference(task.intervals, count), *_near_best(task, m - j, n - j, count)]
-        for start in starts:
-            found = _exchange(task, m - j, n - j, start, m + n + 2 - j)
-            if found is not None and found.distance < UNFINISHED:
+    for goal in GOALS:
+        balanced = _balance(quotients, nodes, goal)
+        if balanced is None:
+            break
+        if balanced.vanishes:
+            if not _has_no_pole(quotients, balanced.quotient):  # a factor that p and q share
                 break
-            previous = found or previous
-        previous = found or previous
-        if found is not None and (best is None or found.distance <= best.distance):
+            return Found(quotients, balanced.quotient, balanced.places, float(np.max(balanced.errors)), 0.0, 0.0, True)
+        found = _exchange(quotients, balanced)
+        if found is not None and (best is None or found.own < best.own):
             best = found
+        if best is not None and best.own < UNFINISHED:
+            break
+        nodes = balanced.nodes
     return best
 
 
-def _near_best(task: Task, m: int, n: int, count: int) -> list[np.ndarray]:
-    """Extrema of the error of the AAA approximation of that degree, if there are enough and it has no poles."""
-    if m != n or m == 0:
-        return []
-    x = points_of(task.intervals, SAMPLED)
-    with no_warnings(), np.errstate(all="ignore"):
-        near = scipy.interpolate.AAA(x, task.f(x), max_terms=m + 1, rtol=0.0)
-
-        def error(points: np.ndarray) -> np.ndarray:
-            return np.asarray(task.weights(points) * (task.f(points) - np.real(near(points))))
-
-        cuts = np.sort(np.real(near.support_points))
-        found, e = extrema(error, task.intervals, task.breakpoints, cuts)
-        if not np.all(np.isfinite(e)) or e.size < count or np.sum(e[:-1] * e[1:] < 0.0) < count - 1:
-            return []
-        return [alternating(found, e, count, found[:count], error)]
+def _has_no_pole(quotients: Quotients, quotient: Quotient) -> bool:
+    return quotients.is_positive(quotient, points_of(quotients.task.half, FINE))
 
 
-def _spread(reference: np.ndarray, domain: tuple[float, float], count: int) -> np.ndarray:
-    """More points, distributed alike: in the angle of the Chebyshev points."""
-    low, high = domain
-    angle = np.arccos(np.clip((reference - (low + high) / 2) / ((high - low) / 2), -1.0, 1.0))
-    spread = np.interp(np.linspace(0.0, 1.0, count), np.linspace(0.0, 1.0, reference.size), angle)
-    return np.clip((low + high) / 2 + (high - low) / 2 * np.cos(spread), low, high)
+def _first_nodes(quotients: Quotients, smaller: np.ndarray | None) -> np.ndarray:
+    """Chebyshev points in t, or the reference of a smaller type, spread."""
+    count = quotients.m + quotients.n + 1
+    if smaller is None:
+        ends = first_reference((quotients.interval,), 2 * count + 1, quotients.stride)
+        return ends[1::2]
+    return np.interp(np.linspace(0.0, 1.0, count + 2)[1:-1], np.linspace(0.0, 1.0, smaller.size), smaller)
 
 
-def _exchange(task: Task, m: int, n: int, reference: np.ndarray, needed: int) -> Found | None:
-    """Exchange on m + n + 2 points, until `needed` alternating errors are as large as the largest."""
+# ------------------------------------------------------------------ nodes
+
+
+def _balance(quotients: Quotients, nodes: np.ndarray, goal: float) -> _Balanced | None:
+    """Change the lengths between nodes until the errors there are within a factor; steps that do not help shrink."""
+    low, high = quotients.interval
+    lengths = trial = np.diff(np.concatenate([[low], nodes, [high]]))
+    best = here = None
+    step = FIRST_STEP
+    for look in range(LOOKS):
+        seen = _look(quotients, _placed(trial, low, high))
+        if seen is not None and (here is None or seen.spread < DETOUR * here.spread):
+            here, lengths, step = seen, trial, min(1.6 * step, 1.0)
+            best = here if best is None or here.spread < best.spread else best
+        else:
+            step /= 3.0
+        if here is None:  # no quotient there: other nodes, as good as these
+            trial = lengths * np.exp(0.03 * np.sin(7.0 * np.arange(lengths.size) + look))
+        elif here.vanishes or here.ratio < goal or step < LEAST_STEP:
+            break
+        else:
+            trial = lengths * np.exp(-step * np.clip(here.logarithms, -STEEPEST, STEEPEST))
+        trial *= (high - low) / trial.sum()
+    return best
+
+
+def _placed(lengths: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Nodes from lengths, each added up from the nearer end: nodes that crowd at an end are told apart."""
+    left, right = np.cumsum(lengths)[:-1], np.cumsum(lengths[::-1])[::-1][1:]
+    return np.asarray(np.where(left < right, low + left, high - right))
+
+
+def _look(quotients: Quotients, nodes: np.ndarray) -> _Balanced | None:
+    """Interpolate, with more bits where they do not resolve the error."""
+    low, high = quotients.interval
+    ends = np.concatenate([[low], nodes, [high]])
+    if not np.all(np.diff(ends) > 0.0):
+        return None
+    x = ends[:-1, None] + np.diff(ends)[:, None] * BETWEEN
+    x[:, 0], x[:, -1] = ends[:-1], ends[1:]
+    first = quotients.bits
+    for more in MORE_BITS:
+        quotients.bits = first * more // 2
+        quotient = quotients.interpolating(nodes)
+        if quotient is None:
+            continue
+        e = np.minimum(np.abs(quotients.error(quotient)(x)), LARGEST)
+        largest = np.max(e)
+        vanishes = quotients.bits >= VANISHING_BITS and bool(largest <= scale(quotients.task) * 2.0**-VANISHING)
+        if vanishes or np.max(e[1:, 0], initial=0.0) <= UNRESOLVED * largest:
+            rows, most = np.arange(ends.size - 1), np.argmax(e, axis=1)
+            return _Balanced(nodes, quotient, x[rows, most], e[rows, most], vanishes)
+    quotients.bits = first  # it is not for want of bits: there is no such quotient, or one of a smaller type
+    return None
+
+
+# ------------------------------------------------------------------ references
+
+
+def _exchange(quotients: Quotients, balanced: _Balanced) -> Found | None:
+    """Exchange on m + n + 2 points."""
+    task, intervals = quotients.task, (quotients.interval,)
+    reference, near = balanced.places, balanced.quotient
     best: Found | None = None
     idle = 0
-    for _ in range(ITERATIONS):
-        level = _levelled(task, m, n, reference)
-        if level is None:
+    for _ in range(EXCHANGES):
+        quotient = _levelled(quotients, reference, near)
+        if quotient is None:
             break
-        _, p, q, error = level
-        x, e = extrema(error, task.intervals, task.breakpoints, reference)
+        error = quotients.error(quotient)
+        x, e = extrema(error, intervals, task.breakpoints, reference)
         largest = float(np.max(np.abs(e)))
         if not math.isfinite(largest):
             break
-        points = alternating(x, e, m + n + 2, reference, error)
-        witness = points if needed == m + n + 2 else alternating(x, e, needed, points, error)
-        size = np.abs(error(witness))
-        distance = 0.0 if not largest else float(1.0 - np.min(size) / largest) if witness.size >= needed else 1.0
+        points = alternating(x, e, reference.size, reference, error)
+        own = _distance(error, points, largest)
         idle += 1
-        if best is None or distance < best.distance:
-            best, idle = Found(p, q, witness, distance), 0
-        if distance <= CLOSED or idle > 5:
+        if quotients.is_positive(quotient, x) and (best is None or own < best.own):
+            best, idle = Found(quotients, quotient, points, largest, own, own), 0
+        if own <= CLOSED or idle > PATIENCE:
             break
-        reference = points
+        reference, near = points, quotient
     return best
 
 
-def _levelled(task: Task, m: int, n: int, x: np.ndarray) -> tuple[float, np.ndarray, np.ndarray, ErrorFunction] | None:
-    """Rational function whose error alternates with one size h on m + n + 2 points, without sign changes of q.
+def _alternating(found: Found, needed: int) -> Found:
+    """Look for as many alternating errors as prove a quotient best of a larger type."""
+    if found.points.size >= needed or not found.largest:
+        return found
+    error = found.quotients.error(found.quotient)
+    x, e = extrema(error, (found.quotients.interval,), found.quotients.task.breakpoints, found.points)
+    points = alternating(x, e, needed, found.points, error)
+    if points.size < needed:
+        return replace(found, distance=1.0)
+    return replace(found, points=points, distance=_distance(error, points, found.largest))
 
-    ``p(x_k) = (f(x_k) - s_k h) q(x_k)``, s_k alternating over the weight: with Z a basis of what is orthogonal to all p
-    on the points, an eigenvalue problem in q.
-    """
-    low, high = task.intervals[0]
 
-    def scaled(points: np.ndarray) -> np.ndarray:
-        return np.asarray((points - (low / 2 + high / 2)) / (high / 2 - low / 2))
+def _levelled(quotients: Quotients, reference: np.ndarray, near: Quotient) -> Quotient | None:
+    """Return the levelled quotient on a reference, with more bits where its errors there are not level."""
+    first = quotients.bits
+    for more in MORE_BITS:
+        quotients.bits = first * more // 2
+        found = quotients.levelled(reference, near)
+        if found is not None:
+            e = np.abs(quotients.error(found)(reference))
+            if np.max(e) - np.min(e) <= UNEVEN * np.max(e):
+                return found
+    quotients.bits = first
+    return None
 
-    u = scaled(x)
-    top, bottom = np.polynomial.chebyshev.chebvander(u, m), np.polynomial.chebyshev.chebvander(u, n)
-    f, signs = task.f(x), (-1.0) ** np.arange(x.size) / task.weights(x)
-    rest = np.linalg.qr(top, mode="complete")[0][:, m + 1 :]
-    h, vectors = scipy.linalg.eig(rest.T @ (f[:, None] * bottom), rest.T @ (signs[:, None] * bottom))
-    fine = np.polynomial.chebyshev.chebvander(scaled(points_of(task.intervals, 501)), n)
-    candidates = []
-    for value, vector in zip(h, vectors.T, strict=True):
-        q = vector.real
-        if not np.isfinite(value) or abs(value.imag) > 1e-9 * abs(value) or not np.max(np.abs(q)):
-            continue
-        on_domain = fine @ q
-        if np.all(on_domain > 0.0) or np.all(on_domain < 0.0):
-            candidates.append((abs(value.real), value.real, q / on_domain[0]))
-    if not candidates:
-        return None
-    _, level, q = min(candidates, key=lambda item: item[0])
-    p = np.linalg.lstsq(top, (f - level * signs) * (bottom @ q))[0]
 
-    def error(points: np.ndarray) -> np.ndarray:
-        v = scaled(points)
-        quotient = clenshaw(p.tolist(), v) / clenshaw(q.tolist(), v)
-        return np.asarray(task.weights(points) * (task.f(points) - quotient))
-
-    return level, p, q, error
+def _distance(error: ErrorFunction, points: np.ndarray, largest: float) -> float:
+    return 0.0 if not largest else float(1.0 - np.min(np.abs(error(points))) / largest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,21 +11,23 @@ from typing import Any, ClassVar
 import numpy as np
 
 from infimum._arguments import axes
+from infimum._arrays import namespace
 from infimum.errors import NonFiniteError, OptionError
 from infimum.proof import evidence, wording
 from infimum.proof.certificate import Certificate
 from infimum.proof.enclosure import taylor_model
-from infimum.proof.enclosure.approximants import ChebyshevSum, clenshaw
+from infimum.proof.enclosure.approximants import ChebyshevSum
 from infimum.proof.enclosure.balls import working
 from infimum.proof.enclosure.expressions import given_again
 from infimum.proof.enclosure.point_values import formula, values_at, weights_at
+from infimum.proof.enclosure.quotients import barycentric, degree, roots_of
 from infimum.proof.enclosure.spaces import Powers
 from infimum.proof.enclosure.task import Task, as_task, points_of
 from infimum.proof.enclosure.taylor_model import Cell, Model
 from infimum.proof.result import Result
 from infimum.proof.theorems import sup_norm, vallee_poussin
 from infimum.proof.theorems.sup_norm import Modelled
-from infimum.proof.uniform_error.error_bounds import is_enclosable, partition
+from infimum.proof.uniform_error.error_bounds import is_enclosable, is_mirrored, lost_bits, partition
 from infimum.proof.uniform_error.error_certificate import outwards, scale
 from infimum.proof.uniform_error.stated_task import (
     numbers_of_pairs,
@@ -36,10 +39,15 @@ from infimum.proof.uniform_error.stated_task import (
     stated_weight,
 )
 
-BITS = 256
+FIRST_BITS, MOST_BITS = 256, 1 << 12
+SHARP = 2.0**-60  # relative radius of an error that is known well enough
+BITS_A_TERM = 8  # of a Taylor model: so many bits below the size of f ask for one term more
+SPARE = 40  # bits of the working precision that ball arithmetic may lose
+ZERO_BITS = 1024  # an error that may be 0 in so many bits is taken for it
 DRAWN = 2001
 LARGEST_TYPE = 40
-MOST_POINTS = 2 * LARGEST_TYPE + 2  # as many as any best quotient needs
+MOST_POINTS = 2 * LARGEST_TYPE + 4  # of the alternation of any best quotient
+MOST_PARTS = 32  # doubles a coefficient
 
 
 @dataclass(frozen=True)
@@ -50,12 +58,13 @@ class MinimaxRational(Result):
     ----------
     f : str
         What was approximated.
-    numerator, denominator : array
-        Coefficients of p and q in the Chebyshev polynomials of the domain, lowest degree first; they stand for
-        themselves, exactly. q has no zero on the domain, which is proved.
+    numerator, denominator : array (parts, m + 1) and (parts, n + 1)
+        Coefficients of p and q in the Chebyshev polynomials of the domain, lowest degree first, each the sum of its
+        column, exactly: there are more rows where one double would spoil the error. q has no zero on the domain, which
+        is proved.
     signs : tuple of int
         Signs of ``f - p/q`` at `points`.
-    type, domain, weight, breakpoints, tol
+    type, domain, weight, relative, breakpoints, tol
         As given.
     certificate : Certificate
         About ``max w |f - p/q|``. Witness: `points`, the alternation.
@@ -72,27 +81,59 @@ class MinimaxRational(Result):
     weight: str | None = None
     breakpoints: tuple[float, ...] = ()
     tol: float = 1e-6
+    relative: bool = False
 
     @property
     def points(self) -> np.ndarray:
         """The points where the error has alternating signs and at least the size of the bound."""
         return np.asarray(self.certificate.witness["points"], dtype=np.float64)
 
+    @property
+    def degrees(self) -> tuple[int, int]:
+        """Degrees of p and q as they are stored; that of p = 0 is -1."""
+        p, q = (ChebyshevSum(Powers(0, 1, part.shape[1]), self.domain, part) for part in self._parts)
+        return degree(p), degree(q)
+
+    @property
+    def _parts(self) -> tuple[np.ndarray, np.ndarray]:
+        return np.asarray(self.numerator), np.asarray(self.denominator)
+
+    def poles(self) -> np.ndarray:
+        """Zeros of q, all of them outside of the domain, as complex numbers (python-flint)."""
+        return roots_of(self._parts[1], self.domain)
+
+    def zeros(self) -> np.ndarray:
+        """Zeros of p, as complex numbers (python-flint)."""
+        return roots_of(self._parts[0], self.domain)
+
     def __call__(self, x: Any) -> Any:
-        """Evaluate at an array of any library, or at a number, in its precision."""
-        if isinstance(x, int | list | tuple):
-            x = np.asarray(x, dtype=float)
-        low, high = self.domain
-        u = (x - (low / 2 + high / 2)) / (high / 2 - low / 2)
-        values = clenshaw(self.numerator.tolist(), u) / clenshaw(self.denominator.tolist(), u)
-        return float(values) if isinstance(values, np.generic) else values
+        """Evaluate at an array of any library, or at a number, in its precision.
+
+        The second barycentric formula keeps that precision where p and q themselves have no digits left.
+        """
+        single = isinstance(x, int | float)
+        x = np.asarray(x, dtype=float) if single or isinstance(x, list | tuple) else x
+        xp = namespace(x=x)
+        near = float(xp.finfo(x.dtype).smallest_normal) ** 0.5
+        above, below = x * 0.0, x * 0.0
+        for node, value, weight in zip(*self._evaluation, strict=True):
+            distance = x - node
+            part = weight / xp.where(distance == 0.0, xp.full_like(distance, near), distance)
+            above, below = above + part * value, below + part
+        return float(above / below) if single else above / below
+
+    @functools.cached_property
+    def _evaluation(self) -> tuple[list[float], list[float], list[float]]:
+        return barycentric(self._parts, self.domain, self.points)
 
     def recheck(self, f: Any) -> Certificate:
         """Derive the certificate again from the function, the coefficients and the alternation alone."""
         function = same_function(f, self.f)
         domain = numbers_of_pairs([self.domain])[0]
-        task = rational_task(function, domain, stated_weight(self.weight), stated_breakpoints(self.breakpoints))
         m, n = (evidence.whole("type", degree, least=0, most=LARGEST_TYPE) for degree in self.type)
+        weight, breakpoints = stated_weight(self.weight), stated_breakpoints(self.breakpoints)
+        relative = evidence.flag("relative", self.relative)
+        task = rational_task(function, (m, n), domain, weight, relative, breakpoints)
         points = stated_points(self.certificate, None)
         evidence.whole("the number of points", points.size, least=1, most=MOST_POINTS)
         stated_tolerance(self.tol)
@@ -102,7 +143,8 @@ class MinimaxRational(Result):
 
     def plot(self, ax: Any = None, *, f: Any = None) -> Any:
         """Draw the error ``f - p/q`` with its alternation; a table or a spline is asked for."""
-        task = rational_task(given_again(self.f, f), self.domain, self.weight, self.breakpoints)
+        f = given_again(self.f, f)
+        task = rational_task(f, self.type, self.domain, self.weight, self.relative, self.breakpoints)
         ax = axes(ax)
         x = np.union1d(points_of(task.intervals, DRAWN), self.points)
         ax.plot(x, task.weights(x) * (task.f(x) - self(x)), color="C0")
@@ -111,14 +153,23 @@ class MinimaxRational(Result):
             ax.axhline(level, color="C1", ls="--", lw=1)
         at = task.weights(self.points) * (task.f(self.points) - self(self.points))
         ax.plot(self.points, at, "o", color="C1", ms=4, label=f"alternation on {len(self.points)} points")
-        ax.set(xlabel="x", ylabel="error f − p/q", title=wording.error_label(self.certificate, "largest error"))
+        ax.set(
+            xlabel="x",
+            ylabel="relative error" if self.relative else "error f − p/q",
+            title=wording.error_label(self.certificate, "largest error"),
+        )
         ax.legend(loc="upper center", bbox_to_anchor=(0.5, -0.18), frameon=False)
         return ax
 
 
-def rational_task(f: Any, domain: Any, weight: Any, breakpoints: Sequence[float]) -> Task:
-    """Return the task of approximating a formula, weighted by another, on one interval."""
-    task = as_task(f, None, domain, [0], weight, False, breakpoints)
+def rational_task(
+    f: Any, type_: tuple[int, int], domain: Any, weight: Any, relative: bool, breakpoints: Sequence[float]
+) -> Task:
+    """Return the task of approximating a formula, weighted by another, on one interval; halved where it is symmetric.
+
+    The space of the task is that of the polynomials of the larger degree.
+    """
+    task = as_task(f, max(*type_, 1), domain, "full", weight, relative, breakpoints)
     if not is_enclosable(task):
         raise OptionError("rational approximation needs f and weight as names, expressions or tables, not as functions")
     return task
@@ -136,13 +187,20 @@ def certify_rational(
     """Enclose the largest error, prove that there is no pole, and bound all others from the alternation."""
     p = _polynomial("numerator", task, quotient[0], type_[0])
     q = _polynomial("denominator", task, quotient[1], type_[1])
-    bound, signs = _bound_by_alternation(task, type_, p, q, points)
+    needed = vallee_poussin.points_needed(type_, (degree(p), degree(q)))
+    bound, errors, bits = _bound_by_alternation(task, p, q, points, needed)
     size = scale(task)
-    cells = partition(task.intervals, points, task.breakpoints)
-    enough = max(bound * (1 + tol / 2), size * 2.0**-88)
-    unit = bound or size or 1.0
+    unit = max(map(abs, errors)) or size or 1.0
+    domain = task.half if task.mirror and is_mirrored(task) and _same_parity(task.mirror, p, q) else task.intervals
     found = sup_norm.enclose(
-        _error_model(task, p, q), task.intervals, cells, unit=unit, tol=tol / 4, enough=enough, bits=BITS
+        _error_model(task, p, q),
+        domain,
+        partition(domain, points, task.breakpoints),
+        unit=unit,
+        tol=tol / 4,
+        enough=max(bound * (1 + tol / 2), size * 2.0 ** (SPARE - bits)),
+        bits=bits,
+        order=sup_norm.ORDER + lost_bits(size, unit) // BITS_A_TERM,
     )
     if not math.isfinite(found.upper):
         raise NonFiniteError(
@@ -150,38 +208,56 @@ def certify_rational(
             "there, or the denominator has a zero"
         )
     value, bound = outwards(found.upper, bound, room)
+    signs = tuple((e > 0) - (e < 0) for e in errors)
     return Certificate(value, bound, vallee_poussin.THEOREM, "enclosed", witness={"points": points}), signs
 
 
 def _bound_by_alternation(
-    task: Task, type_: tuple[int, int], p: ChebyshevSum, q: ChebyshevSum, points: np.ndarray
-) -> tuple[float, tuple[int, ...]]:
-    needed = vallee_poussin.points_needed(type_, (p.space.size - 1, q.space.size - 1))
-    with working(BITS) as module:
-        x = [module.arb(point) for point in points.tolist()]
-        data = zip(x, values_at(task.f, x), weights_at(task, x), strict=True)
-        errors = [(w if w > 0 else w.nan()) * (value - p.at(point) / q.at(point)) for point, value, w in data]
-        bound = vallee_poussin.lower_bound(points.tolist(), task.intervals[0], errors, needed)
-        return bound, tuple(1 if e > 0 else (-1 if e < 0 else 0) for e in errors)
+    task: Task, p: ChebyshevSum, q: ChebyshevSum, points: np.ndarray, needed: int
+) -> tuple[float, list[float], int]:
+    """Bound from the errors at the points; these, 0 where their sign is not known; the bits in which they are known."""
+    bits = FIRST_BITS
+    while True:
+        with working(bits) as module:
+            x = [module.arb(point) for point in points.tolist()]
+            data = zip(x, values_at(task.f, x), weights_at(task, x), strict=True)
+            errors = [(w if w > 0 else w.nan()) * (value - p.at(point) / q.at(point)) for point, value, w in data]
+            known = [e.is_finite() and e.rad() <= abs(e.mid()) * SHARP for e in errors]
+            none = [bits >= ZERO_BITS and e.is_finite() and e.contains(0) for e in errors]
+            if bits >= MOST_BITS or all(a or b for a, b in zip(known, none, strict=True)):
+                bound = vallee_poussin.lower_bound(points.tolist(), task.intervals[0], errors, needed)
+                return bound, [float(e.mid()) if e > 0 or e < 0 else 0.0 for e in errors], bits
+        bits *= 2
 
 
 def _error_model(task: Task, p: ChebyshevSum, q: ChebyshevSum) -> Modelled:
-    """Taylor models of ``w (p - f q) / q``: there is none where q may vanish."""
+    """Taylor models of ``w (p - f q) / q``, or of that over f: there is none where q may vanish."""
 
     def model(cell: Cell, order: int) -> Model:
-        f = formula(task.f).model(cell, order)
-        below = q.model(cell, order)
-        error = taylor_model.difference(p.model(cell, order), taylor_model.product(f, below))
+        limit = task.relative and task.contains_zero() and abs(cell.centre) <= cell.radius
+        if limit:  # f and p vanish at 0
+            cell = Cell(cell.centre * 0, (abs(cell.centre) + cell.radius).upper())
+        f, below = (function.model(cell, order + limit) for function in (formula(task.f), q))
+        error = taylor_model.difference(p.model(cell, order + limit), taylor_model.product(f, below))
+        if limit:
+            error, f = taylor_model.divided_by_s(error), taylor_model.divided_by_s(f)
+        if task.relative:
+            below = taylor_model.product(below, f)
         error = taylor_model.product(error, taylor_model.reciprocal(below))
         if task.weight is not None:
-            weight = formula(task.weight).model(cell, order)
-            error = taylor_model.product(error, weight)
+            error = taylor_model.product(error, formula(task.weight).model(cell, order))
         return error
 
     return model
 
 
-def _polynomial(name: str, task: Task, coefficients: Any, degree: int) -> ChebyshevSum:
-    c = evidence.doubles(name, coefficients, (None,))
-    evidence.whole(f"the number of coefficients of the {name}", c.size, least=1, most=degree + 1)
-    return ChebyshevSum(Powers(0, 1, c.size), task.intervals[0], c[None])
+def _polynomial(name: str, task: Task, coefficients: Any, most: int) -> ChebyshevSum:
+    c = evidence.doubles(name, coefficients, (None, None))
+    evidence.whole(f"the number of rows of the {name}", c.shape[0], least=1, most=MOST_PARTS)
+    evidence.whole(f"the number of coefficients of the {name}", c.shape[1], least=1, most=most + 1)
+    return ChebyshevSum(Powers(0, 1, c.shape[1]), task.intervals[0], c)
+
+
+def _same_parity(parity: int, p: ChebyshevSum, q: ChebyshevSum) -> bool:
+    """Tell whether the coefficients show p/q to be even (1) or odd (-1)."""
+    return not np.any(q.coefficients[:, 1::2]) and not np.any(p.coefficients[:, (parity > 0) :: 2])

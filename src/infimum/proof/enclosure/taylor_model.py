@@ -80,11 +80,9 @@ def product(a: Model, b: Model) -> Model:
     """Model of the product of two functions."""
     order = min(len(a.coefficients), len(b.coefficients))
     a, b = shortened(a, order), shortened(b, order)
-    arb = flint().arb
-    full = [arb(0)] * max(2 * order - 1, 0)
-    for i, x in enumerate(a.coefficients):
-        for j, y in enumerate(b.coefficients):
-            full[i + j] = full[i + j] + x * y
+    module = flint()
+    full = (module.arb_poly(a.coefficients) * module.arb_poly(b.coefficients)).coeffs()
+    full += [module.arb(0)] * (order - len(full))
     size_a, size_b = _size(a.coefficients), _size(b.coefficients)
     tail = _size(full[order:]) + a.tail * size_b + b.tail * size_a + a.tail * b.tail
     return Model(full[:order], tail.upper())

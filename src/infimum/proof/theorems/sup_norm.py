@@ -42,13 +42,15 @@ def enclose(
     tol: float,
     enough: float = 0.0,
     bits: int = BITS,
+    order: int = ORDER,
     most: int = MOST_CELLS,
 ) -> SupNorm:
     """Enclose the supremum of ``|e|`` over a domain, a union of intervals that the cells must cover.
 
-    `error` gives the Taylor model of e on a cell. Halving ends when the two bounds agree to `tol` (relative), when the
-    upper one is at most `enough`, or with `most` cells: then the bounds are true but apart, and `upper` is infinite if
-    some cell allows no bound (a pole, a point where e is not defined). `unit` is the rough size of e.
+    `error` gives the Taylor model of e on a cell, with as many coefficients as `order` says. Halving ends when the two
+    bounds agree to `tol` (relative), when the upper one is at most `enough`, or with `most` cells: then the bounds are
+    true but apart, and `upper` is infinite if some cell allows no bound (a pole, a point where e is not defined). `unit`
+    is the rough size of e.
     """
     cells = sorted(cells)
     _require_cover(domain, cells)
@@ -60,7 +62,7 @@ def enclose(
 
         def bound(low: float, high: float) -> None:
             nonlocal found, done
-            model = error(Cell(*hull(low, high)), ORDER)
+            model = error(Cell(*hull(low, high)), order)
             done += 1
             heapq.heappush(heap, (-largest(model, scale), low, high))
             if len(model.coefficients) > 1:  # else it holds no value; one that is not finite counts as none

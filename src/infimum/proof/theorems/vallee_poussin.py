@@ -2,7 +2,7 @@
 
 If q has no zero on the interval and ``w (f - p/q)`` alternates in sign on ``max(deg p + n, m + deg q) + 2`` points,
 then every rational function of type (m, n) without poles on the interval has at least the smallest of these errors.
-Statement and proof: docs/theorems/vallee_poussin.md.
+Where p = 0, ``m + deg q + 2`` points are enough. Statement and proof: docs/theorems/vallee_poussin.md.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ THEOREM = "vallee_poussin"
 
 
 def points_needed(type_: tuple[int, int], degrees: tuple[int, int]) -> int:
-    """Count the points on which the error of ``p/q``, of these degrees, must alternate to bound all of the type."""
+    """Count the points on which the error of ``p/q``, of these degrees, must alternate to bound all of the type.
+
+    The degree of p = 0 is -1.
+    """
     (m, n), (p, q) = type_, degrees
-    if not (0 <= p <= m and 0 <= q <= n):
+    if not (-1 <= p <= m and 0 <= q <= n):
         raise VerificationError(f"p and q must be of degrees up to {type_}, got {degrees}")
-    return max(p + n, m + q) + 2
+    return (m + q if p < 0 else max(p + n, m + q)) + 2
 
 
 def lower_bound(points: Sequence[float], interval: tuple[float, float], errors: Sequence[Ball], needed: int) -> float:

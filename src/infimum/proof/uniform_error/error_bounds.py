@@ -163,11 +163,15 @@ def enclose_error(
         centres = np.union1d(centres, -centres)
     domain = task.half if halved else task.intervals
     cells = partition(domain, centres, task.breakpoints)
-    lost = max(math.ceil(math.log2(size) - math.log2(unit)), 0) if size else 0
-    bits = sup_norm.BITS + lost
+    bits = sup_norm.BITS + lost_bits(size, unit)
     resolved = size * 2.0 ** (SPARE - bits)  # below it f and p are the same to working precision
     goal = max(enough, resolved)
     return sup_norm.enclose(error_model(task, approximant), domain, cells, unit=unit, tol=tol, enough=goal, bits=bits)
+
+
+def lost_bits(size: float, error: float) -> int:
+    """Bits that are lost when numbers of a size are subtracted and leave an error; 0 where there is none."""
+    return max(math.ceil(math.log2(size) - math.log2(error)), 0) if size and error else 0
 
 
 def partition(intervals: Intervals, centres: np.ndarray, breakpoints: Sequence[float]) -> list[tuple[float, float]]:

@@ -1,0 +1,93 @@
+"""From what the search finds in multiple precision, on half of a symmetric domain, to coefficients that are stored."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from infimum.minimax.remez.exchange import alternating, extrema, first_reference
+from infimum.minimax.remez.rational_exchange import Found, search
+from infimum.proof.answers.rational import MOST_PARTS
+from infimum.proof.enclosure.approximants import ChebyshevSum
+from infimum.proof.enclosure.balls import working
+from infimum.proof.enclosure.point_values import values_at, weights_at
+from infimum.proof.enclosure.spaces import Powers
+from infimum.proof.enclosure.task import Task
+
+AS_GOOD = 1e-9  # relative: an error that is no larger than the search's, but for rounding
+MOST_ROUNDING = 0.05  # of the tolerance: what storing may change an error by
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """Chebyshev coefficients, the sums of rows of doubles, and the alternation on the whole domain."""
+
+    numerator: np.ndarray
+    denominator: np.ndarray
+    points: np.ndarray
+
+
+def best_quotient(task: Task, type_: tuple[int, int], tol: float) -> Stored | None:
+    """Find the best quotient of a type, or the best that was met; None if all of them have poles."""
+    reduced = _reduced(task, type_)
+    found = search(task, reduced) if min(reduced) >= 0 else None
+    nothing = _nothing(task, type_[0])
+    if nothing is not None and (found is None or nothing[0] <= found.largest * (1.0 + AS_GOOD)):
+        return Stored(np.zeros((1, 1)), np.ones((1, 1)), nothing[1])
+    if found is None:
+        return None
+    return Stored(*_rounded(task, found, tol), _on_whole_domain(task, found.points))
+
+
+def _reduced(task: Task, type_: tuple[int, int]) -> tuple[int, int]:
+    """Type in t: of an even function the best quotient is even, of an odd one x times such; m < 0 if there is none."""
+    assert isinstance(task.space, Powers)
+    start, stride = task.space.start, task.space.stride
+    return ((type_[0] - start) // stride, type_[1] // stride)
+
+
+def _on_whole_domain(task: Task, points: np.ndarray) -> np.ndarray:
+    """Mirror an alternation; of an even error the two points next to 0 have one sign."""
+    if not task.mirror:
+        return points
+    return np.concatenate([-points[::-1], points[1:] if task.mirror > 0 else points])
+
+
+def _nothing(task: Task, m: int) -> tuple[float, np.ndarray] | None:
+    """Largest error of p = 0, and its alternation, if there are the m + 2 points that prove it best."""
+
+    def error(x: np.ndarray) -> np.ndarray:
+        return np.asarray(task.weights(x) * task.f(x))
+
+    reference = first_reference(task.intervals, 2 * m + 8)
+    x, e = extrema(error, task.intervals, task.breakpoints, reference) if not task.relative else (reference, reference)
+    if task.relative or np.sum(e[:-1] * e[1:] < 0.0) < m + 1:
+        return None
+    points = alternating(x, e, m + 2, reference, error)
+    largest = float(np.max(np.abs(e)))
+    return (largest, points) if np.min(np.abs(error(points))) >= largest * (1.0 - AS_GOOD) else None
+
+
+def _rounded(task: Task, found: Found, tol: float) -> tuple[np.ndarray, np.ndarray]:
+    """Round to as few doubles a coefficient as leave the errors what they are."""
+    x = np.union1d(found.points, found.points[:-1] / 2.0 + found.points[1:] / 2.0)
+    wanted = found.quotients.error(found.quotient)(x)
+    for parts in (1, 2, 3, 4, 6, 8, 12, 16, 24, MOST_PARTS):
+        quotient = found.quotients.stored(found.quotient, parts)
+        errors = _errors(task, quotient, x, found.quotients.bits)
+        if found.vanishes:
+            enough = parts > 1 or not np.any(errors)
+        else:
+            enough = bool(np.max(np.abs(errors - wanted)) <= MOST_ROUNDING * tol * found.largest)
+        if enough:
+            break
+    return quotient
+
+
+def _errors(task: Task, quotient: tuple[np.ndarray, np.ndarray], x: np.ndarray, bits: int) -> np.ndarray:
+    p, q = (ChebyshevSum(Powers(0, 1, part.shape[1]), task.intervals[0], part) for part in quotient)
+    with working(bits) as module:
+        points = [module.arb(point) for point in x.tolist()]
+        data = zip(points, values_at(task.f, points), weights_at(task, points), strict=True)
+        return np.array([float((w * (f - p.at(point) / q.at(point))).mid()) for point, f, w in data])
