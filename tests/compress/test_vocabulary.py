@@ -99,7 +99,7 @@ def test_moments_model_what_a_small_change_does(folder: tuple[str, Path], calibr
             change = torch.randn(layer.shape, generator=generator) * weight.detach().std()
             D = change.double().numpy()
             modelled = sum(float(np.sum(each.left[:, None] * (D @ each.right) * D)) for each in found)
-            ratios.append(modelled / measured(model, checkpoint.goal, moments.tokens, weight, change))
+            ratios.append(modelled / measured(model, checkpoint.head.goal, moments.tokens, weight, change))
         assert np.mean(ratios) == pytest.approx(1.0, abs=0.25)  # for linear layers: between 0.6 and 1.4
 
 

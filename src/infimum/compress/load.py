@@ -13,7 +13,9 @@ from infimum.compress.menu.compressed_tensors import KEY, packed_layers
 from infimum.compress.menu.forms import PackedForm
 from infimum.compress.menu.gguf_model import FILE, file_name, row_order
 from infimum.compress.model.checkpoint import open_checkpoint
-from infimum.compress.model.configuration import LAYERS, Names, empty_model, read_config
+from infimum.compress.model.configuration import LAYERS, empty_model, read_config
+from infimum.compress.model.heads import Head
+from infimum.compress.model.names import Names
 from infimum.compress.model.tensor_files import TensorFiles
 from infimum.errors import CheckpointError
 from infimum.nn.linear import replace_layers
@@ -42,7 +44,7 @@ def load(out: str | Path) -> PreTrainedModel:
     layers = getattr(config, LAYERS, None)
     if layers is None and not (out / DESCRIPTION).is_file():
         raise CheckpointError(f"{out} was not written by infimum.compress; load it with transformers, or compress it")
-    model, tensors = empty_model(config), TensorFiles(out)
+    model, tensors = empty_model(Head.of(out, config), config), TensorFiles(out)
     names = Names.between(model, tensors)
     if packed is not None:
         layers = packed_layers(packed, model)
@@ -68,7 +70,7 @@ def _load_gguf(out: Path) -> PreTrainedModel:
     gguf = optional("gguf", "gguf")
     found = {tensor.name: tensor for tensor in gguf.GGUFReader(out / FILE).tensors}
     config = read_config(out)
-    model, state = empty_model(config), {}
+    model, state = empty_model(Head.of(out, config), config), {}
     for name, parameter in model.named_parameters():
         if (tensor := found.get(file_name(name))) is None:
             raise CheckpointError(f"tensor {file_name(name)} is missing from {out / FILE}; the folder is incomplete")

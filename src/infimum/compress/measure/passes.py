@@ -9,12 +9,13 @@ from typing import Any
 
 import torch
 
-from infimum.compress.measure.moments import BATCH, Gather, Moments, MomentShelf, Progress, output_of, token_losses
+from infimum.compress.measure import outputs
+from infimum.compress.measure.moments import BATCH, Gather, Moments, MomentShelf, Progress
 from infimum.compress.measure.scratch import Shelf
 from infimum.compress.measure.text import Tokens
 from infimum.compress.measure.vocabulary import VocabularyGather
 from infimum.compress.model.blockwise import BlockwiseModel, Call, Run
-from infimum.compress.model.checkpoint import Checkpoint, Goal
+from infimum.compress.model.checkpoint import Checkpoint
 from infimum.errors import CalibrationError
 
 
@@ -29,11 +30,14 @@ def collect(
 ) -> Moments:
     """Run a model over the text, forwards and backwards, and gather the moments of its linear layers.
 
-    Goal "embedding": the gradients are those of ``v' z``: z the model's output (`output_of`), v standard Gaussian. The
-    mean of ``(v' dz)**2`` is the squared change of the output, and to first order it is the mean of
+    Goal "embedding": the gradients are those of ``v' z``: z the model's output (`outputs.embedding`), v standard
+    Gaussian. The mean of ``(v' dz)**2`` is the squared change of the output, and to first order it is the mean of
     ``trace(D' dW)**2``: no labels are needed.
 
-    Goal "loss": the gradients are those of the summed loss of a language model (`token_losses`). The mean of
+    Goal "logits": z are the logits of a classifier (`outputs.answers`), and v is such that the mean of ``(v' dz)**2``
+    is the Kullback-Leibler divergence of its answers to those before, summed over a row (`outputs.curvature`).
+
+    Goal "loss": the gradients are those of the summed loss of a language model (`outputs.token_losses`). The mean of
     ``trace(D' dW)**2`` is that of the Fisher information; half of it, per token, models the increase of the loss. The
     tokens of a row are taken as independent, as in K-FAC.
 
@@ -45,35 +49,35 @@ def collect(
     generator = torch.Generator().manual_seed(seed)  # one for both halves: whoever judges draws directions of its own
     parts = tokens.halves() if split else (tokens,)
     made, *judge = [_shelf(checkpoint, part, generator, projections, on_progress) for part in parts]
-    return Moments(made, tokens, checkpoint.goal, seed, projections, *judge)
+    return Moments(made, tokens, checkpoint.head.goal, seed, projections, *judge)
 
 
 def _shelf(
     checkpoint: Checkpoint, tokens: Tokens, generator: torch.Generator, projections: int, on_progress: Progress | None
 ) -> MomentShelf:
-    goal = checkpoint.goal
+    goal, kind = checkpoint.head.goal, outputs.answer_of(checkpoint.skeleton)
 
     def directions(value: torch.Tensor) -> list[torch.Tensor]:
         if goal == "loss":
             return [torch.ones_like(value)]
         drawn = (torch.randn(value.shape, generator=generator, dtype=torch.float32) for _ in range(projections))
-        return [direction.to(value.dtype) for direction in drawn]
+        noise = [direction.to(value.dtype) for direction in drawn]
+        return [outputs.curvature(value.detach(), each, kind) for each in noise] if goal == "logits" else noise
 
     passes = tokens.count if goal == "loss" else len(tokens.ids) * projections
-    return _Collection(checkpoint, tokens, goal, passes, on_progress).run(directions)
+    return _Collection(checkpoint, tokens, passes, on_progress).run(directions)
 
 
 class _Collection:
     """The passes over one text; `passes` is what the sums of gradients are divided by."""
 
-    def __init__(
-        self, checkpoint: Checkpoint, tokens: Tokens, goal: Goal, passes: int, on_progress: Progress | None
-    ) -> None:
-        self._goal, self._passes, self._on_progress, self._done = goal, passes, on_progress, 0
+    def __init__(self, checkpoint: Checkpoint, tokens: Tokens, passes: int, on_progress: Progress | None) -> None:
+        self._per_token = checkpoint.head.goal == "loss"
+        self._passes, self._on_progress, self._done = passes, on_progress, 0
         self._runner = BlockwiseModel(checkpoint)
         _check_ids(self._runner.model, tokens)
         batches = list(tokens.batches(max(1, BATCH // tokens.ids.shape[1])))
-        function = output_of if goal == "embedding" else token_losses
+        function = outputs.output_of(checkpoint.head)
         self._runs: list[Run] = [partial(function, self._runner.model, ids, mask) for ids, mask in batches]
         self._ids, self._masks = zip(*batches, strict=True)
         self._runner.try_blocks(self._runs[0])
@@ -82,7 +86,7 @@ class _Collection:
         self._inside = {block: [name for name in names if name.startswith(block)] for block in inside}
         self._outside = [name for name in names if not name.startswith(inside)]
         self._states, self._found = Shelf(), MomentShelf()
-        self._vocabulary = VocabularyGather(checkpoint, self._runner.model, per_token=goal == "loss")
+        self._vocabulary = VocabularyGather(checkpoint, self._runner.model, per_token=self._per_token)
 
     def run(self, directions: Callable[[torch.Tensor], Sequence[torch.Tensor]]) -> MomentShelf:
         """Return the moments; `directions` are those by which what a batch gives is differentiated."""
@@ -160,7 +164,7 @@ class _Collection:
     def _gathered(self, names: Sequence[str]) -> Iterator[Gather]:
         """Gather the moments of layers, and keep them."""
         layers = {name: self._runner.model.get_submodule(name) for name in names}
-        gather = Gather(layers, per_token=self._goal == "loss")
+        gather = Gather(layers, per_token=self._per_token)
         with gather.attached():
             yield gather
         self._found.add(gather.moments(self._passes))

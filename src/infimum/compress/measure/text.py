@@ -19,6 +19,7 @@ from infimum.errors import CalibrationError
 Text: TypeAlias = str | Path | Sequence[str] | np.ndarray
 
 STRETCH = 8  # rows in a row that belong to one half: neighbours are alike, and both halves should know all topics
+MASKED = 0.15  # the share with which such models are trained
 MINIMUM_TOKENS = 256  # below this the moments say more about the text than about the model
 
 
@@ -56,6 +57,13 @@ class Tokens(Shown):
         needed = int(np.searchsorted(np.cumsum(self.mask[order].sum(axis=1)), count)) + 1
         rows = np.sort(order[:needed])
         return self if len(rows) == len(order) else Tokens(self.ids[rows], self.mask[rows], self.source)
+
+    def masked(self, mark: int | None) -> Tokens:
+        """Put the mark of a masked token in the place of some tokens; of none where it is already."""
+        if mark is None or bool((self.ids == mark).any()):
+            return self
+        drawn = np.random.default_rng(0).random(self.ids.shape) < MASKED
+        return Tokens(np.where(drawn & (self.mask == 1), mark, self.ids), self.mask, self.source)
 
     def halves(self) -> tuple[Tokens, Tokens]:
         """Return two halves, of alternate stretches of the text: neighbouring paragraphs are alike."""

@@ -10,9 +10,9 @@ from infimum.compress.menu.compressed_tensors import packed_alternatives
 from infimum.compress.menu.settings import Format, Kind
 from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import partition
-from infimum.compress.model.checkpoint import Goal
+from infimum.compress.model.heads import Goal
 
-DAMPING: dict[Goal, float] = {"embedding": 0.01, "loss": 0.03}  # by what the gradients are of: the best of those tried
+DAMPING: dict[Goal, float] = {"embedding": 0.01, "logits": 0.01, "loss": 0.03}  # by what the gradients are of
 
 
 def usual_menu(goal: Goal, format: Format, *, whole: bool) -> tuple[Kind, ...]:

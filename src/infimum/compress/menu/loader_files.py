@@ -54,8 +54,7 @@ def loader_files(checkpoint: Checkpoint, table: Sequence[LayerPlan]) -> dict[str
     if any(isinstance(module, Experts) for module in checkpoint.skeleton.modules()):
         return {CONFIG: json.dumps(config, indent=2) + "\n"}
     base = type(checkpoint.skeleton).__name__
-    kind = "AutoModelForCausalLM" if checkpoint.is_language_model else "AutoModel"
-    config["auto_map"] = {kind: f"modeling_infimum.Compressed{base}"}
+    config["auto_map"] = {checkpoint.head.loader: f"modeling_infimum.Compressed{base}"}
     return {
         CONFIG: json.dumps(config, indent=2) + "\n",
         MODEL_CODE: MODEL.format(base=base, layers=LAYERS),
@@ -104,7 +103,7 @@ def narrower_config(checkpoint: Checkpoint, table: Iterable[LayerPlan]) -> dict[
             config = copy.deepcopy(checkpoint.config)
             setattr(config, key, kept)
             with torch.device("meta"):
-                model = empty_model(config)
+                model = empty_model(checkpoint.head, config)
             if {name: tuple(parameter.shape) for name, parameter in model.named_parameters()} == planned:
                 return {key: kept}
     return {}

@@ -42,7 +42,7 @@ class BlockwiseModel:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
-        self.model = _structure(checkpoint.config)
+        self.model = _structure(checkpoint)
         self.model.eval().requires_grad_(False)  # type: ignore[no-untyped-call]
         self.model.config.use_cache = False
         self.blocks = find_blocks(self.model, [layer.name for layer in checkpoint.layers])
@@ -183,10 +183,10 @@ class _EmptyOnMeta(TorchFunctionMode):
         return func(*args, **(kwargs or {}) | ({"device": "meta"} if func is torch.empty else {}))
 
 
-def _structure(config: Any) -> PreTrainedModel:
+def _structure(checkpoint: Checkpoint) -> PreTrainedModel:
     """Build a model without the weights that are in its files, but with what is computed and in none."""
     with _EmptyOnMeta():
-        model = empty_model(config, dtype=torch.float32)
+        model = empty_model(checkpoint.head, checkpoint.config, dtype=torch.float32)
     if any(buffer.is_meta for buffer in model.buffers()):
-        model = empty_model(config, dtype=torch.float32)
+        model = empty_model(checkpoint.head, checkpoint.config, dtype=torch.float32)
     return model

@@ -7,17 +7,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoModel, AutoModelForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers import logging as transformers_logging
 from transformers.pytorch_utils import Conv1D
 
 from infimum._display import Shown
-from infimum.compress.model.configuration import LAYERS, Names, empty_model, is_language_model, read_config
+from infimum.compress.model.configuration import LAYERS, empty_model, read_config
 from infimum.compress.model.experts import unfuse
+from infimum.compress.model.heads import Head
+from infimum.compress.model.names import Names
 from infimum.compress.model.tensor_files import Stored, locate, opened
 from infimum.compress.model.vocabulary import tied_head, vocabulary_of
 from infimum.errors import CheckpointError
@@ -32,7 +34,6 @@ QUANTISED = (
     ".absmax",
 )  # what packed weights have beside them
 FLOATS = {"F64", "F32", "F16", "BF16"}
-Goal: TypeAlias = Literal["embedding", "loss"]  # what gradients are of: an encoder's output, a language model's loss
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Checkpoint(Shown):
     def skeleton(self) -> PreTrainedModel:
         """The model without weights (on the meta device): its structure."""
         with torch.device("meta"):
-            return empty_model(self.config)
+            return empty_model(self.head, self.config)
 
     @cached_property
     def names(self) -> Names:
@@ -88,14 +89,14 @@ class Checkpoint(Shown):
         return Names.between(self.skeleton, self.files)
 
     @cached_property
-    def is_language_model(self) -> bool:
-        """Whether the model predicts the next token; else it is an encoder, whose embeddings count."""
-        return is_language_model(self.config)
+    def head(self) -> Head:
+        """What the model is for: the class that holds it, and what of its output counts."""
+        return Head.of(self.path, self.config)
 
     @property
-    def goal(self) -> Goal:
-        """What the gradients of its calibration are of."""
-        return "loss" if self.is_language_model else "embedding"
+    def is_language_model(self) -> bool:
+        """Whether the model predicts the next token."""
+        return self.head.goal == "loss"
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
@@ -167,9 +168,7 @@ class Checkpoint(Shown):
     def tensor_of(self, name: str) -> str | None:
         """Name in the files of a parameter or buffer of the model; None where no file has it."""
         tensor = self.names.in_files(name)
-        # transformers still reads the names that BERT's checkpoints had in 2018
-        old = tensor.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
-        return tensor if tensor in self.files else old if old in self.files else None
+        return tensor if tensor in self.files else None
 
     def read(self, tensor: str) -> torch.Tensor:
         """Read one tensor; refuse NaN and infinity."""
@@ -203,8 +202,7 @@ class Checkpoint(Shown):
         for _ in self.blocks():  # a damaged tensor is named here; later it would only show as a useless answer
             pass
         transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        kind = AutoModelForCausalLM if is_language_model(self.config) else AutoModel
-        model: PreTrainedModel = unfuse(kind.from_pretrained(self.path, dtype=torch.float32))
+        model: PreTrainedModel = unfuse(self.head.from_folder(self.path, dtype=torch.float32))
         model.eval()  # type: ignore[no-untyped-call]
         return model
 
@@ -273,12 +271,6 @@ def _check_tensors(checkpoint: Checkpoint) -> None:
         raise CheckpointError(
             f"{name} has LoRA adapters beside its weights ({adapters[0]}, ...), which would no longer fit; load it "
             "with peft, call merge_and_unload(), save_pretrained, and compress the merged model"
-        )
-    experts = [checkpoint.names.in_files(parameter) for parameter, _ in checkpoint.skeleton.named_parameters()]
-    if renamed := [tensor for tensor in experts if ".experts." in tensor and tensor not in headers]:
-        raise CheckpointError(
-            f"the experts of {name} are stored under names that only transformers' own conversion knows: {renamed[0]} "
-            "is in no file; such checkpoints (Mixtral's) cannot be compressed yet"
         )
     for parameter, meta in checkpoint.skeleton.named_parameters():
         tensor = checkpoint.tensor_of(parameter)
