@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 
 from infimum._display import Shown
 from infimum.compress.measure.moments import BATCH
-from infimum.compress.measure.outputs import answer_of, answers, divergence, embedding, token_losses
+from infimum.compress.measure.outputs import answer_of, answers, divergence, embedding, predicted, token_losses
 from infimum.compress.measure.text import Tokens
 from infimum.compress.model.heads import Pooling, loader_of
 from infimum.errors import CalibrationError
@@ -114,15 +114,15 @@ def similarity(
 
 def perplexity(model: PreTrainedModel, tokens: Tokens) -> Perplexity:
     """Measure the perplexity of a language model on a text."""
-    total, predicted = 0.0, 0
+    total, count = 0.0, 0
     with torch.no_grad():
         for ids, mask in _batches(tokens):
             total += float(token_losses(model, ids, mask).double().sum())
-            predicted += int(mask[:, 1:].sum())
-    if predicted == 0:
+            count += predicted(model, mask)
+    if count == 0:
         raise CalibrationError("perplexity needs rows of at least two tokens: the first of each row is not predicted")
-    loss = total / predicted
-    return Perplexity(math.exp(loss) if loss < 700.0 else math.inf, loss, predicted, tokens.count)
+    loss = total / count
+    return Perplexity(math.exp(loss) if loss < 700.0 else math.inf, loss, count, tokens.count)
 
 
 def agreement(original: PreTrainedModel, model: PreTrainedModel, tokens: Tokens) -> Agreement:

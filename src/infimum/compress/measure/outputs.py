@@ -37,12 +37,34 @@ def embedding(model: Any, ids: torch.Tensor, mask: torch.Tensor, pooling: Poolin
 
 
 def token_losses(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Return the loss of each token given those before it in its row, in nats: (rows, length - 1), 0 at padding."""
+    """Return the loss of each token given those before it in its row, in nats: (rows, length - 1), 0 at padding.
+
+    A model of encoder and decoder reads the first half of a row and predicts the second: (rows, length of that).
+    """
+    if model.config.is_encoder_decoder:
+        return _second_half(model, ids, mask)
     logits: torch.Tensor = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
     # the last position has nothing to predict; its loss is cut off, not its logits, which are large to copy
     following = torch.nn.functional.pad(ids[:, 1:], (0, 1))
     losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), following.flatten(), reduction="none")
     return losses.view(ids.shape)[:, :-1] * mask[:, 1:]
+
+
+def _second_half(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    half, config = ids.shape[1] // 2, model.config
+    starts = (getattr(config, name, None) for name in ("decoder_start_token_id", "pad_token_id"))
+    start = next((token for token in starts if token is not None), 0)
+    wanted = ids[:, half:]
+    before = torch.cat((torch.full_like(ids[:, :1], start), wanted[:, :-1]), dim=1)
+    read = {"input_ids": ids[:, :half], "attention_mask": mask[:, :half]}
+    logits: torch.Tensor = model(**read, decoder_input_ids=before, use_cache=False).logits
+    losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), wanted.flatten(), reduction="none")
+    return losses.view(wanted.shape) * mask[:, half:]
+
+
+def predicted(model: Any, mask: torch.Tensor) -> int:
+    """Return how many tokens of a batch `token_losses` predicts."""
+    return int(mask[:, mask.shape[1] // 2 if model.config.is_encoder_decoder else 1 :].sum())
 
 
 def answers(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -96,7 +96,7 @@ class _Collection:
                     self._begin(gather, batch)
                     with _embeddings(self._runner.model) as embedded:
                         value = run()
-                    self._vocabulary.embedded(self._ids[batch], _gradients(value, embedded[0], directions(value)))
+                    self._vocabulary.embedded(self._ids[batch], _gradients(value, embedded, directions(value)))
                     self._report(len(self._runs))
             self._found.add(self._vocabulary.moments(self._passes))
             return self._found
@@ -138,7 +138,7 @@ class _Collection:
                 hidden = self._states.pop((last, batch))["hidden"].requires_grad_()
                 with torch.enable_grad():
                     value = self._runner.behind(run, hidden)
-                self._keep(last, batch, _gradients(value, hidden, directions(value)))
+                self._keep(last, batch, _gradients(value, [hidden], directions(value)))
 
     def _backward(self, index: int, calls: Sequence[Call]) -> None:
         """From the hidden states behind a block back to those in front of it."""
@@ -148,7 +148,7 @@ class _Collection:
                 hidden = self._states.pop((index, batch))["hidden"].requires_grad_()
                 with torch.enable_grad():
                     value = self._runner.apply(index, hidden, call)
-                self._keep(index, batch, _gradients(value, hidden, self._kept(index + 1, batch)))
+                self._keep(index, batch, _gradients(value, [hidden], self._kept(index + 1, batch)))
         self._report(2 * len(self._runner.blocks))
 
     def _before(self) -> None:
@@ -158,7 +158,7 @@ class _Collection:
                 self._begin(gather, batch)
                 with torch.enable_grad(), _embeddings(self._runner.model) as embedded:
                     value, _ = self._runner.calls(run)
-                self._vocabulary.embedded(self._ids[batch], _gradients(value, embedded[0], self._kept(0, batch)))
+                self._vocabulary.embedded(self._ids[batch], _gradients(value, embedded, self._kept(0, batch)))
 
     @contextmanager
     def _gathered(self, names: Sequence[str]) -> Iterator[Gather]:
@@ -182,26 +182,40 @@ class _Collection:
             self._on_progress("calibrating", self._done, steps)
 
 
-def _gradients(value: torch.Tensor, leaf: torch.Tensor, directions: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    """Gradients by `leaf` of the products of `value` with directions; hooks see those of what lies between."""
+def _gradients(
+    value: torch.Tensor, leaves: Sequence[torch.Tensor], directions: Sequence[torch.Tensor]
+) -> list[torch.Tensor]:
+    """Gradients by the first leaf of the products of `value` with directions; hooks see all between it and a leaf."""
     last = len(directions) - 1
-    return [torch.autograd.grad(value, leaf, to, retain_graph=k < last)[0] for k, to in enumerate(directions)]
+    return [torch.autograd.grad(value, leaves, to, retain_graph=k < last)[0] for k, to in enumerate(directions)]
 
 
 @contextmanager
 def _embeddings(model: Any) -> Iterator[list[torch.Tensor]]:
-    """Start the graph at the embeddings, which are listed: the parameters need no gradients, half of the work."""
+    """Start the graph at the embeddings, which are listed: the parameters need no gradients, half of the work.
+
+    Encoder and decoder may have modules of their own for them, with one matrix.
+    """
     found: list[torch.Tensor] = []
     hook = lambda _m, _i, output: found.append(output.requires_grad_())  # noqa: E731
-    handle = model.get_input_embeddings().register_forward_hook(hook)
+    shape, kind = model.get_input_embeddings().weight.shape, torch.nn.Embedding
+    alike = [m for m in model.modules() if isinstance(m, kind) and m.weight.shape == shape]
+    listened = alike if model.config.is_encoder_decoder else [model.get_input_embeddings()]
+    handles = [module.register_forward_hook(hook) for module in listened]
     try:
         yield found
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
 
 
 def _check_ids(model: Any, tokens: Tokens) -> None:
-    words, highest = model.get_input_embeddings().weight.shape[0], int(tokens.ids.max())
+    try:
+        words, highest = model.get_input_embeddings().weight.shape[0], int(tokens.ids.max())
+    except NotImplementedError as error:
+        raise CalibrationError(
+            "the model has no embeddings of tokens; only models that have can be compressed"
+        ) from error
     if highest >= words:
         raise CalibrationError(
             f"token ids must be below {words}, the size of the model's vocabulary, got {highest} from {tokens.source}; "

@@ -29,7 +29,7 @@ def for_engines(task: Task) -> Task:
 
     Engines read 4 and 8 bits, so that about 4.1 bits a weight are the least.
     """
-    if not (task.checkpoint.is_language_model and task.settings.rounds):
+    if task.checkpoint.head.loader != "AutoModelForCausalLM" or not task.settings.rounds:
         return task
     served = task._replace(settings=dataclasses.replace(task.settings, menu=("bits",), format="compressed-tensors"))
     return served if _smallest(served) <= budget_of(served) else task

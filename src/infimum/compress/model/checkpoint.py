@@ -19,7 +19,8 @@ from infimum._display import Shown
 from infimum.compress.model.configuration import LAYERS, empty_model, read_config
 from infimum.compress.model.experts import unfuse
 from infimum.compress.model.heads import Head
-from infimum.compress.model.names import Names
+from infimum.compress.model.linear_maps import shape_of
+from infimum.compress.model.names import Names, is_computed
 from infimum.compress.model.tensor_files import Stored, locate, opened
 from infimum.compress.model.vocabulary import tied_head, vocabulary_of
 from infimum.errors import CheckpointError
@@ -81,7 +82,7 @@ class Checkpoint(Shown):
     def skeleton(self) -> PreTrainedModel:
         """The model without weights (on the meta device): its structure."""
         with torch.device("meta"):
-            return empty_model(self.head, self.config)
+            return empty_model(self.head, self.config, self.files)
 
     @cached_property
     def names(self) -> Names:
@@ -105,21 +106,20 @@ class Checkpoint(Shown):
         fixed = {id(module.weight) for module in (*embeddings, self._head) if module is not None}
         found = []
         for name, module in self.skeleton.named_modules():
-            tensor = self.names.in_files(f"{name}.weight")
-            if type(module) not in (torch.nn.Linear, Conv1D) or id(module.weight) in fixed or tensor not in self.files:
-                continue
-            rows, columns = module.weight.shape
-            transposed = isinstance(module, Conv1D)
-            found.append(Layer(name, tensor, (columns, rows) if transposed else (rows, columns), transposed))
+            tensor, shape = self.names.in_files(f"{name}.weight"), shape_of(module)
+            if shape is not None and id(module.weight) not in fixed and tensor in self.files:
+                found.append(Layer(name, tensor, shape, isinstance(module, Conv1D)))
         return tuple(found)
 
     @cached_property
     def vocabulary(self) -> tuple[Layer, ...]:
         """Matrices with a row for each token: the embeddings, and the output head if it has a matrix of its own.
 
-        Left out is what is no plain torch.nn.Embedding or torch.nn.Linear, what others share, and what is stored in
-        another dtype than the linear layers.
+        Left out is what is no plain torch.nn.Embedding or torch.nn.Linear, what others share, such as encoder and
+        decoder, and what is stored in another dtype than the linear layers.
         """
+        if self.config.is_encoder_decoder:
+            return ()
         kinds = {self._headers[layer.tensor][0] for layer in self.layers}
         found = []
         for name, (rows, columns) in vocabulary_of(self.skeleton).items():
@@ -272,8 +272,18 @@ def _check_tensors(checkpoint: Checkpoint) -> None:
             f"{name} has LoRA adapters beside its weights ({adapters[0]}, ...), which would no longer fit; load it "
             "with peft, call merge_and_unload(), save_pretrained, and compress the merged model"
         )
-    for parameter, meta in checkpoint.skeleton.named_parameters():
-        tensor = checkpoint.tensor_of(parameter)
+    skeleton = checkpoint.skeleton
+    tied = skeleton.all_tied_weights_keys or {}
+    for parameter, meta in skeleton.named_parameters():
+        tensor = checkpoint.tensor_of(parameter) or checkpoint.tensor_of(tied.get(parameter, parameter))
+        if tensor is None and is_computed(skeleton, parameter):
+            continue
+        if tensor is None and parameter in checkpoint.names.made:
+            raise CheckpointError(
+                f"{parameter} of the model is made of several tensors of {name} while transformers loads it, which is "
+                "supported for experts only; load it with transformers and save_pretrained(..., "
+                "save_original_format=False), and compress that"
+            )
         if tensor is None:
             raise CheckpointError(
                 f"tensor {checkpoint.names.in_files(parameter)} of the model is in no file of {name}, so that it "
@@ -285,5 +295,7 @@ def _check_tensors(checkpoint: Checkpoint) -> None:
                 f"tensor {tensor} should have shape {tuple(meta.shape)} by config.json, got "
                 f"{tuple(shape)}; the configuration belongs to another model"
             )
+    if (given := checkpoint.skeleton.main_input_name) != "input_ids":
+        raise CheckpointError(f"{name} is a model of {given}, not of text: only models that read tokens are supported")
     if not checkpoint.layers:
         raise CheckpointError(f"{name} has no linear layer whose weights are in its files; nothing can be compressed")

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from transformers import AutoConfig, PreTrainedModel
 
@@ -13,6 +14,7 @@ from infimum.errors import CheckpointError
 from infimum.proof.evidence import shown
 from infimum.proof.folder import CONFIG
 
+POOLER = "pooler."
 LAYERS = "infimum_layers"  # and in its configuration: form and rank of every layer that is not dense
 
 
@@ -33,10 +35,19 @@ def head_of(folder: Path) -> Head:
     return Head.of(folder, read_config(folder))
 
 
-def empty_model(head: Head, config: Any, **options: Any) -> PreTrainedModel:
-    """Build the model that a checkpoint holds, its experts one by one, without its weights."""
+def empty_model(head: Head, config: Any, files: Iterable[str], **options: Any) -> PreTrainedModel:
+    """Build the model that files of these tensors hold, its experts one by one, without its weights.
+
+    A pooler that is in no file is left out: what counts of an encoder are the vectors before it.
+    """
     try:
         model: PreTrainedModel = unfuse(head.from_config(config, **options))
     except ValueError as error:
         raise CheckpointError(f"transformers has no {head.loader} of this model: {shown(str(error))}") from error
-    return model
+    pooler = next((name for name, _ in model.named_parameters() if name.startswith(POOLER)), None)
+    if pooler is None or any(name.endswith(pooler) for name in files):
+        return model
+    try:
+        return cast(PreTrainedModel, unfuse(head.from_config(config, **options, add_pooling_layer=False)))
+    except TypeError:  # it cannot do without
+        return model

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
 import transformers
+from transformers.models.auto import modeling_auto
 
 from infimum.errors import CheckpointError
 from infimum.proof.evidence import shown
@@ -24,6 +26,10 @@ LOADERS: dict[str, tuple[str, Goal]] = {  # by what the name of the class in con
     "ForTokenClassification": ("AutoModelForTokenClassification", "logits"),
     "ForQuestionAnswering": ("AutoModelForQuestionAnswering", "logits"),
     "ForMaskedLM": ("AutoModelForMaskedLM", "logits"),
+}
+GENERATORS: dict[str, tuple[str, Goal]] = {  # by the table of transformers that names the class
+    "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES": ("AutoModelForSeq2SeqLM", "loss"),
+    "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES": ("AutoModelForImageTextToText", "loss"),
 }
 ENCODER: tuple[str, Goal] = "AutoModel", "embedding"
 
@@ -54,7 +60,9 @@ class Head:
 
 def loader_of(name: str) -> tuple[str, Goal]:
     """Return what loads a model whose class has this name, and what of its output counts; of others the encoder's."""
-    return next((found for ending, found in LOADERS.items() if name.endswith(ending)), ENCODER)
+    by_ending = (found for ending, found in LOADERS.items() if name.endswith(ending))
+    by_table = (found for table, found in GENERATORS.items() if name in getattr(modeling_auto, table).values())
+    return next(chain(by_ending, by_table), ENCODER)
 
 
 def _pooling(folder: Path) -> Pooling:
