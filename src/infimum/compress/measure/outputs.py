@@ -56,7 +56,7 @@ def _second_half(model: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.Ten
     start = next((token for token in starts if token is not None), 0)
     wanted = ids[:, half:]
     before = torch.cat((torch.full_like(ids[:, :1], start), wanted[:, :-1]), dim=1)
-    read = {"input_ids": ids[:, :half], "attention_mask": mask[:, :half]}
+    read = {"input_ids": ids[:, :half].contiguous(), "attention_mask": mask[:, :half].contiguous()}
     logits: torch.Tensor = model(**read, decoder_input_ids=before, use_cache=False).logits
     losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), wanted.flatten(), reduction="none")
     return losses.view(wanted.shape) * mask[:, half:]

@@ -70,7 +70,10 @@ class Tokens(Shown):
         stretch = max(1, min(STRETCH, len(self.ids) // 4))
         second = np.arange(len(self.ids)) // stretch % 2 == 1
         if not second.any():
-            raise CalibrationError(f"two rows of text at least are needed for two halves, got {len(self.ids)}")
+            raise CalibrationError(
+                f"two rows of text at least are needed for two halves, got {len(self.ids)}; give a longer text, or "
+                "shorter rows (max_tokens)"
+            )
         return tuple(Tokens(self.ids[half], self.mask[half], self.source) for half in (~second, second))  # type: ignore[return-value]
 
     def batches(self, size: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
