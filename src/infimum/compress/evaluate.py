@@ -99,7 +99,13 @@ Score: TypeAlias = Similarity | Perplexity | Agreement
 
 
 def embeddings(model: PreTrainedModel, tokens: Tokens, *, pooling: Pooling = "mean") -> torch.Tensor:
-    """Return a unit-length vector per paragraph, (paragraphs, width): the mean of the last hidden states, or one."""
+    """Return a unit-length vector per paragraph, (paragraphs, width): the mean of the last hidden states, or one.
+
+    Raises
+    ------
+    OptionError
+        `pooling` is not "mean", "cls" (the first token) or "lasttoken".
+    """
     with torch.no_grad():
         return torch.cat([embedding(model, ids, mask, pooling) for ids, mask in _batches(tokens)])
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import torch
 
+from infimum._arguments import one_of
 from infimum.compress.model.heads import Head, Pooling
 
 Answer: TypeAlias = Literal["one of many", "each or none", "number"]  # what the logits of one answer say
@@ -25,6 +26,7 @@ def output_of(head: Head) -> Callable[[Any, torch.Tensor, torch.Tensor], torch.T
 
 def embedding(model: Any, ids: torch.Tensor, mask: torch.Tensor, pooling: Pooling = "mean") -> torch.Tensor:
     """Return what applications compare: one vector of unit length per paragraph, made of the last hidden states."""
+    one_of("pooling", pooling, get_args(Pooling))
     hidden: torch.Tensor = model(input_ids=ids, attention_mask=mask).last_hidden_state
     if pooling == "cls":
         one = hidden[:, 0]

@@ -27,13 +27,7 @@ from infimum.errors import CheckpointError
 from infimum.proof.evidence import shown
 from infimum.proof.folder import CONFIG, DESCRIPTION, companions, file_hash, own_file
 
-QUANTISED = (
-    ".qweight",
-    ".scales",
-    ".weight_scale",
-    ".weight_packed",
-    ".absmax",
-)  # what packed weights have beside them
+QUANTISED = (".qweight", ".scales", ".weight_scale", ".weight_packed", ".absmax")  # beside packed weights
 FLOATS = {"F64", "F32", "F16", "BF16"}
 
 
