@@ -157,7 +157,7 @@ class ExpertGraph:
             least = self.values.shape[0] * k - int(outside.sum())
             named, wish = inside, f"would have to take {least} tokens, more than their loads, or those of groups, allow"
         return (
-            f"no assignment meets these loads, since scores of -inf are not admitted: experts {listed(named)} {wish}; "
+            f"no assignment meets these loads, since scores of -inf are not admitted: experts {places(named)} {wish}; "
             "widen the loads or admit more pairs"
         )
 
@@ -251,7 +251,7 @@ def first_choice(biased: np.ndarray, k: int, limits: Limits) -> np.ndarray:
     return member
 
 
-def listed(named: np.ndarray) -> str:
+def places(named: np.ndarray) -> str:
     """List the places that are marked, as an error shows them."""
     shown = np.flatnonzero(named).tolist()
     return ", ".join(map(str, shown[:NAMED])) + (f" and {len(shown) - NAMED} more" if len(shown) > NAMED else "")

@@ -24,8 +24,8 @@ from infimum.balance.search.integer_scores import (
     Digits,
     as_floats,
     clipped,
+    cut_towards_zero,
     leading_digits,
-    split,
 )
 from infimum.errors import RangeError
 from infimum.proof.theorems.assignment_dual import Bias, Limits
@@ -46,7 +46,7 @@ def exact_routing(scores: np.ndarray, k: int, limits: Limits, bias: np.ndarray) 
     nodes = graph.root + 2
     bits = CLIP.bit_length() - 3 - math.ceil(math.log2(nodes))  # so that paths stay below what is cut
     while True:
-        reduced = _reduced(graph, values)
+        reduced = _reduced_scores(graph, values)
         undecided = _undecided(graph.member, reduced, 4 * nodes)
         rest = rest[undecided]
         if not rest.any():
@@ -54,7 +54,7 @@ def exact_routing(scores: np.ndarray, k: int, limits: Limits, bias: np.ndarray) 
         tokens, barred, reduced = tokens[undecided], values[undecided] == BARRED, reduced[undecided]
         shift = exponent - max(math.frexp(float(np.abs(rest).max()))[1] - bits, LEAST)
         exponent -= shift
-        digit, rest = split(rest, exponent)
+        digit, rest = cut_towards_zero(rest, exponent)
         values = np.where(barred, BARRED, clipped(reduced, shift) + digit)
         within = _without(limits, member.sum(axis=0) - member[tokens].sum(axis=0))
         graph = ExpertGraph(values, k, within, np.zeros(scores.shape[1], np.int64), clipped(graph.ahead(), shift))
@@ -82,7 +82,7 @@ def _widths(experts: int) -> Iterator[int]:
     yield WIDE - 1 - math.ceil(math.log2(experts + 2))  # cannot overflow
 
 
-def _reduced(graph: ExpertGraph, values: np.ndarray) -> np.ndarray:
+def _reduced_scores(graph: ExpertGraph, values: np.ndarray) -> np.ndarray:
     """Return scores plus potentials less the last chosen one of every token: what is chosen is at least 0."""
     biased = values + graph.potential[: values.shape[1]]
     return np.asarray(biased - np.where(graph.member, biased, 2**62).min(axis=1, keepdims=True))

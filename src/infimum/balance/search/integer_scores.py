@@ -39,7 +39,7 @@ def leading_digits(scores: np.ndarray, bits: int = WIDE) -> Digits:
     finite = np.where(admitted, scores, 0.0)
     low, high = float(scores.min(where=admitted, initial=np.inf)), float(scores.max())
     exponent = max(math.frexp(high - low)[1] - bits, math.frexp(max(high, -low))[1] - 62, LEAST)
-    values, rest = split(finite, exponent)
+    values, rest = cut_towards_zero(finite, exponent)
     common = int(np.bitwise_or.reduce(values, axis=None))
     zeros = (common & -common).bit_length() - 1 if common else bits
     shift = 0 if rest.any() else max(0, min(zeros, bits - USUAL))
@@ -48,7 +48,7 @@ def leading_digits(scores: np.ndarray, bits: int = WIDE) -> Digits:
     return Digits(np.where(admitted, values - (least + most) // 2, BARRED), exponent + shift, rest)
 
 
-def split(numbers: np.ndarray, exponent: int) -> tuple[np.ndarray, np.ndarray]:
+def cut_towards_zero(numbers: np.ndarray, exponent: int) -> tuple[np.ndarray, np.ndarray]:
     """Return whole multiples of ``2**exponent``, cut towards 0, and what is left over; together they are exact."""
     values = np.trunc(np.ldexp(numbers, -exponent))
     return values.astype(np.int64), numbers - np.ldexp(values, exponent)

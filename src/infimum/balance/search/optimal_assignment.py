@@ -8,7 +8,7 @@ import numpy as np
 import scipy.optimize
 import scipy.sparse
 
-from infimum.balance.search.augmenting_paths import FAR, listed
+from infimum.balance.search.augmenting_paths import FAR, places
 from infimum.balance.search.exact_paths import exact_routing
 from infimum.balance.search.integer_scores import as_floats, leading_digits
 from infimum.errors import InfeasibleError
@@ -80,9 +80,9 @@ def _obstacle(finite: np.ndarray, side: str) -> str:
         if np.array_equal(reached, rows):
             break
         rows = reached
-    between = f"{other} {listed(columns)} alone" if columns.any() else f"no {other} at all"
+    between = f"{other} {places(columns)} alone" if columns.any() else f"no {other} at all"
     return (
-        f"no assignment exists: {side} {listed(rows)} together need {int(rows.sum())} {other}s of their own, but their "
+        f"no assignment exists: {side} {places(rows)} together need {int(rows.sum())} {other}s of their own, but their "
         f"costs are finite in {between}"
     )
 
