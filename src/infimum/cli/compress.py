@@ -109,7 +109,7 @@ def compress(
     max_tokens
         Longest row, in tokens: by default passages of 512 for a language model, paragraphs of 64 for an encoder.
     projections
-        Of an encoder: random projections of the output per paragraph.
+        Of all but language models: random projections of the output per paragraph.
     seed
         Seed of the draw and of the projections.
     plain

@@ -49,8 +49,8 @@ def calibrate(
     max_tokens : int, optional
         Longest row, in tokens: by default passages of 512 for a language model, paragraphs of 64 for an encoder.
     projections : int
-        Of an encoder: random projections of the output per paragraph; more give better moments, and cost a backward
-        pass each.
+        Of all but language models: random projections of the output per paragraph; more give better moments, and cost
+        a backward pass each.
     seed : int
         Seed of the draw of rows and of the projections.
     split : bool
