@@ -146,7 +146,8 @@ def _first_nodes(quotients: Quotients, smaller: np.ndarray | None) -> np.ndarray
     if smaller is None:
         ends = first_reference((quotients.interval,), 2 * count + 1, quotients.stride)
         return ends[1::2]
-    return np.interp(np.linspace(0.0, 1.0, count + 2)[1:-1], np.linspace(0.0, 1.0, smaller.size), smaller)
+    spread = np.interp(np.linspace(0.0, 1.0, count + 2)[1:-1], np.linspace(0.0, 1.0, smaller.size), smaller)
+    return np.asarray(spread)
 
 
 # ------------------------------------------------------------------ nodes

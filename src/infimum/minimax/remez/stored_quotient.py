@@ -30,17 +30,17 @@ class Stored:
 
 def best_quotient(task: Task, type_: tuple[int, int], tol: float) -> Stored | None:
     """Find the best quotient of a type, or the best that was met; None if all of them have poles."""
-    reduced = _reduced(task, type_)
+    reduced = _type_in_t(task, type_)
     found = search(task, reduced) if min(reduced) >= 0 else None
     nothing = _nothing(task, type_[0])
     if nothing is not None and (found is None or nothing[0] <= found.largest * (1.0 + AS_GOOD)):
         return Stored(np.zeros((1, 1)), np.ones((1, 1)), nothing[1])
     if found is None:
         return None
-    return Stored(*_rounded(task, found, tol), _on_whole_domain(task, found.points))
+    return Stored(*_few_doubles(task, found, tol), _on_whole_domain(task, found.points))
 
 
-def _reduced(task: Task, type_: tuple[int, int]) -> tuple[int, int]:
+def _type_in_t(task: Task, type_: tuple[int, int]) -> tuple[int, int]:
     """Type in t: of an even function the best quotient is even, of an odd one x times such; m < 0 if there is none."""
     assert isinstance(task.space, Powers)
     start, stride = task.space.start, task.space.stride
@@ -69,7 +69,7 @@ def _nothing(task: Task, m: int) -> tuple[float, np.ndarray] | None:
     return (largest, points) if np.min(np.abs(error(points))) >= largest * (1.0 - AS_GOOD) else None
 
 
-def _rounded(task: Task, found: Found, tol: float) -> tuple[np.ndarray, np.ndarray]:
+def _few_doubles(task: Task, found: Found, tol: float) -> tuple[np.ndarray, np.ndarray]:
     """Round to as few doubles a coefficient as leave the errors what they are."""
     x = np.union1d(found.points, found.points[:-1] / 2.0 + found.points[1:] / 2.0)
     wanted = found.quotients.error(found.quotient)(x)

@@ -49,8 +49,8 @@ def enclose(
 
     `error` gives the Taylor model of e on a cell, with as many coefficients as `order` says. Halving ends when the two
     bounds agree to `tol` (relative), when the upper one is at most `enough`, or with `most` cells: then the bounds are
-    true but apart, and `upper` is infinite if some cell allows no bound (a pole, a point where e is not defined). `unit`
-    is the rough size of e.
+    true but apart, and `upper` is infinite if some cell allows no bound (a pole, a point where e is not defined).
+    `unit` is the rough size of e.
     """
     cells = sorted(cells)
     _require_cover(domain, cells)
