@@ -165,6 +165,21 @@ def test_refusals(arguments, options, error, words):
         memory.report(*arguments, **options)
 
 
+@pytest.mark.parametrize("shape", ["constant", "cosine", "linear", "wsd"])
+@pytest.mark.parametrize(("warmup", "cooldown"), [(0, 0.2), (5, 0.8), (5, 1.0), (9, 0.5), (10, 0.3), (1, 1.0)])
+def test_every_shape_reaches_its_peak_and_never_passes_it(shape, warmup, cooldown):
+    table = lr_table(shape, 10, peak=0.1, warmup=warmup, cooldown=cooldown)
+    assert table.max() == table[max(warmup - 1, 0)] == 0.1
+    assert np.all(np.diff(table[: max(warmup, 1)]) > 0.0)
+    assert np.all(np.diff(table[max(warmup - 1, 0) :]) <= 0.0)
+
+
+def test_a_cooldown_that_has_room_lasts_as_long_as_asked():
+    table = lr_table("wsd", 100, peak=1.0, warmup=10, cooldown=0.3)
+    assert np.count_nonzero(table[10:] == 1.0) == 61
+    np.testing.assert_allclose(table[70:], np.arange(30, 0, -1) / 30.0)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

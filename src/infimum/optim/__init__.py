@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from infimum.optim.newton_schulz import default_schedule, orthogonalize
     from infimum.optim.parameter_groups import split_parameters
     from infimum.optim.quantiles import order_statistics
-    from infimum.optim.schedulers import MemoryLR, StreamingMemoryLR
+    from infimum.optim.schedulers import MemoryLR, StreamingMemoryLR, memory_scheduler
 
 __all__ = [
     "BalanceController",
@@ -28,6 +28,7 @@ __all__ = [
     "StreamingMemoryLR",
     "as_optax",
     "default_schedule",
+    "memory_scheduler",
     "order_statistics",
     "orthogonalize",
     "split_parameters",
@@ -44,6 +45,7 @@ _HOMES = {
     "StreamingMemoryLR": "infimum.optim.schedulers",
     "as_optax": "infimum.optim.callables",
     "default_schedule": "infimum.optim.newton_schulz",
+    "memory_scheduler": "infimum.optim.schedulers",
     "order_statistics": "infimum.optim.quantiles",
     "orthogonalize": "infimum.optim.newton_schulz",
     "split_parameters": "infimum.optim.parameter_groups",

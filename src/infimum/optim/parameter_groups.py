@@ -27,9 +27,9 @@ def split_parameters(
     """Sort the parameters of a model into groups for `MuonAdamW`: hidden matrices to Muon, all else to AdamW.
 
     To Muon go the weights of linear layers, stacks of matrices (experts), and convolutions of one group. To AdamW go
-    embeddings and what is tied to them, the output head, routers, codebooks, convolutions of several groups, and
-    biases and everything with fewer than two axes, these without weight decay. Parameters that need no gradient are left out. The
-    groups hold pairs of name and parameter, so that ``param_names`` of the optimizer's groups tells who went where.
+    embeddings and what is tied to them, the output head, routers, codebooks, convolutions of several groups, and,
+    without weight decay, biases and everything with fewer than two axes. Parameters that need no gradient are left
+    out. The groups hold pairs of name and parameter: ``param_names`` of the optimizer's groups tells who went where.
 
     Parameters
     ----------
