@@ -58,7 +58,7 @@ SURFACE = {
     "design": {"FILE", "--steps", "--max-lr", "--weight-decay", "--warmup", "--max-initial-share", "--objective"}
     | OUTPUTS,
     "memory": {"--lr", "--peak", "--weight-decay", "--steps", "--warmup", "--final", "--csv", "--interpolate"}
-    | {"--convention", "--beta1", "--target", "--initial-rms"}
+    | {"--convention", "--beta1", "--beta2", "--target", "--initial-rms"}
     | OUTPUTS,
     "msign": {"--lower", "--upper", "--steps", "--degree", "--cushion", "--safety", "--verify", "--noise"} | OUTPUTS,
     "nystrom": {"FILE", "--rank", "--tol", "--landmarks", "--method", "--seed"} | OUTPUTS,

@@ -89,7 +89,7 @@ class MemoryLR(DecayScheduler):
         schedules = [schedule] * groups if isinstance(schedule, Schedule | MemoryReport) else list(schedule)
         if len(schedules) != groups:
             raise ShapeError(f"one schedule, or one for each of {groups} parameter groups, expected {len(schedules)}")
-        self._factors = _factors(multipliers, groups)
+        self._factors = _group_multipliers(multipliers, groups)
         tables = {id(item): (_numbers(item.lr), _numbers(item.weight_decay)) for item in schedules}  # shared by groups
         self._tables = [tables[id(item)] for item in schedules]
         self.schedule_hash = self._hash()
@@ -250,7 +250,7 @@ def _numbers(values: Any) -> list[float]:
     return numbers
 
 
-def _factors(multipliers: Sequence[float] | None, groups: int) -> list[float]:
+def _group_multipliers(multipliers: Sequence[float] | None, groups: int) -> list[float]:
     factors = [1.0] * groups if multipliers is None else [float(factor) for factor in multipliers]
     if len(factors) != groups:
         raise ShapeError(f"multipliers must be one for each of {groups} parameter groups, got {len(factors)}")
