@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from infimum import compress  # noqa: E402
 from infimum.compress.menu.task import UNREACHED  # noqa: E402
 from infimum.compress.model.experts import unfuse  # noqa: E402
-from infimum.errors import CalibrationError, CheckpointError  # noqa: E402
+from infimum.errors import CalibrationError, CheckpointError, OptionError  # noqa: E402
 from tests.compress.conftest import LOWER, sentences, tiny_llama, write  # noqa: E402
 
 SIZES = {"vocab_size": 64, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4}
@@ -275,7 +275,7 @@ def test_the_size_of_the_calibration(folders: dict[str, Path], long_text: list[s
         assert moments.tokens.count == 320
         sizes.append(moments.tokens.sha256)
     assert sizes[0] == sizes[1] != sizes[2]
-    with pytest.raises(CalibrationError, match="at least 256 tokens"):
+    with pytest.raises(OptionError, match="tokens must be at least 256, got 100"):
         compress.calibrate(folders["llama"], long_text, tokens=100)
 
 

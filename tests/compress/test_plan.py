@@ -187,7 +187,7 @@ def test_targets_out_of_range(planned: compress.Plan) -> None:
     assert {row.rank for row in everything.table if row.form != "dense"} <= {1, 2}
     assert planned.most_removable(1e9) == 1.0
     for bad in (-1.0, 0.0, float("nan")):
-        with pytest.raises(BudgetError, match="target must be"):
+        with pytest.raises(OptionError, match="target must be"):
             planned.with_target(bad)
     with pytest.raises(BudgetError, match="below rounding"):
         planned.with_target(1e-300)
@@ -423,7 +423,7 @@ def test_missing_tensor_of_the_output(out: Path) -> None:
 
 @pytest.mark.parametrize("remove", [-0.1, 1.0, 20, float("nan")])
 def test_a_budget_out_of_range(bert: Path, remove: float) -> None:
-    with pytest.raises(BudgetError, match="remove must be"):
+    with pytest.raises(OptionError, match="remove must be"):
         compress.plan(bert, remove=remove, menu=("ranks",))
 
 

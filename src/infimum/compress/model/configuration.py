@@ -12,15 +12,14 @@ from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrained
 from infimum.compress.model.experts import unfuse
 from infimum.errors import CheckpointError
 from infimum.proof.evidence import shown
-from infimum.proof.folder import CONFIG
+from infimum.proof.folder import check_model_folder
 
 LAYERS = "infimum_layers"  # and in its configuration: form and rank of every layer that is not dense
 
 
 def read_config(folder: Path) -> Any:
     """Read the configuration of a model folder."""
-    if not (folder / CONFIG).is_file():
-        raise CheckpointError(f"{folder} has no config.json; give the folder of a transformers checkpoint")
+    check_model_folder(folder)
     try:
         return AutoConfig.from_pretrained(folder)
     except Exception as error:  # whatever transformers makes of what a stranger wrote
