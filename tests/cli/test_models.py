@@ -5,6 +5,7 @@ import inspect
 import io
 import json
 import shutil
+import sys
 from dataclasses import replace
 from typing import get_args, get_type_hints
 
@@ -122,7 +123,8 @@ def test_wrong_options_are_told_before_the_calibration(run, model, tmp_path, mon
     def calibrated(*_, **__):
         raise AssertionError("the calibration began")
 
-    monkeypatch.setattr("infimum.compress.calibrate.collect", calibrated)
+    # the package's function of that name hides the module
+    monkeypatch.setattr(sys.modules["infimum.compress.calibrate"], "collect", calibrated)
     outcome = run("compress", model, "--no-compare", *options, "-o", tmp_path / "out")
     assert outcome.status == 2
     assert message in outcome.err
