@@ -196,7 +196,7 @@ def stall(count: int = 240, sweeps: int = 100) -> Iterator[str]:
         best = Fraction(0) + sum(map(Fraction, _chosen(scores, balance.balanced_topk(scores, k).experts)))
         for rule in ("quantile", "midpoint"):
             bias, fixed = _iterate(scores, k, within, sweeps, midpoint=rule == "midpoint")
-            bound = dual(scores, k, within, Bias(bias, np.zeros_like(bias))).bound
+            bound = dual(scores, k, within, Bias(bias[None])).bound
             outcomes.setdefault((rule, kind), []).append((float((bound - best) / best), fixed))
     yield f"{'rule':10s} {'scores':22s} {'optimal':>9s} {'stuck at a worse point':>24s} {'worst relative gap':>20s}"
     for (rule, kind), rows in sorted(outcomes.items()):

@@ -91,8 +91,11 @@ def namespace(**arrays: Array) -> Namespace:
     return xp
 
 
-def as_matrix(item: Any, name: str) -> Array:
-    """Return a finite, non-empty, real or complex floating matrix; integers become the default float type."""
+def as_matrix(item: Any, name: str, *, besides: float | None = None) -> Array:
+    """Return a finite, non-empty, real or complex floating matrix; integers become the default float type.
+
+    `besides` is an infinity that entries may be as well.
+    """
     array = as_array(item, name)
     if array.ndim != 2 or 0 in array.shape:
         raise ShapeError(
@@ -105,7 +108,7 @@ def as_matrix(item: Any, name: str) -> Array:
         array = xp.astype(array, xp.asarray(1.0).dtype)
     elif not is_floating(array):
         raise DTypeError(f"{name} must hold real or complex numbers, got dtype {array.dtype}; convert it first")
-    require_finite(array, name)
+    require_finite(array if besides is None else xp.where(array == besides, xp.zeros_like(array), array), name)
     return array
 
 

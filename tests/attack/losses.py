@@ -124,15 +124,23 @@ def balanced_topk(result: Any, scores: np.ndarray) -> Fraction:
         count = np.asarray(result.group_load).shape[1]
         joint = [sum(n for n, g in zip(loads, result.groups.tolist(), strict=True) if g == i) for i in range(count)]
         within(joint, result.group_load)
-    values = rational(scores)
-    free = sum((sum(sorted(row)[experts - len(rows[0]) :]) for row in values), Fraction(0))
-    return free - sum((values[i, j] for i, row in enumerate(rows) for j in row), Fraction(0))
+    assert all(scores[i, j] > -np.inf for i, row in enumerate(rows) for j in row)
+    score = sum((Fraction(float(scores[i, j])) for i, row in enumerate(rows) for j in row), Fraction(0))
+    return best_entries(scores, len(rows[0])) - score
+
+
+def best_entries(scores: np.ndarray, k: int) -> Fraction:
+    """The k best admitted entries of every row, summed."""
+    rows = (sorted((Fraction(x) for x in row if x > -np.inf), reverse=True)[:k] for row in scores.tolist())
+    return sum((sum(row, Fraction(0)) for row in rows), Fraction(0))
 
 
 def linear_assignment(result: Any, cost: np.ndarray) -> Fraction:
-    columns = result.columns.tolist()
-    assert sorted(columns) == list(range(len(cost)))
-    total = sum((Fraction(float(cost[i, j])) for i, j in enumerate(columns)), Fraction(0))
+    pairs = [(i, j) for i, j in enumerate(result.columns.tolist()) if j != -1]
+    columns = [j for _, j in pairs]
+    assert len(set(columns)) == len(columns) == min(cost.shape)
+    assert set(columns) <= set(range(cost.shape[1]))
+    total = sum((Fraction(float(cost[i, j])) for i, j in pairs), Fraction(0))
     return -total if result.maximize else total
 
 

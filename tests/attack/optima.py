@@ -230,11 +230,13 @@ def _filled(
 
 @remembered
 def _topk(scores: np.ndarray, k: int, load: np.ndarray, groups: Any, group_load: Any) -> Fraction | None:
-    values, (low, high) = rational(scores), load.tolist()
+    low, high = load.tolist()
     experts = scores.shape[1]
-    choices = list(itertools.combinations(range(experts), k))
-    marks = [tuple(int(j in c) for j in range(experts)) for c in choices]
-    rows = [[(mark, sum(row[list(c)], Fraction(0))) for mark, c in zip(marks, choices, strict=True)] for row in values]
+    rows = []
+    for row in scores.tolist():
+        choices = itertools.combinations([j for j in range(experts) if row[j] > -np.inf], k)
+        marks = [(tuple(int(j in c) for j in range(experts)), c) for c in choices]
+        rows.append([(mark, sum((Fraction(row[j]) for j in c), Fraction(0))) for mark, c in marks])
 
     def allowed(loads: tuple[int, ...]) -> bool:
         if any(x < a for x, a in zip(loads, low, strict=True)):
@@ -247,8 +249,7 @@ def _topk(scores: np.ndarray, k: int, load: np.ndarray, groups: Any, group_load:
         return all(a <= x <= b for a, x, b in zip(*group_load.tolist()[:1], joint, group_load.tolist()[1], strict=True))
 
     best = _filled(rows, allowed, high)
-    free = sum((sum(sorted(row)[experts - k :], Fraction(0)) for row in values), Fraction(0))
-    return None if best is None else free - best
+    return None if best is None else losses.best_entries(scores, k) - best
 
 
 def topk(result: Any, scores: np.ndarray) -> Any:
@@ -259,10 +260,12 @@ def topk(result: Any, scores: np.ndarray) -> Any:
 
 
 def assignment(result: Any, cost: np.ndarray) -> Fraction:
-    sign = -1 if result.maximize else 1
-    values = rational(cost)
-    orders = itertools.permutations(range(len(cost)))
-    return min(sum((sign * values[i, j] for i, j in enumerate(order)), Fraction(0)) for order in orders)
+    wide = (-cost if result.maximize else cost).tolist()
+    if cost.shape[0] > cost.shape[1]:
+        wide = [list(column) for column in zip(*wide, strict=True)]
+    orders = itertools.permutations(range(len(wide[0])), len(wide))
+    chosen = ([wide[i][j] for i, j in enumerate(order)] for order in orders)
+    return min(sum(map(Fraction, entries), Fraction(0)) for entries in chosen if np.inf not in entries)
 
 
 def threshold(result: Any, scores: np.ndarray) -> Fraction | None:

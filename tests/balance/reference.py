@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -41,3 +43,34 @@ def best_score(values: np.ndarray, k: int, low: np.ndarray, high: np.ndarray) ->
     )
     assert answer.status == 0, answer.message
     return float(-answer.fun)
+
+
+def exact_best_score(values: np.ndarray, k: int, low: np.ndarray, high: np.ndarray) -> Fraction | None:
+    """Return the best score of all assignments within the windows, in rational numbers; None if there is no such."""
+    best = {(0,) * len(low): Fraction(0)}
+    for row in values.tolist():
+        grown: dict[tuple[int, ...], Fraction] = {}
+        for chosen in itertools.combinations([j for j, value in enumerate(row) if value > -np.inf], k):
+            worth = sum((Fraction(row[j]) for j in chosen), Fraction(0))
+            for loads, total in best.items():
+                new = tuple(load + (j in chosen) for j, load in enumerate(loads))
+                if all(a <= b for a, b in zip(new, high.tolist(), strict=True)):
+                    grown[new] = max(grown.get(new, total + worth), total + worth)
+        best = grown
+    within = (total for loads, total in best.items() if all(a >= b for a, b in zip(loads, low.tolist(), strict=True)))
+    return max(within, default=None)
+
+
+def exact_least_cost(cost: np.ndarray) -> Fraction | None:
+    """Return the least cost of an assignment of the shorter side, in rational numbers; None if there is no such."""
+    wide = (cost if cost.shape[0] <= cost.shape[1] else cost.T).tolist()
+    best: dict[frozenset[int], Fraction] = {frozenset(): Fraction(0)}
+    for row in wide:
+        grown: dict[frozenset[int], Fraction] = {}
+        for taken, total in best.items():
+            for j, entry in enumerate(row):
+                if j not in taken and entry < np.inf:
+                    new, sum_ = taken | {j}, total + Fraction(entry)
+                    grown[new] = min(grown.get(new, sum_), sum_)
+        best = grown
+    return min(best.values(), default=None)

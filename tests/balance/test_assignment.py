@@ -6,7 +6,7 @@ import scipy.optimize
 
 import infimum
 from infimum import balance
-from infimum.balance.search import permutation
+from infimum.balance.search import optimal_assignment
 from infimum.errors import DTypeError, NonFiniteError, ShapeError
 
 PARISI = float(np.sum(1.0 / np.arange(1, 101) ** 2))  # expected optimum for Exp(1) costs, n = 100: 1.63498
@@ -23,7 +23,7 @@ def costs(kind, size, rng):
 
 
 @pytest.mark.parametrize("kind", ["exponential", "whole numbers", "two decimals", "distances"])
-@pytest.mark.parametrize("size", [1, 2, 7, 40, 150, permutation.SPARSE + 20])
+@pytest.mark.parametrize("size", [1, 2, 7, 40, 150, optimal_assignment.SPARSE + 20])
 @pytest.mark.parametrize("maximize", [False, True])
 def test_same_optimum_as_scipy(kind, size, maximize):
     cost = costs(kind, size, np.random.default_rng(size))
@@ -48,10 +48,10 @@ def test_expected_optimum_of_exponential_costs():
 
 def test_sparse_matching_may_fail():
     """The cheapest columns of all rows are the same few: no permutation among them."""
-    size = permutation.SPARSE
-    cost = np.random.default_rng(0).random((size, size)) + 10.0 * (np.arange(size) >= permutation.CHEAPEST)
-    cost -= cost.min(axis=0) * (np.arange(size) >= permutation.CHEAPEST)
-    cost[:, permutation.CHEAPEST :] += 5.0
+    size = optimal_assignment.SPARSE
+    cost = np.random.default_rng(0).random((size, size)) + 10.0 * (np.arange(size) >= optimal_assignment.CHEAPEST)
+    cost -= cost.min(axis=0) * (np.arange(size) >= optimal_assignment.CHEAPEST)
+    cost[:, optimal_assignment.CHEAPEST :] += 5.0
     result = balance.linear_assignment(cost)
     rows, columns = scipy.optimize.linear_sum_assignment(cost)
     assert result.cost == pytest.approx(cost[rows, columns].sum(), rel=1e-12)
@@ -59,8 +59,8 @@ def test_sparse_matching_may_fail():
 
 def test_sparse_matching_may_fall_short(monkeypatch):
     """Too few columns of each row are looked at: the whole matrix has the last word."""
-    monkeypatch.setattr(permutation, "CHEAPEST", 6)
-    cost = costs("distances", permutation.SPARSE, np.random.default_rng(3))
+    monkeypatch.setattr(optimal_assignment, "CHEAPEST", 6)
+    cost = costs("distances", optimal_assignment.SPARSE, np.random.default_rng(3))
     result = balance.linear_assignment(cost)
     rows, columns = scipy.optimize.linear_sum_assignment(cost)
     assert result.cost == pytest.approx(cost[rows, columns].sum(), rel=1e-12)
@@ -80,7 +80,7 @@ def test_a_permutation_that_is_not_optimal_is_replaced(monkeypatch):
 @pytest.mark.parametrize(
     ("cost", "options", "error", "message"),
     [
-        (np.ones((3, 4)), {}, ShapeError, "square"),
+        (np.ones(3), {}, ShapeError, "matrix"),
         (np.full((3, 3), np.nan), {}, NonFiniteError, "cost"),
         (np.eye(3) * 1j, {}, DTypeError, "real"),
         (np.eye(3), {"maximize": "yes"}, DTypeError, "True or False"),

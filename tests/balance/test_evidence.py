@@ -111,7 +111,7 @@ def test_every_field_and_every_part_is_asked_for(name):
         if field.name == "certificate" or (item is None and field.name in ("groups", "group_load")):
             continue
         for label, other in variants(item):
-            if (field.name == "maximize" and other is item) or (field.name.endswith("_duals") and label == "float16"):
+            if other is item or (field.name.endswith("_duals") and label == "float16"):
                 continue  # the same answer; duals in the 16 bits of the costs
             try:
                 infimum.verify(dataclasses.replace(result, **{field.name: other}), data)
@@ -171,7 +171,7 @@ def test_a_permutation_needs_a_square_matrix():
 def test_a_bias_of_zero_is_a_bias():
     result, scores = RESULTS["topk"]
     zero = np.zeros(4)
-    weak = forge(result, witness={"bias": zero, "bias_low": zero}, claims={"lower_bound": 0.0}, bias=zero)
+    weak = forge(result, witness={"bias": zero[None]}, claims={"lower_bound": 0.0}, bias=zero, optimal=False)
     assert infimum.verify(weak, scores).lower_bound == 0.0
 
 

@@ -142,7 +142,7 @@ def test_large_and_skewed_with_candidates():
 def test_windows_leave_little_to_the_paths():
     """Sweeps also find the constant of the bias, which matters as soon as loads may vary."""
     values = reference.scores("skewed", 2048, 32, np.random.default_rng(8))
-    within = limits(values.shape, 2048 * 4, (230, 282))
+    within = limits(np.full(32, 2048), 2048 * 4, (230, 282), 2048)
     bias = nearly_balancing_bias(values, 4, aim(within, 2048 * 4), np.zeros(32))
     chosen = np.argpartition(values + bias, -4, axis=1)[:, -4:]
     assert aim(within, 2048 * 4).missed(np.bincount(chosen.ravel(), minlength=32)) <= 32

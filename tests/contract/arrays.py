@@ -60,13 +60,13 @@ def check_input_unchanged(problem: Problem, library: str) -> None:
 
 
 def check_bad_arrays(problem: Problem, library: str) -> None:
-    """NaN, infinity, no elements and too many axes are answered with an error that names the parameter."""
+    """NaN, infinity where it bars no pair, no elements, too many axes: the error names the parameter."""
     base = tiny(problem)
     for position, item in enumerate(base.inputs):
         if not is_array(item):
             continue
         values = np.asarray(item, dtype=np.float64)
-        for label, bad in bad_versions(values):
+        for label, bad in bad_versions(values, problem.barred):
             inputs = list(base.inputs)
             inputs[position] = bad
             try:
@@ -79,9 +79,11 @@ def check_bad_arrays(problem: Problem, library: str) -> None:
             assert problem.inputs[position] in str(caught), f"{label}: the error does not name the parameter: {caught}"
 
 
-def bad_versions(values: np.ndarray) -> list[tuple[str, np.ndarray]]:
+def bad_versions(values: np.ndarray, barred: float | None) -> list[tuple[str, np.ndarray]]:
     versions = [("no elements", np.zeros((0, *values.shape[1:]))), ("one axis more", values[None])]
     for label, number in (("NaN", np.nan), ("infinity", np.inf), ("minus infinity", -np.inf)):
+        if number == barred:
+            continue
         bad = values.copy()
         bad.flat[bad.size // 2] = number
         versions.append((label, bad))
@@ -91,7 +93,7 @@ def bad_versions(values: np.ndarray) -> list[tuple[str, np.ndarray]]:
 def check_hostile_arrays(problem: Problem, library: str) -> None:
     """Zero, constant, rank-deficient, single, huge and tiny inputs end in a true certificate or a clear error."""
     base = tiny(problem)
-    for label, case in hostile_versions(base):
+    for label, case in [*hostile_versions(base), *barred_versions(base, problem.barred)]:
         ready = converted(case, library)
         try:
             result = solve(problem, ready)
@@ -105,6 +107,17 @@ def check_hostile_arrays(problem: Problem, library: str) -> None:
         slack = 1e-12 * problem.scale(*ready.inputs)
         assert certificate.lower_bound <= optimum + slack, f"{label}: {certificate}, optimum {optimum!r}"
         assert optimum <= certificate.value + slack, f"{label}: {certificate}, optimum {optimum!r}"
+
+
+def barred_versions(base: Case, barred: float | None) -> list[tuple[str, Case]]:
+    """Return the case with one pair, and with most pairs, that no answer may choose, where the problem has such."""
+    if barred is None:
+        return []
+    values = np.asarray(base.inputs[0], dtype=np.float64)
+    one, most = values.copy(), np.full(values.shape, barred)
+    one[0, 0] = barred
+    most[np.arange(values.shape[0]), np.arange(values.shape[0]) % values.shape[1]] = 1.0
+    return [(label, Case((item,), base.options)) for label, item in (("one barred", one), ("most barred", most))]
 
 
 def hostile_versions(base: Case) -> list[tuple[str, Case]]:

@@ -1,37 +1,42 @@
-"""The linear assignment problem: every row takes one column, every column is taken once."""
+"""The linear assignment problem: every row takes a column of its own."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from infimum._arrays import ArrayLike, as_matrix, like_array
-from infimum.balance.search.permutation import best_permutation
-from infimum.errors import DTypeError, ShapeError
-from infimum.proof.answers.linear_assignment import LinearAssignment, signed_duals
-from infimum.proof.real_arrays import fitted, float64_matrix
+from infimum.balance.search.optimal_assignment import best_assignment
+from infimum.errors import DTypeError
+from infimum.proof.answers.linear_assignment import LinearAssignment, costs_to_minimise, signed_duals
+from infimum.proof.real_arrays import fitted
 
 
 def linear_assignment(cost: ArrayLike, *, maximize: bool = False) -> LinearAssignment:
     """Give every row a column of its own, at the least total cost.
 
-    Minimises the sum of the chosen entries over all permutations (maximises it with `maximize`). The duals that prove
-    the answer come with it.
+    Minimises the sum of the chosen entries over all assignments (maximises it with `maximize`): every row takes a
+    column, or where there are fewer columns every column a row, none twice. The duals that prove the answer come
+    with it.
 
     Parameters
     ----------
-    cost : array (n, n)
-        Real, finite. For more rows than columns, or fewer, see `balanced_topk` with ``k=1`` and ``load=(0, 1)``.
+    cost : array (m, n)
+        Real; infinite (minus infinity with `maximize`) where a row must not take a column, else finite.
     maximize : bool
         Look for the largest total instead.
 
     Returns
     -------
     LinearAssignment
-        `columns` (n,) int64, `row_duals` and `column_duals` (n,): library, dtype and device of `cost`; `cost`, the
-        total.
+        `columns` (m,) int64, -1 for rows that go without; `row_duals` (m,) and `column_duals` (n,): library, dtype and
+        device of `cost`; `cost`, the total.
 
     Raises
     ------
     ShapeError, NonFiniteError, DTypeError, LibraryError
         Each says what was expected, what came, and what to do.
+    InfeasibleError
+        Too few entries are finite; the message names rows that have too few columns between them.
     RangeError
         The costs are too large for sums in float64.
 
@@ -53,13 +58,9 @@ def linear_assignment(cost: ArrayLike, *, maximize: bool = False) -> LinearAssig
     """
     if not isinstance(maximize, bool):
         raise DTypeError(f"maximize must be True or False, got {maximize!r}")
-    cost = as_matrix(cost, "cost")
-    if cost.shape[0] != cost.shape[1]:
-        raise ShapeError(
-            f"cost must be a square matrix, got shape {tuple(cost.shape)}; for others use balanced_topk with k=1"
-        )
-    values = -float64_matrix(cost, "cost") if maximize else float64_matrix(cost, "cost")
-    columns, proof, certificate, total = best_permutation(values)
+    cost = as_matrix(cost, "cost", besides=-np.inf if maximize else np.inf)
+    values = costs_to_minimise(cost, maximize)
+    columns, proof, certificate, total = best_assignment(values)
     rows, cols = signed_duals(values, proof.high, maximize)
     return LinearAssignment(
         columns=like_array(columns, cost),

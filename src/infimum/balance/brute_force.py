@@ -26,15 +26,19 @@ def least_given_up(scores: Array, k: int, load: Any, groups: Any = None, group_l
             joint = np.bincount(to_numpy(groups), weights=loads)
             if np.any(joint < to_numpy(group_load)[0]) or np.any(joint > to_numpy(group_load)[1]):
                 continue
-        best = min(best, free - sum(scores[i, list(chosen)].sum() for i, chosen in enumerate(assignment)))
+        score = sum(scores[i, list(chosen)].sum() for i, chosen in enumerate(assignment))
+        best = min(best, free - score)  # infinite where a pair is not admitted
     return float(best)
 
 
 def least_total(cost: Array, maximize: bool = False) -> float:
-    """Least sum over all permutations, or the least negated one, by trying every one."""
+    """Least sum over all assignments of the shorter side, or the least negated one, by trying every one."""
     values = to_numpy(cost).astype(np.float64) * (-1.0 if maximize else 1.0)
-    rows = np.arange(values.shape[0])
-    return min(float(values[rows, list(order)].sum()) for order in itertools.permutations(rows))
+    wide = values if values.shape[0] <= values.shape[1] else values.T
+    rows = np.arange(wide.shape[0])
+    return min(
+        float(wide[rows, list(order)].sum()) for order in itertools.permutations(range(wide.shape[1]), rows.size)
+    )
 
 
 def least_given_up_anywhere(scores: Array, total: int, load: Any) -> float:

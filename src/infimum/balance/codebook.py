@@ -78,7 +78,8 @@ def balanced_codebook(
     if n_codes > values.shape[0]:
         raise OptionError(f"n_codes must be at most the number of points, {values.shape[0]}, got {n_codes}")
     steps = whole_number("steps", steps, 0)
-    within = limits((values.shape[0], n_codes), values.shape[0], load)
+    tokens = values.shape[0]
+    within = limits(np.full(n_codes, tokens), tokens, load, tokens)
     xp = namespace(points=points)
     if codes is None:
         start = values[np.sort(np.random.default_rng(rng).choice(values.shape[0], n_codes, replace=False))]

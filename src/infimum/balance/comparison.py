@@ -96,7 +96,7 @@ def compare_rules(scores: ArrayLike, k: int, *, load: Loads | None = None, steps
     none   0.48
     exact  0.00
     """
-    scores = as_matrix(scores, "scores")
+    scores = as_matrix(scores, "scores", besides=-np.inf)
     size = int(np.prod(scores.shape))
     if steps is None:
         steps = int(min(1000, max(20, WORK // size)))

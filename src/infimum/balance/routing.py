@@ -9,9 +9,10 @@ import numpy as np
 from infimum._arguments import one_of, whole_number
 from infimum._arrays import Array, ArrayLike, as_array, as_matrix, is_complex, like_array, require_finite, to_numpy
 from infimum._display import facts_of, notebook, words
+from infimum.balance.search.exact_paths import Routing
 from infimum.balance.search.load_windows import Loads, limits
-from infimum.balance.search.methods import METHODS, Method, Routing, feasible, search
-from infimum.errors import DTypeError, OptionError, RangeError, ShapeError
+from infimum.balance.search.methods import METHODS, Method, feasible, search
+from infimum.errors import DTypeError, InfeasibleError, OptionError, RangeError, ShapeError
 from infimum.proof.answers.balanced_topk import BalancedAssignment, certify_routing
 from infimum.proof.certificate import Certificate
 from infimum.proof.real_arrays import LARGEST, fitted, float64_matrix
@@ -61,12 +62,14 @@ def balanced_topk(
     Parameters
     ----------
     scores : array (m, n)
-        Score of every expert for every token; real, finite.
+        Score of every expert for every token; real, finite, of any sizes; or -inf where the token does not admit the
+        expert.
     k : int
         Experts per token, from 1 to n.
     load : array (n,), tuple (low, high), or array (2, n), optional
         Tokens that each expert must receive, or the smallest and the largest number (numbers or arrays). Loads that
-        are no whole numbers are rounded down or up, as is the default, m k / n for every expert.
+        are no whole numbers are rounded down or up, as is the default: m k / n for every expert, of those n that any
+        token admits.
     groups : array (n,), optional
         Group of every expert, from 0 on: the device that holds it.
     group_load : array (g,), tuple (low, high), or array (2, g), optional
@@ -119,7 +122,7 @@ def balanced_topk(
     True
     """
     scores, values, k = _checked(scores, k)
-    within = limits(values.shape, values.shape[0] * k, load, groups, group_load)
+    within = _limits(values, k, load, groups, group_load)
     one_of("method", method, METHODS)
     if not isinstance(tol, int | float) or not 0.0 <= tol < np.inf:
         raise OptionError(f"tol must be a number of at least 0 (relative to the unbalanced score), got {tol!r}")
@@ -172,7 +175,7 @@ def routing_certificate(
     (array([2, 2]), 2.5, True)
     """
     scores, values, k = _checked(scores, k)
-    within = limits(values.shape, values.shape[0] * k, load, groups, group_load)
+    within = _limits(values, k, load, groups, group_load)
     vector = _bias(bias, values.shape[1])
     routing = feasible(values, k, within, vector)
     found = dual(values, k, within, routing.bias)
@@ -186,11 +189,23 @@ def routing_certificate(
 
 
 def _checked(scores: Any, k: int) -> tuple[Array, np.ndarray, int]:
-    scores = as_matrix(scores, "scores")
+    scores = as_matrix(scores, "scores", besides=-np.inf)
     k = whole_number("k", k, 1)
     if k > scores.shape[1]:
         raise OptionError(f"k must be at most the number of experts, {scores.shape[1]}, got {k}")
-    return scores, float64_matrix(scores, "scores"), k
+    values = float64_matrix(scores, "scores", besides=-np.inf)
+    few = np.flatnonzero((values > -np.inf).sum(axis=1) < k)
+    if few.size:
+        raise InfeasibleError(
+            f"every token must admit at least k = {k} experts, but token {few[0]} admits "
+            f"{int((values[few[0]] > -np.inf).sum())}: its other scores are -inf"
+        )
+    return scores, values, k
+
+
+def _limits(values: np.ndarray, k: int, load: Any, groups: Any, group_load: Any) -> Limits:
+    tokens = values.shape[0]
+    return limits((values > -np.inf).sum(axis=0), tokens * k, load, tokens, groups, group_load)
 
 
 def _bias(bias: Any, width: int) -> np.ndarray:
@@ -210,7 +225,7 @@ def _answer(scores: Array, values: np.ndarray, routing: Routing, within: Limits)
     experts = np.nonzero(routing.member)[1].reshape(values.shape[0], -1)
     chosen = np.take_along_axis(values, experts, axis=1)
     experts = np.take_along_axis(experts, np.argsort(-chosen, axis=1, kind="stable"), axis=1)
-    certificate, score = certify_routing(values, experts, within, routing.bias)
+    certificate, score, optimal = certify_routing(values, experts, within, routing.bias)
     groups = within.groups
     return BalancedAssignment(
         experts=like_array(experts, scores),
@@ -218,6 +233,7 @@ def _answer(scores: Array, values: np.ndarray, routing: Routing, within: Limits)
         loads=like_array(routing.member.sum(axis=0), scores),
         score=score,
         load=like_array(np.stack([within.low, within.high]), scores),
+        optimal=optimal,
         groups=None if groups is None else like_array(groups.of, scores),
         group_load=None if groups is None else like_array(np.stack([groups.low, groups.high]), scores),
         certificate=certificate,

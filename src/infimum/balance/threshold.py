@@ -64,7 +64,7 @@ def threshold_routing(scores: ArrayLike, k: float, *, load: Loads | None = None)
     if isinstance(k, bool) or not isinstance(k, numbers.Real) or not 0.0 < float(k) <= experts:
         raise OptionError(f"k must be a number above 0 and at most the number of experts, {experts}, got {k!r}")
     total = round(tokens * float(k))
-    within = limits(values.shape, total, load)
+    within = limits(np.full(experts, tokens), total, load, tokens)
     order = np.argsort(-values, axis=0, kind="stable")
     ranked = np.take_along_axis(values, order, axis=0)
     counts = within.low + extra_tokens(ranked, within, total - int(within.low.sum()))

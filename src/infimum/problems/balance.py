@@ -45,6 +45,7 @@ PROBLEMS: tuple[Problem, ...] = (
         optimum=lambda result, scores: brute_force.least_given_up(
             scores, result.experts.shape[1], result.load, result.groups, result.group_load
         ),
+        barred=-np.inf,
         comparison=comparison.table,
         named={"experts": (("scores", 1),)},
         ticks={"experts": ("x", "index")},
@@ -52,7 +53,7 @@ PROBLEMS: tuple[Problem, ...] = (
     ),
     Problem(
         name="balance.linear_assignment",
-        minimises="sum of the chosen entries over all permutations, one entry in every row and column",
+        minimises="sum of the chosen entries over all assignments of rows to columns, none twice",
         solve=balance.linear_assignment,
         result=balance.LinearAssignment,
         scale=lambda cost: float(np.abs(to_numpy(cost)).max()) * cost.shape[0],
@@ -61,6 +62,7 @@ PROBLEMS: tuple[Problem, ...] = (
         answer_text=_pairs,
         tiny=lambda rng: Case((rng.standard_normal((5, 5)),)),
         optimum=lambda result, cost: brute_force.least_total(cost, result.maximize),
+        barred=np.inf,
         named={"columns": (("cost", 1),)},
         ticks={"columns": ("x", "index")},
         short="assign",

@@ -42,6 +42,8 @@ class Problem:
         True when the inputs are arrays of floating-point numbers, so that the array part of the contract applies.
     sparse : bool
         True when SciPy sparse arrays are taken as they are; the command line gives the zeros to the others.
+    barred : float, optional
+        An infinity that an entry may be, of a pair that no answer chooses.
     comparison : callable, optional
         ``comparison(result, *inputs)``: a table for the report (``title``, ``text``, ``columns``, ``rows`` of text)
         that sets the answer beside others on the same input.
@@ -67,6 +69,7 @@ class Problem:
     optimum: Callable[..., float]
     arrays: bool = True
     sparse: bool = False
+    barred: float | None = None
     comparison: Callable[..., Mapping[str, Any]] | None = None
     named: Mapping[str, tuple[tuple[str, int], ...]] = field(default_factory=dict)
     short: str = ""

@@ -10,16 +10,16 @@ from infimum.errors import DTypeError, RangeError
 LARGEST = 2.0**1000  # sums of entries and biases stay within float64
 
 
-def float64_matrix(matrix: Array, name: str) -> np.ndarray:
-    """Return a real matrix as float64 on the host, every digit kept."""
-    matrix = as_matrix(matrix, name)
+def float64_matrix(matrix: Array, name: str, *, besides: float | None = None) -> np.ndarray:
+    """Return a real matrix as float64 on the host, every digit kept; `besides` is an infinity that entries may be."""
+    matrix = as_matrix(matrix, name, besides=besides)
     if is_complex(matrix):
         raise DTypeError(f"{name} must be real, got dtype {matrix.dtype}; take the real part or the modulus first")
     values = to_numpy(matrix)
     if values.dtype.itemsize > 8:
         raise DTypeError(f"{name} must have at most 64 bits, got dtype {values.dtype}; convert it first")
     values = np.ascontiguousarray(values, dtype=np.float64)
-    size = max(float(values.max()), -float(values.min()))
+    size = float(np.abs(values if besides is None else np.where(values == besides, 0.0, values)).max())
     if size > LARGEST:
         raise RangeError(f"{name} must be at most 2**1000 in size, got up to {size:.3g}; scale it down first")
     return values

@@ -13,6 +13,8 @@ from infimum.proof.evidence import array, doubles
 from infimum.proof.real_arrays import same_when_rounded
 from infimum.proof.theorems.assignment_dual import Bias, Groups, Limits
 
+PARTS = 64  # floats that hold any sum of scores: 2100 bits of 53 each, with room to spare
+
 
 def integers(name: str, item: Any, shape: tuple[int | None, ...], *, below: int) -> np.ndarray:
     """Return whole numbers from 0 to `below` - 1 as int64 on the host."""
@@ -49,7 +51,7 @@ def require_loads(loads: np.ndarray, stored: Any, within: Limits, tokens: int) -
         raise VerificationError("the loads are outside their limits")
 
 
-def part(witness: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> np.ndarray:
+def part(witness: Mapping[str, Any], name: str, shape: tuple[int | None, ...]) -> np.ndarray:
     """Return an array of float64 numbers from a witness."""
     if name not in witness:
         raise VerificationError(f"the witness must hold {name}")
@@ -58,10 +60,18 @@ def part(witness: Mapping[str, Any], name: str, shape: tuple[int, ...]) -> np.nd
 
 def bias_of(witness: Mapping[str, Any], within: Limits) -> Bias:
     """Return the bias of a witness."""
-    width, groups = within.low.size, None
+    parts, groups = sums(witness, "bias", within.low.size), None
     if within.groups is not None and "group_bias" in witness:
-        groups = part(witness, "group_bias", (2, within.groups.low.size))
-    return Bias(part(witness, "bias", (width,)), part(witness, "bias_low", (width,)), groups)
+        groups = sums(witness, "group_bias", within.groups.low.size)
+    return Bias(parts, groups)
+
+
+def sums(witness: Mapping[str, Any], name: str, count: int) -> np.ndarray:
+    """Return numbers from a witness, each as a sum of float64 numbers: one row or more."""
+    parts = part(witness, name, (None, count))
+    if not 1 <= parts.shape[0] <= PARTS:
+        raise VerificationError(f"{name} of the witness must have 1 to {PARTS} rows, got {parts.shape[0]}")
+    return parts
 
 
 def require_rounded(name: str, stored: Any, wide: np.ndarray, *, narrow: bool = False) -> None:

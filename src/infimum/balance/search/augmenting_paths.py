@@ -12,6 +12,7 @@ import itertools
 
 import numpy as np
 
+from infimum.balance.search.integer_scores import BARRED
 from infimum.errors import InfeasibleError
 from infimum.proof.theorems.assignment_dual import Limits
 
@@ -19,6 +20,7 @@ NONE = 2**62  # cost of an arc that does not exist
 FAR = 2**61  # distance of a node that cannot be reached
 LARGEST = 2**60  # of a potential, and of a path: beyond, a sum could overflow
 MANY = 32  # moves at once after which costs are measured anew rather than updated one by one
+NAMED = 8  # experts that an error lists
 CENTRED = 600  # nodes up to which the bias is moved to the middle of all optimal ones: that takes their cube
 
 
@@ -29,12 +31,14 @@ class GridOverflowError(Exception):
 class ExpertGraph:
     """The k best experts of every token by ``values + bias``, moved step by step until the loads fit their windows."""
 
-    def __init__(self, values: np.ndarray, k: int, limits: Limits, bias: np.ndarray) -> None:
+    def __init__(
+        self, values: np.ndarray, k: int, limits: Limits, bias: np.ndarray, ahead: np.ndarray | None = None
+    ) -> None:
         tokens, experts = values.shape
         self.values, self.member = values, first_choice(values + bias, k, limits)
         self.holds = np.ascontiguousarray(self.member.T)
         # what an expert offers to each token that it does not have yet
-        self.offer = np.where(self.holds, -FAR, values.T)
+        self.offer = np.where(self.holds, BARRED, values.T)
         parents, low, high = [np.full(experts, experts)], [limits.low], [limits.high]
         if limits.groups is not None:
             groups = limits.groups.low.size
@@ -44,6 +48,7 @@ class ExpertGraph:
         self.root = self.parent.size
         self.potential = np.zeros(self.root + 1, dtype=np.int64)
         self.potential[:experts] = bias
+        self.toll = np.zeros(self.root, dtype=np.int64) if ahead is None else ahead  # of an arc from node to parent
         self.outflow = np.zeros(self.root, dtype=np.int64)  # load of a node as its parent sees it
         self.excess = np.zeros(self.root + 1, dtype=np.int64)
         self.excess[:experts] = self.holds.sum(axis=1)
@@ -59,12 +64,16 @@ class ExpertGraph:
     def _fill_windows(self, experts: int) -> None:
         """Choose the outflow of every node that its potential asks for; what is left over becomes excess."""
         for nodes in (np.arange(experts), np.arange(experts, self.root)):  # experts before their groups
-            ahead = self.potential[nodes] - self.potential[self.parent[nodes]]
+            ahead = self.ahead()[nodes]
             low, high = self.low[nodes], self.high[nodes]
             free = np.clip(self.excess[nodes], low, high)
             self.outflow[nodes] = np.where(ahead > 0, low, np.where(ahead < 0, high, free))
             self.excess[nodes] -= self.outflow[nodes]
             np.add.at(self.excess, self.parent[nodes], self.outflow[nodes])
+
+    def ahead(self) -> np.ndarray:
+        """Return how far the potential of every node is above that of its parent, tolls included."""
+        return np.asarray(self.toll + self.potential[:-1] - self.potential[self.parent])
 
     # ---------------------------------------------------------------- costs of the arcs
 
@@ -85,8 +94,8 @@ class ExpertGraph:
     def _measure_window(self, node: int) -> None:
         """Open the arcs between a node and its parent in the directions in which the load may still change."""
         above = self.parent[node]
-        self.cost[node, above] = 0 if self.outflow[node] < self.high[node] else NONE
-        self.cost[above, node] = 0 if self.outflow[node] > self.low[node] else NONE
+        self.cost[node, above] = self.toll[node] if self.outflow[node] < self.high[node] else NONE
+        self.cost[above, node] = -self.toll[node] if self.outflow[node] > self.low[node] else NONE
 
     def _update(self, token: int, left: int, joined: int) -> None:
         """Repair the costs after one token moved from one expert to another."""
@@ -97,7 +106,7 @@ class ExpertGraph:
         others = np.flatnonzero(~self.member[token])
         arcs = np.ix_(mine, others)
         loss = self.values[token, mine][:, None] - self.values[token, others]
-        cheaper = loss < self.cost[arcs]
+        cheaper = (loss < self.cost[arcs]) & (loss <= LARGEST)
         self.cost[arcs] = np.where(cheaper, loss, self.cost[arcs])
         self.owner[arcs] = np.where(cheaper, token, self.owner[arcs])
 
@@ -116,7 +125,7 @@ class ExpertGraph:
             node = int(key.argmin())
             length = int(distance[node])
             if key[node] >= FAR:
-                raise InfeasibleError("no assignment meets these loads")
+                raise InfeasibleError(self._obstacle(before >= 0))
             if length > LARGEST:
                 raise GridOverflowError
             if self.excess[node] < 0:
@@ -134,6 +143,23 @@ class ExpertGraph:
         while before[path[-1]] >= 0:
             path.append(int(before[path[-1]]))
         return path[::-1]
+
+    def _obstacle(self, reached: np.ndarray) -> str:
+        """Say which experts hold more tokens than they may, or may get fewer than they must: those not in reach."""
+        reached = reached | (self.excess > 0)
+        experts = self.owner.shape[0]
+        inside, barred = reached[:experts], self.values == BARRED
+        k = int(self.member[0].sum())
+        outside = np.minimum(k, (~barred & ~inside).sum(axis=1))  # of every token, what the others can take
+        if reached[self.root]:
+            named, wish = ~inside, f"need more tokens than the {int(outside.sum())} that the other loads leave to them"
+        else:
+            least = self.values.shape[0] * k - int(outside.sum())
+            named, wish = inside, f"would have to take {least} tokens, more than their loads, or those of groups, allow"
+        return (
+            f"no assignment meets these loads, since scores of -inf are not admitted: experts {places(named)} {wish}; "
+            "widen the loads or admit more pairs"
+        )
 
     def _push(self, path: list[int]) -> None:
         """Move as much along a path as its tokens of least cost and its windows allow: ties go all at once."""
@@ -166,7 +192,7 @@ class ExpertGraph:
         for (a, b), tokens in moves.items():
             self.member[tokens, a] = self.holds[a, tokens] = False
             self.member[tokens, b] = self.holds[b, tokens] = True
-            self.offer[a, tokens], self.offer[b, tokens] = self.values[tokens, a], -FAR
+            self.offer[a, tokens], self.offer[b, tokens] = self.values[tokens, a], BARRED
         if sum(tokens.size for tokens in moves.values()) <= MANY:
             for (a, b), tokens in moves.items():
                 for token in tokens.tolist():
@@ -179,8 +205,8 @@ class ExpertGraph:
 
     # ---------------------------------------------------------------- the answer
 
-    def middle(self) -> np.ndarray:
-        """Return optimal potentials that leave every decision as much room as ties allow, in the gauge of the root.
+    def centre(self) -> None:
+        """Move to optimal potentials that leave every decision as much room as ties allow, in the gauge of the root.
 
         The average of the distances from every node is such a potential: an arc keeps an n-th of the shortest cycle
         through it.
@@ -195,7 +221,7 @@ class ExpertGraph:
             between[between >= FAR] = between[between < FAR].max()
             # whole parts and remainders apart, because the sum itself may not fit
             potential = potential + (between // size).sum(axis=0) + (between % size).sum(axis=0) // size
-        return self._gauged(potential)
+        self.potential = self._gauged(potential)
 
     def _gauged(self, potential: np.ndarray) -> np.ndarray:
         """Put the root at 0, or the experts' mean where the loads leave that free."""
@@ -223,3 +249,9 @@ def first_choice(biased: np.ndarray, k: int, limits: Limits) -> np.ndarray:
         member[token, chosen] = True
         room[chosen] -= 1.0
     return member
+
+
+def places(named: np.ndarray) -> str:
+    """List the places that are marked, as an error shows them."""
+    shown = np.flatnonzero(named).tolist()
+    return ", ".join(map(str, shown[:NAMED])) + (f" and {len(shown) - NAMED} more" if len(shown) > NAMED else "")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from infimum.balance.search.methods import exact_routing
+from infimum.balance.search.exact_paths import exact_routing
 from infimum.balance.search.subsampled_sweeps import nearly_balancing_bias
 from infimum.balance.search.sweeps import aim
 from infimum.proof.answers.balanced_codebook import common_exponent, squares
@@ -25,7 +25,7 @@ def alternate(
         routing = exact_routing(
             scores, 1, within, nearly_balancing_bias(scores, 1, goal, np.ldexp(bias, -2 * exponent))
         )
-        found = Bias(*(np.ldexp(part, 2 * exponent) for part in routing.bias[:2]))
+        found = Bias(np.ldexp(routing.bias.parts, 2 * exponent))
         before, labels, bias = labels, routing.member.argmax(axis=1), found.high
         if not remaining or np.array_equal(before, labels):
             break

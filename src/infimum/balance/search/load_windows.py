@@ -17,30 +17,36 @@ Loads: TypeAlias = ArrayLike | tuple[ArrayLike | float, ArrayLike | float]
 MANY = float(2**52)  # more tokens than any array has
 
 
-def limits(shape: tuple[int, int], total: int, load: Any, groups: Any = None, group_load: Any = None) -> Limits:
-    """Return the integer windows that `load` and `group_load` describe, after checking that `total` can meet them."""
-    tokens, experts = shape
-    low, high = _windows("load", load, total, experts)
-    high = np.minimum(high, tokens)  # no token takes an expert twice
-    _require_feasible("load", low, high, total, f"{tokens} tokens, {experts} experts, none twice for one token")
+def limits(
+    takers: np.ndarray, total: int, load: Any, tokens: int, groups: Any = None, group_load: Any = None
+) -> Limits:
+    """Return the integer windows that `load` and `group_load` describe, after checking that `total` can meet them.
+
+    `takers` are the tokens that admit each expert, all `tokens` of them unless scores say otherwise.
+    """
+    experts = takers.size
+    even = np.where(takers > 0, total / np.count_nonzero(takers), 0.0)
+    low, high = _windows("load", load, total, even)
+    high = np.minimum(high, takers)  # no token takes an expert twice
+    some = "" if takers.min() == tokens else ", scores of -inf not admitted"
+    _require_feasible("load", low, high, total, f"{tokens} tokens, {experts} experts, none twice for one token{some}")
     if groups is None:
         if group_load is not None:
             raise OptionError("group_load limits groups of experts: give groups, the group of every expert, as well")
         return Limits(low, high)
     group = _groups(groups, experts)
-    sizes = np.bincount(group)
-    wanted = sizes * (total / experts) if group_load is None else group_load
-    group_low, group_high = _windows("group_load", wanted, total, sizes.size)
+    group_low, group_high = _windows("group_load", group_load, total, np.bincount(group, weights=even))
     least, most = (np.bincount(group, weights=side).astype(np.int64) for side in (low, high))
     group_low, group_high = np.maximum(group_low, least), np.minimum(group_high, most)
     _require_feasible("group_load", group_low, group_high, total, "within the windows of the experts")
     return Limits(low, high, Groups(group, group_low, group_high))
 
 
-def _windows(name: str, load: Any, total: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Round a load (None: all alike; one number per expert; or low and high) to whole numbers that can be met."""
+def _windows(name: str, load: Any, total: int, even: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Round a load (None: `even`; one number per expert; or low and high) to whole numbers that can be met."""
+    count = even.size
     if load is None:
-        return _around(np.full(count, total / count), total)
+        return _around(even, total)
     if not isinstance(load, tuple):
         values = _numbers(name, load)
         if values.ndim != 2:

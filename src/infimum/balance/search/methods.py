@@ -2,29 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
-from infimum.balance.search.augmenting_paths import ExpertGraph, GridOverflowError, first_choice
-from infimum.balance.search.integer_scores import WIDE, Grid, grid
+from infimum.balance.search.augmenting_paths import first_choice
+from infimum.balance.search.exact_paths import Routing, exact_routing
 from infimum.balance.search.single_moves import repair
 from infimum.balance.search.subsampled_sweeps import nearly_balancing_bias
 from infimum.balance.search.sweeps import aim, best_constant, gradient_steps, midpoint_sweeps, quantile_sweeps
 from infimum.errors import RangeError
 from infimum.proof.real_arrays import LARGEST
-from infimum.proof.theorems.assignment_dual import Bias, Limits, biased, dual, exact_sum, two_sum, unbalanced
+from infimum.proof.theorems.assignment_dual import Bias, Limits, dual, exact_sum, two_sum, unbalanced
 
 Method: TypeAlias = Literal["auto", "exact", "midpoint", "quantile", "sign", "rms", "sgd"]
 METHODS = get_args(Method)
-
-
-class Routing(NamedTuple):
-    """Which experts every token has, and the bias that speaks for it."""
-
-    member: np.ndarray  # (m, n) bool
-    bias: Bias
+FAR = 4.0  # spans of the scores by which what is not admitted lies below them in the sweeps
 
 
 def search(
@@ -39,14 +32,15 @@ def search(
     rate: float,
 ) -> Routing:
     """Find a balanced routing by the method asked for, starting from a bias."""
+    filled = with_far_scores(scores)
     if method in ("sign", "rms", "sgd"):
         return feasible(scores, k, limits, gradient_steps(scores, k, limits, bias, method, steps, rate))
     if method == "quantile":
-        return feasible(scores, k, limits, quantile_sweeps(scores, k, limits, bias, steps))
+        return feasible(scores, k, limits, quantile_sweeps(filled, k, limits, bias, steps))
     goal = aim(limits, scores.shape[0] * k)
     if method == "midpoint":
-        return feasible(scores, k, limits, midpoint_sweeps(scores, k, goal, bias, steps=steps))
-    bias = nearly_balancing_bias(scores, k, goal, bias)
+        return feasible(scores, k, limits, midpoint_sweeps(filled, k, goal, bias, steps=steps))
+    bias = nearly_balancing_bias(filled, k, goal, bias)
     if method == "auto" and tol > 0.0:
         routing = feasible(scores, k, limits, bias)
         if gap(scores, k, limits, routing) <= tol * abs(unbalanced(scores, k)):
@@ -54,38 +48,18 @@ def search(
     return exact_routing(scores, k, limits, bias)
 
 
+def with_far_scores(scores: np.ndarray) -> np.ndarray:
+    """Return scores with finite ones, far below all others, in place of -inf: the sweeps average what they meet."""
+    admitted = scores > -np.inf
+    if admitted.all():
+        return scores
+    low, high = float(scores.min(where=admitted, initial=np.inf)), float(scores.max())
+    return np.where(admitted, scores, low - FAR * ((high - low) or 1.0))
+
+
 def gap(scores: np.ndarray, k: int, limits: Limits, routing: Routing) -> float:
     """Return how far a routing is from the bound of its bias, at most."""
     return float(dual(scores, k, limits, routing.bias).bound - exact_sum(scores[routing.member]))
-
-
-def exact_routing(scores: np.ndarray, k: int, limits: Limits, bias: np.ndarray) -> Routing:
-    """Find an optimum from any bias; the better the bias, the less there is to do."""
-    for bits in (WIDE, WIDE - 1 - math.ceil(math.log2(bias.size + 2))):  # the second cannot overflow
-        units = grid(scores, bits)
-        try:
-            graph = ExpertGraph(units.values, k, limits, units.round(bias))
-            graph.solve()
-        except GridOverflowError:
-            continue
-        return Routing(graph.member, _bias(scores, units, graph.middle()))
-    raise AssertionError("potentials stay below the number of nodes times the largest score")
-
-
-def _bias(scores: np.ndarray, units: Grid, potential: np.ndarray) -> Bias:
-    """Return potentials as a bias; its digits beyond float64 only where scores + bias can hold them."""
-    experts = scores.shape[1]
-    high, low = units.split(potential[:-1])
-    groups = np.stack([high[experts:], low[experts:]]) if high.size > experts else None
-    bias = Bias(high[:experts], low[:experts], groups)
-    if not bias.low.any():
-        return bias
-    try:
-        for start in range(0, scores.shape[0], 4096):
-            biased(scores[start : start + 4096], bias)
-    except RangeError:
-        return bias._replace(low=np.zeros(experts))
-    return bias
 
 
 def feasible(scores: np.ndarray, k: int, limits: Limits, bias: np.ndarray) -> Routing:
@@ -97,4 +71,4 @@ def feasible(scores: np.ndarray, k: int, limits: Limits, bias: np.ndarray) -> Ro
     if member is None:
         member = exact_routing(scores, k, limits, bias).member
     constant = best_constant(bias, limits.low, limits.high, scores.shape[0] * k)
-    return Routing(member, Bias(*two_sum(bias, np.full_like(bias, constant))))
+    return Routing(member, Bias(np.stack(two_sum(bias, np.full_like(bias, constant)))))

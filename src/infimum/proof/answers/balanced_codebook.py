@@ -115,14 +115,13 @@ def certify_codebook(
     """Return the certificate of an assignment to given codes, less `room` allowances for rounding."""
     exponent = common_exponent(points, codes)
     distances = squares(points, codes, exponent)
-    scaled = Bias(*(np.ldexp(part, -2 * exponent) for part in bias[:2]))
+    scaled = Bias(np.ldexp(bias.parts, -2 * exponent))
     total = exact_sum(np.take_along_axis(distances, labels[:, None], axis=1))
     least = -dual(-distances, 1, within, scaled).bound
     error, lost = (Fraction(room) * part for part in allowance(points.shape))
     value, bound = outward(total * (1 + error) + lost, max(least * (1 - error) - lost, Fraction(0)))
     value, bound = scale_back(value, 2 * exponent, math.inf), scale_back(bound, 2 * exponent, 0.0)
-    witness = {"bias": bias.high, "bias_low": bias.low}
-    return Certificate(value, bound, THEOREM, "rounded", witness=witness)
+    return Certificate(value, bound, THEOREM, "rounded", witness={"bias": bias.parts})
 
 
 def allowance(shape: tuple[int, int]) -> tuple[Fraction, Fraction]:

@@ -12,7 +12,7 @@ from infimum._arrays import Array, to_numpy
 from infimum.errors import VerificationError
 from infimum.proof import wording
 from infimum.proof.certificate import Certificate
-from infimum.proof.evidence import number
+from infimum.proof.evidence import flag, number
 from infimum.proof.real_arrays import float64_matrix
 from infimum.proof.result import Result
 from infimum.proof.routing_evidence import bias_of, integers, limits_of, require_loads, require_rounded
@@ -38,6 +38,8 @@ class BalancedAssignment(Result):
         The smallest and the largest load allowed.
     groups, group_load : array (n,), (2, g) of int64, or None
         Group of every expert, and the smallest and the largest joint load allowed.
+    optimal : bool
+        True when no assignment within the limits has a higher score: score and bound are the same number exactly.
     certificate : Certificate
         `value` is the score given up against unbalanced top-k, `lower_bound` the part of it that no assignment within
         the limits avoids. Both are computed exactly and only then rounded outwards, so an optimum has a gap of 0 or of
@@ -51,31 +53,32 @@ class BalancedAssignment(Result):
     loads: Array
     score: float
     load: Array
+    optimal: bool
     groups: Array | None = None
     group_load: Array | None = None
 
-    @property
-    def optimal(self) -> bool:
-        """True when no assignment within the limits is better: value and bound are the same number before rounding."""
-        return bool(np.nextafter(self.certificate.lower_bound, np.inf) >= self.certificate.value)
-
     def recheck(self, scores: Array) -> Certificate:
         """Derive the certificate of an assignment from the scores, the answer and the witness bias alone."""
-        values = float64_matrix(scores, "scores")
+        values = float64_matrix(scores, "scores", besides=-np.inf)
         tokens, width = values.shape
         experts = integers("experts", self.experts, (tokens, None), below=width)
         if np.any(np.diff(np.sort(experts, axis=1), axis=1) == 0):
             raise VerificationError("experts must be distinct within a token")
-        if np.any(np.diff(np.take_along_axis(values, experts, axis=1), axis=1) > 0.0):
+        chosen = np.take_along_axis(values, experts, axis=1)
+        if not np.all(np.isfinite(chosen)):
+            raise VerificationError("experts must be admitted: their scores must not be -inf")
+        if np.any(np.diff(chosen, axis=1) > 0.0):
             raise VerificationError("experts must be in the order of their scores, the highest first")
         within = limits_of(values.shape, self.load, self.groups, self.group_load)
         loads = np.bincount(experts.ravel(), minlength=width)
         require_loads(loads, self.loads, within, tokens)
         bias = bias_of(self.certificate.witness, within)
         require_rounded("bias", self.bias, bias.high)
-        certificate, score = certify_routing(values, experts, within, bias)
+        certificate, score, optimal = certify_routing(values, experts, within, bias)
         if number("score", self.score) != score:
             raise VerificationError(f"score must be {score!r}, got {self.score!r}")
+        if flag("optimal", self.optimal) != optimal:
+            raise VerificationError(f"optimal must be {optimal}, got {self.optimal}")
         return certificate
 
     def plot(self, ax: Any = None) -> Any:
@@ -105,13 +108,17 @@ class BalancedAssignment(Result):
         return ax
 
 
-def certify_routing(scores: np.ndarray, experts: np.ndarray, within: Limits, bias: Bias) -> tuple[Certificate, float]:
-    """Return the certificate of an assignment, and its score."""
+def certify_routing(
+    scores: np.ndarray, experts: np.ndarray, within: Limits, bias: Bias
+) -> tuple[Certificate, float, bool]:
+    """Return the certificate of an assignment, its score, and whether it is an optimum."""
     k = experts.shape[1]
     found, free = dual(scores, k, within, bias), unbalanced(scores, k)
     score = exact_sum(np.take_along_axis(scores, experts, axis=1))
     value, bound = outward(free - score, max(free - found.bound, free - free))
-    witness = {"bias": bias.high, "bias_low": bias.low}
+    witness = {"bias": bias.parts}
     if bias.groups is not None:
         witness["group_bias"] = bias.groups
-    return Certificate(value, bound, THEOREM, "exact", witness=witness), float(score)
+    # a bound below 0 is no news: without limits nothing is given up
+    optimal = score in (found.bound, free)
+    return Certificate(value, bound, THEOREM, "exact", witness=witness), float(score), optimal

@@ -4,8 +4,11 @@
 last two kinds for every group of experts whose joint load is limited. Statement and proof:
 docs/theorems/assignment_dual.md.
 
+A score of -inf says that the token does not admit the expert: no assignment chooses it, and top-k sums leave it out.
+
 Everything here is exact: floating-point numbers are rationals, the k largest of ``s_ij + b_j`` are told apart by
-error-free addition, and sums are taken in integers. Only the finished number is rounded, outwards.
+error-free addition, or in integers where two floats do not hold a sum, and sums are taken in integers. Only the
+finished number is rounded, outwards.
 """
 
 from __future__ import annotations
@@ -52,14 +55,18 @@ class Limits(NamedTuple):
 
 
 class Bias(NamedTuple):
-    """A bias in two floats, ``high + low``, because an optimum of a nearly tied problem may need more digits than one.
+    """A bias as sums of floats, ``parts.sum(axis=0)`` without rounding: an optimum may need more digits than one has.
 
-    `groups` (2, g) is the part of it that the experts of a group share, likewise in two floats; None stands for 0.
+    `groups` (q, g) is the part of it that the experts of a group share, likewise as sums; None stands for 0.
     """
 
-    high: np.ndarray
-    low: np.ndarray
+    parts: np.ndarray
     groups: np.ndarray | None = None
+
+    @property
+    def high(self) -> np.ndarray:
+        """The first part: for a bias of `balanced_topk` the nearest float64."""
+        return np.asarray(self.parts[0])
 
 
 class Dual(NamedTuple):
@@ -78,24 +85,26 @@ class Dual(NamedTuple):
 def dual(scores: np.ndarray, k: int, limits: Limits, bias: Bias) -> Dual:
     """Evaluate D(b) exactly; any bias gives a bound, a poor one a weak bound. Hypotheses are asked for (see `ask`).
 
-    `scores` are finite and at most 2**1000 in size: see `infimum.proof.real_arrays.float64_matrix`.
+    `scores` are -inf, or finite and at most 2**1000 in size: see `infimum.proof.real_arrays.float64_matrix`.
     """
     k = whole("k", k, least=1, most=scores.shape[1])
     ask(scores.shape, limits, bias)
     score, loads = Fraction(0), np.zeros(scores.shape[1], dtype=np.int64)
     for rows in _blocks(scores):
+        if rows.min(initial=0.0) == -np.inf and np.any(np.isfinite(rows).sum(axis=1) < k):
+            raise VerificationError(f"every token must admit at least k = {k} experts: scores other than -inf")
         chosen = largest(rows, bias, k)
         score += exact_sum(rows[chosen])
         loads += chosen.sum(axis=0)
     # l b+ - u b-  is  l b  where b is positive and  u b  where it is negative
     shared = _shared(limits, bias)
-    own = _signs(bias.high, bias.low, *(() if limits.groups is None else -shared[:, limits.groups.of]))
+    own = _signs(*bias.parts, *(() if limits.groups is None else -shared[:, limits.groups.of]))
     pinned = np.where(own > 0, limits.low, limits.high)
-    bound = score + exact_dot(loads - pinned, bias.high) + exact_dot(loads - pinned, bias.low)
+    bound = score + sum((exact_dot(loads - pinned, part) for part in bias.parts), Fraction(0))
     if limits.groups is not None:
         joint = np.bincount(limits.groups.of, weights=pinned, minlength=limits.groups.low.size).astype(np.int64)
         joint -= np.where(_signs(*shared) > 0, limits.groups.low, limits.groups.high)
-        bound += exact_dot(joint, shared[0]) + exact_dot(joint, shared[1])
+        bound += sum((exact_dot(joint, part) for part in shared), Fraction(0))
     return Dual(bound, score, loads)
 
 
@@ -114,12 +123,16 @@ def ask(shape: tuple[int, int], limits: Limits, bias: Bias) -> None:
         _ask_windows("group_load", low, high, width, tokens * experts)
         if of.dtype != np.int64 or of.shape != (experts,) or not np.all((of >= 0) & (of < width)):
             raise VerificationError(f"groups must name one of {width} groups for each of {experts} experts")
-    parts = (bias.high, bias.low, *(() if bias.groups is None else bias.groups))
-    if any(part.dtype != np.float64 or not np.all(np.abs(part) <= REACH) for part in parts):
-        raise VerificationError("the bias must hold float64 numbers of at most 2**1020 in size")
-    shapes = (bias.high.shape, bias.low.shape, None if bias.groups is None else bias.groups.shape)
-    if shapes[:2] != ((experts,), (experts,)) or shapes[2] not in (None, (2, width)):
-        raise VerificationError(f"the bias must hold {experts} numbers twice, and (2, {width}) of groups, got {shapes}")
+    _ask_sums("bias", bias.parts, experts)
+    if bias.groups is not None:
+        _ask_sums("bias of groups", bias.groups, width)
+
+
+def _ask_sums(name: str, parts: np.ndarray, count: int) -> None:
+    if parts.dtype != np.float64 or parts.ndim != 2 or not parts.shape[0] or parts.shape[1] != count:
+        raise VerificationError(f"the {name} must hold rows of {count} float64 numbers, got shape {parts.shape}")
+    if not np.all(np.abs(parts).sum(axis=0) <= REACH):
+        raise VerificationError(f"the {name} must hold numbers of at most 2**1020 in size")
 
 
 def _ask_windows(name: str, low: np.ndarray, high: np.ndarray, count: int, most: int) -> None:
@@ -132,7 +145,7 @@ def _ask_windows(name: str, low: np.ndarray, high: np.ndarray, count: int, most:
 def _shared(limits: Limits, bias: Bias) -> np.ndarray:
     if bias.groups is not None:
         return bias.groups
-    return np.zeros((2, 0 if limits.groups is None else limits.groups.low.size))
+    return np.zeros((1, 0 if limits.groups is None else limits.groups.low.size))
 
 
 def _signs(*parts: np.ndarray) -> np.ndarray:
@@ -145,7 +158,7 @@ def threshold_dual(scores: np.ndarray, total: int, limits: Limits, thresholds: n
 
     ``sum_ij max(s_ij - t_j, 0) + level * total - sum_j low_j max(level - t_j, 0) + sum_j high_j max(t_j - level, 0)``.
     """
-    ask(scores.shape, limits._replace(groups=None), Bias(thresholds, np.zeros_like(thresholds)))
+    ask(scores.shape, limits._replace(groups=None), Bias(thresholds[None]))
     total, level = whole("total", total, least=0, most=scores.size), number("level", level, least=-REACH, most=REACH)
     above = scores > thresholds
     pinned = np.where(_signs(np.full(thresholds.size, level), -thresholds) > 0, limits.low, limits.high)
@@ -166,12 +179,16 @@ def unbalanced(scores: np.ndarray, k: int) -> Fraction:
 
 
 def largest(rows: np.ndarray, bias: Bias, k: int) -> np.ndarray:
-    """Mark the k largest of every row of ``rows + bias``, compared exactly; equal ones are interchangeable."""
+    """Mark the k largest of every row of ``rows + bias``, compared exactly; equal ones are interchangeable.
+
+    Every row holds at least k entries that are not -inf.
+    """
     split = rows.shape[1] - k
-    high, rest = biased(rows, bias) if bias.low.any() else (rounded_sum(rows, bias.high), None)
+    single = not bias.parts[1:].any()
+    high, rest, exact = (rounded_sum(rows, bias.high), None, True) if single else biased(rows, bias)
     threshold = np.partition(high, split, axis=1)[:, split, None] if k > 1 else high.max(axis=1, keepdims=True)
     chosen, tied = high > threshold, high == threshold
-    unclear = np.flatnonzero(tied.sum(axis=1) > k - chosen.sum(axis=1))
+    unclear = np.flatnonzero((tied.sum(axis=1) > k - chosen.sum(axis=1)) & exact)
     chosen |= tied
     if unclear.size:
         # rounding keeps the order, so only entries whose rounded sums are equal need the rest to be told apart
@@ -179,25 +196,40 @@ def largest(rows: np.ndarray, bias: Bias, k: int) -> np.ndarray:
         order = np.lexsort((rest, high[unclear]), axis=-1)[:, split:]
         chosen[unclear] = False
         chosen[unclear[:, None], order] = True
+    longer = np.flatnonzero(np.logical_not(exact))
+    if longer.size:
+        chosen[longer] = False
+        chosen[longer[:, None], np.argsort(_in_integers(rows[longer], bias), axis=1)[:, split:]] = True
     return chosen
 
 
-def biased(rows: np.ndarray, bias: Bias) -> tuple[np.ndarray, np.ndarray]:
-    """Return ``rows + bias`` exactly, as the nearest float64 and what is left over; refuse what needs a third."""
-    high, rest = two_sum(rows, bias.high)
-    if bias.low.any():
-        rest, lost = two_sum(rest, bias.low)
-        if lost.any():
-            raise RangeError("the bias has more digits than scores + bias can keep; round it to float64 first")
+def biased(rows: np.ndarray, bias: Bias) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return ``rows + bias`` as the nearest float64 and what is left over, and the rows in which that is exact."""
+    admitted, exact = rows > -np.inf, np.ones(rows.shape[0], dtype=bool)
+    high, rest = two_sum(np.where(admitted, rows, 0.0), bias.high)
+    for part in bias.parts[1:]:
+        rest, lost = two_sum(rest, part)
+        exact &= ~lost.any(axis=1)
         high, rest = two_sum(high, rest)
-    return high, rest
+    return np.where(admitted, high, -np.inf), np.where(admitted, rest, 0.0), exact
+
+
+def _in_integers(rows: np.ndarray, bias: Bias) -> np.ndarray:
+    """Return ``rows + bias`` as Python's integers in one unit; -inf is below all others of its rows."""
+    admitted = rows > -np.inf
+    arrays = (np.where(admitted, rows, 0.0), *bias.parts)
+    scaled = [_integers(array) for array in arrays]
+    unit = min(least for _, _, least in scaled)
+    total = sum(number.astype(object) << (place + (least - unit)) for number, place, least in scaled)
+    return np.asarray(np.where(admitted, total, np.min(total) - 1))
 
 
 def rounded_sum(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    """Return the nearest float64 of ``a + b``; refuse what is beyond their range."""
+    """Return the nearest float64 of ``a + b``; refuse what is beyond their range, but for an `a` of -inf."""
     with np.errstate(over="ignore"):
         total = a + b
-    if not np.isfinite(total).all():
+    finite = np.isfinite(total)
+    if not finite.all() and not np.all(finite | (a == -np.inf)):
         raise RangeError("scores + bias is beyond the range of float64; scale both down first")
     return np.asarray(total)
 
