@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import inspect
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,6 +118,13 @@ def test_the_certified_error_models_the_change_of_the_output(text: list[str], tm
     before = compress.embeddings(plan.checkpoint.load(), tokens)
     after = compress.embeddings(plan.apply(plan.checkpoint.load()), tokens)
     assert 0.1 < float(((after - before) ** 2).sum(dim=1).mean()) / plan.certificate.value < 10.0
+
+
+def test_every_part_of_a_plan_is_explained() -> None:
+    text = str(inspect.getdoc(compress.Plan))
+    assert [
+        field.name for field in dataclasses.fields(compress.Plan) if not re.search(rf"\b{field.name}\b.* :", text)
+    ] == []
 
 
 def test_layers_without_influence_stay_dense(planned: compress.Plan) -> None:

@@ -44,6 +44,8 @@ class Plan(Answer):
 
     Attributes
     ----------
+    checkpoint, moments, settings : Checkpoint, Moments, Settings
+        What is compressed, what was measured on a text, and the choices.
     table : tuple of LayerPlan
         One row per linear layer.
     certificate : Certificate
