@@ -89,13 +89,18 @@ def test_every_plan_is_certified_saved_and_verified(
     assert again.lower_bound == pytest.approx(certificate.lower_bound, rel=1e-3, abs=1e-9)
 
 
+@pytest.fixture(scope="module")
+def halves(bert: Path, llama: Path, text: list[str]) -> dict[str, compress.Moments]:
+    """Return what `plan` would measure: it judges by the half of the text that did not make."""
+    return {folder.name: compress.calibrate(folder, text, split=True) for folder in (bert, llama)}
+
+
 @pytest.mark.parametrize("model", ["bert", "llama"])
 @pytest.mark.parametrize("form", ["mixed", "pivot", "factors", "channels"])
 def test_load_reproduces_the_model_in_memory(
-    model: str, form: str, request: pytest.FixtureRequest, text: list[str], tmp_path: Path
+    model: str, form: str, request: pytest.FixtureRequest, halves: dict[str, compress.Moments], tmp_path: Path
 ) -> None:
-    folder = request.getfixturevalue(model)
-    plan = compress.plan(folder, remove=0.3, calib=text, **LOWER[form])
+    plan = compress.plan(request.getfixturevalue(model), remove=0.3, moments=halves[model], **LOWER[form])
     loaded = compress.load(plan.save(tmp_path / "out"))
     in_memory = plan.apply(plan.checkpoint.load())
     assert not loaded.training
@@ -133,8 +138,8 @@ def test_layers_without_influence_stay_dense(planned: compress.Plan) -> None:
     assert "does not depend" in pooler.note
 
 
-def test_tied_head_is_left_alone_and_said(llama: Path, text: list[str]) -> None:
-    plan = compress.plan(llama, remove=0.2, calib=text, menu=("ranks", "widths"))
+def test_tied_head_is_left_alone_and_said(llama: Path, halves: dict[str, compress.Moments]) -> None:
+    plan = compress.plan(llama, remove=0.2, moments=halves["llama"], menu=("ranks", "widths"))
     assert not any("lm_head" in row.name for row in plan.table)
     assert any("embeddings" in note for note in plan.notes)
 
@@ -456,11 +461,20 @@ def test_moments_of_another_model(llama: Path, moments: compress.Moments) -> Non
         compress.plan(llama, moments=moments)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.fixture(scope="module", params=[torch.float32, torch.bfloat16], ids=str)
+def measured(
+    request: pytest.FixtureRequest, text: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, compress.Moments]:
+    folder = write(tiny_llama().to(request.param), tmp_path_factory.mktemp("bytes") / "model")
+    return folder, compress.calibrate(folder, text, split=True)
+
+
 @pytest.mark.parametrize("form", ["mixed", "pivot", "factors"])
-def test_a_budget_of_bytes_holds_for_the_bytes(form: str, dtype: torch.dtype, text: list[str], tmp_path: Path) -> None:
-    folder = write(tiny_llama().to(dtype), tmp_path / "model")
-    out = compress.plan(folder, remove=0.15, of="bytes", calib=text, **LOWER[form]).save(tmp_path / "out")
+def test_a_budget_of_bytes_holds_for_the_bytes(
+    form: str, measured: tuple[Path, compress.Moments], tmp_path: Path
+) -> None:
+    folder, moments = measured
+    out = compress.plan(folder, remove=0.15, of="bytes", moments=moments, **LOWER[form]).save(tmp_path / "out")
     before, after = (
         sum(tensor.nbytes for tensor in load_file(path / "model.safetensors").values()) for path in (folder, out)
     )

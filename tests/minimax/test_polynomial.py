@@ -176,7 +176,7 @@ def test_a_symmetric_problem_in_the_full_space():
 
 
 def test_arrays_stand_for_lists():
-    lists = minimax.polynomial("exp", domain=[0.1, 1.0], system=[1, 3], breakpoints=[0.5])
+    lists = minimax.polynomial("exp", domain=(0.1, 1.0), system=[1, 3], breakpoints=[0.5])
     arrays = minimax.polynomial(
         "exp", domain=np.array([0.1, 1.0]), system=np.array([1, 3]), breakpoints=np.array([0.5])
     )

@@ -81,9 +81,13 @@ def round_matrix(W: np.ndarray, right: Factors, left: Factors | None, shape: Sha
             columns = slice(max(end - width, 0), end)
             groups, blocks = (slice(columns.start // size, end // size) for size in (shape.group, shape.span))
             base = np.ascontiguousarray(row_wise[:, columns])
-            inputs = base + rest[rows, end:] @ right.unit[end:, columns], base, W[rows, columns], unit
             tile = round_tile(
-                *map(np.ascontiguousarray, (*inputs, right.unit[columns, columns], right.weights[columns])),
+                base + rest[rows, end:] @ right.unit[end:, columns],
+                base,
+                np.ascontiguousarray(W[rows, columns]),
+                np.ascontiguousarray(unit),
+                np.ascontiguousarray(right.unit[columns, columns]),
+                right.weights[columns],
                 ranges,
                 loops,
             )
