@@ -14,7 +14,7 @@ from infimum.cli.memory import measure as memory_command
 from infimum.cli.minimax import minimax as minimax_command
 from infimum.compress.menu.defaults import DAMPING
 from infimum.compress.menu.settings import Settings
-from infimum.compress.model.checkpoint import Goal
+from infimum.compress.model.heads import Goal
 from infimum.errors import OptionError
 from infimum.minimax.codegen import WRITERS
 from infimum.problems import PROBLEMS

@@ -40,6 +40,13 @@ def settings(**option):
     return compress.Settings(remove=0.5, damping=0.1, plain=False, menu=menu, **given)
 
 
+def encoder(**_given):
+    return types.SimpleNamespace(last_hidden_state=torch.ones(2, 3, 4))
+
+
+TOKENS = compress.Tokens(np.ones((2, 3), dtype=np.int64), np.ones((2, 3), dtype=np.int64), "two rows")
+UNIT = torch.full((2, 4), 0.5)
+
 # a call on a tiny input for every public function and class that takes names
 CALLS: dict[tuple[str, str], Any] = {
     ("lowrank", "cr"): functools.partial(lowrank.cr, M, M.T, 2),
@@ -67,6 +74,9 @@ CALLS: dict[tuple[str, str], Any] = {
     ("nn", "ProductEmbedding"): functools.partial(nn.ProductEmbedding, 12, 4),
     ("optim", "BalanceController"): lambda **option: optim.BalanceController(router(), **option),
     ("optim", "Muon"): lambda **option: optim.Muon(weight(), **option),
+    ("compress", "embeddings"): functools.partial(compress.embeddings, encoder, TOKENS),
+    ("compress", "similarity"): functools.partial(compress.similarity, UNIT, encoder, TOKENS),
+    ("compress", "scorer"): functools.partial(compress.scorer, encoder, TOKENS),
     ("compress", "quantize"): functools.partial(compress.quantize, np.eye(4), group=4),
     ("compress", "Settings"): lambda **option: settings(**option),
 }

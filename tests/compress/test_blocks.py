@@ -12,7 +12,7 @@ transformers = pytest.importorskip("transformers")
 
 from infimum import compress  # noqa: E402
 from infimum.compress.measure import passes  # noqa: E402
-from infimum.compress.measure.moments import output_of, token_losses  # noqa: E402
+from infimum.compress.measure.outputs import embedding, token_losses  # noqa: E402
 from infimum.compress.model import blockwise  # noqa: E402
 from infimum.compress.model.blockwise import BlockwiseModel, find_blocks  # noqa: E402
 from tests.compress.conftest import sentences, tiny_bert, tiny_llama, write  # noqa: E402
@@ -71,7 +71,7 @@ def test_blocks_are_found_by_structure(name: str, tmp_path: Path) -> None:
     model = BlockwiseModel(checkpoint)
     assert len(model.blocks) == 2
     ids = torch.arange(2, 34).reshape(2, 16)
-    function = output_of if name == "bert" else token_losses
+    function = embedding if name == "bert" else token_losses
     model.try_blocks(lambda: function(model.model, ids, torch.ones_like(ids)))
     assert len(model.blocks) == 2
     inside = [p for block in model.blocks for p in model.model.get_submodule(block).parameters()]

@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from infimum import compress  # noqa: E402
-from infimum.compress.measure.moments import output_of  # noqa: E402
+from infimum.compress.measure.outputs import embedding  # noqa: E402
 from infimum.compress.measure.text import paragraphs, python_documentation  # noqa: E402
 from infimum.errors import CalibrationError, OptionError  # noqa: E402
 from tests.compress.conftest import WORDS, sentences  # noqa: E402
@@ -94,7 +94,7 @@ def test_moments_are_those_of_the_weight_gradient(bert: Path, text: list[str]) -
         direction = torch.randn(len(ids), 24, generator=generator)
         for row in range(len(ids)):
             length = int(mask[row].sum())
-            output = output_of(model, ids[row : row + 1, :length], mask[row : row + 1, :length])
+            output = embedding(model, ids[row : row + 1, :length], mask[row : row + 1, :length])
             (gradient,) = torch.autograd.grad(output, weight, direction[row : row + 1])
             D = gradient.double().numpy()
             right, left = right + D.T @ D, left + D @ D.T

@@ -85,7 +85,8 @@ def test_every_plan_is_certified_saved_and_verified(
     assert stored == sum(plan.checkpoint.sizes.values()) - (0 if plan.settings.plain else plan.removed + biases)
     again = compress.verify(saved)  # the claims follow, and leave no more room than the moments of another machine need
     assert certificate.lower_bound <= again.lower_bound <= again.value <= certificate.value
-    assert again.value == pytest.approx(certificate.value, rel=1e-3, abs=1e-9)
+    # a change that this text hardly sees may be large: what it is allowed for other moments then exceeds its error
+    assert again.value == pytest.approx(certificate.value, rel=1e-3, abs=1e-8)
     assert again.lower_bound == pytest.approx(certificate.lower_bound, rel=1e-3, abs=1e-9)
 
 

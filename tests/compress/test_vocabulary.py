@@ -19,7 +19,7 @@ from safetensors.torch import load_file  # noqa: E402
 
 from infimum import compress  # noqa: E402
 from infimum.compress.file_size import files_bytes  # noqa: E402
-from infimum.compress.measure.moments import output_of  # noqa: E402
+from infimum.compress.measure.outputs import embedding  # noqa: E402
 from infimum.compress.menu.grid_loops import Shape  # noqa: E402
 from infimum.compress.menu.rounding import factors, round_matrix  # noqa: E402
 from infimum.errors import BudgetError, OptionError  # noqa: E402
@@ -69,7 +69,7 @@ def measured(model: Any, goal: str, tokens: compress.Tokens, weight: torch.Tenso
 
     def outcome() -> torch.Tensor:
         if goal == "embedding":
-            return output_of(model, ids, mask)
+            return embedding(model, ids, mask)
         return model(input_ids=ids, attention_mask=mask).logits.double().log_softmax(-1)[:, :-1]
 
     step = 1e-3
@@ -99,7 +99,7 @@ def test_moments_model_what_a_small_change_does(folder: tuple[str, Path], calibr
             change = torch.randn(layer.shape, generator=generator) * weight.detach().std()
             D = change.double().numpy()
             modelled = sum(float(np.sum(each.left[:, None] * (D @ each.right) * D)) for each in found)
-            ratios.append(modelled / measured(model, checkpoint.goal, moments.tokens, weight, change))
+            ratios.append(modelled / measured(model, checkpoint.head.goal, moments.tokens, weight, change))
         assert np.mean(ratios) == pytest.approx(1.0, abs=0.25)  # for linear layers: between 0.6 and 1.4
 
 

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 CHOICES = Group("Choices", sort_key=1)
 OUTPUT = Group("Output", sort_key=2)
-HELD_OUT = 8192  # tokens on which a language model is compared: its perplexity is then known to a few per cent
+HELD_OUT = 8192  # tokens on which all but encoders are compared: a perplexity is then known to a few per cent
 
 
 def compress(
@@ -110,7 +110,7 @@ def compress(
     max_tokens
         Longest row, in tokens: by default passages of 512 for a language model, paragraphs of 64 for an encoder.
     projections
-        Of an encoder: random projections of the output per paragraph.
+        Of all but language models: random projections of the output per paragraph.
     seed
         Seed of the draw and of the projections.
     plain
@@ -229,7 +229,7 @@ def _unseen(checkpoint: Checkpoint, text: str, max_tokens: int | None) -> Tokens
     from infimum.compress import tokens_for
 
     unseen = tokens_for(checkpoint, text, max_tokens=max_tokens, held_out=True)
-    return unseen.sample(HELD_OUT, seed=0) if checkpoint.is_language_model else unseen
+    return unseen if checkpoint.head.goal == "embedding" else unseen.sample(HELD_OUT, seed=0)
 
 
 def _score_both(plan: Plan, out: Path, unseen: Tokens, on_progress: Progress) -> list[Comparison]:
@@ -239,7 +239,7 @@ def _score_both(plan: Plan, out: Path, unseen: Tokens, on_progress: Progress) ->
 
     on_progress("comparing", 0, 2)
     original = plan.checkpoint.load()
-    score = scorer(original, unseen)
+    score = scorer(original, unseen, pooling=plan.checkpoint.head.pooling)
     dense = Comparison("dense", 0.0, score(original))
     on_progress("comparing", 1, 2)
     return [dense, Comparison("compressed", share_removed(plan), score(load(out)), chosen=True)]

@@ -95,11 +95,12 @@ def _common_tokens(models: Sequence[Path], text: str, max_tokens: int | None) ->
 def _measurements(models: Sequence[Path], tokens: Tokens) -> Any:
     """Score one model after the other; only the first and the present one are in memory."""
     from infimum import compress as room
+    from infimum.compress.model.configuration import head_of
 
     score = None
     for path in models:
         model = room.load_any(path)
-        score = score or room.scorer(model, tokens)
+        score = score or room.scorer(model, tokens, pooling=head_of(path).pooling)
         start = time.perf_counter()
         measured: Score = score(model)
         seconds = time.perf_counter() - start

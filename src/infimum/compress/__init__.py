@@ -9,7 +9,17 @@ for _module in ("torch", "transformers", "safetensors"):
     optional(_module, "compress")
 
 from infimum.compress.calibrate import calibrate, tokens_for  # noqa: E402
-from infimum.compress.evaluate import Perplexity, Score, Similarity, embeddings, perplexity, scorer, similarity  # noqa: E402
+from infimum.compress.evaluate import (  # noqa: E402
+    Agreement,
+    Perplexity,
+    Score,
+    Similarity,
+    agreement,
+    embeddings,
+    perplexity,
+    scorer,
+    similarity,
+)
 from infimum.compress.load import load, load_any  # noqa: E402
 from infimum.compress.measure.moments import Moments  # noqa: E402
 from infimum.compress.measure.text import Tokens, tokenize  # noqa: E402
@@ -23,6 +33,7 @@ from infimum.proof.answers.quantized_matrix import QuantizedMatrix  # noqa: E402
 from infimum.proof.checkpoint import LayerPlan  # noqa: E402
 
 __all__ = [
+    "Agreement",
     "Checkpoint",
     "LayerPlan",
     "Moments",
@@ -33,6 +44,7 @@ __all__ = [
     "Settings",
     "Similarity",
     "Tokens",
+    "agreement",
     "calibrate",
     "embeddings",
     "knee",

@@ -11,11 +11,12 @@ from infimum._arguments import whole_number
 from infimum.compress.measure.moments import Moments, Progress
 from infimum.compress.measure.passes import collect
 from infimum.compress.measure.text import MINIMUM_TOKENS, Text, Tokens, tokenize
-from infimum.compress.model.checkpoint import Checkpoint, Goal, open_checkpoint
-from infimum.compress.model.configuration import is_language_model, read_config
+from infimum.compress.model.checkpoint import Checkpoint, open_checkpoint
+from infimum.compress.model.configuration import read_config
+from infimum.compress.model.heads import Goal, Head
 from infimum.errors import CheckpointError, OptionError
 
-LENGTH = {"embedding": 64, "loss": 512}  # tokens of a row of calibration text
+LENGTH: dict[Goal, int] = {"embedding": 64, "logits": 64, "loss": 512}  # tokens of a row of calibration text
 LANGUAGE_MODEL_TOKENS = 32_768
 
 
@@ -32,7 +33,8 @@ def calibrate(
 ) -> Moments:
     """Measure input and gradient moments of every linear layer of a checkpoint on a text.
 
-    The gradients are those of a language model's loss, or of random projections of an encoder's embedding.
+    The gradients are those of a language model's loss, of random projections of an encoder's embedding, or of random
+    directions of a classifier's logits, in which the mean square is the divergence of its answers.
 
     Parameters
     ----------
@@ -47,8 +49,8 @@ def calibrate(
     max_tokens : int, optional
         Longest row, in tokens: by default passages of 512 for a language model, paragraphs of 64 for an encoder.
     projections : int
-        Of an encoder: random projections of the output per paragraph; more give better moments, and cost a backward
-        pass each.
+        Of all but language models: random projections of the output per paragraph; more give better moments, and cost
+        a backward pass each.
     seed : int
         Seed of the draw of rows and of the projections.
     split : bool
@@ -77,23 +79,26 @@ def calibrate(
 def tokens_for(
     model: str | Path | Checkpoint, text: Text, *, max_tokens: int | None = None, held_out: bool = False
 ) -> Tokens:
-    """Tokenise a text as a model wants it: in full passages for a language model, in paragraphs for an encoder.
+    """Tokenise a text as a model wants it: in full passages for a language model, else in paragraphs.
 
-    `model` is a checkpoint or a folder, compressed or not; see `tokenize` for the others.
+    A model that predicts masked tokens has some of them masked, drawn with a fixed seed. `model` is a checkpoint or a
+    folder, compressed or not; see `tokenize` for the others.
     """
     folder = model.path if isinstance(model, Checkpoint) else Path(model)
     config = read_config(folder)
-    goal: Goal = "loss" if is_language_model(config) else "embedding"
-    longest = getattr(config, "max_position_embeddings", None) or LENGTH[goal]
+    head = Head.of(folder, config)
+    longest = getattr(config, "max_position_embeddings", None) or LENGTH[head.goal]
     if max_tokens is not None and max_tokens > longest:
         raise OptionError(f"max_tokens must be at most {longest} for {folder.name}, got {max_tokens}")
-    return tokenize(
+    tokenizer = _tokenizer(folder)
+    tokens = tokenize(
         text,
-        _tokenizer(folder),
-        max_tokens=min(LENGTH[goal], longest) if max_tokens is None else max_tokens,
-        packed=goal == "loss",
+        tokenizer,
+        max_tokens=min(LENGTH[head.goal], longest) if max_tokens is None else max_tokens,
+        packed=head.goal == "loss",
         held_out=held_out,
     )
+    return tokens.masked(tokenizer.mask_token_id) if head.loader == "AutoModelForMaskedLM" else tokens
 
 
 def _tokenizer(folder: Path) -> Any:

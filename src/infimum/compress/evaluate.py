@@ -1,4 +1,4 @@
-"""Models on held-out text: the perplexity of a language model, the embeddings of an encoder."""
+"""Models on held-out text: perplexity of a language model, embeddings of an encoder, answers of a classifier."""
 
 from __future__ import annotations
 
@@ -11,9 +11,10 @@ import torch
 from transformers import PreTrainedModel
 
 from infimum._display import Shown
-from infimum.compress.measure.moments import BATCH, output_of, token_losses
+from infimum.compress.measure.moments import BATCH
+from infimum.compress.measure.outputs import answer_of, answers, divergence, embedding, predicted, token_losses
 from infimum.compress.measure.text import Tokens
-from infimum.compress.model.configuration import is_language_model
+from infimum.compress.model.heads import Pooling, loader_of
 from infimum.errors import CalibrationError
 
 
@@ -64,40 +65,112 @@ class Perplexity(Shown):
         return f"{self.predicted:,} of {self.tokens:,} tokens predicted"
 
 
-Score: TypeAlias = Similarity | Perplexity
+@dataclass(frozen=True)
+class Agreement(Shown):
+    """How near the answers of a classifier are to those of the original, over the answers to a text.
+
+    `divergence` is the mean Kullback-Leibler divergence to the original's probabilities, in nats per answer; where the
+    answer is a number, the mean squared change. `same` is the share of answers whose most probable class stays (of
+    several labels: all of them), of numbers their correlation with the original's.
+    """
+
+    measure: ClassVar[str] = "answers against the original's"
+
+    divergence: float
+    same: float
+    answers: int
+    tokens: int
+    numbers: bool = False
+
+    @property
+    def figures(self) -> dict[str, str]:
+        """What a table shows, by heading."""
+        if self.numbers:
+            return {"squared change": f"{self.divergence:.3g}", "correlation": f"{self.same:.4f}"}
+        return {"divergence": f"{self.divergence:.3g} nats", "same answer": f"{self.same:.1%}"}
+
+    @property
+    def extent(self) -> str:
+        """How much text was seen."""
+        return f"{self.answers:,} answers to {self.tokens:,} tokens"
 
 
-def embeddings(model: PreTrainedModel, tokens: Tokens) -> torch.Tensor:
-    """Return the unit-length mean of the last hidden states per paragraph, (paragraphs, width)."""
+Score: TypeAlias = Similarity | Perplexity | Agreement
+
+
+def embeddings(model: PreTrainedModel, tokens: Tokens, *, pooling: Pooling = "mean") -> torch.Tensor:
+    """Return a unit-length vector per paragraph, (paragraphs, width): the mean of the last hidden states, or one.
+
+    Raises
+    ------
+    OptionError
+        `pooling` is not "mean", "cls" (the first token) or "lasttoken".
+    """
     with torch.no_grad():
-        return torch.cat([output_of(model, ids, mask) for ids, mask in _batches(tokens)])
+        return torch.cat([embedding(model, ids, mask, pooling) for ids, mask in _batches(tokens)])
 
 
-def similarity(reference: torch.Tensor, model: PreTrainedModel, tokens: Tokens) -> Similarity:
+def similarity(
+    reference: torch.Tensor, model: PreTrainedModel, tokens: Tokens, *, pooling: Pooling = "mean"
+) -> Similarity:
     """Compare a model with `reference`, the original's `embeddings` of the same tokens."""
-    cosines = (reference * embeddings(model, tokens)).sum(dim=1)
+    cosines = (reference * embeddings(model, tokens, pooling=pooling)).sum(dim=1)
     return Similarity(float(cosines.mean()), float(cosines.min()), len(cosines), tokens.count)
 
 
 def perplexity(model: PreTrainedModel, tokens: Tokens) -> Perplexity:
     """Measure the perplexity of a language model on a text."""
-    total, predicted = 0.0, 0
+    total, count = 0.0, 0
     with torch.no_grad():
         for ids, mask in _batches(tokens):
             total += float(token_losses(model, ids, mask).double().sum())
-            predicted += int(mask[:, 1:].sum())
-    if predicted == 0:
+            count += predicted(model, mask)
+    if count == 0:
         raise CalibrationError("perplexity needs rows of at least two tokens: the first of each row is not predicted")
-    loss = total / predicted
-    return Perplexity(math.exp(loss) if loss < 700.0 else math.inf, loss, predicted, tokens.count)
+    loss = total / count
+    return Perplexity(math.exp(loss) if loss < 700.0 else math.inf, loss, count, tokens.count)
 
 
-def scorer(original: PreTrainedModel, tokens: Tokens) -> Callable[[PreTrainedModel], Score]:
-    """Return the function that scores a model on a text: perplexity, or similarity to the `original` encoder."""
-    if is_language_model(original.config):
+def agreement(original: PreTrainedModel, model: PreTrainedModel, tokens: Tokens) -> Agreement:
+    """Compare the answers of a classifier with those of the original on the same text; both are run."""
+    kind, far, pairs = answer_of(original), 0.0, []
+    with torch.no_grad():
+        for ids, mask in _batches(tokens):
+            before, after = (answers(each, ids, mask) for each in (original, model))
+            wanted = mask.bool() if before.shape[:2] == mask.shape else torch.ones(before.shape[:2], dtype=torch.bool)
+            before, after = before[wanted].double(), after[wanted].double()
+            far += float(divergence(before, after, kind).sum())
+            pairs.append(
+                (before, after) if kind == "number" else _classes(before, after, several=kind == "each or none")
+            )
+    one, other = (torch.cat(part) for part in zip(*pairs, strict=True))
+    if kind == "number":
+        same = float(torch.corrcoef(torch.stack((one.flatten(), other.flatten())))[0, 1])
+    else:
+        same = float((one == other).flatten(1).all(dim=1).double().mean())
+    return Agreement(far / len(one), same, len(one), tokens.count, kind == "number")
+
+
+def _classes(before: torch.Tensor, after: torch.Tensor, *, several: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    if several:
+        return before > 0.0, after > 0.0
+    return before.argmax(dim=-1, keepdim=True), after.argmax(dim=-1, keepdim=True)
+
+
+def scorer(
+    original: PreTrainedModel, tokens: Tokens, *, pooling: Pooling = "mean"
+) -> Callable[[PreTrainedModel], Score]:
+    """Return the function that scores a model on a text as its class asks.
+
+    It is the perplexity of a language model; of others it is how near they are to the `original`.
+    """
+    _, goal = loader_of(type(original).__name__)
+    if goal == "loss":
         return lambda model: perplexity(model, tokens)
-    reference = embeddings(original, tokens)
-    return lambda model: similarity(reference, model, tokens)
+    if goal == "logits":
+        return lambda model: agreement(original, model, tokens)
+    reference = embeddings(original, tokens, pooling=pooling)
+    return lambda model: similarity(reference, model, tokens, pooling=pooling)
 
 
 def _batches(tokens: Tokens) -> list[tuple[torch.Tensor, torch.Tensor]]:

@@ -13,7 +13,9 @@ from infimum.compress.menu.compressed_tensors import KEY, packed_layers
 from infimum.compress.menu.forms import PackedForm
 from infimum.compress.menu.gguf_model import FILE, file_name, row_order
 from infimum.compress.model.checkpoint import open_checkpoint
-from infimum.compress.model.configuration import LAYERS, Names, empty_model, read_config
+from infimum.compress.model.configuration import LAYERS, empty_model, read_config
+from infimum.compress.model.heads import Head
+from infimum.compress.model.names import Names, is_computed
 from infimum.compress.model.tensor_files import TensorFiles
 from infimum.errors import CheckpointError
 from infimum.nn.linear import replace_layers
@@ -42,7 +44,8 @@ def load(out: str | Path) -> PreTrainedModel:
     layers = getattr(config, LAYERS, None)
     if layers is None and not (out / DESCRIPTION).is_file():
         raise CheckpointError(f"{out} was not written by infimum.compress; load it with transformers, or compress it")
-    model, tensors = empty_model(config), TensorFiles(out)
+    tensors = TensorFiles(out)
+    model = empty_model(Head.of(out, config), config, tensors)
     names = Names.between(model, tensors)
     if packed is not None:
         layers = packed_layers(packed, model)
@@ -55,7 +58,7 @@ def load(out: str | Path) -> PreTrainedModel:
     missing = model.load_state_dict(state, strict=False, assign=True).missing_keys
     model.tie_weights()
     tied = set(model.all_tied_weights_keys or ())
-    if absent := sorted(set(missing) - tied):
+    if absent := sorted(name for name in set(missing) - tied if not is_computed(model, name)):
         raise CheckpointError(
             f"tensor {names.in_files(absent[0])} is missing from {out.name}; the folder is incomplete"
         )
@@ -68,7 +71,7 @@ def _load_gguf(out: Path) -> PreTrainedModel:
     gguf = optional("gguf", "gguf")
     found = {tensor.name: tensor for tensor in gguf.GGUFReader(out / FILE).tensors}
     config = read_config(out)
-    model, state = empty_model(config), {}
+    model, state = empty_model(Head.of(out, config), config, ()), {}
     for name, parameter in model.named_parameters():
         if (tensor := found.get(file_name(name))) is None:
             raise CheckpointError(f"tensor {file_name(name)} is missing from {out / FILE}; the folder is incomplete")

@@ -255,9 +255,9 @@ def plan(
     checkpoint = model if isinstance(model, Checkpoint) else open_checkpoint(model)
     whole = plain or allocation == "uniform" or (moments is not None and moments.judge is None)
     chosen: Format = "infimum" if format == "auto" else format
-    kinds = usual_menu(checkpoint.goal, chosen, whole=whole) if menu == "auto" else tuple(menu)
+    kinds = usual_menu(checkpoint.head.goal, chosen, whole=whole) if menu == "auto" else tuple(menu)
     patterns = tuple(keep), tuple(only)
-    constant = DAMPING[checkpoint.goal] if damping is None else damping
+    constant = DAMPING[checkpoint.head.goal] if damping is None else damping
     settings = Settings(remove, of, objective, allocation, kinds, form, constant, plain, *patterns, chosen)
     check_names(checkpoint, settings)
     if format == "gguf":

@@ -201,7 +201,7 @@ def _tokens(output: _Output, checkpoint: Checkpoint) -> Tokens:
     proof.mapping(TEXT, stored, ("ids", "mask"))
     ids, mask = (stored[name].numpy() for name in ("ids", "mask"))
     tokens = Tokens(ids, mask, TEXT)
-    proof.check_calibration(output.described.calibration, ids, mask, checkpoint.goal, tokens.sha256)
+    proof.check_calibration(output.described.calibration, ids, mask, checkpoint.head.goal, tokens.sha256)
     return tokens
 
 

@@ -13,7 +13,7 @@ import torch
 from infimum._display import Shown
 from infimum.compress.measure.scratch import Shelf
 from infimum.compress.measure.text import Tokens
-from infimum.compress.model.checkpoint import Goal
+from infimum.compress.model.heads import Goal
 from infimum.errors import CalibrationError
 from infimum.proof.theorems import weighted_tail
 
@@ -35,9 +35,9 @@ class LayerMoments(Shown):
     inputs : array (n, n)
         Mean of ``x x'`` over tokens.
     right : array (n, n)
-        Goal "embedding": mean of ``D' D`` over paragraphs and projections. Goal "loss": `inputs`.
+        Mean of ``D' D`` over paragraphs and projections. Goal "loss": `inputs`.
     left : array (m, m)
-        Goal "embedding": mean of ``D D'`` over its trace. Goal "loss": half the mean of ``g g'`` over tokens.
+        Mean of ``D D'`` over its trace. Goal "loss": half the mean of ``g g'`` over tokens.
     gradient : float
         Mean squared gradient: of one output, in the units of ``left`` and ``right``.
     """
@@ -101,10 +101,10 @@ class Moments(Shown):
         depend, and those (experts) that fewer tokens reach than they have inputs.
     tokens : Tokens
         The text.
-    goal : {"embedding", "loss"}
+    goal : {"embedding", "loss", "logits"}
         What the gradients are of; see `collect`.
     seed, projections : int
-        Seed and number, per paragraph, of the random projections of the output (goal "embedding").
+        Seed and number, per paragraph, of the random projections of the output (not of a loss).
     judge : MomentShelf, optional
         Of the half of the text that judges what the other half, then that of `layers`, has made; `tokens` are both.
     """
@@ -138,23 +138,6 @@ class Moments(Shown):
 
 def _mean(made: np.ndarray, judge: np.ndarray, share: float) -> np.ndarray:
     return np.asarray(share * made + (1.0 - share) * judge)
-
-
-def output_of(model: torch.nn.Module, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Return what applications compare: the unit-length mean of the last hidden states over the text, per paragraph."""
-    hidden: torch.Tensor = model(input_ids=ids, attention_mask=mask).last_hidden_state
-    weights = mask.to(hidden.dtype)[:, :, None]
-    mean = (hidden * weights).sum(dim=1) / weights.sum(dim=1)
-    return torch.nn.functional.normalize(mean, dim=-1)
-
-
-def token_losses(model: torch.nn.Module, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """Return the loss of each token given those before it in its row, in nats: (rows, length - 1), 0 at padding."""
-    logits: torch.Tensor = model(input_ids=ids, attention_mask=mask, use_cache=False).logits
-    # the last position has nothing to predict; its loss is cut off, not its logits, which are large to copy
-    following = torch.nn.functional.pad(ids[:, 1:], (0, 1))
-    losses = torch.nn.functional.cross_entropy(logits.flatten(0, 1).float(), following.flatten(), reduction="none")
-    return losses.view(ids.shape)[:, :-1] * mask[:, 1:]
 
 
 class Gather:

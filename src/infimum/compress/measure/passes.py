@@ -9,12 +9,13 @@ from typing import Any
 
 import torch
 
-from infimum.compress.measure.moments import BATCH, Gather, Moments, MomentShelf, Progress, output_of, token_losses
+from infimum.compress.measure import outputs
+from infimum.compress.measure.moments import BATCH, Gather, Moments, MomentShelf, Progress
 from infimum.compress.measure.scratch import Shelf
 from infimum.compress.measure.text import Tokens
 from infimum.compress.measure.vocabulary import VocabularyGather
 from infimum.compress.model.blockwise import BlockwiseModel, Call, Run
-from infimum.compress.model.checkpoint import Checkpoint, Goal
+from infimum.compress.model.checkpoint import Checkpoint
 from infimum.errors import CalibrationError
 
 
@@ -29,11 +30,14 @@ def collect(
 ) -> Moments:
     """Run a model over the text, forwards and backwards, and gather the moments of its linear layers.
 
-    Goal "embedding": the gradients are those of ``v' z``: z the model's output (`output_of`), v standard Gaussian. The
-    mean of ``(v' dz)**2`` is the squared change of the output, and to first order it is the mean of
+    Goal "embedding": the gradients are those of ``v' z``: z the model's output (`outputs.embedding`), v standard
+    Gaussian. The mean of ``(v' dz)**2`` is the squared change of the output, and to first order it is the mean of
     ``trace(D' dW)**2``: no labels are needed.
 
-    Goal "loss": the gradients are those of the summed loss of a language model (`token_losses`). The mean of
+    Goal "logits": z are the logits of a classifier (`outputs.answers`), and v is such that the mean of ``(v' dz)**2``
+    is the Kullback-Leibler divergence of its answers to those before, summed over a row (`outputs.curvature`).
+
+    Goal "loss": the gradients are those of the summed loss of a language model (`outputs.token_losses`). The mean of
     ``trace(D' dW)**2`` is that of the Fisher information; half of it, per token, models the increase of the loss. The
     tokens of a row are taken as independent, as in K-FAC.
 
@@ -45,35 +49,35 @@ def collect(
     generator = torch.Generator().manual_seed(seed)  # one for both halves: whoever judges draws directions of its own
     parts = tokens.halves() if split else (tokens,)
     made, *judge = [_shelf(checkpoint, part, generator, projections, on_progress) for part in parts]
-    return Moments(made, tokens, checkpoint.goal, seed, projections, *judge)
+    return Moments(made, tokens, checkpoint.head.goal, seed, projections, *judge)
 
 
 def _shelf(
     checkpoint: Checkpoint, tokens: Tokens, generator: torch.Generator, projections: int, on_progress: Progress | None
 ) -> MomentShelf:
-    goal = checkpoint.goal
+    goal, kind = checkpoint.head.goal, outputs.answer_of(checkpoint.skeleton)
 
     def directions(value: torch.Tensor) -> list[torch.Tensor]:
         if goal == "loss":
             return [torch.ones_like(value)]
         drawn = (torch.randn(value.shape, generator=generator, dtype=torch.float32) for _ in range(projections))
-        return [direction.to(value.dtype) for direction in drawn]
+        noise = [direction.to(value.dtype) for direction in drawn]
+        return [outputs.curvature(value.detach(), each, kind) for each in noise] if goal == "logits" else noise
 
     passes = tokens.count if goal == "loss" else len(tokens.ids) * projections
-    return _Collection(checkpoint, tokens, goal, passes, on_progress).run(directions)
+    return _Collection(checkpoint, tokens, passes, on_progress).run(directions)
 
 
 class _Collection:
     """The passes over one text; `passes` is what the sums of gradients are divided by."""
 
-    def __init__(
-        self, checkpoint: Checkpoint, tokens: Tokens, goal: Goal, passes: int, on_progress: Progress | None
-    ) -> None:
-        self._goal, self._passes, self._on_progress, self._done = goal, passes, on_progress, 0
+    def __init__(self, checkpoint: Checkpoint, tokens: Tokens, passes: int, on_progress: Progress | None) -> None:
+        self._per_token = checkpoint.head.goal == "loss"
+        self._passes, self._on_progress, self._done = passes, on_progress, 0
         self._runner = BlockwiseModel(checkpoint)
         _check_ids(self._runner.model, tokens)
         batches = list(tokens.batches(max(1, BATCH // tokens.ids.shape[1])))
-        function = output_of if goal == "embedding" else token_losses
+        function = outputs.output_of(checkpoint.head)
         self._runs: list[Run] = [partial(function, self._runner.model, ids, mask) for ids, mask in batches]
         self._ids, self._masks = zip(*batches, strict=True)
         self._runner.try_blocks(self._runs[0])
@@ -82,7 +86,7 @@ class _Collection:
         self._inside = {block: [name for name in names if name.startswith(block)] for block in inside}
         self._outside = [name for name in names if not name.startswith(inside)]
         self._states, self._found = Shelf(), MomentShelf()
-        self._vocabulary = VocabularyGather(checkpoint, self._runner.model, per_token=goal == "loss")
+        self._vocabulary = VocabularyGather(checkpoint, self._runner.model, per_token=self._per_token)
 
     def run(self, directions: Callable[[torch.Tensor], Sequence[torch.Tensor]]) -> MomentShelf:
         """Return the moments; `directions` are those by which what a batch gives is differentiated."""
@@ -92,7 +96,7 @@ class _Collection:
                     self._begin(gather, batch)
                     with _embeddings(self._runner.model) as embedded:
                         value = run()
-                    self._vocabulary.embedded(self._ids[batch], _gradients(value, embedded[0], directions(value)))
+                    self._vocabulary.embedded(self._ids[batch], _gradients(value, embedded, directions(value)))
                     self._report(len(self._runs))
             self._found.add(self._vocabulary.moments(self._passes))
             return self._found
@@ -134,7 +138,7 @@ class _Collection:
                 hidden = self._states.pop((last, batch))["hidden"].requires_grad_()
                 with torch.enable_grad():
                     value = self._runner.behind(run, hidden)
-                self._keep(last, batch, _gradients(value, hidden, directions(value)))
+                self._keep(last, batch, _gradients(value, [hidden], directions(value)))
 
     def _backward(self, index: int, calls: Sequence[Call]) -> None:
         """From the hidden states behind a block back to those in front of it."""
@@ -144,7 +148,7 @@ class _Collection:
                 hidden = self._states.pop((index, batch))["hidden"].requires_grad_()
                 with torch.enable_grad():
                     value = self._runner.apply(index, hidden, call)
-                self._keep(index, batch, _gradients(value, hidden, self._kept(index + 1, batch)))
+                self._keep(index, batch, _gradients(value, [hidden], self._kept(index + 1, batch)))
         self._report(2 * len(self._runner.blocks))
 
     def _before(self) -> None:
@@ -154,13 +158,13 @@ class _Collection:
                 self._begin(gather, batch)
                 with torch.enable_grad(), _embeddings(self._runner.model) as embedded:
                     value, _ = self._runner.calls(run)
-                self._vocabulary.embedded(self._ids[batch], _gradients(value, embedded[0], self._kept(0, batch)))
+                self._vocabulary.embedded(self._ids[batch], _gradients(value, embedded, self._kept(0, batch)))
 
     @contextmanager
     def _gathered(self, names: Sequence[str]) -> Iterator[Gather]:
         """Gather the moments of layers, and keep them."""
         layers = {name: self._runner.model.get_submodule(name) for name in names}
-        gather = Gather(layers, per_token=self._goal == "loss")
+        gather = Gather(layers, per_token=self._per_token)
         with gather.attached():
             yield gather
         self._found.add(gather.moments(self._passes))
@@ -178,26 +182,40 @@ class _Collection:
             self._on_progress("calibrating", self._done, steps)
 
 
-def _gradients(value: torch.Tensor, leaf: torch.Tensor, directions: Sequence[torch.Tensor]) -> list[torch.Tensor]:
-    """Gradients by `leaf` of the products of `value` with directions; hooks see those of what lies between."""
+def _gradients(
+    value: torch.Tensor, leaves: Sequence[torch.Tensor], directions: Sequence[torch.Tensor]
+) -> list[torch.Tensor]:
+    """Gradients by the first leaf of the products of `value` with directions; hooks see all between it and a leaf."""
     last = len(directions) - 1
-    return [torch.autograd.grad(value, leaf, to, retain_graph=k < last)[0] for k, to in enumerate(directions)]
+    return [torch.autograd.grad(value, leaves, to, retain_graph=k < last)[0] for k, to in enumerate(directions)]
 
 
 @contextmanager
 def _embeddings(model: Any) -> Iterator[list[torch.Tensor]]:
-    """Start the graph at the embeddings, which are listed: the parameters need no gradients, half of the work."""
+    """Start the graph at the embeddings, which are listed: the parameters need no gradients, half of the work.
+
+    Encoder and decoder may have modules of their own for them, with one matrix.
+    """
     found: list[torch.Tensor] = []
     hook = lambda _m, _i, output: found.append(output.requires_grad_())  # noqa: E731
-    handle = model.get_input_embeddings().register_forward_hook(hook)
+    shape, kind = model.get_input_embeddings().weight.shape, torch.nn.Embedding
+    alike = [m for m in model.modules() if isinstance(m, kind) and m.weight.shape == shape]
+    listened = alike if model.config.is_encoder_decoder else [model.get_input_embeddings()]
+    handles = [module.register_forward_hook(hook) for module in listened]
     try:
         yield found
     finally:
-        handle.remove()
+        for handle in handles:
+            handle.remove()
 
 
 def _check_ids(model: Any, tokens: Tokens) -> None:
-    words, highest = model.get_input_embeddings().weight.shape[0], int(tokens.ids.max())
+    try:
+        words, highest = model.get_input_embeddings().weight.shape[0], int(tokens.ids.max())
+    except NotImplementedError as error:
+        raise CalibrationError(
+            "the model has no embeddings of tokens; only models that have can be compressed"
+        ) from error
     if highest >= words:
         raise CalibrationError(
             f"token ids must be below {words}, the size of the model's vocabulary, got {highest} from {tokens.source}; "

@@ -20,6 +20,7 @@ from infimum.errors import CalibrationError
 Text: TypeAlias = str | Path | Sequence[str] | np.ndarray
 
 STRETCH = 8  # rows in a row that belong to one half: neighbours are alike, and both halves should know all topics
+MASKED = 0.15  # the share with which such models are trained
 MINIMUM_TOKENS = 256  # below this the moments say more about the text than about the model
 
 
@@ -57,12 +58,22 @@ class Tokens(Shown):
         rows = np.sort(order[:needed])
         return self if len(rows) == len(order) else Tokens(self.ids[rows], self.mask[rows], self.source)
 
+    def masked(self, mark: int | None) -> Tokens:
+        """Put the mark of a masked token in the place of some tokens; of none where it is already."""
+        if mark is None or bool((self.ids == mark).any()):
+            return self
+        drawn = np.random.default_rng(0).random(self.ids.shape) < MASKED
+        return Tokens(np.where(drawn & (self.mask == 1), mark, self.ids), self.mask, self.source)
+
     def halves(self) -> tuple[Tokens, Tokens]:
         """Return two halves, of alternate stretches of the text: neighbouring paragraphs are alike."""
         stretch = max(1, min(STRETCH, len(self.ids) // 4))
         second = np.arange(len(self.ids)) // stretch % 2 == 1
         if not second.any():
-            raise CalibrationError(f"two rows of text at least are needed for two halves, got {len(self.ids)}")
+            raise CalibrationError(
+                f"two rows of text at least are needed for two halves, got {len(self.ids)}; give a longer text, or "
+                "shorter rows (max_tokens)"
+            )
         return tuple(Tokens(self.ids[half], self.mask[half], self.source) for half in (~second, second))  # type: ignore[return-value]
 
     def batches(self, size: int) -> list[tuple[torch.Tensor, torch.Tensor]]:

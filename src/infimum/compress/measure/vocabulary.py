@@ -32,7 +32,8 @@ class VocabularyGather:
         embeddings, self._head = model.get_input_embeddings(), model.get_output_embeddings()
         self._names = (names[id(embeddings)], names.get(id(self._head), ""))
         self._per_token, self._mask = per_token, torch.ones(0, 0)
-        self._known = {layer.name for layer in checkpoint.vocabulary} | checkpoint.tied.keys()
+        own = {layer.name for layer in checkpoint.vocabulary}
+        self._known = own | {head for head, shared in checkpoint.tied.items() if shared in own}
         rows, columns = embeddings.weight.shape
         sums = ((rows,), (columns, columns)) * 2
         self._tokens, self._gradients, self._logits, self._inputs = (

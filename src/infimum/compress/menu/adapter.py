@@ -20,6 +20,12 @@ from infimum.proof.checkpoint import LARGEST, Description, LayerPlan, follows, s
 from infimum.proof.evidence import number, whole
 from infimum.proof.theorems import weighted_tail
 
+TASKS = {  # of peft, by what loads the model
+    "AutoModelForCausalLM": "CAUSAL_LM",
+    "AutoModelForSequenceClassification": "SEQ_CLS",
+    "AutoModelForTokenClassification": "TOKEN_CLS",
+    "AutoModelForQuestionAnswering": "QUESTION_ANS",
+}
 FOLDER, CONFIG, WEIGHTS = "adapter", "adapter_config.json", "adapter_model.safetensors"
 
 
@@ -46,7 +52,7 @@ def adapter_config(checkpoint: Checkpoint, layers: Sequence[Layer], rank: int, b
     """Return the configuration of an adapter for the model in the folder `base`."""
     return {
         "peft_type": "LORA",
-        "task_type": "CAUSAL_LM" if checkpoint.is_language_model else "FEATURE_EXTRACTION",
+        "task_type": TASKS.get(checkpoint.head.loader, "FEATURE_EXTRACTION"),
         "base_model_name_or_path": str(base),
         "inference_mode": True,
         "r": rank,

@@ -10,9 +10,9 @@ from infimum.compress.menu.compressed_tensors import packed_alternatives
 from infimum.compress.menu.settings import Format, Kind
 from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import partition
-from infimum.compress.model.checkpoint import Goal
+from infimum.compress.model.heads import Goal
 
-DAMPING: dict[Goal, float] = {"embedding": 0.01, "loss": 0.03}  # by what the gradients are of: the best of those tried
+DAMPING: dict[Goal, float] = {"embedding": 0.01, "logits": 0.01, "loss": 0.03}  # by what the gradients are of
 
 
 def usual_menu(goal: Goal, format: Format, *, whole: bool) -> tuple[Kind, ...]:
@@ -29,7 +29,7 @@ def for_engines(task: Task) -> Task:
 
     Engines read 4 and 8 bits, so that about 4.1 bits a weight are the least.
     """
-    if not (task.checkpoint.is_language_model and task.settings.rounds):
+    if task.checkpoint.head.loader != "AutoModelForCausalLM" or not task.settings.rounds:
         return task
     served = task._replace(settings=dataclasses.replace(task.settings, menu=("bits",), format="compressed-tensors"))
     return served if _smallest(served) <= budget_of(served) else task

@@ -23,7 +23,7 @@ MODEL_CODE, LINEAR_CODE, PACKED_CODE = "modeling_infimum.py", "infimum_linear.py
 MODEL = '''"""Load this checkpoint with trust_remote_code=True; infimum.compress.load does the same without."""
 
 from transformers import {base}
-
+{renaming}
 from .infimum_linear import replace_layers
 
 
@@ -32,6 +32,20 @@ class Compressed{base}({base}):
         super().__init__(config, *arguments, **options)
         replace_layers(self, config.{layers})
 '''
+RENAMED = """
+
+# code beside a checkpoint does not get the names by which transformers reads the original's files, unless it asks
+register_checkpoint_conversion_mapping(
+    "Compressed{base}",
+    get_checkpoint_conversion_mapping("{base}") or get_checkpoint_conversion_mapping("{type}") or [],
+    overwrite=True,
+)
+"""
+IMPORT = """from transformers.conversion_mapping import (
+    get_checkpoint_conversion_mapping,
+    register_checkpoint_conversion_mapping,
+)
+"""
 
 
 def loader_files(checkpoint: Checkpoint, table: Sequence[LayerPlan]) -> dict[str, str]:
@@ -54,14 +68,20 @@ def loader_files(checkpoint: Checkpoint, table: Sequence[LayerPlan]) -> dict[str
     if any(isinstance(module, Experts) for module in checkpoint.skeleton.modules()):
         return {CONFIG: json.dumps(config, indent=2) + "\n"}
     base = type(checkpoint.skeleton).__name__
-    kind = "AutoModelForCausalLM" if checkpoint.is_language_model else "AutoModel"
-    config["auto_map"] = {kind: f"modeling_infimum.Compressed{base}"}
+    config["auto_map"] = {checkpoint.head.loader: f"modeling_infimum.Compressed{base}"}
     return {
         CONFIG: json.dumps(config, indent=2) + "\n",
-        MODEL_CODE: MODEL.format(base=base, layers=LAYERS),
+        MODEL_CODE: _model_code(checkpoint, base),
         LINEAR_CODE: inspect.getsource(linear).replace(f"from {packed.__name__} ", "from .infimum_packed "),
         PACKED_CODE: inspect.getsource(packed),
     }
+
+
+def _model_code(checkpoint: Checkpoint, base: str) -> str:
+    """Return the module that builds the compressed model; where names in the files differ, with their renaming."""
+    renames = bool(checkpoint.names.renamed)
+    code = MODEL.format(base=base, layers=LAYERS, renaming=IMPORT if renames else "")
+    return code + RENAMED.format(base=base, type=checkpoint.config.model_type) if renames else code
 
 
 def replaced_layers(checkpoint: Checkpoint, table: Iterable[LayerPlan]) -> dict[str, dict[str, Any]]:
@@ -104,7 +124,7 @@ def narrower_config(checkpoint: Checkpoint, table: Iterable[LayerPlan]) -> dict[
             config = copy.deepcopy(checkpoint.config)
             setattr(config, key, kept)
             with torch.device("meta"):
-                model = empty_model(config)
+                model = empty_model(checkpoint.head, config, checkpoint.files)
             if {name: tuple(parameter.shape) for name, parameter in model.named_parameters()} == planned:
                 return {key: kept}
     return {}

@@ -12,6 +12,7 @@ from transformers import PreTrainedModel
 
 from infimum.compress.model.checkpoint import Checkpoint
 from infimum.compress.model.configuration import empty_model
+from infimum.compress.model.names import is_computed
 
 Run = Callable[[], torch.Tensor]  # the model on one batch, from token ids to what is differentiated
 Visit = Callable[..., Any]  # what a block does when the model calls it: (index, *args, **options)
@@ -42,10 +43,12 @@ class BlockwiseModel:
 
     def __init__(self, checkpoint: Checkpoint) -> None:
         self._checkpoint = checkpoint
-        self.model = _structure(checkpoint.config)
+        self.model = _structure(checkpoint)
         self.model.eval().requires_grad_(False)  # type: ignore[no-untyped-call]
         self.model.config.use_cache = False
-        self.blocks = find_blocks(self.model, [layer.name for layer in checkpoint.layers])
+        layers = [layer.name for layer in checkpoint.layers]
+        # a decoder's blocks need the hidden states of the encoder, too: those are no chain
+        self.blocks = () if checkpoint.config.is_encoder_decoder else find_blocks(self.model, layers)
         self._others: tuple[Any, ...] | None = None  # what a block returns beside the hidden states; None: no tuple
         inside = tuple(f"{name}." for name in self.blocks)
         self._fill(self.model, (name for name in self.model.state_dict() if not name.startswith(inside)))
@@ -183,10 +186,11 @@ class _EmptyOnMeta(TorchFunctionMode):
         return func(*args, **(kwargs or {}) | ({"device": "meta"} if func is torch.empty else {}))
 
 
-def _structure(config: Any) -> PreTrainedModel:
+def _structure(checkpoint: Checkpoint) -> PreTrainedModel:
     """Build a model without the weights that are in its files, but with what is computed and in none."""
     with _EmptyOnMeta():
-        model = empty_model(config, dtype=torch.float32)
-    if any(buffer.is_meta for buffer in model.buffers()):
-        model = empty_model(config, dtype=torch.float32)
+        model = empty_model(checkpoint.head, checkpoint.config, checkpoint.files, dtype=torch.float32)
+    computed = [value for name, value in model.named_parameters() if is_computed(model, name)]
+    if any(value.is_meta for value in (*model.buffers(), *computed)):
+        model = empty_model(checkpoint.head, checkpoint.config, checkpoint.files, dtype=torch.float32)
     return model

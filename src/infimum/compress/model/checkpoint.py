@@ -7,32 +7,28 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
-from transformers import AutoModel, AutoModelForCausalLM, PreTrainedModel
+from transformers import PreTrainedModel
 from transformers import logging as transformers_logging
 from transformers.pytorch_utils import Conv1D
 
 from infimum._display import Shown
-from infimum.compress.model.configuration import LAYERS, Names, empty_model, is_language_model, read_config
+from infimum.compress.model.configuration import LAYERS, empty_model, read_config
 from infimum.compress.model.experts import unfuse
+from infimum.compress.model.heads import Head
+from infimum.compress.model.linear_maps import shape_of
+from infimum.compress.model.names import Names, is_computed
 from infimum.compress.model.tensor_files import Stored, locate, opened
 from infimum.compress.model.vocabulary import tied_head, vocabulary_of
 from infimum.errors import CheckpointError
 from infimum.proof.evidence import shown
 from infimum.proof.folder import CONFIG, DESCRIPTION, check_model_folder, companions, file_hash, own_file
 
-QUANTISED = (
-    ".qweight",
-    ".scales",
-    ".weight_scale",
-    ".weight_packed",
-    ".absmax",
-)  # what packed weights have beside them
+QUANTISED = (".qweight", ".scales", ".weight_scale", ".weight_packed", ".absmax")  # beside packed weights
 FLOATS = {"F64", "F32", "F16", "BF16"}
-Goal: TypeAlias = Literal["embedding", "loss"]  # what gradients are of: an encoder's output, a language model's loss
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,7 @@ class Checkpoint(Shown):
     def skeleton(self) -> PreTrainedModel:
         """The model without weights (on the meta device): its structure."""
         with torch.device("meta"):
-            return empty_model(self.config)
+            return empty_model(self.head, self.config, self.files)
 
     @cached_property
     def names(self) -> Names:
@@ -88,14 +84,14 @@ class Checkpoint(Shown):
         return Names.between(self.skeleton, self.files)
 
     @cached_property
-    def is_language_model(self) -> bool:
-        """Whether the model predicts the next token; else it is an encoder, whose embeddings count."""
-        return is_language_model(self.config)
+    def head(self) -> Head:
+        """What the model is for: the class that holds it, and what of its output counts."""
+        return Head.of(self.path, self.config)
 
     @property
-    def goal(self) -> Goal:
-        """What the gradients of its calibration are of."""
-        return "loss" if self.is_language_model else "embedding"
+    def is_language_model(self) -> bool:
+        """Whether the model predicts the next token."""
+        return self.head.goal == "loss"
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:
@@ -104,21 +100,20 @@ class Checkpoint(Shown):
         fixed = {id(module.weight) for module in (*embeddings, self._head) if module is not None}
         found = []
         for name, module in self.skeleton.named_modules():
-            tensor = self.names.in_files(f"{name}.weight")
-            if type(module) not in (torch.nn.Linear, Conv1D) or id(module.weight) in fixed or tensor not in self.files:
-                continue
-            rows, columns = module.weight.shape
-            transposed = isinstance(module, Conv1D)
-            found.append(Layer(name, tensor, (columns, rows) if transposed else (rows, columns), transposed))
+            tensor, shape = self.names.in_files(f"{name}.weight"), shape_of(module)
+            if shape is not None and id(module.weight) not in fixed and tensor in self.files:
+                found.append(Layer(name, tensor, shape, isinstance(module, Conv1D)))
         return tuple(found)
 
     @cached_property
     def vocabulary(self) -> tuple[Layer, ...]:
         """Matrices with a row for each token: the embeddings, and the output head if it has a matrix of its own.
 
-        Left out is what is no plain torch.nn.Embedding or torch.nn.Linear, what others share, and what is stored in
-        another dtype than the linear layers.
+        Left out is what is no plain torch.nn.Embedding or torch.nn.Linear, what others share, such as encoder and
+        decoder, and what is stored in another dtype than the linear layers.
         """
+        if self.config.is_encoder_decoder:
+            return ()
         kinds = {self._headers[layer.tensor][0] for layer in self.layers}
         found = []
         for name, (rows, columns) in vocabulary_of(self.skeleton).items():
@@ -167,9 +162,7 @@ class Checkpoint(Shown):
     def tensor_of(self, name: str) -> str | None:
         """Name in the files of a parameter or buffer of the model; None where no file has it."""
         tensor = self.names.in_files(name)
-        # transformers still reads the names that BERT's checkpoints had in 2018
-        old = tensor.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")
-        return tensor if tensor in self.files else old if old in self.files else None
+        return tensor if tensor in self.files else None
 
     def read(self, tensor: str) -> torch.Tensor:
         """Read one tensor; refuse NaN and infinity."""
@@ -203,8 +196,7 @@ class Checkpoint(Shown):
         for _ in self.blocks():  # a damaged tensor is named here; later it would only show as a useless answer
             pass
         transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-        kind = AutoModelForCausalLM if is_language_model(self.config) else AutoModel
-        model: PreTrainedModel = unfuse(kind.from_pretrained(self.path, dtype=torch.float32))
+        model: PreTrainedModel = unfuse(self.head.from_folder(self.path, dtype=torch.float32))
         model.eval()  # type: ignore[no-untyped-call]
         return model
 
@@ -268,14 +260,18 @@ def _check_tensors(checkpoint: Checkpoint) -> None:
             f"{name} has LoRA adapters beside its weights ({adapters[0]}, ...), which would no longer fit; load it "
             "with peft, call merge_and_unload(), save_pretrained, and compress the merged model"
         )
-    experts = [checkpoint.names.in_files(parameter) for parameter, _ in checkpoint.skeleton.named_parameters()]
-    if renamed := [tensor for tensor in experts if ".experts." in tensor and tensor not in headers]:
-        raise CheckpointError(
-            f"the experts of {name} are stored under names that only transformers' own conversion knows: {renamed[0]} "
-            "is in no file; such checkpoints (Mixtral's) cannot be compressed yet"
-        )
-    for parameter, meta in checkpoint.skeleton.named_parameters():
-        tensor = checkpoint.tensor_of(parameter)
+    skeleton = checkpoint.skeleton
+    tied = skeleton.all_tied_weights_keys or {}
+    for parameter, meta in skeleton.named_parameters():
+        tensor = checkpoint.tensor_of(parameter) or checkpoint.tensor_of(tied.get(parameter, parameter))
+        if tensor is None and is_computed(skeleton, parameter):
+            continue
+        if tensor is None and parameter in checkpoint.names.made:
+            raise CheckpointError(
+                f"{parameter} of the model is made of several tensors of {name} while transformers loads it, which is "
+                "supported for experts only; load it with transformers and save_pretrained(..., "
+                "save_original_format=False), and compress that"
+            )
         if tensor is None:
             raise CheckpointError(
                 f"tensor {checkpoint.names.in_files(parameter)} of the model is in no file of {name}, so that it "
@@ -287,5 +283,7 @@ def _check_tensors(checkpoint: Checkpoint) -> None:
                 f"tensor {tensor} should have shape {tuple(meta.shape)} by config.json, got "
                 f"{tuple(shape)}; the configuration belongs to another model"
             )
+    if (given := checkpoint.skeleton.main_input_name) != "input_ids":
+        raise CheckpointError(f"{name} is a model of {given}, not of text: only models that read tokens are supported")
     if not checkpoint.layers:
         raise CheckpointError(f"{name} has no linear layer whose weights are in its files; nothing can be compressed")

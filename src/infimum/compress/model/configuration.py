@@ -1,19 +1,20 @@
-"""The configuration of a model folder, the model without weights that it describes, and the names in its files."""
+"""The configuration of a model folder, and the model without weights that it describes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from transformers import AutoConfig, AutoModel, AutoModelForCausalLM, PreTrainedModel
+from transformers import AutoConfig, PreTrainedModel
 
 from infimum.compress.model.experts import unfuse
+from infimum.compress.model.heads import Head
 from infimum.errors import CheckpointError
 from infimum.proof.evidence import shown
 from infimum.proof.folder import check_model_folder
 
+POOLER = "pooler."
 LAYERS = "infimum_layers"  # and in its configuration: form and rank of every layer that is not dense
 
 
@@ -28,33 +29,24 @@ def read_config(folder: Path) -> Any:
         ) from error
 
 
-def is_language_model(config: Any) -> bool:
-    """Whether the checkpoint of this configuration holds a causal language model, rather than a bare encoder."""
-    architecture: str = (config.architectures or [""])[0]
-    return architecture.endswith(("ForCausalLM", "LMHeadModel"))
+def head_of(folder: Path) -> Head:
+    """Read what the model of a folder is for."""
+    return Head.of(folder, read_config(folder))
 
 
-def empty_model(config: Any, **options: Any) -> PreTrainedModel:
-    """Build the model that the checkpoint holds, its experts one by one, without its weights."""
-    kind = AutoModelForCausalLM if is_language_model(config) else AutoModel
-    model: PreTrainedModel = unfuse(kind.from_config(config, **options))  # type: ignore[no-untyped-call]
-    return model
+def empty_model(head: Head, config: Any, files: Iterable[str], **options: Any) -> PreTrainedModel:
+    """Build the model that files of these tensors hold, its experts one by one, without its weights.
 
-
-@dataclass(frozen=True)
-class Names:
-    """Names in the files: those of the model without `dropped` in front, with `added` ("bert." and the like)."""
-
-    dropped: str = ""
-    added: str = ""
-
-    @classmethod
-    def between(cls, model: PreTrainedModel, files: Iterable[str]) -> Names:
-        """Find the difference under which most names of the model are in the files."""
-        wanted, base, present = list(model.state_dict()), f"{model.base_model_prefix}.", set(files)
-        candidates = (cls(), cls(added=base), cls(dropped=base))
-        return max(candidates, key=lambda names: sum(names.in_files(name) in present for name in wanted))
-
-    def in_files(self, name: str) -> str:
-        """Name in the files of what the model calls `name`."""
-        return self.added + name.removeprefix(self.dropped)
+    A pooler that is in no file is left out: what counts of an encoder are the vectors before it.
+    """
+    try:
+        model: PreTrainedModel = unfuse(head.from_config(config, **options))
+    except ValueError as error:
+        raise CheckpointError(f"transformers has no {head.loader} of this model: {shown(str(error))}") from error
+    pooler = next((name for name, _ in model.named_parameters() if name.startswith(POOLER)), None)
+    if pooler is None or any(name.endswith(pooler) for name in files):
+        return model
+    try:
+        return cast(PreTrainedModel, unfuse(head.from_config(config, **options, add_pooling_layer=False)))
+    except TypeError:  # it cannot do without
+        return model

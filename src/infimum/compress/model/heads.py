@@ -1,0 +1,90 @@
+"""What the model of a checkpoint is for: the class that holds it, and what of its output counts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, get_args
+
+import transformers
+from transformers.models.auto import modeling_auto
+
+from infimum.errors import CheckpointError
+from infimum.proof.evidence import shown
+
+Goal: TypeAlias = Literal["embedding", "loss", "logits"]  # what gradients are of
+Pooling: TypeAlias = Literal["mean", "cls", "lasttoken"]  # how one vector is made of those of all tokens
+
+MODULES = "modules.json"  # of sentence-transformers
+LOADERS: dict[str, tuple[str, Goal]] = {  # by what the name of the class in config.json ends with
+    "ForCausalLM": ("AutoModelForCausalLM", "loss"),
+    "LMHeadModel": ("AutoModelForCausalLM", "loss"),
+    "ForSequenceClassification": ("AutoModelForSequenceClassification", "logits"),
+    "ForTokenClassification": ("AutoModelForTokenClassification", "logits"),
+    "ForQuestionAnswering": ("AutoModelForQuestionAnswering", "logits"),
+    "ForMaskedLM": ("AutoModelForMaskedLM", "logits"),
+}
+GENERATORS: dict[str, tuple[str, Goal]] = {  # by the table of transformers that names the class
+    "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES": ("AutoModelForSeq2SeqLM", "loss"),
+    "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES": ("AutoModelForImageTextToText", "loss"),
+}
+ENCODER: tuple[str, Goal] = "AutoModel", "embedding"
+
+
+@dataclass(frozen=True)
+class Head:
+    """The class of `transformers` that loads a checkpoint, what of its output counts, and how embeddings are pooled."""
+
+    loader: str
+    goal: Goal
+    pooling: Pooling = "mean"
+
+    @classmethod
+    def of(cls, folder: Path, config: Any) -> Head:
+        """Read it from config.json, and from what sentence-transformers has beside it: such a model is an encoder."""
+        if (folder / MODULES).is_file():
+            return cls(*ENCODER, _pooling(folder))
+        return cls(*loader_of(str((config.architectures or [""])[0])))
+
+    def from_config(self, config: Any, **options: Any) -> Any:
+        """Build the model that a configuration describes."""
+        return getattr(transformers, self.loader).from_config(config, **options)
+
+    def from_folder(self, folder: Path, **options: Any) -> Any:
+        """Load the model of a folder."""
+        return getattr(transformers, self.loader).from_pretrained(folder, **options)
+
+
+def loader_of(name: str) -> tuple[str, Goal]:
+    """Return what loads a model whose class has this name, and what of its output counts; of others the encoder's."""
+    by_ending = (found for ending, found in LOADERS.items() if name.endswith(ending))
+    by_table = (found for table, found in GENERATORS.items() if name in getattr(modeling_auto, table).values())
+    return next(chain(by_ending, by_table), ENCODER)
+
+
+def _pooling(folder: Path) -> Pooling:
+    """Read how sentence-transformers pools the vectors of a model's tokens; the mean where it does not say."""
+    try:
+        modules = json.loads((folder / MODULES).read_text(encoding="utf-8"))
+        paths = [module["path"] for module in modules if str(module["type"]).endswith("Pooling")]
+        settings = [json.loads((folder / path / "config.json").read_text(encoding="utf-8")) for path in paths]
+    except (OSError, ValueError, TypeError, LookupError) as error:
+        raise CheckpointError(f"{MODULES} of {folder.name} names no pooling that can be read: {error}") from error
+    return _mode(folder, settings[0]) if settings else "mean"
+
+
+def _mode(folder: Path, settings: Mapping[str, Any]) -> Pooling:
+    known: dict[str, Pooling] = {f"pooling_mode_{mode}": mode for mode in get_args(Pooling)}
+    known |= {"pooling_mode_mean_tokens": "mean", "pooling_mode_cls_token": "cls"}
+    chosen = [name for name, value in settings.items() if name.startswith("pooling_mode_") and value is True]
+    if "pooling_mode" in settings:
+        chosen = [f"pooling_mode_{settings['pooling_mode']}"]
+    if len(chosen) != 1 or chosen[0] not in known:
+        raise CheckpointError(
+            f"{folder.name} pools the vectors of its tokens by {shown(chosen)}; supported are mean, first (cls) "
+            f"and last token. To compress it for the mean, remove {MODULES}"
+        )
+    return known[chosen[0]]

@@ -1,0 +1,150 @@
+"""Checkpoints whose files call tensors otherwise than the model does, or lack some: read, written, verified, loaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+from safetensors.torch import load_file, save_file  # noqa: E402
+
+from infimum import compress  # noqa: E402
+from infimum.compress.model.linear_maps import shape_of  # noqa: E402
+from infimum.errors import CheckpointError  # noqa: E402
+from tests.compress.conftest import saved_again_is_the_same, tiny_bert, write  # noqa: E402
+
+COMMON = {"vocab_size": 64, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
+SIZES = COMMON | {"intermediate_size": 40, "max_position_embeddings": 64}
+
+
+def neox() -> Any:
+    return transformers.GPTNeoXForCausalLM(transformers.GPTNeoXConfig(**SIZES, bos_token_id=0, eos_token_id=0))
+
+
+def falcon() -> Any:
+    options = {"bos_token_id": 0, "eos_token_id": 0, "ffn_hidden_size": 40, "new_decoder_architecture": False}
+    return transformers.FalconForCausalLM(transformers.FalconConfig(**COMMON, **options))
+
+
+def mixtral() -> Any:
+    options = {"num_key_value_heads": 2, "num_local_experts": 3, "num_experts_per_tok": 2}
+    return transformers.MixtralForCausalLM(transformers.MixtralConfig(**SIZES, **options))
+
+
+def camembert() -> Any:
+    sizes = SIZES | {"max_position_embeddings": 80}
+    options = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 1}
+    return transformers.CamembertForMaskedLM(transformers.CamembertConfig(**sizes, **options))
+
+
+MODELS = {"neox": neox, "falcon": falcon, "mixtral": mixtral, "camembert": camembert}
+OWN = {  # a tensor of the files, as the model does not call it
+    "neox": "embed_out.weight",
+    "mixtral": "model.layers.0.block_sparse_moe.experts.2.w3.weight",
+}
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    return write(MODELS[request.param](), tmp_path_factory.mktemp("models") / request.param)
+
+
+def outputs(model: Any, tokens: compress.Tokens) -> torch.Tensor:
+    ((ids, mask), *_) = tokens.batches(8)
+    with torch.no_grad():
+        found: torch.Tensor = model(input_ids=ids, attention_mask=mask).logits
+    return found
+
+
+def test_from_the_files_and_back(folder: Path, text: list[str], tmp_path: Path, code_cache: None) -> None:
+    checkpoint = compress.open_checkpoint(folder)
+    tensor = OWN.get(folder.name)
+    assert tensor is None or tensor in checkpoint.files
+    moments = compress.calibrate(checkpoint, text, max_tokens=64, split=True)
+    plan = compress.plan(checkpoint, remove=0.3, menu=("ranks", "widths"), moments=moments)
+    assert any(row.form != "dense" for row in plan.table)
+    out = plan.save(tmp_path / "out")
+    wanted = outputs(plan.apply(checkpoint.load()), plan.moments.tokens)
+    torch.testing.assert_close(outputs(compress.load(out), plan.moments.tokens), wanted)
+    compress.verify(out)
+    saved_again_is_the_same(out, tmp_path / "again")
+    if folder.name != "mixtral":  # experts one by one are a structure that the loader of transformers does not know
+        loader = getattr(transformers, checkpoint.head.loader)
+        stock = loader.from_pretrained(out, trust_remote_code=True).eval()
+        torch.testing.assert_close(outputs(stock, plan.moments.tokens), wanted)
+
+
+def test_every_expert_is_a_layer(tmp_path: Path) -> None:
+    checkpoint = compress.open_checkpoint(write(mixtral(), tmp_path / "mixtral"))
+    expert = {layer.name: layer for layer in checkpoint.layers}["model.layers.1.mlp.experts.0.up_proj"]
+    assert expert.tensor == "model.layers.1.block_sparse_moe.experts.0.w3.weight"
+    dense = dict(checkpoint.load().named_parameters())[f"{expert.name}.weight"]
+    assert torch.equal(dense, checkpoint.weight(expert))
+
+
+def test_the_names_of_2018(text: list[str], tmp_path: Path) -> None:
+    folder = write(tiny_bert(), tmp_path / "bert")
+    tensors = load_file(folder / "model.safetensors")
+    for name in [name for name in tensors if "LayerNorm" in name]:
+        tensors[name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta")] = (
+            tensors.pop(name)
+        )
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    plan = compress.plan(folder, remove=0.3, menu=("ranks",), calib=text)
+    out = plan.save(tmp_path / "out")
+    tokens = plan.moments.tokens
+    before, after = (compress.embeddings(m, tokens) for m in (plan.apply(plan.checkpoint.load()), compress.load(out)))
+    torch.testing.assert_close(after, before)
+    compress.verify(out)
+
+
+def test_a_pooler_that_is_in_no_file(text: list[str], tmp_path: Path) -> None:
+    whole = tiny_bert()
+    folder = write(transformers.BertModel(whole.config, add_pooling_layer=False), tmp_path / "bert")
+    plan = compress.plan(folder, remove=0.3, menu=("ranks",), calib=text)
+    out = plan.save(tmp_path / "out")
+    assert not any("pooler" in row.name for row in plan.table)
+    assert len(compress.embeddings(compress.load(out), plan.moments.tokens)) == len(plan.moments.tokens.ids)
+    compress.verify(out)
+
+
+class Doubled(torch.nn.Linear):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return 2.0 * super().forward(x)
+
+
+class Picky(torch.nn.Linear):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x.view(-1, 17))
+
+
+class Renamed(torch.nn.Linear):
+    pass
+
+
+def test_linear_layers_by_what_they_compute() -> None:
+    kinds = {Renamed: (5, 17), Doubled: None, Picky: None, torch.nn.Linear: (5, 17)}
+    for kind, shape in kinds.items():
+        for bias in (True, False):
+            assert shape_of(kind(17, 5, bias=bias, device="meta")) == shape
+    assert shape_of(torch.nn.Bilinear(3, 3, 3)) is None
+
+
+def test_a_parameter_made_of_several_tensors(tmp_path: Path) -> None:
+    config = transformers.AutoConfig.for_model("bailing_hybrid", **SIZES, pad_token_id=0)
+    config.head_dim = config.linear_head_dim = 12
+    folder = write(transformers.AutoModelForCausalLM.from_config(config), tmp_path / "hybrid")
+    with pytest.raises(CheckpointError, match=r"conv1d\.weight of the model is made of several tensors"):
+        compress.open_checkpoint(folder)
+
+
+def test_a_model_of_images(tmp_path: Path) -> None:
+    sizes = {"hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 40}
+    folder = write(transformers.ViTModel(transformers.ViTConfig(**sizes, image_size=32)), tmp_path / "vit")
+    with pytest.raises(CheckpointError, match="is a model of pixel_values, not of text"):
+        compress.open_checkpoint(folder)
