@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
-from infimum._arguments import one_of, optional, whole_number
+from infimum._arguments import Numbers, one_of, optional, whole_number
 
 optional("torch", "torch")
 
@@ -89,7 +89,7 @@ class BalanceController:
         rule: Rule | Quantile = "rms",
         rate: float | Callable[[int], float] | None = None,
         *,
-        load: Sequence[float] | torch.Tensor | None = None,
+        load: Numbers | torch.Tensor | None = None,
         group: Groups = None,
         every: int = 1,
         momentum: float = 0.0,
@@ -242,7 +242,7 @@ def _groups(group: Groups) -> Sequence[Any]:
     return tuple(group) if isinstance(group, Sequence) else (group,)
 
 
-def _proportions(load: Sequence[float] | torch.Tensor | None, router: Any) -> torch.Tensor:
+def _proportions(load: Numbers | torch.Tensor | None, router: Any) -> torch.Tensor:
     n, device = router.n_experts, router.expert_bias.device
     if load is None:
         return torch.ones(n, dtype=torch.float64, device=device)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from infimum._arguments import axes
+from infimum._arguments import Numbers, axes
 from infimum.errors import NonFiniteError, OptionError
 from infimum.proof import evidence, wording
 from infimum.proof.certificate import Certificate
@@ -116,7 +115,7 @@ class MinimaxRational(Result):
         return ax
 
 
-def rational_task(f: Any, domain: Any, weight: Any, breakpoints: Sequence[float]) -> Task:
+def rational_task(f: Any, domain: Any, weight: Any, breakpoints: Numbers) -> Task:
     """Return the task of approximating a formula, weighted by another, on one interval."""
     task = as_task(f, None, domain, [0], weight, False, breakpoints)
     if not is_enclosable(task):
