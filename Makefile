@@ -5,9 +5,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check
 # What is never imported need not be compiled: that takes longer than all the rest of the installation.
 INSTALL := $(PIP) install --quiet --no-compile
 # Test processes side by side, each with one thread: most matrices in the tests are small. Each process begins with a
-# half of the tests, so that what the tests of a file share is made once.
+# half of the tests, so that what the tests of a file share is made once. Many tests start processes: what these import is
+# compiled once and kept, whatever the environment says, and not by each of them.
 WORKERS ?= 2
-PYTEST := OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+PYTEST := PYTHONDONTWRITEBYTECODE= OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 export PYTHONWARNINGS ?=
 
 .PHONY: demo demo-lm test test-all coverage mutants lint bench docs linkcheck package clean

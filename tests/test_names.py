@@ -29,8 +29,8 @@ def router():
     return nn.BalancedRouter(4, 4, 2)
 
 
-def weight():
-    return [torch.nn.Parameter(torch.ones(2, 2))]
+def kernel():
+    return [torch.nn.Parameter(torch.ones(2, 2, 2))]  # a stack as well as a convolution
 
 
 def settings(**option):
@@ -67,13 +67,15 @@ CALLS: dict[tuple[str, str], Any] = {
     ("balance", "shared_expert_scale"): functools.partial(balance.shared_expert_scale, 8, 2, 1, samples=10),
     ("balance", "update_bias"): functools.partial(balance.update_bias, VECTOR, np.array([3, 2, 1, 2]), load=2.0),
     ("memory", "design"): functools.partial(memory.design, "uniform", 4, max_lr=0.1, weight_decay=1.0),
+    ("memory", "gradient_target"): functools.partial(memory.gradient_target, steps=5, beta1=0.5),
     ("memory", "lr_table"): functools.partial(memory.lr_table, steps=5, peak=1.0),
     ("memory", "report"): functools.partial(memory.report, np.full(5, 0.1), 0.1),
     ("nn", "BalancedRouter"): functools.partial(nn.BalancedRouter, 4, 4, 2),
     ("nn", "BalancedVQ"): functools.partial(nn.BalancedVQ, 4, 4),
     ("nn", "ProductEmbedding"): functools.partial(nn.ProductEmbedding, 12, 4),
     ("optim", "BalanceController"): lambda **option: optim.BalanceController(router(), **option),
-    ("optim", "Muon"): lambda **option: optim.Muon(weight(), **option),
+    ("optim", "Muon"): lambda **option: optim.Muon(kernel(), **option),
+    ("optim", "MuonAdamW"): lambda **option: optim.MuonAdamW([{"params": kernel(), "algorithm": "muon"}], **option),
     ("compress", "embeddings"): functools.partial(compress.embeddings, encoder, TOKENS),
     ("compress", "similarity"): functools.partial(compress.similarity, UNIT, encoder, TOKENS),
     ("compress", "scorer"): functools.partial(compress.scorer, encoder, TOKENS),

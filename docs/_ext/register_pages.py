@@ -31,7 +31,7 @@ def ground():
     """Return the helpers that all rooms share, by module, each with the first line of its docstring."""
     lines = []
     for part in sorted(pkgutil.iter_modules(infimum.__path__)):
-        if not part.name.startswith("_"):
+        if not part.name.startswith("_") or part.name == "__main__":
             continue
         module = importlib.import_module(f"infimum.{part.name}")
         lines += ["", f"## {module.__name__}", "", inspect.cleandoc(module.__doc__ or "").partition("\n\n")[0], ""]

@@ -13,6 +13,7 @@ import numpy as np
 from infimum.errors import DTypeError, MissingExtraError, OptionError, RankError
 
 RNGLike: TypeAlias = int | np.random.Generator | None
+Numbers: TypeAlias = Sequence[float] | np.ndarray  # an array of NumPy is no Sequence
 
 
 def one_of(name: str, value: object, allowed: Sequence[object]) -> None:

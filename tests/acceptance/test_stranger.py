@@ -98,6 +98,8 @@ print(result.singular_values)  # attr-defined
 print(result.certificate.lower_bound + best.certificate.value, result.U, infimum.verify(result, M).gap)
 print(infimum.lowrank.pinv([[1.0, 2], [3, 4]]), infimum.balance.balanced_topk(M, 1, load=(0, 2)).loads)
 print(infimum.minimax.polynomial(np.exp, 3, [(0.0, 1.0), (2.0, 3.0)]), infimum.memory.report([0.1] * 5, 0.1))
+print(infimum.minimax.polynomial(np.exp, 3, np.array([0.0, 1.0]), breakpoints=np.array([0.5])))
+print(infimum.minimax.polynomial(np.tan, system=np.array([1, 3])), infimum.memory.report(np.ones(5), 0.1))
 """
 
 

@@ -28,6 +28,25 @@ def run(capsys, monkeypatch):
     return call
 
 
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    """Return a tiny checkpoint, which no test changes."""
+    from tests.cli.tiny_model import make_tiny_model
+
+    return make_tiny_model(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="session")
+def texts(tmp_path_factory):
+    """Return a folder with a short text to calibrate on, and one to measure on."""
+    from infimum.compress.measure.text import python_documentation
+
+    folder = tmp_path_factory.mktemp("texts")
+    (folder / "calib.txt").write_text("\n\n".join(python_documentation(held_out=False)[:40]))
+    (folder / "held.txt").write_text("\n\n".join(python_documentation(held_out=True)[:20]))
+    return folder
+
+
 @pytest.fixture
 def matrix():
     rng = np.random.default_rng(3)

@@ -1,5 +1,6 @@
 """The frozen surface: every command and option. A change here belongs in the changelog."""
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -58,7 +59,7 @@ SURFACE = {
     "design": {"FILE", "--steps", "--max-lr", "--weight-decay", "--warmup", "--max-initial-share", "--objective"}
     | OUTPUTS,
     "memory": {"--lr", "--peak", "--weight-decay", "--steps", "--warmup", "--final", "--csv", "--interpolate"}
-    | {"--convention", "--beta1", "--target", "--initial-rms"}
+    | {"--convention", "--beta1", "--beta2", "--target", "--initial-rms"}
     | OUTPUTS,
     "msign": {"--lower", "--upper", "--steps", "--degree", "--cushion", "--safety", "--verify", "--noise"} | OUTPUTS,
     "nystrom": {"FILE", "--rank", "--tol", "--landmarks", "--method", "--seed"} | OUTPUTS,
@@ -187,6 +188,15 @@ def test_help_without_arguments(run):
         assert f" {command} " in outcome.out
 
 
+def test_python_runs_the_package(monkeypatch, capsys):
+    """``python -m infimum`` is the same program, and calls itself what it is called in documents."""
+    monkeypatch.setattr(sys, "argv", ["somewhere/__main__.py", "svd", "--help"])
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("infimum", run_name="__main__")
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.startswith("Usage: infimum svd ")
+
+
 def test_version(run):
     assert run("--version").out.strip() == infimum.__version__
 
@@ -250,6 +260,8 @@ def test_wrong_usage(run, file, arguments, message):
     ("arguments", "message"),
     [
         (["svd", "nowhere.npy", "--rank", "2"], "nowhere.npy: No such file"),
+        (["evaluate", "nowhere", "--text", "pydoc"], "a model folder was expected"),
+        (["verify", "."], "has no infimum.json"),
         (["svd", "{file}::w", "--rank", "2"], "without a name"),
         (["svd", "{file}", "--rank", "2", "--plot", "nowhere/r.png"], "no folder"),
         (["compress", "{file}", "-o", "out"], "a model folder was expected"),
@@ -368,11 +380,14 @@ def test_installed_program(file, tmp_path):
     assert "Traceback" not in failed.stderr
 
 
-def test_help_is_light():
+def test_help_and_what_is_no_model_are_light():
     code = (
         "import sys, infimum; light = {'torch', 'matplotlib', 'rich', 'cyclopts', 'jinja2'} & sys.modules.keys()\n"
         "assert not light, light\n"
         "from infimum.cli import main; main(['compress', '--help'])\n"
+        "for words in (['compress', '.', '--out', 'out'], ['inspect', '.'], ['evaluate', '.', '--text', 'pydoc']):\n"
+        "    assert main(words) == 1\n"
+        "assert main(['verify', '.']) == 1\n"
         "heavy = {'torch', 'matplotlib', 'transformers', 'jinja2'} & sys.modules.keys(); assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

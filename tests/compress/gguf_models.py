@@ -16,7 +16,6 @@ SIZES: dict[str, Any] = {
     "vocab_size": 300,  # more than the tokenizer has
     "hidden_size": 64,
     "intermediate_size": 256,
-    "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
     "max_position_embeddings": 128,
@@ -35,11 +34,11 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-def tiny_model(kind: str, folder: Path, dtype: torch.dtype = torch.float32) -> Path:
+def tiny_model(kind: str, folder: Path, dtype: torch.dtype = torch.float32, blocks: int = 2) -> Path:
     """Write a model of a kind, with biases and norms that are not what they are by default."""
     torch.manual_seed(0)
     name, options = KINDS[kind]
-    config = getattr(transformers, f"{name}Config")(**SIZES | options)
+    config = getattr(transformers, f"{name}Config")(**SIZES | options, num_hidden_layers=blocks)
     model = getattr(transformers, f"{name}ForCausalLM")(config)
     with torch.no_grad():
         for parameter in model.parameters():

@@ -81,9 +81,9 @@ def output_of(model: Any, plan: compress.Plan, text: list[str]) -> Any:
     ],
 )
 def test_language_models_are_written_for_engines_where_the_budget_lets_it(
-    name: str, choices: dict[str, Any], format: str, plans: dict[str, compress.Plan], text: list[str]
+    name: str, choices: dict[str, Any], format: str, plans: dict[str, compress.Plan]
 ) -> None:
-    plan = compress.plan(plans[name].checkpoint, **choices, calib=text)
+    plan = compress.plan(plans[name].checkpoint, **choices, moments=plans[name].moments)
     assert plan.settings.format == format
 
 

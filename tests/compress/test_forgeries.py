@@ -41,16 +41,22 @@ def moments(model: Path, text: list[str]) -> compress.Moments:
 
 
 @pytest.fixture(scope="module")
-def outputs(model: Path, moments: compress.Moments, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def planned(model: Path, moments: compress.Moments) -> compress.Plan:
+    return compress.plan(model, remove=0.3, moments=moments)
+
+
+@pytest.fixture(scope="module")
+def outputs(planned: compress.Plan, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     root = tmp_path_factory.mktemp("outputs")
     kinds: dict[str, dict[str, Any]] = {
-        "pivot": {},
         "factors": LOWER["factors"],
         "channels": LOWER["channels"],
         "stock": {**LOWER["channels"], "allocation": "uniform"},
         "plain": {"plain": True},
     }
-    plans = {name: compress.plan(model, remove=0.3, moments=moments, **options) for name, options in kinds.items()}
+    of: dict[str, Any] = {"remove": 0.3, "moments": planned.moments}
+    plans = {name: compress.plan(planned.checkpoint, **of, **options) for name, options in kinds.items()}
+    plans["pivot"] = planned
     return {name: plan.save(root / name, adapter=2 if name == "plain" else None) for name, plan in plans.items()}
 
 
@@ -423,9 +429,9 @@ def test_links_within_a_checkpoint_and_a_snapshot_of_the_hub_are_followed(text: 
 
 
 @pytest.fixture
-def sharded(model: Path, moments: compress.Moments, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def sharded(planned: compress.Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(safetensors_file, "SHARD_BYTES", 20_000)
-    out = compress.plan(model, remove=0.3, moments=moments).save(tmp_path / "out")
+    out = planned.save(tmp_path / "out")
     assert (out / "model.safetensors.index.json").is_file()
     return out
 

@@ -169,6 +169,16 @@ def test_a_pooling_that_is_not_supported(tmp_path: Path) -> None:
         _ = compress.open_checkpoint(folder).head
 
 
+@pytest.mark.parametrize("path", ["../elsewhere", "2_Nowhere", 7])
+def test_a_pooling_that_cannot_be_read(path: object, tmp_path: Path) -> None:
+    folder = pooled(write(tiny_bert(), tmp_path / "bert"), {"pooling_mode": "cls"})
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "config.json").write_text('{"pooling_mode": "cls"}')
+    (folder / "modules.json").write_text(json.dumps([{"path": path, "type": "sentence_transformers.models.Pooling"}]))
+    with pytest.raises(CheckpointError, match=r"leads out of the folder|is no file|names no pooling"):
+        compress.open_checkpoint(folder)
+
+
 def test_masked_tokens_are_what_is_predicted(folders: dict[str, Path], text: list[str]) -> None:
     tokens = compress.tokens_for(folders["classifier"], text)
     masked = tokens.masked(63)

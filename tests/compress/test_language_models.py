@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 from infimum import compress  # noqa: E402
 from infimum.compress.menu.task import UNREACHED  # noqa: E402
 from infimum.compress.model.experts import unfuse  # noqa: E402
-from infimum.errors import CalibrationError, CheckpointError  # noqa: E402
+from infimum.errors import CalibrationError, CheckpointError, OptionError  # noqa: E402
 from tests.compress.conftest import LOWER, sentences, tiny_llama, write  # noqa: E402
 
 SIZES = {"vocab_size": 64, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4}
@@ -64,12 +64,18 @@ def long_text() -> list[str]:
     return sentences(60, seed=1)
 
 
+@pytest.fixture(scope="module")
+def moments(folders: dict[str, Path], long_text: list[str]) -> dict[str, compress.Moments]:
+    """Return what `plan` would measure: it judges by the half of the text that did not make."""
+    return {name: compress.calibrate(folder, long_text, split=True) for name, folder in folders.items()}
+
+
 @pytest.mark.parametrize("form", ["mixed", "pivot", "channels"])
 @pytest.mark.parametrize("name", MODELS)
 def test_compressed_saved_loaded_and_verified(
-    name: str, form: str, folders: dict[str, Path], long_text: list[str], tmp_path: Path
+    name: str, form: str, folders: dict[str, Path], moments: dict[str, compress.Moments], tmp_path: Path
 ) -> None:
-    plan = compress.plan(folders[name], remove=0.3, calib=long_text, **LOWER[form])
+    plan = compress.plan(folders[name], remove=0.3, moments=moments[name], **LOWER[form])
     assert any(row.kept != row.shape for row in plan.table) == (form != "pivot")
     assert plan.moments.goal == "loss"
     assert len(plan.table) == MODELS[name][1]
@@ -86,9 +92,9 @@ def test_compressed_saved_loaded_and_verified(
     assert again.lower_bound == pytest.approx(plan.certificate.lower_bound, rel=3e-4)
 
 
-def test_nothing_removed_is_the_same_model(folders: dict[str, Path], long_text: list[str]) -> None:
-    for folder in folders.values():
-        plan = compress.plan(folder, remove=0.0, calib=long_text, menu=("ranks", "widths"))
+def test_nothing_removed_is_the_same_model(folders: dict[str, Path], moments: dict[str, compress.Moments]) -> None:
+    for name, folder in folders.items():
+        plan = compress.plan(folder, remove=0.0, moments=moments[name], menu=("ranks", "widths"))
         assert plan.certificate.value == 0.0
         assert {row.form for row in plan.table} == {"dense"}
 
@@ -154,7 +160,9 @@ def test_transposed_weights_are_read_as_the_layer_applies_them(folders: dict[str
     torch.testing.assert_close(module(x), x @ checkpoint.weight(layer).T + module.bias)
 
 
-def test_names_without_the_prefix_of_the_model(folders: dict[str, Path], long_text: list[str], tmp_path: Path) -> None:
+def test_names_without_the_prefix_of_the_model(
+    folders: dict[str, Path], moments: dict[str, compress.Moments], long_text: list[str], tmp_path: Path
+) -> None:
     """As in the first checkpoints of GPT-2: ``h.0...`` for what the model calls ``transformer.h.0...``."""
     folder = write(tiny_gpt2(), tmp_path / "model")
     tensors = load_file(folder / "model.safetensors")
@@ -162,7 +170,7 @@ def test_names_without_the_prefix_of_the_model(folders: dict[str, Path], long_te
     save_file(bare, folder / "model.safetensors", metadata={"format": "pt"})
     plan = compress.plan(folder, remove=0.2, calib=long_text, menu=("ranks", "widths"))
     assert plan.table[0].tensor == "h.0.attn.c_attn.weight"
-    reference = compress.plan(folders["gpt2"], remove=0.2, calib=long_text, menu=("ranks", "widths"))
+    reference = compress.plan(folders["gpt2"], remove=0.2, moments=moments["gpt2"], menu=("ranks", "widths"))
     assert plan.certificate.value == pytest.approx(reference.certificate.value, rel=1e-6)
     out = plan.save(tmp_path / "out")
     compress.verify(out)
@@ -275,7 +283,7 @@ def test_the_size_of_the_calibration(folders: dict[str, Path], long_text: list[s
         assert moments.tokens.count == 320
         sizes.append(moments.tokens.sha256)
     assert sizes[0] == sizes[1] != sizes[2]
-    with pytest.raises(CalibrationError, match="at least 256 tokens"):
+    with pytest.raises(OptionError, match="tokens must be at least 256, got 100"):
         compress.calibrate(folders["llama"], long_text, tokens=100)
 
 

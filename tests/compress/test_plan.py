@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
+import inspect
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -87,13 +90,18 @@ def test_every_plan_is_certified_saved_and_verified(
     assert again.lower_bound == pytest.approx(certificate.lower_bound, rel=1e-3, abs=1e-9)
 
 
+@pytest.fixture(scope="module")
+def halves(bert: Path, llama: Path, text: list[str]) -> dict[str, compress.Moments]:
+    """Return what `plan` would measure: it judges by the half of the text that did not make."""
+    return {folder.name: compress.calibrate(folder, text, split=True) for folder in (bert, llama)}
+
+
 @pytest.mark.parametrize("model", ["bert", "llama"])
 @pytest.mark.parametrize("form", ["mixed", "pivot", "factors", "channels"])
 def test_load_reproduces_the_model_in_memory(
-    model: str, form: str, request: pytest.FixtureRequest, text: list[str], tmp_path: Path
+    model: str, form: str, request: pytest.FixtureRequest, halves: dict[str, compress.Moments], tmp_path: Path
 ) -> None:
-    folder = request.getfixturevalue(model)
-    plan = compress.plan(folder, remove=0.3, calib=text, **LOWER[form])
+    plan = compress.plan(request.getfixturevalue(model), remove=0.3, moments=halves[model], **LOWER[form])
     loaded = compress.load(plan.save(tmp_path / "out"))
     in_memory = plan.apply(plan.checkpoint.load())
     assert not loaded.training
@@ -118,14 +126,21 @@ def test_the_certified_error_models_the_change_of_the_output(text: list[str], tm
     assert 0.1 < float(((after - before) ** 2).sum(dim=1).mean()) / plan.certificate.value < 10.0
 
 
+def test_every_part_of_a_plan_is_explained() -> None:
+    text = str(inspect.getdoc(compress.Plan))
+    assert [
+        field.name for field in dataclasses.fields(compress.Plan) if not re.search(rf"\b{field.name}\b.* :", text)
+    ] == []
+
+
 def test_layers_without_influence_stay_dense(planned: compress.Plan) -> None:
     (pooler,) = [row for row in planned.table if row.name == "pooler.dense"]
     assert pooler.form == "dense"
     assert "does not depend" in pooler.note
 
 
-def test_tied_head_is_left_alone_and_said(llama: Path, text: list[str]) -> None:
-    plan = compress.plan(llama, remove=0.2, calib=text, menu=("ranks", "widths"))
+def test_tied_head_is_left_alone_and_said(llama: Path, halves: dict[str, compress.Moments]) -> None:
+    plan = compress.plan(llama, remove=0.2, moments=halves["llama"], menu=("ranks", "widths"))
     assert not any("lm_head" in row.name for row in plan.table)
     assert any("embeddings" in note for note in plan.notes)
 
@@ -188,7 +203,7 @@ def test_targets_out_of_range(planned: compress.Plan) -> None:
     assert {row.rank for row in everything.table if row.form != "dense"} <= {1, 2}
     assert planned.most_removable(1e9) == 1.0
     for bad in (-1.0, 0.0, float("nan")):
-        with pytest.raises(BudgetError, match="target must be"):
+        with pytest.raises(OptionError, match="target must be"):
             planned.with_target(bad)
     with pytest.raises(BudgetError, match="below rounding"):
         planned.with_target(1e-300)
@@ -424,7 +439,7 @@ def test_missing_tensor_of_the_output(out: Path) -> None:
 
 @pytest.mark.parametrize("remove", [-0.1, 1.0, 20, float("nan")])
 def test_a_budget_out_of_range(bert: Path, remove: float) -> None:
-    with pytest.raises(BudgetError, match="remove must be"):
+    with pytest.raises(OptionError, match="remove must be"):
         compress.plan(bert, remove=remove, menu=("ranks",))
 
 
@@ -447,11 +462,20 @@ def test_moments_of_another_model(llama: Path, moments: compress.Moments) -> Non
         compress.plan(llama, moments=moments)
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.fixture(scope="module", params=[torch.float32, torch.bfloat16], ids=str)
+def measured(
+    request: pytest.FixtureRequest, text: list[str], tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, compress.Moments]:
+    folder = write(tiny_llama().to(request.param), tmp_path_factory.mktemp("bytes") / "model")
+    return folder, compress.calibrate(folder, text, split=True)
+
+
 @pytest.mark.parametrize("form", ["mixed", "pivot", "factors"])
-def test_a_budget_of_bytes_holds_for_the_bytes(form: str, dtype: torch.dtype, text: list[str], tmp_path: Path) -> None:
-    folder = write(tiny_llama().to(dtype), tmp_path / "model")
-    out = compress.plan(folder, remove=0.15, of="bytes", calib=text, **LOWER[form]).save(tmp_path / "out")
+def test_a_budget_of_bytes_holds_for_the_bytes(
+    form: str, measured: tuple[Path, compress.Moments], tmp_path: Path
+) -> None:
+    folder, moments = measured
+    out = compress.plan(folder, remove=0.15, of="bytes", moments=moments, **LOWER[form]).save(tmp_path / "out")
     before, after = (
         sum(tensor.nbytes for tensor in load_file(path / "model.safetensors").values()) for path in (folder, out)
     )

@@ -1,11 +1,13 @@
 """What a report says, against direct computation."""
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 import torch
 
 from infimum import memory
-from infimum.errors import InfimumError, NonFiniteError, OptionError, ShapeError
+from infimum.errors import InfeasibleError, InfimumError, NonFiniteError, OptionError, ShapeError
 from infimum.memory import lr_table
 
 RNG = np.random.default_rng(0)
@@ -54,6 +56,85 @@ def test_uniform_memory_leaves_the_last_gradients_low():
         spread = memory.report(schedule.lr, schedule.weight_decay, beta1=beta).gradient_weights / schedule.lr[-1]
         assert np.sum(spread < 0.9) == count
         assert spread[-1] == pytest.approx(last, rel=1e-9)
+
+
+@pytest.mark.parametrize("beta", [0.5, 0.9, 0.99])
+def test_with_momentum_all_figures_are_those_of_the_gradients(beta):
+    """They were those of the updates, whatever beta1 was."""
+    ids = np.arange(60) % 7
+    plain = memory.report(LR, DECAY, batch_ids=ids)
+    measured = memory.report(LR, DECAY, beta1=beta, batch_ids=ids)
+    weights = np.array(measured.gradient_weights)
+    share = weights / weights.sum()
+    assert measured.total_variation == pytest.approx(0.5 * np.abs(share - 1.0 / 60).sum(), rel=1e-9)
+    assert measured.max_over_min == pytest.approx(weights.max() / weights.min(), rel=1e-12)
+    assert measured.effective_batches == pytest.approx(weights.sum() ** 2 / (weights**2).sum(), rel=1e-12)
+    assert measured.period(0.5) == np.sum(weights >= 0.5 * weights.max())
+    np.testing.assert_allclose(measured.sample_weights, np.bincount(ids, weights=weights), rtol=1e-12)
+    assert measured.batch_weights is measured.gradient_weights
+    assert plain.batch_weights is plain.weights
+    for name in ("total_variation", "max_over_min", "effective_batches"):
+        assert getattr(plain, name) != getattr(measured, name)
+    assert (measured.initial_share, measured.decay_total) == (plain.initial_share, plain.decay_total)
+
+
+def test_the_distance_of_the_gradients_is_rounded_upwards():
+    """Against the same sums in rational numbers: the allowance covers the recursion."""
+    for steps, beta in ((40, 0.9), (25, 0.999), (3, 0.0)):
+        lr, decay = LR[:steps], np.full(steps, 0.25)
+        measured = memory.report(lr, decay, beta1=beta)
+        b, gradients = Fraction(beta), [Fraction(0)] * steps
+        for i in range(steps):
+            weight = Fraction(float(lr[i]))
+            for later in range(i + 1, steps):
+                weight *= 1 - Fraction(float(lr[later])) / 4
+            for j in range(i + 1):
+                gradients[j] += weight * (1 - b) * b ** (i - j) / (1 - b ** (i + 1))
+        share = [g / sum(gradients) for g in gradients]
+        truth = sum(abs(s - Fraction(1, steps)) for s in share) / 2
+        assert truth <= Fraction(measured.total_variation) <= truth + Fraction(1, 10**11)
+
+
+def test_second_moment_weights():
+    """The squared gradients that the denominators of the updates hold, each update counted with its weight."""
+    beta, squares, weights = 0.95, np.zeros(60), np.zeros(60)
+    for step in range(60):
+        squares *= beta
+        squares[step] += 1.0 - beta
+        weights = (1.0 - LR[step] * DECAY[step]) * weights + LR[step] * squares / (1.0 - beta ** (step + 1))
+    measured = memory.report(LR, DECAY, beta2=beta)
+    np.testing.assert_allclose(measured.square_weights, weights, rtol=1e-12)
+    assert measured.gradient_weights is None
+    assert measured.total_variation == memory.report(LR, DECAY).total_variation
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.5, 0.9, 0.95])
+def test_a_target_of_the_gradients_is_met_through_momentum(beta):
+    wanted = memory.forgetting(300, 200.0) if beta else np.linspace(1.0, 2.0, 300)
+    target = memory.gradient_target(wanted, beta1=beta)
+    schedule = memory.design(target, max_lr=0.2, weight_decay=0.5)
+    measured = memory.report(schedule.lr, schedule.weight_decay, beta1=beta, target=wanted)
+    assert measured.max_over_min == pytest.approx(1.0, abs=1e-9)
+    assert measured.total_variation < 1e-9
+
+
+def test_gradients_are_at_least_as_near_as_the_updates():
+    """Where caps bind, the certificate of the updates bounds the distance of the gradients from above."""
+    target = memory.gradient_target("uniform", 200, beta1=0.9)
+    schedule = memory.design(target, max_lr=0.05, weight_decay=0.5, warmup=40, max_initial_share=0.3)
+    measured = memory.report(schedule.lr, schedule.weight_decay, beta1=0.9)
+    assert 0.0 < measured.total_variation <= schedule.certificate.value
+
+
+def test_targets_that_momentum_cannot_give():
+    with pytest.raises(InfeasibleError, match="grows by 2 after step 3"):
+        memory.gradient_target([1.0, 1.0, 1.0, 2.0], beta1=0.6)
+    memory.gradient_target([1.0, 1.0, 1.0, 2.0], beta1=0.4)
+    for beta in (1.0, -0.1, True, "0.9"):
+        with pytest.raises(OptionError, match="beta1"):
+            memory.gradient_target("uniform", 5, beta1=beta)
+    with pytest.raises(OptionError, match="beta2"):
+        memory.report(LR, DECAY, beta2=1.0)
 
 
 def test_figures():
@@ -116,8 +197,17 @@ def test_targets():
 
 def test_tensors_stay_tensors():
     lr = torch.tensor(LR, dtype=torch.float32)
-    measured = memory.report(lr, 0.5, beta1=0.9, batch_ids=torch.arange(60) % 7)
-    for name in ("weights", "decay", "weight_decay", "target", "rms", "gradient_weights", "sample_weights"):
+    measured = memory.report(lr, 0.5, beta1=0.9, beta2=0.95, batch_ids=torch.arange(60) % 7)
+    for name in (
+        "weights",
+        "decay",
+        "weight_decay",
+        "target",
+        "rms",
+        "gradient_weights",
+        "square_weights",
+        "sample_weights",
+    ):
         item = getattr(measured, name)
         assert isinstance(item, torch.Tensor), name
         assert item.dtype == torch.float32, name
@@ -163,6 +253,21 @@ def test_warnings():
 def test_refusals(arguments, options, error, words):
     with pytest.raises(error, match=words):
         memory.report(*arguments, **options)
+
+
+@pytest.mark.parametrize("shape", ["constant", "cosine", "linear", "wsd"])
+@pytest.mark.parametrize(("warmup", "cooldown"), [(0, 0.2), (5, 0.8), (5, 1.0), (9, 0.5), (10, 0.3), (1, 1.0)])
+def test_every_shape_reaches_its_peak_and_never_passes_it(shape, warmup, cooldown):
+    table = lr_table(shape, 10, peak=0.1, warmup=warmup, cooldown=cooldown)
+    assert table.max() == table[max(warmup - 1, 0)] == 0.1
+    assert np.all(np.diff(table[: max(warmup, 1)]) > 0.0)
+    assert np.all(np.diff(table[max(warmup - 1, 0) :]) <= 0.0)
+
+
+def test_a_cooldown_that_has_room_lasts_as_long_as_asked():
+    table = lr_table("wsd", 100, peak=1.0, warmup=10, cooldown=0.3)
+    assert np.count_nonzero(table[10:] == 1.0) == 61
+    np.testing.assert_allclose(table[70:], np.arange(30, 0, -1) / 30.0)
 
 
 @pytest.mark.parametrize(

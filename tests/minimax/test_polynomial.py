@@ -175,6 +175,14 @@ def test_a_symmetric_problem_in_the_full_space():
     assert direct.lower_bound == pytest.approx(0.4536579743744, rel=1e-12)
 
 
+def test_arrays_stand_for_lists():
+    lists = minimax.polynomial("exp", domain=(0.1, 1.0), system=[1, 3], breakpoints=[0.5])
+    arrays = minimax.polynomial(
+        "exp", domain=np.array([0.1, 1.0]), system=np.array([1, 3]), breakpoints=np.array([0.5])
+    )
+    assert arrays.to_json() == lists.to_json()
+
+
 def test_breakpoints_of_a_python_function():
     def f(x):
         return np.abs(x - 0.3)
@@ -360,6 +368,8 @@ HOSTILE = [
     ("exp", 3, (0, 1), {"precision": "half"}, OptionError),
     (np.exp, 3, (0, 1), {"precision": "multiple"}, OptionError),
     ("exp", 3, (0, 1), {"breakpoints": [np.nan]}, OptionError),
+    ("exp", 3, (0, 1), {"breakpoints": ["0.5"]}, OptionError),
+    ("exp", 3, (0, 1), {"breakpoints": np.full((1, 1), 0.5)}, OptionError),
 ]
 
 

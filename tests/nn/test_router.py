@@ -11,6 +11,7 @@ from torch.utils.checkpoint import CheckpointPolicy, checkpoint, create_selectiv
 
 from infimum.errors import OptionError, ShapeError
 from infimum.nn import BalancedRouter, MoE
+from infimum.optim import BalanceController
 
 
 @pytest.fixture(autouse=True)
@@ -232,6 +233,25 @@ def test_meta_device_and_to_empty():
     assert not router.expert_bias.any()
     backward(router(torch.randn(4, 16)))
     assert router.tally[-1] == 4
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_meta_device_and_assign(dtype):
+    """The usual way to load a large model: made on meta, then the tensors of the checkpoint are put in its place."""
+    source = BalancedRouter(16, 8, 2)
+    source.expert_bias.copy_(torch.linspace(-1.0, 1.0, 8))
+    state = {name: value.to(dtype) for name, value in source.state_dict().items()}
+    with torch.device("meta"):
+        layer = BalancedRouter(16, 8, 2)
+    layer.load_state_dict(state, assign=True)
+    assert layer.weight.dtype == dtype
+    assert layer.expert_bias.dtype == torch.float32
+    assert torch.equal(layer.expert_bias, state["expert_bias"].float())
+    layer(torch.randn(6, 16, dtype=dtype)).weights.sum().backward()
+    assert int(layer.tokens_per_expert.sum()) == 12
+    controller = BalanceController(layer, rule="sign", rate=1e-3)
+    controller.step()
+    assert not torch.equal(layer.expert_bias, state["expert_bias"].float())
 
 
 @pytest.mark.parametrize(

@@ -382,3 +382,29 @@ def test_a_step_without_tokens_changes_nothing():
         optimizer.step()
         assert torch.equal(layer.expert_bias, before)
         assert controller.updates == 1
+
+
+def test_metrics_of_every_layer():
+    model = torch.nn.ModuleDict({"first": router(), "second": router()})
+    controller = optim.BalanceController(model, rule="sign", rate=0.5)
+    with torch.no_grad():
+        for layer, counts in zip(
+            controller.routers, ([8, 8, 8, 8, 8, 8, 8, 8], [64, 0, 0, 0, 0, 0, 0, 0]), strict=True
+        ):
+            layer.tally.copy_(torch.tensor([*counts, 32]))
+    controller.step()
+    found = controller.metrics()
+    assert found == {
+        "max_violation": 3.5,
+        "first/max_violation": 0.0,
+        "first/load_entropy": pytest.approx(1.0),
+        "first/dead_experts": 0.0,
+        "first/bias_range": 0.0,
+        "second/max_violation": 7.0,
+        "second/load_entropy": 0.0,
+        "second/dead_experts": 7.0,
+        "second/bias_range": 1.0,
+    }
+    assert all(type(value) is float for value in found.values())
+    alone = optim.BalanceController(router())
+    assert set(alone.metrics()) == {"max_violation", "load_entropy", "dead_experts", "bias_range"}

@@ -168,7 +168,7 @@ def test_bad_parameters():
         optim.Muon([torch.nn.Parameter(torch.ones(2, 2, dtype=torch.complex64))])
     optimizer = optim.Muon(parameters())
     with pytest.raises(ShapeError):
-        optimizer.add_param_group({"params": [torch.nn.Parameter(torch.ones(2, 2, 2))]})
+        optimizer.add_param_group({"params": [torch.nn.Parameter(torch.ones(2))]})
     assert len(optimizer.param_groups) == 1
     embedding = torch.nn.Embedding(4, 3, sparse=True)
     optimizer = optim.Muon(embedding.parameters())

@@ -39,7 +39,7 @@ def optimizer():
 def test_no_cyclic_references(make):
     def train():
         parameter = torch.empty(10, requires_grad=True)
-        optimizer = torch.optim.SGD([parameter], lr=0.5)
+        optimizer = torch.optim.SGD([parameter], lr=0.5, weight_decay=0.1)
         scheduler = make(optimizer)
         parameter.sum().backward()
         optimizer.step()

@@ -2,14 +2,17 @@
 
 import copy
 import io
+import warnings
 
 import numpy as np
 import pytest
 import torch
 from torch.optim.lr_scheduler import ChainedScheduler, ConstantLR, ExponentialLR, LinearLR, SequentialLR
 
+import infimum
 from infimum import memory, optim
-from infimum.errors import InfeasibleError, OptionError, ShapeError
+from infimum.cli import main
+from infimum.errors import FileFormatError, InfeasibleError, OptionError, ShapeError
 
 SCHEDULE = memory.design("uniform", 40, max_lr=0.05, weight_decay=memory.Proportional(0.4), warmup=5)
 LR, DECAY = SCHEDULE.lr, SCHEDULE.weight_decay
@@ -74,15 +77,109 @@ def test_state_dict(weights_only):
     file = io.BytesIO()
     torch.save(scheduler.state_dict(), file)
     file.seek(0)
-    other = memory.design("uniform", 7, max_lr=0.3, weight_decay=0.1)
-    fresh = optim.MemoryLR(make()[1], other)
-    fresh.load_state_dict(torch.load(file, weights_only=weights_only))
+    fresh = optim.MemoryLR(make()[1], SCHEDULE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fresh.load_state_dict(torch.load(file, weights_only=weights_only))
     for name, value in scheduler.__dict__.items():
         if name == "optimizer":
             continue
-        torch.testing.assert_close(fresh.__dict__[name], value, rtol=0.0, atol=0.0)
+        assert fresh.__dict__[name] == value
     assert fresh.optimizer.param_groups[0]["lr"] == LR[10]
     assert fresh.optimizer.param_groups[0]["weight_decay"] == DECAY[10]
+
+
+def test_state_is_a_few_numbers():
+    """160 MB were stored for 100,000 steps of 100 groups."""
+    parameters = [{"params": [torch.nn.Parameter(torch.zeros(1))], "weight_decay": 0.1} for _ in range(100)]
+    schedule = memory.report(np.full(100_000, 1e-3), 0.1)
+    scheduler = optim.MemoryLR(torch.optim.AdamW(parameters), schedule)
+    file = io.BytesIO()
+    torch.save(scheduler.state_dict(), file)
+    assert file.getbuffer().nbytes < 20_000
+    assert len({id(tables) for tables in scheduler._tables}) == 1
+
+
+@pytest.mark.parametrize("steps", [20, 80])
+def test_another_schedule_is_taken_with_a_warning(steps):
+    model, optimizer = make()
+    scheduler = optim.MemoryLR(optimizer, SCHEDULE)
+    train(model, optimizer, scheduler, 25)
+    longer = memory.design("uniform", steps, max_lr=0.03, weight_decay=0.2)
+    fresh = optim.MemoryLR(make()[1], longer)
+    with pytest.warns(UserWarning, match="another schedule .* at step 25 of the one given"):
+        fresh.load_state_dict(scheduler.state_dict())
+    row = min(25, steps - 1)
+    assert fresh.optimizer.param_groups[0]["lr"] == longer.lr[row] == fresh.get_last_lr()[0]
+    assert fresh.optimizer.param_groups[0]["weight_decay"] == longer.weight_decay[row]
+    old = {key: value for key, value in scheduler.state_dict().items() if key != "schedule_hash"}
+    with pytest.warns(UserWarning, match="hash None"):
+        fresh.load_state_dict(old | {"lr_table": [torch.tensor(LR)]})  # as it was stored before
+    assert fresh.optimizer.param_groups[0]["lr"] == longer.lr[row]
+
+
+def test_multipliers_keep_the_memory():
+    _, optimizer = make()
+    optimizer.param_groups[1]["weight_decay"] = 0.5
+    scheduler = optim.MemoryLR(optimizer, SCHEDULE, multipliers=[1.0, 0.25])
+    for step in range(3):
+        matrix, bias = optimizer.param_groups
+        assert (matrix["lr"], matrix["weight_decay"]) == (LR[step], DECAY[step])
+        assert (bias["lr"], bias["weight_decay"]) == (0.25 * LR[step], 4.0 * DECAY[step])
+        optimizer.step()
+        scheduler.step()
+    plain = optim.MemoryLR(make()[1], SCHEDULE)
+    with pytest.warns(UserWarning, match="another schedule"):
+        plain.load_state_dict(scheduler.state_dict())
+    with pytest.raises(ShapeError, match="multipliers"):
+        optim.MemoryLR(optimizer, SCHEDULE, multipliers=[1.0])
+    for bad in (0.0, -1.0, float("inf"), float("nan")):
+        with pytest.raises(OptionError, match="multipliers"):
+            optim.MemoryLR(optimizer, SCHEDULE, multipliers=[1.0, bad])
+
+
+def test_a_decay_that_nobody_applies_is_told():
+    _, optimizer = make(decay=0.0)  # what the Trainer makes unless told otherwise
+    with pytest.warns(UserWarning, match="every parameter group has weight decay 0"):
+        optim.MemoryLR(optimizer, SCHEDULE)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        optim.MemoryLR(make()[1], SCHEDULE)
+        optim.MemoryLR(make(decay=0.0)[1], memory.report(np.full(5, 0.1), 0.0))
+
+
+def test_from_the_file_of_the_command_line(tmp_path):
+    file = tmp_path / "design.json"
+    assert (
+        main(
+            [
+                "memory",
+                "design",
+                "--steps",
+                "40",
+                "--max-lr",
+                "0.05",
+                "--weight-decay",
+                "0.4",
+                "--json",
+                str(file),
+                "--quiet",
+            ]
+        )
+        == 0
+    )
+    expected = memory.design("uniform", 40, max_lr=0.05, weight_decay=0.4)
+    model, optimizer = make()
+    scheduler = optim.memory_scheduler(optimizer, file, multipliers=[1.0, 2.0])
+    seen = train(model, optimizer, scheduler, 5)
+    assert [matrix for matrix, _ in seen] == list(zip(expected.lr[:5], expected.weight_decay[:5], strict=True))
+    assert [bias[0] for _, bias in seen] == [2.0 * lr for lr in expected.lr[:5]]
+    with pytest.raises(FileFormatError, match="cannot be read"):
+        optim.memory_scheduler(optimizer, tmp_path / "none.json")
+    for text in ("{}", infimum.lowrank.svd(np.eye(3), 1).to_json(), "\udcff"):
+        (tmp_path / "other.json").write_bytes(text.encode("utf-8", "surrogateescape"))
+        with pytest.raises(FileFormatError, match=r"other\.json"):
+            optim.memory_scheduler(optimizer, tmp_path / "other.json")
 
 
 def kinds():

@@ -14,9 +14,10 @@ from infimum._arguments import one_of
 from infimum.cli import screen
 from infimum.cli.layer_table import table_of
 from infimum.cli.screen import FLAG, LOUD, Talk
-from infimum.cli.words import SEED
+from infimum.cli.words import ABOVE_0, SEED
 from infimum.errors import OptionError, OutputError
 from infimum.proof import wording
+from infimum.proof.folder import check_model_folder
 from infimum.report import plain_text
 from infimum.report.files import check_folder, check_output
 from infimum.report.page import data_beside
@@ -41,7 +42,7 @@ def compress(
     out: Annotated[Path, Parameter(name=("--out", "-o"), group=OUTPUT)],
     remove: Annotated[float, Parameter(group=CHOICES)] = 0.2,
     size: Annotated[str | None, Parameter(group=CHOICES)] = None,
-    target_objective: Annotated[float | None, Parameter(group=CHOICES)] = None,
+    target_objective: Annotated[float | None, ABOVE_0, Parameter(group=CHOICES)] = None,
     of: Annotated[Literal["linear", "all", "bytes"], Parameter(group=CHOICES)] = "linear",
     calib: Annotated[str, Parameter(group=CHOICES)] = "pydoc",
     held_out: Annotated[str, Parameter(group=CHOICES)] = "pydoc",
@@ -136,6 +137,7 @@ def compress(
     if adapter is not None and not plain:
         raise OptionError("--adapter needs --plain: peft attaches it to the layers of stock transformers")
     _check_outputs(out, report, overwrite=force)
+    check_model_folder(model)  # before transformers is imported
     with screen.progress("reading the model", talk) as on_progress:
         from infimum import compress as room
         from infimum.compress.file_size import fraction_for
@@ -148,13 +150,11 @@ def compress(
         if size is not None:
             remove, of = fraction_for(checkpoint, parse_size(size)), "bytes"
         start = time.perf_counter()
-        sizes_of_text: dict[str, Any] = {"tokens": tokens, "max_tokens": max_tokens, "projections": projections}
-        sizes_of_text |= {"seed": seed, "split": True}
-        moments = room.calibrate(checkpoint, calib, **sizes_of_text, on_progress=on_progress)
         choices: dict[str, Any] = {"objective": objective, "allocation": allocation, "plain": plain}
         choices |= {"menu": _kinds(menu), "form": form, "format": format, "keep": keep, "only": only}
         choices |= {"remove": remove if target_objective is None else 0.0, "of": of}
-        plan = room.plan(checkpoint, **choices, moments=moments, on_progress=on_progress)
+        choices |= {"tokens": tokens, "max_tokens": max_tokens, "projections": projections, "seed": seed}
+        plan = room.plan(checkpoint, **choices, calib=calib, on_progress=on_progress)
         plan = _searched(plan, target_objective, size, on_progress)
         seconds = time.perf_counter() - start
         plan.save(out, adapter=adapter)

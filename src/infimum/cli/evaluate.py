@@ -18,6 +18,7 @@ from infimum.cli.outputs import STDOUT
 from infimum.cli.screen import FLAG, LOUD, Talk
 from infimum.cli.words import SEED
 from infimum.errors import CheckpointError, OptionError
+from infimum.proof.folder import check_model_folder
 from infimum.report.files import check_output, write_text
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def evaluate(
         raise OptionError("give at least one model folder: infimum evaluate MODEL... --text FILE")
     if json is not None and json != STDOUT:
         check_output(json, suffixes=(".json",), overwrite=force)
+    for path in models:
+        check_model_folder(path)  # before transformers is imported
     with screen.progress("reading the models", talk) as on_progress:
         seen = _common_tokens(models, text, max_tokens).sample(tokens, seed)
         rows = []

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from infimum.cli import screen
 from infimum.cli.screen import FLAG, LOUD, Talk
+from infimum.proof.folder import check_model_folder
 
 if TYPE_CHECKING:
     from infimum.compress import Checkpoint, Plan
@@ -40,6 +41,7 @@ def inspect(
     curve
         The table of budget and least error; it needs a calibration run.
     """
+    check_model_folder(model)  # before transformers is imported
     with screen.progress("reading the model", talk) as on_progress:
         from infimum import compress as room
 

@@ -48,6 +48,7 @@ def measure(
     interpolate: Annotated[bool, FLAG, Parameter(group=SCHEDULE)] = False,
     convention: Annotated[Literal["coupled", "independent", "corrected"], Parameter(group=MEASURE)] = "coupled",
     beta1: Annotated[float | None, Parameter(group=MEASURE)] = None,
+    beta2: Annotated[float | None, Parameter(group=MEASURE)] = None,
     target: Annotated[str, Parameter(group=MEASURE)] = "uniform",
     initial_rms: Annotated[float | None, Parameter(group=MEASURE)] = None,
     outputs: Outputs | None = None,
@@ -77,7 +78,9 @@ def measure(
     convention
         What a step loses: lr * weight_decay, weight_decay, or weight_decay * lr^2 / max lr.
     beta1
-        Momentum: spread the weights over the gradients.
+        Momentum: the figures are those of the gradients, over which it spreads the weights.
+    beta2
+        Factor of the second moment: its weights, too, go into what is written.
     target
         uniform, or a file with the wanted weight of every step.
     initial_rms
@@ -85,7 +88,7 @@ def measure(
     """
     outputs = outputs or Outputs()
     outputs.check()
-    options: dict[str, Any] = {"convention": convention, "beta1": beta1, "initial_rms": initial_rms}
+    options: dict[str, Any] = {"convention": convention, "beta1": beta1, "beta2": beta2, "initial_rms": initial_rms}
     options["target"] = target if target == "uniform" else read_array(target, 1)
     if csv is not None:
         _refuse(csv, lr=lr, peak=peak, steps=steps, final=final, warmup=warmup or None)

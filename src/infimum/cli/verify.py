@@ -17,6 +17,7 @@ from infimum.cli.screen import LOUD, Talk
 from infimum.cli.words import SEED
 from infimum.errors import FileFormatError, OptionError, VerificationError
 from infimum.proof.certificate import Certificate
+from infimum.proof.checkpoint import read_description
 
 
 def verify(
@@ -51,6 +52,7 @@ def verify(
                 raise OptionError(f"--seed belongs to a result, and {out} is a model folder: its check draws nothing")
             if data:
                 raise OptionError(f"{out} is a model folder and needs no FILE; --original names the original model")
+            read_description(out)  # what is no such folder is told before transformers is imported
             from infimum import compress
 
             certificate = compress.verify(out, original, on_progress=on_progress)

@@ -60,6 +60,7 @@ def whole(text: str) -> int:
 
 READING = Parameter(converter=typed)  # of every command
 SEED = Parameter(validator=validators.Number(gte=0))  # no generator begins below 0
+ABOVE_0 = Parameter(validator=validators.Number(gt=0))
 
 
 def prepared(arguments: Sequence[str]) -> list[str]:

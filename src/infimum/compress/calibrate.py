@@ -14,7 +14,7 @@ from infimum.compress.measure.text import MINIMUM_TOKENS, Text, Tokens, tokenize
 from infimum.compress.model.checkpoint import Checkpoint, open_checkpoint
 from infimum.compress.model.configuration import read_config
 from infimum.compress.model.heads import Goal, Head
-from infimum.errors import CalibrationError, CheckpointError
+from infimum.errors import CheckpointError, OptionError
 
 LENGTH: dict[Goal, int] = {"embedding": 64, "logits": 64, "loss": 512}  # tokens of a row of calibration text
 LANGUAGE_MODEL_TOKENS = 32_768
@@ -65,13 +65,13 @@ def calibrate(
         Each says what was expected, what came, and what to do.
     """
     projections = whole_number("projections", projections, 1)
+    if tokens is not None:
+        tokens = whole_number("tokens", tokens, MINIMUM_TOKENS)
     checkpoint = model if isinstance(model, Checkpoint) else open_checkpoint(model)
     text = tokens_for(checkpoint, calib, max_tokens=max_tokens)
     if tokens is None and checkpoint.is_language_model:
         tokens = LANGUAGE_MODEL_TOKENS
     if tokens is not None:
-        if tokens < MINIMUM_TOKENS:
-            raise CalibrationError(f"at least {MINIMUM_TOKENS} tokens of calibration are needed, got tokens={tokens}")
         text = text.sample(tokens, seed)
     return collect(checkpoint, text, seed=seed, projections=projections, split=split, on_progress=on_progress)
 
@@ -89,7 +89,7 @@ def tokens_for(
     head = Head.of(folder, config)
     longest = getattr(config, "max_position_embeddings", None) or LENGTH[head.goal]
     if max_tokens is not None and max_tokens > longest:
-        raise CalibrationError(f"{folder.name} takes at most {longest} tokens at once, got max_tokens={max_tokens}")
+        raise OptionError(f"max_tokens must be at most {longest} for {folder.name}, got {max_tokens}")
     tokenizer = _tokenizer(folder)
     tokens = tokenize(
         text,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import resource
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -20,27 +19,22 @@ from infimum.compress.calibrate import calibrate
 from infimum.compress.file_size import of_size
 from infimum.compress.measure.moments import Moments, Progress
 from infimum.compress.measure.text import Text
-from infimum.compress.menu.budget import budget_of
-from infimum.compress.menu.checks import check_moments, check_names
+from infimum.compress.menu.checks import check_moments, check_names, check_target
 from infimum.compress.menu.defaults import DAMPING, for_engines, usual_menu
 from infimum.compress.menu.gguf_model import check_model
-from infimum.compress.menu.layer_plan import dense_row
 from infimum.compress.menu.ranks import Form, Objective
 from infimum.compress.menu.settings import AllocationRule, Format, Kind, Of, Settings
 from infimum.compress.menu.task import Task
 from infimum.compress.model.checkpoint import Checkpoint, open_checkpoint
-from infimum.compress.search.allocation import STEP, allocate, last, uniform, value
+from infimum.compress.search.allocation import STEP, allocate, last, value
 from infimum.compress.search.dampings import judged_dampings
 from infimum.compress.search.elimination import ordered_groups
-from infimum.compress.search.offers import Offer, build_all, offer_of
+from infimum.compress.search.offers import Offer, offer_of
+from infimum.compress.within_budget import within_budget
 from infimum.compress.write.answer import Answer
 from infimum.compress.write.folder import write_folder
-from infimum.compress.write.form_shelf import FormShelf
 from infimum.errors import BudgetError
-from infimum.proof.certificate import Certificate
-from infimum.proof.checkpoint import LayerPlan, shares, total
 from infimum.proof.rounding import ROOM
-from infimum.proof.theorems import allocation_dual
 from infimum.proof.theorems.allocation_dual import dual_value
 
 
@@ -48,7 +42,30 @@ from infimum.proof.theorems.allocation_dual import dual_value
 class Plan(Answer):
     """A compressed model, not yet written, and what it was chosen from: the answer of `plan`.
 
-    It holds what `infimum.compress.write.answer.Answer` says, and `offers`, what each group of layers can become.
+    Attributes
+    ----------
+    checkpoint, moments, settings : Checkpoint, Moments, Settings
+        What is compressed, what was measured on a text, and the choices.
+    table : tuple of LayerPlan
+        One row per linear layer.
+    certificate : Certificate
+        `value`: sum of the measured errors. `lower_bound`: no choice of ranks within the budget, and no matrices of
+        those ranks, have a smaller sum; with few bits: no other choice of the roundings that were made, measured on the
+        half of the text that made none. It speaks of this objective on this text, not of accuracy on a task.
+    budget : int
+        Numbers that the replaceable layers may store.
+    multiplier : float
+        The Lagrange multiplier that proves the bound: error per stored number.
+    forms : mapping
+        Stored numbers of every replaced layer, in the checkpoint's dtype, read from disk when they are asked for.
+    orders : mapping
+        Channels from the last to be given up to the first, by the name of the layer that reads them.
+    notes : tuple of str
+        What the user should know.
+    peak_memory : int
+        Largest resident size of the process so far, bytes.
+    offers : tuple of Offer
+        What each group of layers can become.
     """
 
     offers: tuple[Offer, ...]
@@ -81,9 +98,11 @@ class Plan(Answer):
         Raises
         ------
         BudgetError
-            `error` is not above 0, or so small that rounding alone exceeds it.
+            `error` is so small that rounding alone exceeds it.
+        OptionError
+            `error` is not above 0.
         """
-        _check_target(error)
+        check_target(error)
         limit = error  # on matrices that are not rounded; what is stored is, and so the limit may have to fall
         for _ in range(10):
             fraction = last(lambda remove, limit=limit: self._at(remove)[0] <= limit, self._most())  # type: ignore[misc]
@@ -98,7 +117,7 @@ class Plan(Answer):
 
         1.0 where nothing is proved. It holds for these moments, this form, and all ranks and matrices.
         """
-        _check_target(error)
+        check_target(error)
         most = self._most()
         fraction = last(lambda remove: self._at(remove)[1] <= error, most) + STEP
         return fraction if fraction < most and self._at(fraction)[1] > error else 1.0
@@ -159,6 +178,8 @@ def plan(
     format: Format | Literal["auto"] = "auto",
     moments: Moments | None = None,
     tokens: int | None = None,
+    max_tokens: int | None = None,
+    projections: int = 1,
     seed: int = 0,
     on_progress: Progress | None = None,
 ) -> Plan:
@@ -209,9 +230,8 @@ def plan(
         "auto": compressed-tensors for a language model whose `menu` is "auto" if the budget leaves room for 4 bits,
         otherwise infimum.
     moments : Moments, optional
-        What `calibrate` returned, to plan several times on one calibration; `calib`, `tokens` and `seed` are then
-        ignored.
-    tokens, seed : int
+        What `calibrate` returned, to plan several times on one calibration; `calib` and what follows are then ignored.
+    tokens, max_tokens, projections, seed : int
         Size and seed of the calibration; see `calibrate`.
     on_progress : callable, optional
         Called with (what, done, of).
@@ -244,8 +264,8 @@ def plan(
         check_model(checkpoint)
     judged = damping is None and objective == "two-sided" and not settings.rounds
     if moments is None:
-        split = settings.rounds or judged
-        moments = calibrate(checkpoint, calib, tokens=tokens, seed=seed, split=split, on_progress=on_progress)
+        size: dict[str, Any] = {"tokens": tokens, "max_tokens": max_tokens, "projections": projections, "seed": seed}
+        moments = calibrate(checkpoint, calib, **size, split=settings.rounds or judged, on_progress=on_progress)
     check_moments(checkpoint, moments, split=settings.rounds)
     task, offers = Task(checkpoint, moments, settings), []
     if menu == format == "auto":
@@ -262,39 +282,5 @@ def plan(
     return _planned(task, tuple(offers), on_progress)
 
 
-def _check_target(error: float) -> None:
-    if not error > 0.0:
-        raise BudgetError(f"the target must be a total error above 0, got {error}")
-
-
 def _planned(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None) -> Plan:
-    """Share the budget, build what was chosen for every layer, and measure it as stored."""
-    budget = budget_of(task)
-    units, frontiers = [offer.unit for offer in offers], [offer.frontier for offer in offers]
-    best = allocate(units, frontiers, budget)
-    choices = best.choices if task.settings.allocation == "global" else uniform(units, frontiers, budget)
-    rows: dict[str, LayerPlan] = {}
-    forms, bounds = FormShelf(), []
-    for index, built in enumerate(build_all(task, offers, choices)):
-        bounds.append(built.claimed)
-        rows |= {row.name: row for row in built.rows}
-        for name, form in built.forms.items():
-            forms[name] = form
-        if on_progress:
-            on_progress("factors", index + 1, len(offers))
-    layers = task.settings.layers_of(task.checkpoint)
-    table = [rows.get(layer.name) or dense_row(layer, task.left_out(layer)) for layer in layers]
-    errors = [row.error for row in table]
-    parts = zip(table, shares(errors), strict=True)
-    certificate = Certificate(
-        value=total(errors),
-        lower_bound=dual_value(bounds, budget, best.multiplier, room=ROOM),
-        theorem=allocation_dual.THEOREM,
-        rigour="rounded",
-        witness={"multiplier": best.multiplier},
-    )
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    orders = {each.group.layers[-1].name: each.group.order for each in offers if each.group.order is not None}
-    rows_with_shares = tuple(dataclasses.replace(row, share=share) for row, share in parts)
-    answer = Answer(*task, rows_with_shares, certificate, budget, best.multiplier, forms, orders, task.notes, peak)
-    return Plan(**vars(answer), offers=offers)
+    return Plan(**vars(within_budget(task, offers, on_progress)), offers=offers)

@@ -6,6 +6,7 @@ The certificates speak of the memory profile, never of the training loss, which 
 from infimum.memory.decay import MatchRMS, Proportional
 from infimum.memory.design import design
 from infimum.memory.lr_tables import PUBLISHED, lr_table
+from infimum.memory.momentum import gradient_target
 from infimum.memory.report import MemoryReport, report
 from infimum.memory.sources import from_csv, from_optax, from_torch
 from infimum.memory.targets import forgetting, per_sample
@@ -22,6 +23,7 @@ __all__ = [
     "from_csv",
     "from_optax",
     "from_torch",
+    "gradient_target",
     "lr_table",
     "per_sample",
     "report",

@@ -60,7 +60,8 @@ def lr_table(
     if shape == "cosine":
         fall = (1.0 + np.cos(np.pi * passed)) / 2.0
     elif shape == "wsd":
-        fall = np.minimum(1.0, (steps - step) / max(cooldown * steps, 1.0))
+        # it falls at the end of the run, and after the warm-up: the last step of that has the peak
+        fall = np.minimum(1.0, (steps - step) / max(min(cooldown * steps, steps - max(warmup - 1, 0)), 1.0))
     else:
         fall = 1.0 - passed if shape == "linear" else np.ones(steps)
     ramp = np.minimum(1.0, (step + 1) / max(warmup, 1))

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-import numbers
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
-import scipy.linalg
 
 from infimum._arguments import axes, one_of
 from infimum._arrays import Array, ArrayLike, to_numpy
 from infimum._display import Shown
 from infimum.errors import OptionError, ShapeError
 from infimum.memory.decay import rates_of
+from infimum.memory.momentum import recursion, spread
 from infimum.memory.targets import as_batch_ids
 from infimum.proof.profiles import as_target, as_vector
 from infimum.proof.schedule_limits import host, positive, rounded
@@ -38,21 +37,26 @@ class MemoryReport(Shown):
     weights : array (steps,)
         Memory w of every step: the final weights are ``initial_share * theta_0 - sum(weights * update)``.
     gradient_weights : array (steps,) or None
-        Memory of every step's gradient, which momentum `beta1` spreads over later updates.
+        Memory of every step's gradient, which momentum `beta1` spreads over later updates. Where they are there, they
+        are what all figures and pictures are about: a batch enters the weights by its gradient.
+    square_weights : array (steps,) or None
+        Part of every step's squared gradient in the denominators (Adam's second moment, factor `beta2`) of the updates,
+        each counted with its weight.
     target : array (steps,)
         The wanted profile, up to a factor.
     initial_share : float
         Share of the initialisation. With coupled decay ``initial_share + sum(weight_decay * weights)`` is 1.
     sample_weights : array or None
-        Sum of the weights over the visits of each sample (with `batch_ids`).
+        Sum of the gradients' or updates' weights over the visits of each sample (with `batch_ids`).
     rms : array (steps,)
         Predicted root mean square of the weights after every step, for updates of root mean square `update_rms` that
         are orthogonal to the weights.
     warnings : tuple of str
         What is wrong with the schedule, or will be at low precision.
     total_variation, max_over_min : float
-        Distance of the weights from the target, each scaled to sum 1, rounded upwards; and the largest quotient of
-        weight and target divided by the smallest. Infinite where `decay` beyond 1 gives weights of either sign.
+        Distance of the gradients' or updates' weights from the target, each scaled to sum 1, rounded upwards; and the
+        largest quotient of weight and target divided by the smallest. Infinite where `decay` beyond 1 gives weights of
+        either sign.
     """
 
     lr: Array
@@ -67,6 +71,12 @@ class MemoryReport(Shown):
     warnings: tuple[str, ...]
     total_variation: float
     max_over_min: float
+    square_weights: Array | None = None
+
+    @property
+    def batch_weights(self) -> Array:
+        """Memory of every batch: that of its gradient where `beta1` was given, else of its update."""
+        return self.weights if self.gradient_weights is None else self.gradient_weights
 
     @property
     def steps(self) -> int:
@@ -76,7 +86,7 @@ class MemoryReport(Shown):
     @property
     def effective_batches(self) -> float:
         """Kish's effective number of batches, ``sum(w)**2 / sum(w**2)``: `steps` when all weights are equal."""
-        weights = host(self.weights)
+        weights = host(self.batch_weights)
         return float(weights.sum() ** 2 / (weights**2).sum())
 
     @property
@@ -88,7 +98,7 @@ class MemoryReport(Shown):
         """Memory period: number of steps whose weight is at least `threshold` times the largest."""
         if not 0.0 < threshold <= 1.0:
             raise OptionError(f"threshold must be above 0 and at most 1, got {threshold!r}")
-        weights = to_numpy(self.weights)
+        weights = to_numpy(self.batch_weights)
         return int(np.sum(weights >= threshold * weights.max()))
 
     def summary(self) -> dict[str, float]:
@@ -117,7 +127,8 @@ class MemoryReport(Shown):
     def plot(self, ax: Any = None) -> Any:
         """Draw the memory of every batch against the target, both with mean 1."""
         ax = axes(ax)
-        for values, style, label in ((self.weights, "-", "memory"), (self.target, "--", "target")):
+        memory = "memory" if self.gradient_weights is None else "memory of the gradients"
+        for values, style, label in ((self.batch_weights, "-", memory), (self.target, "--", "target")):
             wide = host(values)
             _draw(ax, wide / wide.mean(), style, label=label)
         title = f"{self.effective_batches / self.steps:.0%} of the batches in effect, initialisation keeps "
@@ -165,6 +176,7 @@ def report(
     *,
     convention: Convention = "coupled",
     beta1: float | None = None,
+    beta2: float | None = None,
     target: Literal["uniform"] | ArrayLike = "uniform",
     batch_ids: ArrayLike | None = None,
     initial_rms: float | None = None,
@@ -187,9 +199,11 @@ def report(
         or ``weight_decay * lr**2 / max(lr)`` (AdamC).
     beta1 : float, optional
         Momentum, 0 <= beta1 < 1, as a bias-corrected moving average of the gradients: exact for SGD with such
-        momentum; for Adam and Muon the numerator only (mean field).
+        momentum; for Adam and Muon the numerator only (mean field). All figures are then those of the gradients.
+    beta2 : float, optional
+        Factor of Adam's second moment, 0 <= beta2 < 1, for `square_weights`.
     target : "uniform" or array (steps,)
-        Wanted profile, positive, up to a factor.
+        Wanted profile, positive, up to a factor: of the gradients where `beta1` is given, else of the updates.
     batch_ids : array (steps,) of int, optional
         Which sample or batch each step visits, for sums over epochs.
     initial_rms : float, optional
@@ -228,30 +242,25 @@ def report(
     written = rates_of(weight_decay, rate)
     decay = host(written) * {"coupled": wide, "independent": WIDE(1.0), "corrected": wide**2 / wide.max()}[convention]
     memory = unroll(wide, decay, beyond=True)
-    relative = memory.weights / host(wanted)
+    gradients = None if beta1 is None else spread(memory, beta1, "beta1")
+    squares = None if beta2 is None else spread(memory, beta2, "beta2").weights
+    batches = memory if gradients is None else gradients
+    relative = batches.weights / host(wanted)
     return MemoryReport(
         lr=rate,
         weight_decay=written,
         decay=rounded(decay, rate, "lr * weight_decay"),
         weights=rounded(memory.weights, rate, "a memory weight"),
-        gradient_weights=None if beta1 is None else rounded(_through_momentum(memory.weights, beta1), rate, "a weight"),
+        gradient_weights=None if gradients is None else rounded(gradients.weights, rate, "a weight"),
+        square_weights=None if squares is None else rounded(squares, rate, "a weight"),
         target=rounded(host(wanted), rate, "target"),
         initial_share=float(memory.initial),
-        sample_weights=None if batch_ids is None else rounded(_by_sample(memory.weights, batch_ids), rate, "a sum"),
+        sample_weights=None if batch_ids is None else rounded(_by_sample(batches.weights, batch_ids), rate, "a sum"),
         rms=rounded(_rms(wide, decay, initial_rms, update_rms), rate, "the RMS"),
         warnings=_warnings(decay),
-        total_variation=variation(memory, host(wanted)) if decay.max() <= 1.0 else math.inf,
+        total_variation=variation(batches, host(wanted)) if decay.max() <= 1.0 else math.inf,
         max_over_min=float(relative.max() / relative.min()) if relative.min() > 0.0 else math.inf,
     )
-
-
-def _through_momentum(weights: np.ndarray, beta1: float) -> np.ndarray:
-    """Memory of the gradients: step i hands its weight to gradient j in the part (1-b) b**(i-j) / (1 - b**i)."""
-    if not isinstance(beta1, numbers.Real) or not 0.0 <= float(beta1) < 1.0:
-        raise OptionError(f"beta1 must be at least 0 and below 1, got {beta1!r}")
-    beta = float(beta1)
-    shared = weights.astype(float) * (1.0 - beta) / (1.0 - beta ** np.arange(1, weights.size + 1, dtype=float))
-    return _recursion(np.full(weights.size, beta), shared[::-1])[::-1].copy()
 
 
 def _by_sample(weights: np.ndarray, batch_ids: Any) -> np.ndarray:
@@ -267,14 +276,7 @@ def _rms(lr: np.ndarray, decay: np.ndarray, initial_rms: float | None, update_rm
     keep = ((1.0 - decay) ** 2).astype(float)
     gain = ((lr * positive(update_rms, "update_rms")) ** 2).astype(float)
     gain[0] += keep[0] * first
-    return np.asarray(np.sqrt(_recursion(keep, gain)))
-
-
-def _recursion(keep: np.ndarray, gain: np.ndarray) -> np.ndarray:
-    """``x_j = keep_j x_{j-1} + gain_j`` from ``x_0 = gain_0`` on: forward substitution in a matrix of two diagonals."""
-    band = np.zeros((2, keep.size), order="F")
-    band[1, :-1] = -keep[1:]
-    return np.asarray(scipy.linalg.blas.dtbsv(1, band, gain, lower=1, diag=1))
+    return np.asarray(np.sqrt(recursion(keep, gain)))
 
 
 def _warnings(decay: np.ndarray) -> tuple[str, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -10,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from infimum._arguments import axes, one_of
+from infimum._arguments import Numbers, axes, one_of
 from infimum._arrays import ArrayLike
 from infimum._display import Shown
 from infimum.errors import NonFiniteError, OptionError
@@ -83,7 +82,7 @@ def sup_norm(
     basis: Basis = "monomial",
     weight: FunctionLike | None = None,
     relative: bool = False,
-    breakpoints: Sequence[float] = (),
+    breakpoints: Numbers = (),
     tol: float = 1e-6,
 ) -> tuple[float, float]:
     """Enclose the largest error of a polynomial: ``lower <= max w |f - p| <= upper``, both ends rounded outwards.
@@ -137,7 +136,7 @@ def check(
     basis: Basis = "monomial",
     weight: FunctionLike | None = None,
     relative: bool = False,
-    breakpoints: Sequence[float] = (),
+    breakpoints: Numbers = (),
     tol: float = 1e-6,
 ) -> Optimality:
     """Tell how far a polynomial, from anywhere, is from the best one, and in which direction that lies.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, get_args
 
 import numpy as np
 
-from infimum._arguments import one_of
+from infimum._arguments import Numbers, one_of
 from infimum._display import Shown
 from infimum.errors import OptionError, ToleranceError
 from infimum.minimax.polynomial import polynomial
@@ -49,7 +49,7 @@ def degree_for(
     system: System = "full",
     weight: FunctionLike | None = None,
     relative: bool = False,
-    breakpoints: Sequence[float] = (),
+    breakpoints: Numbers = (),
     most: int = 500,
 ) -> LeastDegree:
     """Find the least degree whose best polynomial has at most a given error, with the proof that less is impossible.

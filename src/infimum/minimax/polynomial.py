@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from infimum._arguments import one_of
+from infimum._arguments import Numbers, one_of
 from infimum.errors import OptionError
 from infimum.minimax.remez.exchange import Levelled, solve
 from infimum.minimax.remez.multiple_precision import in_multiple_precision
@@ -29,10 +29,10 @@ def polynomial(
     degree: int | None = None,
     domain: Domain = (-1.0, 1.0),
     *,
-    system: System | Sequence[Any] = "full",
+    system: System | Sequence[Any] | np.ndarray = "full",
     weight: FunctionLike | None = None,
     relative: bool = False,
-    breakpoints: Sequence[float] = (),
+    breakpoints: Numbers = (),
     precision: Literal["auto", "double", "multiple"] = "auto",
     certify: bool = True,
     tol: float = 1e-6,
@@ -135,7 +135,7 @@ def _tolerance(tol: object) -> float:
     return float(tol)
 
 
-def _breakpoints_of(task: Task, given: Sequence[float], answer: Certified) -> tuple[float, ...]:
+def _breakpoints_of(task: Task, given: Numbers, answer: Certified) -> tuple[float, ...]:
     """As given, and where samples showed more than the exchange had met."""
     found = task.breakpoints if answer.samples is not None else ()
     return tuple(sorted({*map(float, given), *found}))

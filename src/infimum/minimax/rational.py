@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
-from infimum._arguments import whole_number
+from infimum._arguments import Numbers, whole_number
 from infimum.errors import OptionError, ToleranceError
 from infimum.minimax.remez.stored_quotient import best_quotient
 from infimum.proof.answers.rational import LARGEST_TYPE, MinimaxRational, certify_rational, rational_task
@@ -20,7 +19,7 @@ def rational(
     *,
     weight: str | None = None,
     relative: bool = False,
-    breakpoints: Sequence[float] = (),
+    breakpoints: Numbers = (),
     tol: float = 1e-6,
 ) -> MinimaxRational:
     """Approximate a function by the quotient of two polynomials whose largest error is least.

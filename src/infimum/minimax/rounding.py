@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from infimum._arguments import Numbers
 from infimum.errors import DTypeError, OptionError, RangeError, ShapeError
 from infimum.minimax.formats import lattice
 from infimum.minimax.polynomial import polynomial
@@ -29,10 +30,10 @@ def rounded(
     domain: Domain = (-1.0, 1.0),
     *,
     dtype: str | tuple[str, ...] = "bfloat16",
-    system: System | Sequence[int] = "full",
+    system: System | Sequence[int] | np.ndarray = "full",
     weight: str | None = None,
     relative: bool = False,
-    breakpoints: Sequence[float] = (),
+    breakpoints: Numbers = (),
     tol: float = 1e-6,
 ) -> RoundedPolynomial:
     """Approximate a function by a polynomial whose coefficients are numbers of a machine format.

@@ -9,6 +9,7 @@ from infimum._lazy import attach
 
 if TYPE_CHECKING:
     from infimum.nn.activation import MinimaxActivation
+    from infimum.nn.converted_gates import convert_router
     from infimum.nn.linear import LowRankLinear, PivotLinear, QuantizedLinear, QuantizedLowRankLinear
     from infimum.nn.moe import MoE
     from infimum.nn.nystrom_attention import NystromAttention, iterated_pinv
@@ -33,6 +34,7 @@ __all__ = [
     "QuantizedLinear",
     "QuantizedLowRankLinear",
     "Routing",
+    "convert_router",
     "iterated_pinv",
 ]
 
@@ -50,6 +52,7 @@ _HOMES = {
     "QuantizedLinear": "infimum.nn.linear",
     "QuantizedLowRankLinear": "infimum.nn.linear",
     "Routing": "infimum.nn.router",
+    "convert_router": "infimum.nn.converted_gates",
     "iterated_pinv": "infimum.nn.nystrom_attention",
 }
 if not TYPE_CHECKING:  # a type checker would take any name for one that may load

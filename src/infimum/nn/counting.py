@@ -11,6 +11,14 @@ from typing import Any
 import torch
 
 
+def moved_tally(tally: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """Return a tally on the device where the experts are: tools that move parameters and buffers leave it behind.
+
+    On the meta device nothing was counted.
+    """
+    return torch.zeros_like(tally, device=device) if tally.is_meta else tally.to(device)
+
+
 def count(
     weights: torch.Tensor, experts: torch.Tensor, active: torch.Tensor, tokens: torch.Tensor, tally: torch.Tensor
 ) -> torch.Tensor:

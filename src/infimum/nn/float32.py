@@ -9,7 +9,10 @@ import torch
 
 
 class Float32Buffers(torch.nn.Module):
-    """Abstract base: the buffers named in `float32_buffers` change their device in ``.to(...)``, never their digits."""
+    """Abstract base: the buffers named in `float32_buffers` change their device in ``.to(...)``, never their digits.
+
+    Those of a 16-bit checkpoint are widened, also where ``assign=True`` puts them in place of the module's own.
+    """
 
     float32_buffers: ClassVar[tuple[str, ...]] = ()
 
@@ -21,3 +24,8 @@ class Float32Buffers(torch.nn.Module):
             if after.dtype != torch.float32:
                 setattr(self, name, before.to(after.device, torch.float32))
         return self
+
+    def _load_from_state_dict(self, *arguments: Any, **options: Any) -> None:
+        super()._load_from_state_dict(*arguments, **options)
+        for name in self.float32_buffers:  # load_state_dict(assign=True) takes the checkpoint's own
+            setattr(self, name, getattr(self, name).float())

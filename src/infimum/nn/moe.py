@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch.nn import functional
@@ -35,6 +35,8 @@ class MoE(torch.nn.Module):
     >>> y.shape, routing.experts.shape
     (torch.Size([2, 5, 16]), torch.Size([2, 5, 2]))
     """
+
+    fused: ClassVar[dict[str, tuple[int, int]]] = {"up": (2, -2)}  # gate and up: see optim.split_parameters
 
     def __init__(self, dim: int, hidden: int, n_experts: int, k: int, *, shared: int = 0, **options: Any) -> None:
         super().__init__()

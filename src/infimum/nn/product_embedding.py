@@ -6,10 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal, Self, get_args
 
+import numpy as np
 import torch
 from torch.nn import functional
 
-from infimum._arguments import one_of, whole_number
+from infimum._arguments import Numbers, one_of, whole_number
 from infimum._arrays import as_matrix
 from infimum._linalg import norm
 from infimum.errors import DTypeError, OptionError, ShapeError
@@ -78,8 +79,8 @@ class ProductEmbedding(torch.nn.Module):
         num_embeddings: int,
         embedding_dim: int,
         *,
-        private: Sequence[int] | torch.Tensor | None = None,
-        counts: Sequence[float] | torch.Tensor | None = None,
+        private: Sequence[int] | np.ndarray | torch.Tensor | None = None,
+        counts: Numbers | torch.Tensor | None = None,
         combine: Combine = "multiply",
         padding_idx: int | None = None,
         sparse: bool = False,
@@ -126,9 +127,9 @@ class ProductEmbedding(torch.nn.Module):
     def from_embedding(
         cls,
         weight: torch.Tensor,
-        counts: Sequence[float] | torch.Tensor | None = None,
+        counts: Numbers | torch.Tensor | None = None,
         *,
-        private: Sequence[int] | torch.Tensor | None = None,
+        private: Sequence[int] | np.ndarray | torch.Tensor | None = None,
         padding_idx: int | None = None,
         sparse: bool = False,
     ) -> Self:
@@ -238,7 +239,7 @@ def _padding(index: int, n: int) -> int:
     return index % n
 
 
-def _wanted(private: Sequence[int] | torch.Tensor | None, padding: int | None, n: int) -> set[int]:
+def _wanted(private: Sequence[int] | np.ndarray | torch.Tensor | None, padding: int | None, n: int) -> set[int]:
     ids = [] if private is None else private.tolist() if isinstance(private, torch.Tensor) else list(private)
     numbers = [whole_number("private", item, least=0) for item in ids]
     wanted = set(numbers)
@@ -247,7 +248,7 @@ def _wanted(private: Sequence[int] | torch.Tensor | None, padding: int | None, n
     return wanted if padding is None else wanted | {padding}
 
 
-def _add_frequent(wanted: set[int], more: int, counts: Sequence[float] | torch.Tensor | None, n: int) -> torch.Tensor:
+def _add_frequent(wanted: set[int], more: int, counts: Numbers | torch.Tensor | None, n: int) -> torch.Tensor:
     """Add the most frequent of the other ids, and sort."""
     weights = torch.zeros(n, dtype=torch.float64) if counts is None else torch.as_tensor(counts).double().cpu()
     if weights.shape != (n,) or not bool(torch.isfinite(weights).all()):

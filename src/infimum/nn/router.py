@@ -13,7 +13,7 @@ from infimum._display import facts_of, notebook, words
 from infimum.balance import initial_threshold_bias
 from infimum.balance.initialization import Score
 from infimum.errors import OptionError, ShapeError
-from infimum.nn.counting import count
+from infimum.nn.counting import count, moved_tally
 from infimum.nn.float32 import Float32Buffers
 
 Mode: TypeAlias = Literal["topk", "threshold"]
@@ -185,7 +185,7 @@ class BalancedRouter(Float32Buffers):
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
         super()._apply(fn, recurse)
         device = self.expert_bias.device
-        self.tally = torch.zeros_like(self.tally, device=device) if self.tally.is_meta else self.tally.to(device)
+        self.tally = moved_tally(self.tally, device)
         return self
 
     def forward(self, x: torch.Tensor, padding_mask: torch.Tensor | None = None) -> Routing:
@@ -220,8 +220,8 @@ class BalancedRouter(Float32Buffers):
                 weights = weights / weights.sum(-1, keepdim=True).clamp_min(torch.finfo(precise).tiny)
             weights = weights * self.scale
         if self.training:
-            if self.tally.device != experts.device:  # moved by a tool that knows only parameters and buffers
-                self.tally = self.tally.to(experts.device)
+            if self.tally.device != experts.device:
+                self.tally = moved_tally(self.tally, experts.device)
             if torch.is_grad_enabled() and not weights.requires_grad:  # frozen router: its experts may be trained
                 weights = weights.detach().requires_grad_()
             tokens = torch.isfinite(logits.detach()).all(-1)

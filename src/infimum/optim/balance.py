@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
-from infimum._arguments import one_of, optional, whole_number
+from infimum._arguments import Numbers, one_of, optional, whole_number
 
 optional("torch", "torch")
 
 import torch  # noqa: E402  (after the check for torch)
 from torch import distributed  # noqa: E402
 
-from infimum.balance import max_violation  # noqa: E402
+from infimum.balance import dead_experts, load_entropy, max_violation  # noqa: E402
 from infimum.balance.rules import RULES, Rule, checked_rate, step  # noqa: E402
 from infimum.errors import InfeasibleError, OptionError, ShapeError  # noqa: E402
 from infimum.optim.quantiles import quantile_bias  # noqa: E402
@@ -89,14 +89,15 @@ class BalanceController:
         rule: Rule | Quantile = "rms",
         rate: float | Callable[[int], float] | None = None,
         *,
-        load: Sequence[float] | torch.Tensor | None = None,
+        load: Numbers | torch.Tensor | None = None,
         group: Groups = None,
         every: int = 1,
         momentum: float = 0.0,
     ) -> None:
         one_of("rule", rule, (*RULES, *QUANTILES))
         # recognised by what they offer: optim knows no module of nn
-        self.routers: list[Any] = [m for m in model.modules() if hasattr(m, "expert_bias") and hasattr(m, "tally")]
+        found = {n: m for n, m in model.named_modules() if hasattr(m, "expert_bias") and hasattr(m, "tally")}
+        self.names, self.routers = list(found), list[Any](found.values())
         if not self.routers:
             raise OptionError("the model holds no infimum.nn.BalancedRouter")
         if rule in ("budget", "at-most") and any(router.mode == "topk" for router in self.routers):
@@ -134,6 +135,23 @@ class BalanceController:
     def max_violation(self) -> float:
         """MaxVio of the last update's loads, averaged over the layers."""
         return sum(max_violation(load) for load in self.loads) / len(self.loads)
+
+    def metrics(self) -> dict[str, float]:
+        """Return what to log of every router, by the loads of the last update: names and numbers for any logger.
+
+        For a router called NAME: ``NAME/max_violation``, ``NAME/load_entropy`` (1: even), ``NAME/dead_experts`` and
+        ``NAME/bias_range``, the largest bias less the smallest; and ``max_violation``, the mean over the routers.
+        """
+        found = {"max_violation": self.max_violation()}
+        for name, router, load in zip(self.names, self.routers, self.loads, strict=True):
+            figures = {
+                "max_violation": max_violation(load),
+                "load_entropy": load_entropy(load),
+                "dead_experts": float(dead_experts(load)),
+                "bias_range": float(router.expert_bias.max() - router.expert_bias.min()),
+            }
+            found.update({f"{name}/{figure}".lstrip("/"): value for figure, value in figures.items()})
+        return found
 
     @torch.no_grad()
     def step(self) -> None:
@@ -224,7 +242,7 @@ def _groups(group: Groups) -> Sequence[Any]:
     return tuple(group) if isinstance(group, Sequence) else (group,)
 
 
-def _proportions(load: Sequence[float] | torch.Tensor | None, router: Any) -> torch.Tensor:
+def _proportions(load: Numbers | torch.Tensor | None, router: Any) -> torch.Tensor:
     n, device = router.n_experts, router.expert_bias.device
     if load is None:
         return torch.ones(n, dtype=torch.float64, device=device)

@@ -135,6 +135,8 @@ def _twin(optimizer: torch.optim.Optimizer) -> Any:
     for group in optimizer.param_groups:
         shape = [min(size, 4) for size in group["params"][0].shape]
         options = {name: value for name, value in group.items() if name != "params"}
+        if "split" in options:
+            options["split"] = None  # lengths of parts fit the whole parameter alone
         small = torch.zeros(shape, dtype=torch.float64, requires_grad=True)
         twin.param_groups.append({**copy.deepcopy(options), "params": [small]})
     return twin

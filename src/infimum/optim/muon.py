@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -14,12 +13,22 @@ import torch  # noqa: E402  (after the check for torch)
 from torch.optim import Optimizer  # noqa: E402
 
 from infimum.errors import DTypeError, OptionError, ShapeError  # noqa: E402
-from infimum.optim.newton_schulz import EPS, Table, as_rows, iterate  # noqa: E402
+from infimum.optim.matrices import (  # noqa: E402
+    Layout,
+    Split,
+    assembled,
+    check_layout,
+    gathered,
+    matrices,
+    orthogonal_factors,
+)
+from infimum.optim.newton_schulz import EPS, Table, as_rows  # noqa: E402
 
 Adjustment: TypeAlias = Literal["original", "match_rms_adamw"]  # how the step follows the shape, as in PyTorch
 
 JORDAN = (3.4445, -4.7750, 2.0315)  # the default of torch.optim.Muon
 MOST_STEPS = 100  # as in torch.optim.Muon
+OURS = ("schedule", "layout", "split", "foreach")  # options that torch.optim.Muon does not have
 
 
 class Muon(Optimizer):
@@ -28,12 +37,14 @@ class Muon(Optimizer):
     `torch.optim.Muon` applies the same coefficients (a, b, c) in all steps; a `schedule` has a row for each and reaches
     an error many times smaller in the same number of products. Without a schedule every bit is that of
     `torch.optim.Muon`. Arguments, defaults and state have its names: a checkpoint of either can be loaded by the other.
-    Weight decay is decoupled, so that `MemoryLR` and `verify_memory` apply.
+    Weight decay is decoupled, so that `MemoryLR` and `verify_memory` apply. Sharded parameters (DTensor) are gathered
+    once for each update. `split_parameters` sorts the parameters of a model, `MuonAdamW` trains all of them.
 
     Parameters
     ----------
     params : iterable
-        Parameters, or groups of them, all matrices. Embeddings, biases and the like go to AdamW.
+        Parameters, or groups of them: matrices, stacks of matrices (such as experts), or with ``layout="convolution"``
+        kernels. Embeddings, biases and the like go to AdamW.
     lr : float or Tensor
         Learning rate.
     weight_decay : float
@@ -54,6 +65,14 @@ class Muon(Optimizer):
     schedule : Composition, or sequence of tuples, optional
         Coefficients of every step: what `infimum.minimax.msign_schedule` returned, or any table. May differ between
         parameter groups. It is kept when a checkpoint without one (of `torch.optim.Muon`) is loaded.
+    layout : {"stack", "convolution"}
+        What the axes of the parameters are: the last two are a matrix, and those before count matrices; or the first
+        one counts the rows of one matrix, and all others together its columns.
+    split : Split, optional
+        Parts of every matrix that are orthogonalised by themselves: fused queries, keys and values, or gate and up.
+    foreach : bool
+        Matrices of equal shape go through one iteration together: faster where there are many small ones, on a GPU
+        above all; equal up to the rounding of batched products.
 
     Raises
     ------
@@ -90,6 +109,9 @@ class Muon(Optimizer):
         adjust_lr_fn: Adjustment | None = None,
         *,
         schedule: Table | None = None,
+        layout: Layout = "stack",
+        split: Split | None = None,
+        foreach: bool = False,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -101,6 +123,9 @@ class Muon(Optimizer):
             "ns_steps": ns_steps,
             "adjust_lr_fn": adjust_lr_fn,
             "schedule": schedule,
+            "layout": layout,
+            "split": split,
+            "foreach": foreach,
         }
         super().__init__(params, defaults)
 
@@ -108,17 +133,22 @@ class Muon(Optimizer):
         """Add a group after checking its options and that all its parameters are real matrices."""
         super().add_param_group(param_group)
         try:
-            _check(self.param_groups[-1])
+            self._check(self.param_groups[-1])
         except Exception:
             self.param_groups.pop()
             raise
 
+    def _check(self, group: dict[str, Any]) -> None:
+        check_group(group)
+
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Load a checkpoint of this optimizer or of `torch.optim.Muon`, which has no schedule: then ours stays."""
-        kept = [group["schedule"] for group in self.param_groups]
+        kept = [{name: group[name] for name in OURS if name in group} for group in self.param_groups]
         super().load_state_dict(state_dict)
-        for group, schedule in zip(self.param_groups, kept, strict=True):
-            group.setdefault("schedule", schedule)
+        for group, options in zip(self.param_groups, kept, strict=True):
+            for name, option in options.items():
+                group.setdefault(name, option)
+            self._check(group)
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -128,36 +158,44 @@ class Muon(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         for group in self.param_groups:
-            rows = group["schedule"] or (group["ns_coefficients"],) * group["ns_steps"]
-            for parameter in group["params"]:
-                if parameter.grad is not None:
-                    self._update(parameter, group, rows)
+            self._step_group(group)
         return loss
 
-    def _update(self, parameter: torch.Tensor, group: dict[str, Any], rows: Any) -> None:
+    def _step_group(self, group: dict[str, Any]) -> None:
+        rows = group["schedule"] or (group["ns_coefficients"],) * group["ns_steps"]
+        parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
+        # one at a time needs the least memory
+        for chunk in [parameters] if group["foreach"] else [[parameter] for parameter in parameters]:
+            updates = [gathered(self._momentum(parameter, group), group["layout"]) for parameter in chunk]
+            parts = [matrices(update.whole, group) for update in updates]
+            flat = [part for several in parts for part in several]
+            found = iter(orthogonal_factors(flat, rows, group["eps"], together=group["foreach"]))
+            for parameter, update, several in zip(chunk, updates, parts, strict=True):
+                orthogonal, factor = assembled([next(found) for _ in several], update.whole.shape, group)
+                self._apply(parameter, update.back(orthogonal), factor, group)
+
+    def _momentum(self, parameter: torch.Tensor, group: dict[str, Any]) -> torch.Tensor:
         gradient = parameter.grad
         if gradient is None or gradient.is_sparse:
             raise DTypeError("Muon needs dense gradients, got a sparse one; use an embedding with sparse=False")
-        state, momentum, lr = self.state[parameter], group["momentum"], group["lr"]
-        lr = lr.squeeze() if isinstance(lr, torch.Tensor) else lr  # rounded as in PyTorch, in the precision of the rate
+        state, momentum = self.state[parameter], group["momentum"]
         if "momentum_buffer" not in state:
             state["momentum_buffer"] = torch.zeros_like(gradient, memory_format=torch.preserve_format)
-        buffer = state["momentum_buffer"]
+        buffer: torch.Tensor = state["momentum_buffer"]
         buffer.lerp_(gradient, 1 - momentum)
-        update = gradient.lerp(buffer, momentum) if group["nesterov"] else buffer
-        orthogonal = iterate(update, rows, torch.bfloat16, group["eps"])
+        return gradient.lerp(buffer, momentum) if group["nesterov"] else buffer
+
+    def _apply(self, parameter: torch.Tensor, orthogonal: torch.Tensor, factor: float, group: dict[str, Any]) -> None:
+        lr = group["lr"]
+        lr = lr.squeeze() if isinstance(lr, torch.Tensor) else lr  # rounded as in PyTorch, in the precision of the rate
         parameter.mul_(1 - lr * group["weight_decay"])
-        factor: Any = -lr * _shape_factor(group["adjust_lr_fn"], parameter.shape)
-        parameter.add_(orthogonal, alpha=factor)
+        alpha: Any = -lr * factor
+        parameter.add_(orthogonal, alpha=alpha)
 
 
-def _shape_factor(rule: str | None, shape: torch.Size) -> float:
-    rows, columns = shape
-    return 0.2 * math.sqrt(max(rows, columns)) if rule == "match_rms_adamw" else math.sqrt(max(1, rows / columns))
-
-
-def _check(group: dict[str, Any]) -> None:
-    for name in ("lr", "weight_decay", "momentum"):
+def check_rates(group: dict[str, Any], names: tuple[str, ...]) -> None:
+    """Refuse rates of a group that are no single numbers of at least 0, and parameters that are not real."""
+    for name in names:
         value = group[name]
         if isinstance(value, torch.Tensor) and value.numel() != 1:
             raise ShapeError(f"{name} must be one number, got a tensor of shape {tuple(value.shape)}")
@@ -165,14 +203,16 @@ def _check(group: dict[str, Any]) -> None:
             raise OptionError(f"{name} must be at least 0, got {value}")
     if not group["eps"] > 0.0:
         raise OptionError(f"eps must be above 0, got {group['eps']}")
-    _check_iteration(group)
     for parameter in group["params"]:
-        if parameter.ndim != 2:
-            raise ShapeError(
-                f"Muon is for matrices, got a parameter of shape {tuple(parameter.shape)}; give the others to AdamW"
-            )
         if not parameter.is_floating_point():
-            raise DTypeError(f"Muon needs real parameters, got {parameter.dtype}")
+            raise DTypeError(f"real parameters were expected, got {parameter.dtype}")
+
+
+def check_group(group: dict[str, Any]) -> None:
+    """Refuse options of a group for Muon that are out of range, and parameters that are no real matrices."""
+    check_rates(group, ("lr", "weight_decay", "momentum"))
+    _check_iteration(group)
+    check_layout(group)
 
 
 def _check_iteration(group: dict[str, Any]) -> None:

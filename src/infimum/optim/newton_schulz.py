@@ -6,6 +6,8 @@ import functools
 from collections.abc import Sequence
 from typing import TypeAlias
 
+import numpy as np
+
 from infimum._arguments import optional
 
 optional("torch", "torch")
@@ -16,7 +18,7 @@ from infimum.errors import DTypeError, LibraryError, NonFiniteError, OptionError
 from infimum.minimax import Composition, msign_schedule  # noqa: E402
 from infimum.minimax.composition.arguments import as_table  # noqa: E402
 
-Table: TypeAlias = Composition | Sequence[Sequence[float]]
+Table: TypeAlias = Composition | Sequence[Sequence[float]] | np.ndarray
 EPS = 1e-7
 LOWER, CUSHION, SAFETY = 1e-3, 0.02407327424182761, 1.01  # of Scientific Spaces 10996 and of Polar Express
 

@@ -24,6 +24,17 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
+def check_model_folder(path: Path) -> None:
+    """Ask that a path is the folder of a model: one that holds its configuration."""
+    if not path.is_dir():
+        raise CheckpointError(
+            f"a model folder was expected, got {path}; give the folder that holds {CONFIG}, or fetch a model of the "
+            "Hugging Face Hub first: hf download NAME --local-dir FOLDER"
+        )
+    if not (path / CONFIG).is_file():
+        raise CheckpointError(f"{path} has no {CONFIG}; give the folder of a transformers checkpoint")
+
+
 def own_file(path: Path, folder: Path) -> Path:
     """Return a path if it is a file of that folder; refuse what is none, and links that lead out of it.
 

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
+from infimum._arguments import whole_number
 from infimum._display import Shown
 from infimum.errors import CalibrationError
 
@@ -51,8 +52,7 @@ class Tokens(Shown):
 
     def sample(self, count: int, seed: int) -> Tokens:
         """Draw rows until they hold `count` tokens; all rows, when there are no more."""
-        if count < 1:
-            raise CalibrationError(f"a number of tokens of at least 1 is needed, got tokens={count}")
+        count = whole_number("tokens", count, 1)
         order = np.random.default_rng(seed).permutation(len(self.ids))
         needed = int(np.searchsorted(np.cumsum(self.mask[order].sum(axis=1)), count)) + 1
         rows = np.sort(order[:needed])
@@ -176,9 +176,10 @@ def tokenize(
     ------
     CalibrationError
         The text is missing, malformed, or has fewer than 256 tokens.
+    OptionError
+        `max_tokens` is below 2.
     """
-    if max_tokens < 2:
-        raise CalibrationError(f"max_tokens must be at least 2, got {max_tokens}")
+    max_tokens = whole_number("max_tokens", max_tokens, 2)
     ids = _given_ids(text)
     if ids is not None:
         source = Path(text).name if isinstance(text, str | Path) else "token ids given by the caller"

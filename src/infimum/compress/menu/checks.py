@@ -20,6 +20,12 @@ def check_names(checkpoint: Checkpoint, settings: Settings) -> None:
         raise OptionError(f"keep and only leave none of {len(names)} layers to be replaced; drop a pattern")
 
 
+def check_target(error: float) -> None:
+    """Ask that a total error can be aimed at."""
+    if not error > 0.0:
+        raise OptionError(f"the target must be a total error above 0, got {error}")
+
+
 def check_moments(checkpoint: Checkpoint, moments: Moments, *, split: bool) -> None:
     """Ask that moments are those of a checkpoint, and of two halves of the text if they must be `split`."""
     if split and moments.judge is None:

@@ -91,7 +91,7 @@ def fitted(
 
 @compiled
 def grid_of_range(
-    low: float, high: float, units: np.ndarray, default: float, shape: Shape
+    low: float, high: float, units: tuple[float, float], default: float, shape: Shape
 ) -> tuple[float, float, float]:
     """Return scale, zero and offset, such as can be stored, that lead from `low` to `high`; `default` is a set zero."""
     top = float(2**shape.bits - 1)
@@ -105,7 +105,7 @@ def grid_of_range(
 
 @compiled
 def best_grid(
-    x: np.ndarray, weights: np.ndarray, ranges: np.ndarray, units: np.ndarray, shape: Shape
+    x: np.ndarray, weights: np.ndarray, ranges: np.ndarray, units: tuple[float, float], shape: Shape
 ) -> tuple[float, float, float]:
     """Choose scale, zero and offset of a group: of all ranges those of the least weighted squared error.
 
@@ -138,16 +138,17 @@ def best_grid(
 
 
 @compiled
-def best_units(x: np.ndarray, weights: np.ndarray, ranges: np.ndarray, shape: Shape) -> np.ndarray:
+def best_units(x: np.ndarray, weights: np.ndarray, ranges: np.ndarray, shape: Shape) -> tuple[float, float]:
     """Choose what scales and offsets of a block are multiples of: the largest becomes the largest multiple."""
-    free, largest = np.full(2, np.inf), np.zeros(2)
+    free, largest, furthest = (np.inf, np.inf), 0.0, 0.0
     for start in range(0, x.size, shape.group):
         stop = start + shape.group
         scale, _, offset = best_grid(x[start:stop], weights[start:stop], ranges, free, shape)
-        largest[0], largest[1] = max(largest[0], scale), max(largest[1], offset)
-    for k in range(2):
-        largest[k] = rounded_scale(largest[k] / shape.levels, shape.digits, shape.least)
-    return largest
+        largest, furthest = max(largest, scale), max(furthest, offset)
+    return (
+        rounded_scale(largest / shape.levels, shape.digits, shape.least),
+        rounded_scale(furthest / shape.levels, shape.digits, shape.least),
+    )
 
 
 @compiled
@@ -160,20 +161,18 @@ def round_tile(
     weights: np.ndarray,
     ranges: np.ndarray,
     shape: Shape,
-    integers: np.ndarray,
-    grids: np.ndarray,
-    units: np.ndarray,
-    lost: np.ndarray,
-    rest: np.ndarray,
-) -> None:
-    """Round one tile, from its last row and column on, and write what became of it into the last five arrays.
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Round one tile, from its last row and column on, and return integers, grids, units, `lost` and `rest`.
 
     `whole` are the numbers to be rounded as far as they follow from other tiles, `row_wise` those without what the row
-    itself has lost; `grids` are scale, zero and offset of each group; `lost` is ``W - Q``, `rest` what is left of
-    `row_wise`.
+    itself has lost. The grids are scale, zero and offset of each group; `lost` is ``W - Q``, `rest` what is left of
+    `row_wise`. All arrays are contiguous: for each other layout the loop would be compiled once more.
     """
     rows, columns = whole.shape
     width, top = shape.group, float(2**shape.bits - 1)
+    integers, lost, rest = np.zeros((rows, columns)), np.zeros((rows, columns)), np.zeros((rows, columns))
+    span = shape.block if shape.block > 0 else width  # Shape.span, which Numba does not see
+    grids, units = np.zeros((rows, columns // width, 3)), np.zeros((rows, columns // span, 2))
     for i in range(rows - 1, -1, -1):
         target, base = whole[i].copy(), row_wise[i].copy()
         for k in range(i + 1, rows):
@@ -186,8 +185,9 @@ def round_tile(
             if shape.block > 0 and stop % shape.block == 0:
                 first = stop - shape.block
                 chosen = best_units(target[first:stop], weights[first:stop], ranges, shape)
-                units[i, first // shape.block] = chosen
-            unit = units[i, start // shape.block] if shape.block > 0 else np.zeros(2)
+                units[i, first // shape.block, 0], units[i, first // shape.block, 1] = chosen
+            block = start // span
+            unit = (units[i, block, 0], units[i, block, 1])
             scale, zero, offset = best_grid(target[start:stop], weights[start:stop], ranges, unit, shape)
             grids[i, h, 0], grids[i, h, 1], grids[i, h, 2] = scale, zero, offset
             for j in range(stop - 1, start - 1, -1):
@@ -196,3 +196,4 @@ def round_tile(
                 integers[i, j], lost[i, j], rest[i, j] = integer, W[i, j] - number, base[j] - number
                 for k in range(j):
                     target[k] += R[j, k] * rest[i, j]
+    return integers, grids, units, lost, rest

@@ -81,21 +81,18 @@ def round_matrix(W: np.ndarray, right: Factors, left: Factors | None, shape: Sha
             columns = slice(max(end - width, 0), end)
             groups, blocks = (slice(columns.start // size, end // size) for size in (shape.group, shape.span))
             base = np.ascontiguousarray(row_wise[:, columns])
-            round_tile(
+            tile = round_tile(
                 base + rest[rows, end:] @ right.unit[end:, columns],
                 base,
-                W[rows, columns],
+                np.ascontiguousarray(W[rows, columns]),
                 np.ascontiguousarray(unit),
                 np.ascontiguousarray(right.unit[columns, columns]),
                 right.weights[columns],
                 ranges,
                 loops,
-                integers[rows, columns],
-                grids[rows, groups],
-                units[rows, blocks],
-                lost[rows, columns],
-                rest[rows, columns],
             )
+            integers[rows, columns], grids[rows, groups], units[rows, blocks] = tile[:3]
+            lost[rows, columns], rest[rows, columns] = tile[3:]
     scales, zeros, offsets = np.moveaxis(grids, -1, 0)
     grid = Grid(shape.bits, scales.copy(), zeros.copy(), shape.precision, offsets.copy() if shape.offset else None)
     return Rounded(integers, grid, units if shape.block else None)

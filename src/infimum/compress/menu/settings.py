@@ -11,7 +11,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from infimum._arguments import one_of
 from infimum.compress.menu.ranks import Damping, Form, Objective
 from infimum.compress.model.checkpoint import Checkpoint, Layer
-from infimum.errors import BudgetError, InfimumError, OptionError, VerificationError
+from infimum.errors import InfimumError, OptionError, VerificationError
 from infimum.proof.checkpoint import listed, mapping, text
 from infimum.proof.evidence import flag, number, shown
 
@@ -43,7 +43,7 @@ class Settings:
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.remove < 1.0:
-            raise BudgetError(f"remove must be a fraction of at least 0 and below 1, got {self.remove}")
+            raise OptionError(f"remove must be a fraction of at least 0 and below 1, got {self.remove}")
         one_of("of", self.of, get_args(Of))
         if self.plain and self.of == "bytes":
             raise OptionError("plain output has as many bytes as the original; give of='linear' or of='all'")

@@ -25,7 +25,7 @@ from infimum.compress.model.tensor_files import Stored, locate, opened
 from infimum.compress.model.vocabulary import tied_head, vocabulary_of
 from infimum.errors import CheckpointError
 from infimum.proof.evidence import shown
-from infimum.proof.folder import CONFIG, DESCRIPTION, companions, file_hash, own_file
+from infimum.proof.folder import CONFIG, DESCRIPTION, check_model_folder, companions, file_hash, own_file
 
 QUANTISED = (".qweight", ".scales", ".weight_scale", ".weight_packed", ".absmax")  # beside packed weights
 FLOATS = {"F64", "F32", "F16", "BF16"}
@@ -216,13 +216,7 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
         The message says what is missing or unsupported, and what to do.
     """
     path = Path(path)
-    if not path.is_dir():
-        raise CheckpointError(
-            f"a model folder was expected, got {path}; give the folder that holds config.json, or fetch a model of the "
-            "Hugging Face Hub first: hf download NAME --local-dir FOLDER"
-        )
-    if not (path / CONFIG).is_file():
-        raise CheckpointError(f"{path} has no {CONFIG}; give the folder of a transformers checkpoint")
+    check_model_folder(path)
     try:
         config = json.loads(own_file(path / CONFIG, path).read_text(encoding="utf-8"))  # Infinity occurs in them
     except (ValueError, RecursionError) as error:

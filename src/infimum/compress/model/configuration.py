@@ -12,7 +12,7 @@ from infimum.compress.model.experts import unfuse
 from infimum.compress.model.heads import Head
 from infimum.errors import CheckpointError
 from infimum.proof.evidence import shown
-from infimum.proof.folder import CONFIG
+from infimum.proof.folder import check_model_folder
 
 POOLER = "pooler."
 LAYERS = "infimum_layers"  # and in its configuration: form and rank of every layer that is not dense
@@ -20,8 +20,7 @@ LAYERS = "infimum_layers"  # and in its configuration: form and rank of every la
 
 def read_config(folder: Path) -> Any:
     """Read the configuration of a model folder."""
-    if not (folder / CONFIG).is_file():
-        raise CheckpointError(f"{folder} has no config.json; give the folder of a transformers checkpoint")
+    check_model_folder(folder)
     try:
         return AutoConfig.from_pretrained(folder)
     except Exception as error:  # whatever transformers makes of what a stranger wrote

@@ -14,6 +14,7 @@ from transformers.models.auto import modeling_auto
 
 from infimum.errors import CheckpointError
 from infimum.proof.evidence import shown
+from infimum.proof.folder import CONFIG, own_file
 
 Goal: TypeAlias = Literal["embedding", "loss", "logits"]  # what gradients are of
 Pooling: TypeAlias = Literal["mean", "cls", "lasttoken"]  # how one vector is made of those of all tokens
@@ -70,7 +71,8 @@ def _pooling(folder: Path) -> Pooling:
     try:
         modules = json.loads((folder / MODULES).read_text(encoding="utf-8"))
         paths = [module["path"] for module in modules if str(module["type"]).endswith("Pooling")]
-        settings = [json.loads((folder / path / "config.json").read_text(encoding="utf-8")) for path in paths]
+        files = [own_file(folder / path / CONFIG, folder) for path in paths]
+        settings = [json.loads(file.read_text(encoding="utf-8")) for file in files]
     except (OSError, ValueError, TypeError, LookupError) as error:
         raise CheckpointError(f"{MODULES} of {folder.name} names no pooling that can be read: {error}") from error
     return _mode(folder, settings[0]) if settings else "mean"

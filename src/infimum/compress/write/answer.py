@@ -24,29 +24,7 @@ from infimum.proof.checkpoint import LayerPlan
 
 @dataclass(frozen=True)
 class Answer(Shown):
-    """A compressed model, not yet written.
-
-    Attributes
-    ----------
-    table : tuple of LayerPlan
-        One row per linear layer.
-    certificate : Certificate
-        `value`: sum of the measured errors. `lower_bound`: no choice of ranks within the budget, and no matrices of
-        those ranks, have a smaller sum; with few bits: no other choice of the roundings that were made, measured on the
-        half of the text that made none. It speaks of this objective on this text, not of accuracy on a task.
-    budget : int
-        Numbers that the replaceable layers may store.
-    multiplier : float
-        The Lagrange multiplier that proves the bound: error per stored number.
-    forms : mapping
-        Stored numbers of every replaced layer, in the checkpoint's dtype, read from disk when they are asked for.
-    orders : mapping
-        Channels from the last to be given up to the first, by the name of the layer that reads them.
-    notes : tuple of str
-        What the user should know.
-    peak_memory : int
-        Largest resident size of the process so far, bytes.
-    """
+    """A compressed model, not yet written; what its parts are says `infimum.compress.Plan`, which derives from it."""
 
     checkpoint: Checkpoint
     moments: Moments

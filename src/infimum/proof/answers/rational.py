@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from infimum._arguments import axes
+from infimum._arguments import Numbers, axes
 from infimum._arrays import namespace
 from infimum.errors import NonFiniteError, OptionError
 from infimum.proof import evidence, wording
@@ -163,7 +162,7 @@ class MinimaxRational(Result):
 
 
 def rational_task(
-    f: Any, type_: tuple[int, int], domain: Any, weight: Any, relative: bool, breakpoints: Sequence[float]
+    f: Any, type_: tuple[int, int], domain: Any, weight: Any, relative: bool, breakpoints: Numbers
 ) -> Task:
     """Return the task of approximating a formula, weighted by another, on one interval; halved where it is symmetric.
 

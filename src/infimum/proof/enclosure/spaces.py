@@ -47,7 +47,7 @@ class Functions:
 Space = Powers | Functions
 
 
-def as_space(degree: int | None, system: str | Sequence[Any]) -> Space:
+def as_space(degree: int | None, system: str | Sequence[Any] | np.ndarray) -> Space:
     """Return the space that `degree` and `system` describe."""
     if isinstance(system, str):
         if system not in SYSTEMS:

@@ -7,6 +7,7 @@ as t is one-to-one on the domain, hence the half domain where f is odd or even.
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -14,12 +15,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import scipy.optimize
 
+from infimum._arguments import Numbers
 from infimum.errors import NonFiniteError, OptionError, RangeError
 from infimum.proof.enclosure.expressions import Function, as_function
 from infimum.proof.enclosure.spaces import Functions, Powers, Space, as_space
 
 Intervals = tuple[tuple[float, float], ...]
-Domain: TypeAlias = tuple[float, float] | Sequence[tuple[float, float]]
+Domain: TypeAlias = tuple[float, float] | Sequence[tuple[float, float]] | np.ndarray
 
 MOST_INTERVALS = 100
 MOST_BREAKPOINTS = 4000  # each costs samples, cells and a piece of the exchange
@@ -112,10 +114,10 @@ def as_task(
     f: Any,
     degree: int | None,
     domain: Any,
-    system: str | Sequence[Any] = "full",
+    system: str | Sequence[Any] | np.ndarray = "full",
     weight: Any = None,
     relative: bool = False,
-    breakpoints: Sequence[float] = (),
+    breakpoints: Numbers = (),
 ) -> Task:
     """Check the arguments of a public function and reduce by symmetry where that is possible."""
     intervals = as_intervals(domain)
@@ -191,13 +193,13 @@ def _require_no_zeros(task: Task) -> None:
         )
 
 
-def _breakpoints(task: Task, given: Sequence[float]) -> tuple[float, ...]:
+def _breakpoints(task: Task, given: Numbers) -> tuple[float, ...]:
     """Gather the given breakpoints and the zeros of what stands inside abs, max and the like."""
     if len(given) > MOST_BREAKPOINTS:
         raise OptionError(f"breakpoints must be at most {MOST_BREAKPOINTS}, got {len(given)}: split the domain instead")
     inner: set[float] = set()
     for point in given:
-        if not np.isfinite(point):
+        if not isinstance(point, numbers.Real) or not np.isfinite(float(point)):
             raise OptionError(f"breakpoints must be finite numbers, got {point!r}")
         inner.add(float(point))
     for function in (task.f, task.weight):
