@@ -38,7 +38,9 @@ def test_two_halves_have_the_moments_of_the_whole(plan: compress.Plan) -> None:
     for name, once in whole.layers.items():
         merged = plan.moments.whole(name)
         for part in ("inputs", "right", "left", "gradient"):
-            np.testing.assert_allclose(getattr(merged, part), getattr(once, part), rtol=1e-4, atol=1e-6 * once.gradient)
+            one, other = getattr(merged, part), getattr(once, part)
+            # batches of other sizes round otherwise, by so much of the largest entry
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6 * float(np.max(np.abs(other))))
 
 
 def test_halves_of_an_encoder_weigh_by_their_rows(bert: Path) -> None:

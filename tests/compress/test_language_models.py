@@ -205,13 +205,6 @@ def test_experts_that_few_tokens_reach_stay_dense(tmp_path: Path, long_text: lis
     compress.verify(plan.save(tmp_path / "out"))
 
 
-def test_experts_under_other_names_are_refused(tmp_path: Path) -> None:
-    config = transformers.MixtralConfig(**SIZES, intermediate_size=40, num_local_experts=2, num_key_value_heads=2)
-    folder = write(transformers.MixtralForCausalLM(config), tmp_path / "mixtral")
-    with pytest.raises(CheckpointError, match="experts of mixtral are stored under names"):
-        compress.open_checkpoint(folder)
-
-
 def test_adapters_are_refused(tmp_path: Path) -> None:
     folder = write(tiny_llama(), tmp_path / "model")
     path = folder / "model.safetensors"

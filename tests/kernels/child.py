@@ -14,6 +14,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import threadpoolctl
 
 import infimum
@@ -55,6 +56,7 @@ def verify(cases: list[Any], results: list[str | None]) -> list[tuple[int, str, 
 def main() -> None:
     warnings.simplefilter("ignore")
     cases = pickle.loads(Path(sys.argv[1]).read_bytes())
+    np.ones((64, 64)) @ np.ones((64, 64))  # a kernel that this processor cannot run ends the process here
     blas = [pool for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
     print(json.dumps(sorted({pool.get("architecture", "") for pool in blas})), flush=True)
     for line in sys.stdin:

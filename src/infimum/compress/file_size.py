@@ -47,6 +47,8 @@ def of_size(plan: Plan, with_budget: Callable[[float], Plan], size: float) -> Pl
             break
         header = written - sum(tensor.bytes for tensor in tensors_of(found))
         fraction = max(0.0, 1.0 - (size - header) / bytes_of(plan.checkpoint))
+        if fraction >= 1.0:  # the header alone takes more
+            break
     if best is None:
         raise BudgetError(f"no files of {size:,.0f} bytes were found, the last had {written:,}; give a larger size")
     return best

@@ -120,7 +120,9 @@ def polynomial(
         signs=answer.signs,
         degree=degree,
         domain=task.intervals,
-        system=system if isinstance(system, str) else tuple(system),
+        system=system
+        if isinstance(system, str)
+        else tuple(system.tolist() if isinstance(system, np.ndarray) else system),
         weight=weight,
         relative=task.relative,
         breakpoints=_breakpoints_of(task, breakpoints, answer),
