@@ -43,7 +43,10 @@ def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return {name: write(make(), root / name) for name, make in CLASSES.items()}
 
 
-@pytest.mark.parametrize("name", CLASSES)
+FAST = ("classifier", "decoder", "masked")
+
+
+@pytest.mark.parametrize("name", [*FAST, *(pytest.param(n, marks=pytest.mark.slow) for n in CLASSES if n not in FAST)])
 def test_the_class_and_its_head_survive(
     name: str, folders: dict[str, Path], text: list[str], tmp_path: Path, code_cache: None
 ) -> None:

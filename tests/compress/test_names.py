@@ -48,7 +48,11 @@ OWN = {  # a tensor of the files, as the model does not call it
 }
 
 
-@pytest.fixture(scope="module", params=MODELS)
+FAST = ("neox", "mixtral")
+KINDS = [*FAST, *(pytest.param(name, marks=pytest.mark.slow) for name in MODELS if name not in FAST)]
+
+
+@pytest.fixture(scope="module", params=KINDS)
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(0)
     return write(MODELS[request.param](), tmp_path_factory.mktemp("models") / request.param)
