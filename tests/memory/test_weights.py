@@ -36,16 +36,21 @@ def test_shares_add_to_one():
     assert abs(measured.initial_share + np.sum(DECAY * measured.weights) - 1.0) < 1e-14
 
 
-@pytest.mark.parametrize("beta", [0.0, 0.5, 0.9, 0.99])
-def test_momentum_spreads_a_gradient(beta):
-    """Simulate SGD with a bias-corrected moving average of one-hot gradients."""
+def simulated(beta):
+    """Run the weight over one-hot inputs of a bias-corrected moving average, each step counted with its weight."""
     mean, weights = np.zeros(60), np.zeros(60)
     for step in range(60):
         mean *= beta
         mean[step] += 1.0 - beta
         weights = (1.0 - LR[step] * DECAY[step]) * weights + LR[step] * mean / (1.0 - beta ** (step + 1))
+    return weights
+
+
+@pytest.mark.parametrize("beta", [0.0, 0.5, 0.9, 0.99])
+def test_momentum_spreads_a_gradient(beta):
+    """Simulate SGD with a bias-corrected moving average of one-hot gradients."""
     measured = memory.report(LR, DECAY, beta1=beta)
-    np.testing.assert_allclose(measured.gradient_weights, weights, rtol=1e-12)
+    np.testing.assert_allclose(measured.gradient_weights, simulated(beta), rtol=1e-12)
     assert measured.gradient_weights.sum() == pytest.approx(measured.weights.sum(), rel=1e-12)
 
 
@@ -97,13 +102,8 @@ def test_the_distance_of_the_gradients_is_rounded_upwards():
 
 def test_second_moment_weights():
     """The squared gradients that the denominators of the updates hold, each update counted with its weight."""
-    beta, squares, weights = 0.95, np.zeros(60), np.zeros(60)
-    for step in range(60):
-        squares *= beta
-        squares[step] += 1.0 - beta
-        weights = (1.0 - LR[step] * DECAY[step]) * weights + LR[step] * squares / (1.0 - beta ** (step + 1))
-    measured = memory.report(LR, DECAY, beta2=beta)
-    np.testing.assert_allclose(measured.square_weights, weights, rtol=1e-12)
+    measured = memory.report(LR, DECAY, beta2=0.95)
+    np.testing.assert_allclose(measured.square_weights, simulated(0.95), rtol=1e-12)
     assert measured.gradient_weights is None
     assert measured.total_variation == memory.report(LR, DECAY).total_variation
 
