@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 import array_api_compat
 import numpy as np
 
+from infimum import _tables
 from infimum.errors import DTypeError, LibraryError, NonFiniteError, RangeError, ShapeError
 
 Array: TypeAlias = Any  # an array of any library of the array API standard
@@ -50,7 +51,7 @@ def is_array(item: object) -> bool:
 
 
 def as_array(item: Any, name: str) -> Array:
-    """Return `item` as an array: nested sequences become NumPy arrays, tensors leave their autograd graph."""
+    """Return `item` as an array: nested sequences and tables become NumPy arrays, tensors leave their graph."""
     if isinstance(item, list | tuple | np.generic | int | float | complex):
         item = np.asarray(item)
     if isinstance(item, np.ma.MaskedArray):
@@ -65,10 +66,10 @@ def as_array(item: Any, name: str) -> Array:
             f"larger than memory are taken give infimum.scale.RowBlocks({name})"
         )
     if not is_array(item):
+        if _tables.is_table(item):
+            return _tables.values(item, name)
         way = f"convert it first, for example with numpy.asarray({name})"
-        if hasattr(item, "to_numpy"):  # a table of pandas or Polars
-            way = f"give {name}.to_numpy()"
-        elif hasattr(item, "shape"):  # a matrix, but none that NumPy could look into
+        if hasattr(item, "shape"):  # a matrix, but none that NumPy could look into
             way = (
                 f"it has to be in memory: give {name}.toarray()" if hasattr(item, "toarray") else "bring it into memory"
             )
