@@ -57,6 +57,10 @@ class CR(Factored):
         weights = self.weights
         return (self.C * weights[None, :] if weights.ndim == 1 else self.C @ weights), self.R
 
+    def chain(self) -> tuple[Array, ...]:
+        """Return `C`, the weights where there are any, and `R`."""
+        return (self.C, self.R) if self.weights is None else (self.C, self.weights, self.R)
+
     def recheck(self, X: Array, Y: Array) -> Certificate:
         """Derive the certificate from the two factors of the product and the answer alone."""
         X, Y = checked_factors(X, Y)

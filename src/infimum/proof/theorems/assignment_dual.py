@@ -90,12 +90,12 @@ def dual(scores: np.ndarray, k: int, limits: Limits, bias: Bias) -> Dual:
     k = whole("k", k, least=1, most=scores.shape[1])
     ask(scores.shape, limits, bias)
     score, loads = Fraction(0), np.zeros(scores.shape[1], dtype=np.int64)
-    for rows in _blocks(scores):
+    for rows in blocks(scores):
         if rows.min(initial=0.0) == -np.inf and np.any(np.isfinite(rows).sum(axis=1) < k):
             raise VerificationError(f"every token must admit at least k = {k} experts: scores other than -inf")
         chosen = largest(rows, bias, k)
-        score += exact_sum(rows[chosen])
-        loads += chosen.sum(axis=0)
+        score += exact_sum(np.take_along_axis(rows, chosen, axis=1))
+        loads += np.bincount(chosen.ravel(), minlength=loads.size)
     # l b+ - u b-  is  l b  where b is positive and  u b  where it is negative
     shared = _shared(limits, bias)
     own = _signs(*bias.parts, *(() if limits.groups is None else -shared[:, limits.groups.of]))
@@ -150,6 +150,8 @@ def _shared(limits: Limits, bias: Bias) -> np.ndarray:
 
 def _signs(*parts: np.ndarray) -> np.ndarray:
     """Return the signs of sums of vectors; fsum is 0 only where the exact sum is."""
+    if len(parts) == 1:
+        return np.asarray(np.sign(parts[0]))
     return np.sign([math.fsum(entries) for entries in zip(*(part.tolist() for part in parts), strict=True)])
 
 
@@ -175,32 +177,35 @@ def best_entries(scores: np.ndarray, total: int) -> Fraction:
 def unbalanced(scores: np.ndarray, k: int) -> Fraction:
     """Exact sum of the k largest entries of every row: the score without any limits."""
     split = scores.shape[1] - k
-    return sum((exact_sum(np.partition(rows, split, axis=1)[:, split:]) for rows in _blocks(scores)), Fraction(0))
+    return sum((exact_sum(np.partition(rows, split, axis=1)[:, split:]) for rows in blocks(scores)), Fraction(0))
 
 
 def largest(rows: np.ndarray, bias: Bias, k: int) -> np.ndarray:
-    """Mark the k largest of every row of ``rows + bias``, compared exactly; equal ones are interchangeable.
+    """Return the columns of the k largest of every row of ``rows + bias``, compared exactly; of equal ones any.
 
     Every row holds at least k entries that are not -inf.
     """
     split = rows.shape[1] - k
     single = not bias.parts[1:].any()
-    high, rest, exact = (rounded_sum(rows, bias.high), None, True) if single else biased(rows, bias)
+    high, rest, exact = (rounded_sum(rows, bias.high), None, None) if single else biased(rows, bias)
     threshold = np.partition(high, split, axis=1)[:, split, None] if k > 1 else high.max(axis=1, keepdims=True)
-    chosen, tied = high > threshold, high == threshold
-    unclear = np.flatnonzero((tied.sum(axis=1) > k - chosen.sum(axis=1)) & exact)
-    chosen |= tied
-    if unclear.size:
+    chosen = high >= threshold
+    if np.count_nonzero(chosen) > k * rows.shape[0]:
         # rounding keeps the order, so only entries whose rounded sums are equal need the rest to be told apart
-        rest = biased(rows[unclear], bias)[1] if rest is None else rest[unclear]
-        order = np.lexsort((rest, high[unclear]), axis=-1)[:, split:]
-        chosen[unclear] = False
-        chosen[unclear[:, None], order] = True
-    longer = np.flatnonzero(np.logical_not(exact))
-    if longer.size:
+        surplus = chosen.sum(axis=1) - k
+        tied = (high == threshold) & (surplus > 0)[:, None]
+        token, expert = np.divmod(np.flatnonzero(tied), rows.shape[1])
+        left = two_sum(rows[token, expert], bias.high[expert])[1] if rest is None else rest[token, expert]
+        order = np.lexsort((left, token))
+        token, expert = token[order], expert[order]
+        place = np.arange(token.size) - np.searchsorted(token, token)
+        last = place < surplus[token]
+        chosen[token[last], expert[last]] = False
+    if exact is not None and not exact.all():
+        longer = np.flatnonzero(~exact)
         chosen[longer] = False
         chosen[longer[:, None], np.argsort(_in_integers(rows[longer], bias), axis=1)[:, split:]] = True
-    return chosen
+    return np.asarray(np.flatnonzero(chosen) % rows.shape[1]).reshape(-1, k)
 
 
 def biased(rows: np.ndarray, bias: Bias) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -285,6 +290,7 @@ def outward(value: Fraction, bound: Fraction) -> tuple[float, float]:
     return above, below if Fraction(below) <= bound else math.nextafter(below, -math.inf)
 
 
-def _blocks(scores: np.ndarray) -> Iterator[np.ndarray]:
+def blocks(scores: np.ndarray) -> Iterator[np.ndarray]:
+    """Cut a matrix into rows that stay in the cache."""
     rows = max(1, BLOCK // scores.shape[1])
     return (scores[start : start + rows] for start in range(0, scores.shape[0], rows))
