@@ -17,7 +17,7 @@ ROUNDS, SWEEPS, PATIENCE = 3, 24, 4
 
 def roughly_balancing_bias(scores: np.ndarray, k: int, goal: Aim, bias: np.ndarray) -> np.ndarray:
     """Return a bias that balances a part of the tokens; as it was where there are too few of them."""
-    for stride in _parts(scores, k):
+    for stride in _strides(scores, k):
         bias = midpoint_sweeps(scores[::stride], k, goal.scaled(1.0 / stride), bias, steps=4)
     return bias
 
@@ -29,7 +29,7 @@ def nearly_balancing_bias(scores: np.ndarray, k: int, goal: Aim, bias: np.ndarra
     """
     experts = scores.shape[1]
     enough, width = experts / 4.0, k + max(k, 8)  # candidates of a token: as many again as it takes
-    for _ in range(ROUNDS if _parts(scores, k) and 2 * width <= experts else 0):  # only from a bias that is not far off
+    for _ in range(ROUNDS if _strides(scores, k) and 2 * width <= experts else 0):  # only from a bias that is not far off
         candidates = Candidates(scores, bias, width)
         if goal.missed(candidates.route(k, bias)[1]) <= experts:
             return bias
@@ -37,7 +37,7 @@ def nearly_balancing_bias(scores: np.ndarray, k: int, goal: Aim, bias: np.ndarra
     return midpoint_sweeps(scores, k, goal, bias, enough=enough)
 
 
-def _parts(scores: np.ndarray, k: int) -> list[int]:
+def _strides(scores: np.ndarray, k: int) -> list[int]:
     tokens, experts = scores.shape
     return [stride for stride in STRIDES if tokens * k >= SEEN * stride * experts]
 
