@@ -29,7 +29,9 @@ def nearly_balancing_bias(scores: np.ndarray, k: int, goal: Aim, bias: np.ndarra
     """
     experts = scores.shape[1]
     enough, width = experts / 4.0, k + max(k, 8)  # candidates of a token: as many again as it takes
-    for _ in range(ROUNDS if _strides(scores, k) and 2 * width <= experts else 0):  # only from a bias that is not far off
+    for _ in range(
+        ROUNDS if _strides(scores, k) and 2 * width <= experts else 0
+    ):  # only from a bias that is not far off
         candidates = Candidates(scores, bias, width)
         if goal.missed(candidates.route(k, bias)[1]) <= experts:
             return bias
