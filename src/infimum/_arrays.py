@@ -109,7 +109,10 @@ def as_matrix(item: Any, name: str, *, besides: float | None = None) -> Array:
         array = xp.astype(array, xp.asarray(1.0).dtype)
     elif not is_floating(array):
         raise DTypeError(f"{name} must hold real or complex numbers, got dtype {array.dtype}; convert it first")
-    require_finite(array if besides is None else xp.where(array == besides, xp.zeros_like(array), array), name)
+    if besides is not None and not _sum_is_finite(array):
+        require_finite(xp.where(array == besides, xp.zeros_like(array), array), name)
+    elif besides is None:
+        require_finite(array, name)
     return array
 
 
@@ -127,9 +130,8 @@ def require_finite(array: Array, name: str) -> None:
     xp = namespace(**{name: array})
     if 0 in array.shape:
         return
-    # a sum is finite only if every term is; one that overflows is no reason to refuse, so the ends are looked at then
-    with np.errstate(over="ignore", invalid="ignore"):
-        whole = not is_floating(array) or cmath.isfinite(complex(xp.sum(array)))
+    # a sum that overflows is no reason to refuse, so the ends are looked at then
+    whole = not is_floating(array) or _sum_is_finite(array)
     if not (whole or all(math.isfinite(float(end(part))) for part in _real_parts(array) for end in (xp.min, xp.max))):
         finite = xp.isfinite(array)
         count = int(xp.sum(xp.astype(~finite, xp.int64)))
@@ -137,6 +139,12 @@ def require_finite(array: Array, name: str) -> None:
             f"{name} must be finite, but {count} of its {math.prod(array.shape)} entries are NaN or infinite; "
             "remove or replace them first"
         )
+
+
+def _sum_is_finite(array: Array) -> bool:
+    """Tell whether the sum of all entries is finite: then every one of them is."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return cmath.isfinite(complex(array_api_compat.array_namespace(array).sum(array)))
 
 
 def is_complex(array: Array) -> bool:

@@ -84,7 +84,7 @@ def certificate_of(M: Operator, value: float, theorem: str, bound: Bound) -> Cer
         theorem=theorem,
         rigour="probable" if bound.probable else "rounded",
         confidence=1.0 - float(bound.witness["delta"]) if bound.probable else 1.0,
-        witness=bound.witness,
+        witness=dict(bound.witness),
     )
 
 
