@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from infimum.balance.rules import update_bias
+from infimum.proof.largest_entries import k_largest
 from infimum.proof.theorems.assignment_dual import Limits
 
 SWEEPS, UPDATES = 100, 1000  # unless the caller says how many
@@ -46,8 +47,7 @@ def gradient_steps(
     """Apply `update_bias` on one batch until its loads are within their limits."""
     goal = aim(limits, scores.shape[0] * k)
     for _ in range(UPDATES if steps is None else steps):
-        chosen = np.argpartition(scores + bias, -k, axis=1)[:, -k:]
-        loads = np.bincount(chosen.ravel(), minlength=bias.size)
+        loads = np.bincount(k_largest(scores, k, bias).columns.ravel(), minlength=bias.size)
         if limits.admit(loads):
             break
         bias = update_bias(bias, loads, rule, rate, load=(goal.low + goal.high) / 2.0)
@@ -90,9 +90,19 @@ def sweep(
     contiguous. Every threshold between two neighbouring order statistics minimises the dual in that coordinate; the
     published rule takes the lower end, the midpoint rule the middle.
     """
-    biased = scores + bias
-    level = thresholds(biased, np.full(scores.shape[0], float(k)), midpoint=midpoint)
-    return expert_step(columns - level, goal, midpoint=midpoint), (biased > level[:, None]).sum(axis=0)
+    level, chosen = route(scores, k, bias, midpoint=midpoint)
+    loads = np.bincount(chosen.ravel(), minlength=bias.size)
+    return expert_step(columns - level, goal, midpoint=midpoint), loads
+
+
+def route(
+    scores: np.ndarray, k: int, bias: np.ndarray | None = None, *, midpoint: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what `thresholds` does for the k largest entries of every token, and their columns."""
+    columns, inside, outside = k_largest(scores, k, bias)
+    if k == scores.shape[1]:
+        outside = inside
+    return np.asarray((inside + outside) / 2.0 if midpoint else outside), columns
 
 
 def expert_step(margins: np.ndarray, goal: Aim, *, midpoint: bool) -> np.ndarray:
