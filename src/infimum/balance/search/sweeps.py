@@ -12,6 +12,7 @@ from infimum.proof.theorems.assignment_dual import Limits
 
 SWEEPS, UPDATES = 100, 1000  # unless the caller says how many
 PATIENCE = 8  # sweeps without a gain, after which the midpoint rule has done what it can
+SHORT = 128  # entries of a row up to which nothing is faster than sorting
 FEW = 2  # order statistics of different ranks up to which partitioning is faster than sorting
 
 
@@ -134,16 +135,20 @@ def thresholds(rows: np.ndarray, counts: np.ndarray, *, midpoint: bool) -> np.nd
 
     Where c is no whole number both are the same entry, the one at that place.
     """
+    upper, lower = neighbours(rows, counts)
+    return np.asarray((upper + lower) / 2.0 if midpoint else lower)
+
+
+def neighbours(rows: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the two entries of every row that `thresholds` is made of."""
     length = rows.shape[1]
     inside = length - np.clip(np.ceil(counts), 1, length).astype(np.int64)
     outside = length - np.clip(np.floor(counts) + 1, 1, length).astype(np.int64)
-    if inside.min() == inside.max() and outside.min() == outside.max() == inside[0] - 1:
+    if length > SHORT and inside.min() == inside.max() and outside.min() == outside.max() == inside[0] - 1:
         # a partition at one place, and the largest entry before it: several times faster than one at two places
         ordered = np.partition(rows, inside[0], axis=1)
-        upper, lower = ordered[:, inside[0]], ordered[:, : inside[0]].max(axis=1)
-    else:
-        places = np.unique(np.concatenate([inside, outside]))
-        ordered = np.partition(rows, places, axis=1) if places.size <= FEW else np.sort(rows, axis=1)
-        index = np.arange(rows.shape[0])
-        upper, lower = ordered[index, inside], ordered[index, outside]
-    return np.asarray((upper + lower) / 2.0 if midpoint else lower)
+        return ordered[:, inside[0]], ordered[:, : inside[0]].max(axis=1)
+    places = np.unique(np.concatenate([inside, outside]))
+    ordered = np.partition(rows, places, axis=1) if length > SHORT and places.size <= FEW else np.sort(rows, axis=1)
+    index = np.arange(rows.shape[0])
+    return ordered[index, inside], ordered[index, outside]
