@@ -2,6 +2,7 @@
 
 import dataclasses
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def test_exp2_with_its_constant():
     assert result(0.0) == 1.0
 
 
-CASES = {
+CASES: dict[str, tuple[str, int, Any, dict[str, Any], Any]] = {
     "sin, lead 1": ("sin", 13, (-QUARTER, QUARTER), {"fixed": {1: 1}, "relative": True}, 2.0**-57.9383),
     "cos, two given": ("cos", 8, (0, QUARTER), {"system": "even", "fixed": {0: 1, 2: Fraction(-1, 2)}}, None),
     "exp, 1 + x": ("exp(x)", 5, (-0.3466, 0.3466), {"fixed": {0: 1, 1: 1}}, None),
@@ -58,7 +59,7 @@ def test_against_linear_programming():
 
 def test_numbers_stand_for_themselves():
     long = np.longdouble(1) + np.longdouble(2) ** -60 if np.finfo(np.longdouble).nmant > 60 else np.longdouble(1)
-    for given, value in (
+    cases: list[tuple[Any, Fraction]] = [
         ("1/3", Fraction(1, 3)),
         ("0.1", Fraction(1, 10)),
         (0.1, Fraction(0.1)),
@@ -67,7 +68,8 @@ def test_numbers_stand_for_themselves():
         (np.float32(0.1), Fraction(float(np.float32(0.1)))),
         (long, Fraction(*long.as_integer_ratio())),
         (np.int64(2), Fraction(2)),
-    ):
+    ]
+    for given, value in cases:
         result = minimax.polynomial("cos", 4, (0.1, 1), fixed={0: given})
         assert result.exact_coefficients()[0] == value
         assert minimax.MinimaxPolynomial.from_json(result.to_json()).exact_coefficients()[0] == value

@@ -16,7 +16,7 @@ from infimum.proof.enclosure.piecewise import Piecewise
 from infimum.proof.enclosure.spaces import LARGEST_DEGREE
 from infimum.proof.evidence import shown
 
-Number: TypeAlias = int | float | Fraction | str | tuple[float, float]
+Number: TypeAlias = int | float | Fraction | str | np.integer | np.floating | tuple[float, float]
 Fixed = tuple[tuple[int, Fraction], ...]
 LONGEST_NUMBER = 2000  # characters
 TEXT = re.compile(r"[+-]?\d+(\.\d*)?(e[+-]?\d{1,3})?(/\d+)?", re.ASCII)
