@@ -12,6 +12,7 @@ import numpy as np
 import scipy.cluster.vq
 import scipy.optimize
 import scipy.sparse
+import scipy.spatial
 
 from benchmarks.harness import Comparison
 from infimum import balance
@@ -26,11 +27,12 @@ def comparisons() -> Iterator[Comparison]:
     """Yield every comparison of the balance room."""
     yield routing("skewed sigmoid scores", 16384, 256, 8)
     yield routing("skewed sigmoid scores", 65536, 64, 8)
+    yield routing("skewed sigmoid scores", 65536, 256, 8)
     yield routing("skewed sigmoid scores", 256, 32, 4, peers={"scipy linprog, highs": highs})
     yield routing("skewed sigmoid scores", 1024, 16, 1, peers={"scipy LSA, repeated columns": repeated_columns})
-    for size in (64, 256, 512, 1000, 2000):
-        yield square("uniform", size)
-    yield square("whole numbers to 100", 512)
+    for kind in ("uniform", "whole numbers to 100", "distances"):
+        for size in (64, 128, 256, 512, 1024, 2000):
+            yield square(kind, size)
     yield thresholds("skewed sigmoid scores", 256, 32, 4)
     yield codebook(1024, 16, 8)
 
@@ -62,7 +64,10 @@ def routing(
     scores = scores_like(kind, tokens, experts)
     best = balance.balanced_topk(scores, k)
     free = best.score + best.certificate.value
-    contenders: dict[str, Any] = {"infimum exact": lambda seed: balance.balanced_topk(scores, k).experts}
+    contenders: dict[str, Any] = {
+        "infimum exact": lambda seed: balance.balanced_topk(scores, k).experts,
+        "infimum, tol = 1e-3": lambda seed: balance.balanced_topk(scores, k, tol=1e-3).experts,
+    }
     for rule, steps in (("midpoint", 20), ("quantile", 20)):
         run = partial(balance.balanced_topk, scores, k, method=rule, steps=steps)
         contenders[f"infimum {rule}, {steps} sweeps"] = lambda seed, run=run: run().experts
@@ -105,7 +110,10 @@ def repeated_columns(scores: np.ndarray, k: int) -> np.ndarray:
 def square(kind: str, size: int) -> Comparison:
     """Compare solvers of the assignment problem; ours also returns duals and a certificate."""
     rng = np.random.default_rng(0)
-    cost = rng.random((size, size)) if kind == "uniform" else rng.integers(0, 100, (size, size)).astype(float)
+    if kind == "distances":
+        cost = scipy.spatial.distance.cdist(rng.random((size, 2)), rng.random((size, 2)))
+    else:
+        cost = rng.random((size, size)) if kind == "uniform" else rng.integers(0, 100, (size, size)).astype(float)
     result = balance.linear_assignment(cost)
     return Comparison(
         problem="assign",

@@ -1,8 +1,8 @@
 """Approximation problems on which machine learning runs, each answer with a proof of how good it is.
 
 Rooms: `lowrank`, `minimax`, `balance`, `memory`, `integers`; `compress` for whole checkpoints; `nn` and `optim` for
-PyTorch. Every solver returns a result with a `certificate`; `verify(result, *inputs)` derives it again from the input
-and the witness alone.
+PyTorch, `sklearn` for scikit-learn. Every solver returns a result with a `certificate`; `verify(result, *inputs)`
+derives it again from the input and the witness alone.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     import infimum.report as report
     import infimum.sample_data as sample_data
     import infimum.scale as scale
+    import infimum.sklearn as sklearn
     from infimum.proof.certificate import Certificate
     from infimum.proof.result import Result, from_json
     from infimum.proof.verify import verify
@@ -50,6 +51,7 @@ __all__ = [
     "report",
     "sample_data",
     "scale",
+    "sklearn",
     "verify",
 ]
 
@@ -68,6 +70,7 @@ _MODULES = (
     "report",
     "sample_data",
     "scale",
+    "sklearn",
 )
 _HOMES = {
     **{name: f"infimum.{name}" for name in _MODULES},

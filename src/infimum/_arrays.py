@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 import array_api_compat
 import numpy as np
 
+from infimum import _tables
 from infimum.errors import DTypeError, LibraryError, NonFiniteError, RangeError, ShapeError
 
 Array: TypeAlias = Any  # an array of any library of the array API standard
@@ -50,7 +51,7 @@ def is_array(item: object) -> bool:
 
 
 def as_array(item: Any, name: str) -> Array:
-    """Return `item` as an array: nested sequences become NumPy arrays, tensors leave their autograd graph."""
+    """Return `item` as an array: nested sequences and tables become NumPy arrays, tensors leave their graph."""
     if isinstance(item, list | tuple | np.generic | int | float | complex):
         item = np.asarray(item)
     if isinstance(item, np.ma.MaskedArray):
@@ -65,10 +66,10 @@ def as_array(item: Any, name: str) -> Array:
             f"larger than memory are taken give infimum.scale.RowBlocks({name})"
         )
     if not is_array(item):
+        if _tables.is_table(item):
+            return _tables.values(item, name)
         way = f"convert it first, for example with numpy.asarray({name})"
-        if hasattr(item, "to_numpy"):  # a table of pandas or Polars
-            way = f"give {name}.to_numpy()"
-        elif hasattr(item, "shape"):  # a matrix, but none that NumPy could look into
+        if hasattr(item, "shape"):  # a matrix, but none that NumPy could look into
             way = (
                 f"it has to be in memory: give {name}.toarray()" if hasattr(item, "toarray") else "bring it into memory"
             )
@@ -108,7 +109,10 @@ def as_matrix(item: Any, name: str, *, besides: float | None = None) -> Array:
         array = xp.astype(array, xp.asarray(1.0).dtype)
     elif not is_floating(array):
         raise DTypeError(f"{name} must hold real or complex numbers, got dtype {array.dtype}; convert it first")
-    require_finite(array if besides is None else xp.where(array == besides, xp.zeros_like(array), array), name)
+    if besides is not None and not _sum_is_finite(array):
+        require_finite(xp.where(array == besides, xp.zeros_like(array), array), name)
+    elif besides is None:
+        require_finite(array, name)
     return array
 
 
@@ -126,9 +130,8 @@ def require_finite(array: Array, name: str) -> None:
     xp = namespace(**{name: array})
     if 0 in array.shape:
         return
-    # a sum is finite only if every term is; one that overflows is no reason to refuse, so the ends are looked at then
-    with np.errstate(over="ignore", invalid="ignore"):
-        whole = not is_floating(array) or cmath.isfinite(complex(xp.sum(array)))
+    # a sum that overflows is no reason to refuse, so the ends are looked at then
+    whole = not is_floating(array) or _sum_is_finite(array)
     if not (whole or all(math.isfinite(float(end(part))) for part in _real_parts(array) for end in (xp.min, xp.max))):
         finite = xp.isfinite(array)
         count = int(xp.sum(xp.astype(~finite, xp.int64)))
@@ -136,6 +139,12 @@ def require_finite(array: Array, name: str) -> None:
             f"{name} must be finite, but {count} of its {math.prod(array.shape)} entries are NaN or infinite; "
             "remove or replace them first"
         )
+
+
+def _sum_is_finite(array: Array) -> bool:
+    """Tell whether the sum of all entries is finite: then every one of them is."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return cmath.isfinite(complex(array_api_compat.array_namespace(array).sum(array)))
 
 
 def is_complex(array: Array) -> bool:

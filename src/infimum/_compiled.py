@@ -13,13 +13,22 @@ Loop = TypeVar("Loop", bound=Callable[..., object])
 
 def compiled(loop: Loop) -> Loop:
     """Compile a function of arrays and numbers, which may call others like it."""
-    try:
-        import numba
-    except ImportError:
-        return loop
-    compile_it: Any = numba.njit
-    try:
-        fast: Loop = compile_it(cache=True, nogil=True)(loop)
-    except RuntimeError:  # no folder for the compiled code can be written: compiled anew in each process
-        fast = compile_it(nogil=True)(loop)
-    return fast
+    return compiled_or(loop)(loop)
+
+
+def compiled_or(plain: Loop) -> Callable[[Loop], Loop]:
+    """Compile a loop; where that cannot be, let `plain` stand for it, which does the same by operations on arrays."""
+
+    def compile_(loop: Loop) -> Loop:
+        try:
+            import numba
+        except ImportError:
+            return plain
+        compile_it: Any = numba.njit
+        try:
+            fast: Loop = compile_it(cache=True, nogil=True)(loop)
+        except RuntimeError:  # no folder for the compiled code can be written: compiled anew in each process
+            fast = compile_it(nogil=True)(loop)
+        return fast
+
+    return compile_

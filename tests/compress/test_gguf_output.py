@@ -193,8 +193,15 @@ def test_the_file_is_as_long_as_its_parts(plans: dict[str, compress.Plan], outpu
     assert not any(name.startswith("model.") and name != FILE for name in there)
 
 
-@pytest.mark.parametrize("name", ["llama", "llama-biases"])
-@pytest.mark.parametrize("fraction", [0.7, 0.5])
+@pytest.mark.parametrize(
+    ("name", "fraction"),
+    [
+        ("llama", 0.7),
+        ("llama-biases", 0.5),
+        pytest.param("llama", 0.5, marks=pytest.mark.slow),
+        pytest.param("llama-biases", 0.7, marks=pytest.mark.slow),
+    ],
+)
 def test_a_budget_of_bytes_is_that_of_the_file(
     name: str, fraction: float, plans: dict[str, compress.Plan], tmp_path: Path
 ) -> None:

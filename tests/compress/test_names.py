@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 
 from infimum import compress  # noqa: E402
 from infimum.compress.model.linear_maps import shape_of  # noqa: E402
-from infimum.errors import CheckpointError  # noqa: E402
+from infimum.errors import CheckpointError, VerificationError  # noqa: E402
+from infimum.proof.folder import file_hash  # noqa: E402
 from tests.compress.conftest import saved_again_is_the_same, tiny_bert, write  # noqa: E402
 
 COMMON = {"vocab_size": 64, "hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2}
@@ -35,6 +37,31 @@ def mixtral() -> Any:
     return transformers.MixtralForCausalLM(transformers.MixtralConfig(**SIZES, **options))
 
 
+def gpt_oss() -> Any:
+    options = {"num_key_value_heads": 2, "num_local_experts": 3, "num_experts_per_tok": 2, "head_dim": 12}
+    return transformers.GptOssForCausalLM(transformers.GptOssConfig(**SIZES, **options))
+
+
+def dbrx() -> Any:
+    parts = {
+        "ffn_config": {"ffn_hidden_size": 40, "moe_num_experts": 3, "moe_top_k": 2, "ffn_act_fn": {"name": "silu"}}
+    }
+    parts |= {"attn_config": {"kv_n_heads": 2, "clip_qkv": 8.0, "rope_theta": 1e4}}
+    sizes = {"vocab_size": 64, "d_model": 24, "n_layers": 2, "n_heads": 2, "max_seq_len": 64}
+    return transformers.DbrxForCausalLM(transformers.DbrxConfig(**sizes, **parts))
+
+
+def nomic() -> Any:
+    return transformers.NomicBertForMaskedLM(transformers.NomicBertConfig(**SIZES, pad_token_id=0))
+
+
+def hybrid() -> Any:
+    config = transformers.AutoConfig.for_model("bailing_hybrid", **SIZES, pad_token_id=0, eos_token_id=1)
+    config.head_dim = config.linear_head_dim = 12
+    config.use_cache = False
+    return transformers.AutoModelForCausalLM.from_config(config)
+
+
 def camembert() -> Any:
     sizes = SIZES | {"max_position_embeddings": 80}
     options = {"pad_token_id": 0, "bos_token_id": 1, "eos_token_id": 1}
@@ -42,13 +69,18 @@ def camembert() -> Any:
 
 
 MODELS = {"neox": neox, "falcon": falcon, "mixtral": mixtral, "camembert": camembert}
+MODELS |= {"gpt_oss": gpt_oss, "dbrx": dbrx, "nomic": nomic, "hybrid": hybrid}
 OWN = {  # a tensor of the files, as the model does not call it
     "neox": "embed_out.weight",
     "mixtral": "model.layers.0.block_sparse_moe.experts.2.w3.weight",
+    "gpt_oss": "model.layers.0.mlp.experts.gate_up_proj_bias",
+    "dbrx": "transformer.blocks.1.ffn.experts.mlp.v1",
+    "nomic": "nomic_bert.encoder.layers.0.attn.Wqkv.weight",
+    "hybrid": "model.layers.0.attention.q_conv1d.weight",
 }
 
 
-FAST = ("neox", "mixtral")
+FAST = ("neox", "mixtral", "gpt_oss", "nomic")
 KINDS = [*FAST, *(pytest.param(name, marks=pytest.mark.slow) for name in MODELS if name not in FAST)]
 
 
@@ -77,10 +109,15 @@ def test_from_the_files_and_back(folder: Path, text: list[str], tmp_path: Path, 
     torch.testing.assert_close(outputs(compress.load(out), plan.moments.tokens), wanted)
     compress.verify(out)
     saved_again_is_the_same(out, tmp_path / "again")
-    if folder.name != "mixtral":  # experts one by one are a structure that the loader of transformers does not know
-        loader = getattr(transformers, checkpoint.head.loader)
-        stock = loader.from_pretrained(out, trust_remote_code=True).eval()
-        torch.testing.assert_close(outputs(stock, plan.moments.tokens), wanted)
+    loader = getattr(transformers, checkpoint.head.loader)
+    stock = loader.from_pretrained(out, trust_remote_code=True).eval()
+    torch.testing.assert_close(outputs(stock, plan.moments.tokens), wanted)
+    plain = compress.plan(checkpoint, remove=0.3, menu=("ranks",), plain=True, moments=moments)
+    stock, told = loader.from_pretrained(plain.save(tmp_path / "plain"), output_loading_info=True)
+    assert not any(told.values())
+    wanted = outputs(plain.apply(checkpoint.load()), plan.moments.tokens)
+    torch.testing.assert_close(outputs(stock.eval(), plan.moments.tokens), wanted)
+    compress.verify(tmp_path / "plain")
 
 
 def test_every_expert_is_a_layer(tmp_path: Path) -> None:
@@ -89,6 +126,42 @@ def test_every_expert_is_a_layer(tmp_path: Path) -> None:
     assert expert.tensor == "model.layers.1.block_sparse_moe.experts.0.w3.weight"
     dense = dict(checkpoint.load().named_parameters())[f"{expert.name}.weight"]
     assert torch.equal(dense, checkpoint.weight(expert))
+
+
+@pytest.mark.parametrize("kind", [gpt_oss, dbrx])
+def test_experts_in_one_tensor(kind: Any, tmp_path: Path) -> None:
+    """Each expert is a layer with the matrices that the stack holds of it, and computes what it did."""
+    torch.manual_seed(0)
+    folder = write(kind(), tmp_path / "model")
+    checkpoint, files = compress.open_checkpoint(folder), load_file(folder / "model.safetensors")
+    stacked = {name: tensor for name, tensor in files.items() if "experts" in name}
+    experts = [layer for layer in checkpoint.layers if ".experts." in layer.name]
+    biases = [bias for layer in experts if (bias := checkpoint.bias(layer)) is not None]
+    assert len(experts) == 2 * 3 * 3
+    assert sum(layer.size for layer in experts) + sum(map(len, biases)) == sum(t.numel() for t in stacked.values())
+    ids = torch.arange(2, 26).reshape(2, 12)
+    stock = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
+    with torch.no_grad():
+        torch.testing.assert_close(checkpoint.load()(input_ids=ids).logits, stock(input_ids=ids).logits)
+
+
+def test_a_stack_is_whole_where_nothing_of_ours_is_needed(text: list[str], tmp_path: Path) -> None:
+    """Of an output that stock classes load, cut stacks are refused: those would be random there."""
+    folder = write(gpt_oss(), tmp_path / "model")
+    plan = compress.plan(folder, remove=0.3, menu=("ranks",), plain=True, calib=text)
+    out = plan.save(tmp_path / "out")
+    files = load_file(out / "model.safetensors")
+    assert {name: t.shape for name, t in files.items()} == {
+        name: t.shape for name, t in load_file(folder / "model.safetensors").items()
+    }
+    cut = {name: tensor.contiguous() for name, tensor in plan.checkpoint.tensors.items()}
+    cut |= {row.tensor: form.tensors()["weight"] for row in plan.table if (form := plan.forms.get(row.name))}
+    save_file(cut, out / "model.safetensors", metadata={"format": "pt"})
+    described = json.loads((out / "infimum.json").read_text())
+    described["files"]["model.safetensors"] = file_hash(out / "model.safetensors")
+    (out / "infimum.json").write_text(json.dumps(described))
+    with pytest.raises(VerificationError, match="the stacks of experts"):
+        compress.verify(out)
 
 
 def test_the_names_of_2018(text: list[str], tmp_path: Path) -> None:
@@ -137,14 +210,6 @@ def test_linear_layers_by_what_they_compute() -> None:
         for bias in (True, False):
             assert shape_of(kind(17, 5, bias=bias, device="meta")) == shape
     assert shape_of(torch.nn.Bilinear(3, 3, 3)) is None
-
-
-def test_a_parameter_made_of_several_tensors(tmp_path: Path) -> None:
-    config = transformers.AutoConfig.for_model("bailing_hybrid", **SIZES, pad_token_id=0)
-    config.head_dim = config.linear_head_dim = 12
-    folder = write(transformers.AutoModelForCausalLM.from_config(config), tmp_path / "hybrid")
-    with pytest.raises(CheckpointError, match=r"conv1d\.weight of the model is made of several tensors"):
-        compress.open_checkpoint(folder)
 
 
 def test_a_model_of_images(tmp_path: Path) -> None:

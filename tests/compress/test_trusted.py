@@ -54,12 +54,12 @@ def functions_of(run: Any) -> set[str]:
         ("bert", {}),
         ("bert", {"plain": True}),
         ("bert", {"menu": ("bits", "ranks", "widths")}),
-        ("bert", {**LOWER["channels"], "allocation": "uniform"}),
-        ("llama", {}),
-        ("llama", LOWER["factors"]),
         ("llama", {"format": "compressed-tensors"}),
-        ("gpt2", {}),
-        ("experts", {}),
+        pytest.param("bert", {**LOWER["channels"], "allocation": "uniform"}, marks=pytest.mark.slow),
+        pytest.param("llama", {}, marks=pytest.mark.slow),
+        pytest.param("llama", LOWER["factors"], marks=pytest.mark.slow),
+        pytest.param("gpt2", {}, marks=pytest.mark.slow),
+        pytest.param("experts", {}, marks=pytest.mark.slow),
     ],
 )
 def test_verification_runs_only_what_is_listed(
@@ -163,29 +163,32 @@ def nearly_low_rank() -> Any:
 @pytest.fixture(scope="module")
 def written(
     models: dict[str, Path], text: list[str], tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[str], Path]:
+) -> Callable[[str, tuple[str, ...]], Path]:
     root = tmp_path_factory.mktemp("machines")
     (root / "text.txt").write_text("\n\n".join(text))
-    folders = [models["bert"], models["llama"], write(nearly_low_rank(), root / "low")]
+    folders = {**models, "low": write(nearly_low_rank(), root / "low")}
 
     @functools.cache
-    def write_on(machine: str) -> Path:
-        (root / machine).mkdir()
-        done = on(machine, WRITE, root / "text.txt", root / machine, *folders)
+    def write_on(machine: str, names: tuple[str, ...]) -> Path:
+        out = root / f"{machine} {' '.join(names)}"
+        out.mkdir()
+        done = on(machine, WRITE, root / "text.txt", out, *(folders[name] for name in names))
         assert done.returncode == 0, done.stderr[-2000:]
-        return root / machine
+        return out
 
     return write_on
 
 
-PAIRS: list[Any] = [("1 thread", "Sandybridge, 2 threads")]  # all differs at once
+PAIRS: list[Any] = [("1 thread", "Sandybridge, 2 threads", ("low",))]  # all differs at once
 MORE = [("1 thread", "2 threads"), ("2 threads", "1 thread"), ("2 threads", "Sandybridge"), ("1 thread", "Sandybridge")]
 MORE += [("Sandybridge", "1 thread"), ("Sandybridge", "Haswell"), ("Sandybridge", "SkylakeX")]
-MORE += [("2 threads", "Haswell"), ("1 thread", "SkylakeX")]
-PAIRS += [pytest.param(*pair, marks=pytest.mark.slow) for pair in MORE]
+MORE += [("2 threads", "Haswell"), ("1 thread", "SkylakeX"), ("1 thread", "Sandybridge, 2 threads")]
+PAIRS += [pytest.param(*pair, ("bert", "llama", "low"), marks=pytest.mark.slow) for pair in MORE]
 
 
-@pytest.mark.parametrize(("writer", "verifier"), PAIRS)
-def test_what_another_machine_wrote_is_accepted(written: Callable[[str], Path], writer: str, verifier: str) -> None:
-    done = on(verifier, VERIFY, written(writer))
+@pytest.mark.parametrize(("writer", "verifier", "names"), PAIRS)
+def test_what_another_machine_wrote_is_accepted(
+    written: Callable[[str, tuple[str, ...]], Path], writer: str, verifier: str, names: tuple[str, ...]
+) -> None:
+    done = on(verifier, VERIFY, written(writer, names))
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]

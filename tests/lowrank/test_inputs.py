@@ -69,15 +69,7 @@ def test_nested_lists_are_matrices(name):
     accepted(call(*inputs), *inputs)
 
 
-class Table:
-    """As pandas and Polars have them: it looks like a matrix, and gives one when it is asked."""
-
-    def __init__(self, array):
-        self.shape, self.to_numpy = array.shape, lambda: array
-
-
 OTHERS = {
-    "table": (Table, r"Table; give {}.to_numpy\(\)"),
     "sparse": (scipy.sparse.csr_array, r"{}.toarray\(\)"),
     "operator": (aslinearoperator, "LinearOperator; bring it into memory"),
     "dask": (dask.array.from_array, r"{}.compute\(\)"),

@@ -110,9 +110,9 @@ def test_biases_of_many_parts_are_compared_in_integers(seed):
             for row in admitted.tolist()
         ]
         chosen = largest(admitted, Bias(parts), k)
-        for row, mask in zip(sums, chosen.tolist(), strict=True):
-            taken = list(itertools.compress(row, mask))
-            assert len(taken) == k
+        for row, places in zip(sums, chosen.tolist(), strict=True):
+            taken = [row[place] for place in places]
+            assert len(set(places)) == k
             assert None not in taken
             assert sum(taken) == sum(sorted((x for x in row if x is not None), reverse=True)[:k])
         none, most = whole(0, 0, 0, 0), np.full(4, len(admitted))
@@ -395,7 +395,7 @@ def test_hypotheses_of_thresholds_are_asked_for(change):
 
 def test_the_low_part_of_a_bias_decides_ties():
     chosen = largest(np.array([[1.0, 0.0]]), Bias(np.array([[0.0, 0.0], [0.0, 5.0]])), 1)
-    assert chosen.tolist() == [[False, True]]
+    assert chosen.tolist() == [[1]]
 
 
 def test_one_sum_beyond_the_range_is_enough_to_refuse():
@@ -423,11 +423,12 @@ def test_k_of_every_row_are_taken_however_many_tie():
     lower = Bias(np.array([[1.0, 0.0, 2.0, 1.0], 2.0**-60 * np.array([1.0, -1.0, 0.0, 2.0])]))
     for given_bias, k in itertools.product([bias(0.0, 0.0, 0.0, 0.0), bias(1.0, 0.0, 2.0, 1.0), lower], range(1, 5)):
         chosen = largest(rows, given_bias, k)
-        assert chosen.sum(axis=1).tolist() == [k] * len(rows)
+        assert chosen.shape == (len(rows), k)
         b = [sum(map(Fraction, column), Fraction(0)) for column in given_bias.parts.T.tolist()]
-        for row, mask in zip(rows.tolist(), chosen.tolist(), strict=True):
+        for row, places in zip(rows.tolist(), chosen.tolist(), strict=True):
             moved = [Fraction(s) + c for s, c in zip(row, b, strict=True)]
-            assert sum(itertools.compress(moved, mask)) == sum(sorted(moved)[4 - k :])
+            assert len(set(places)) == k
+            assert sum(moved[place] for place in places) == sum(sorted(moved)[4 - k :])
 
 
 def test_no_tokens_score_nothing():

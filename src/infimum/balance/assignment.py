@@ -45,7 +45,7 @@ def linear_assignment(cost: ArrayLike, *, maximize: bool = False) -> LinearAssig
     .. [1] Su Jianlin, Scientific Spaces 10757 (balanced experts by a bias), https://kexue.fm/archives/10757,
        on the assignment problem.
     .. [2] D. F. Crouse, "On implementing 2D rectangular assignment algorithms", IEEE Trans. Aerosp. Electron. Syst. 52
-       (2016), 1679-1696: what SciPy runs.
+       (2016), 1679-1696: what SciPy runs, for comparison.
     .. [3] R. Jonker, A. Volgenant, "A shortest augmenting path algorithm for dense and sparse linear assignment
        problems", Computing 38 (1987), 325-340.
 

@@ -15,7 +15,8 @@ from infimum.compress.menu.gguf_model import FILE, file_name, row_order
 from infimum.compress.model.checkpoint import open_checkpoint
 from infimum.compress.model.configuration import LAYERS, empty_model, read_config
 from infimum.compress.model.heads import Head
-from infimum.compress.model.names import Names, is_computed
+from infimum.compress.model.names import is_computed
+from infimum.compress.model.pieces import ModelTensors
 from infimum.compress.model.tensor_files import TensorFiles
 from infimum.errors import CheckpointError
 from infimum.nn.linear import replace_layers
@@ -44,9 +45,10 @@ def load(out: str | Path) -> PreTrainedModel:
     layers = getattr(config, LAYERS, None)
     if layers is None and not (out / DESCRIPTION).is_file():
         raise CheckpointError(f"{out} was not written by infimum.compress; load it with transformers, or compress it")
-    tensors = TensorFiles(out)
-    model = empty_model(Head.of(out, config), config, tensors)
-    names = Names.between(model, tensors)
+    files = TensorFiles(out)
+    model = empty_model(Head.of(out, config), config, files)
+    tensors = ModelTensors(model, files)
+    names = tensors.names
     if packed is not None:
         layers = packed_layers(packed, model)
         setattr(model.config, LAYERS, layers)
@@ -62,6 +64,7 @@ def load(out: str | Path) -> PreTrainedModel:
         raise CheckpointError(
             f"tensor {names.in_files(absent[0])} is missing from {out.name}; the folder is incomplete"
         )
+    vars(model)["_weight_conversions"] = []  # saved under its own names; transformers would join what it cut
     model.eval()  # type: ignore[no-untyped-call]
     return model
 

@@ -27,7 +27,8 @@ from infimum.compress.menu.stored_tensors import OutputTensors, check_tensors, o
 from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import Choice, Group, partition, unit_of
 from infimum.compress.model.checkpoint import Checkpoint, Layer, open_checkpoint
-from infimum.compress.model.tensor_files import INDEX, ITEM_BYTES, TensorFiles, read_all, same_bits
+from infimum.compress.model.pieces import ModelTensors
+from infimum.compress.model.tensor_files import INDEX, ITEM_BYTES, read_all, same_bits
 from infimum.errors import CalibrationError, InfimumError, VerificationError
 from infimum.proof import checkpoint as proof
 from infimum.proof import folder as files
@@ -46,6 +47,7 @@ TRUSTED = (
     "infimum.compress.model.experts",
     "infimum.compress.model.heads",
     "infimum.compress.model.names",
+    "infimum.compress.model.pieces",
     "infimum.compress.model.linear_maps",
     "infimum.compress.model.channels",
     "infimum.compress.model.blockwise",
@@ -192,7 +194,7 @@ def _check_files(output: _Output, checkpoint: Checkpoint) -> None:
         expected |= {f"{adapter.FOLDER}/{name}" for name in (adapter.CONFIG, adapter.WEIGHTS)}
     if odd := sorted(expected ^ (described.files.keys() - {CHANNELS})):
         raise VerificationError(f"{out} should hold the files of this model and no other; one that differs: {odd[0]}")
-    if isinstance(output.tensors, TensorFiles) and (out / INDEX).is_file():
+    if isinstance(output.tensors, ModelTensors) and (out / INDEX).is_file():
         index = strict_json.parse((out / INDEX).read_text(encoding="utf-8"))
         size = sum(ITEM_BYTES[kind] * math.prod(shape) for kind, shape in output.tensors.kinds().values())
         proof.mapping(INDEX, index, ("metadata", "weight_map"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,11 +22,12 @@ from infimum._arrays import (
     working,
 )
 from infimum._linalg import adjoint, least_squares, orthonormal_basis, pivoted_qr
+from infimum._tables import labels
 from infimum.errors import OptionError, ToleranceError
 from infimum.lowrank.columns.interpolation import claimed_bound
 from infimum.lowrank.columns.reduction import Reduction, reduction
 from infimum.lowrank.columns.strategies import STRATEGIES, StrategyName, strategy_named
-from infimum.proof.answers.chosen_columns import FEW
+from infimum.proof.answers.chosen_columns import FEW, chosen_names
 from infimum.proof.answers.cur import CUR, bound_of_cur, certify_cur, core_rounding
 from infimum.proof.operators.inputs import for_columns
 from infimum.proof.operators.operator import Operator
@@ -53,8 +55,9 @@ def cur(
     Parameters
     ----------
     M : array (m, n)
-        Real or complex, finite, of any library of the array API standard; or a SciPy sparse array or LinearOperator, or
-        the blocks of rows of a matrix larger than memory (`infimum.scale.RowBlocks`).
+        Real or complex, finite, of any library of the array API standard, or a table of pandas, Polars or xarray; or a
+        SciPy sparse array or LinearOperator, or the blocks of rows of a matrix larger than memory
+        (`infimum.scale.RowBlocks`).
     rank : int, optional
         Number of rows and of columns, 1 <= rank <= min(m, n). Give `rank`, `rows` and `columns`, or `tol`.
     rows, columns : int, optional
@@ -73,7 +76,8 @@ def cur(
     Returns
     -------
     CUR
-        `rows` (r,) and `columns` (c,) int64, `core` (c, r), `C` (m, c), `R` (r, n): library, dtype and device of `M`.
+        `rows` (r,) and `columns` (c,) int64, `core` (c, r), `C` (m, c), `R` (r, n): library, dtype and device of `M`;
+        `row_names`, `column_names` where M has them; `certificate`. Unpacks into ``C, core, R``.
         Small singular values of C, R and the intersection are left out where keeping them would cost more through
         rounding in that dtype than it gains.
 
@@ -106,7 +110,9 @@ def cur(
     one_of("select", select, ("auto", *STRATEGIES))
     one_of("core", core, ("optimal", "intersection"))
     search = _Search(operator, select, core, np.random.default_rng(rng))
-    return search.with_counts(*counts) if counts is not None else search.with_tol(tol or 1.0)
+    answer = search.with_counts(*counts) if counts is not None else search.with_tol(tol or 1.0)
+    names = [chosen_names(labels(M, axis), order) for axis, order in enumerate((answer.rows, answer.columns))]
+    return dataclasses.replace(answer, row_names=names[0], column_names=names[1])
 
 
 def _counts(rank: object, rows: object, columns: object, tol: object, limit: int) -> tuple[int, int] | None:

@@ -12,9 +12,11 @@ from infimum._arrays import (
     like_array,
 )
 from infimum._linalg import adjoint
+from infimum._tables import labels
 from infimum.errors import OptionError
 from infimum.lowrank.columns.interpolation import Search, ThroughColumns
 from infimum.lowrank.columns.strategies import STRATEGIES, StrategyName
+from infimum.proof.answers.chosen_columns import chosen_names
 from infimum.proof.answers.interpolative import Interpolative
 from infimum.proof.operators.inputs import for_columns
 
@@ -39,8 +41,9 @@ def interpolative(
     Parameters
     ----------
     M : array (m, n)
-        Real or complex, finite, of any library of the array API standard; or a SciPy sparse array or LinearOperator, or
-        the blocks of rows of a matrix larger than memory (`infimum.scale.RowBlocks`).
+        Real or complex, finite, of any library of the array API standard, or a table of pandas, Polars or xarray; or a
+        SciPy sparse array or LinearOperator, or the blocks of rows of a matrix larger than memory
+        (`infimum.scale.RowBlocks`).
     rank : int, optional
         Number of columns, 1 <= rank <= min(m, n). Give `rank` or `tol`, not both.
     tol : float, optional
@@ -63,7 +66,8 @@ def interpolative(
     -------
     Interpolative
         `columns` (rank,) int64, `skeleton` (m, rank), `coefficients` (rank, n): library, dtype and device of `M`;
-        `certificate`, whose `lower_bound` holds for every choice of columns.
+        `names` of the chosen where M has them; `certificate`, whose `lower_bound` holds for every choice of columns.
+        Unpacks into ``skeleton, coefficients`` (for rows the other way round).
 
     Raises
     ------
@@ -96,11 +100,12 @@ def interpolative(
         raise OptionError(f"max_coefficient must be a number of at least 1, got {max_coefficient!r}")
     oriented = operator if axis == 1 else operator.adjoint()
     search = Search(oriented, max_coefficient, np.random.default_rng(rng))
-    return _result(search.with_rank(rank, method) if rank is not None else search.with_tol(tol or 1.0, method), axis)
+    answer = search.with_rank(rank, method) if rank is not None else search.with_tol(tol or 1.0, method)
+    return _result(answer, axis, chosen_names(labels(M, axis), answer.order))
 
 
-def _result(answer: ThroughColumns, axis: int) -> Interpolative:
+def _result(answer: ThroughColumns, axis: int, names: tuple[str, ...] | None) -> Interpolative:
     columns, skeleton, coefficients = like_array(answer.order, answer.skeleton), answer.skeleton, answer.coefficients
     if axis == 1:
-        return Interpolative(columns, None, skeleton, coefficients, certificate=answer.certificate)
-    return Interpolative(None, columns, adjoint(skeleton), adjoint(coefficients), certificate=answer.certificate)
+        return Interpolative(columns, None, skeleton, coefficients, names, certificate=answer.certificate)
+    return Interpolative(None, columns, adjoint(skeleton), adjoint(coefficients), names, certificate=answer.certificate)

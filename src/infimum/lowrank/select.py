@@ -23,8 +23,9 @@ def select_columns(
     Parameters
     ----------
     M : array (m, n)
-        Real or complex, finite, of any library of the array API standard; or a SciPy sparse array or LinearOperator, or
-        the blocks of rows of a matrix larger than memory (`infimum.scale.RowBlocks`).
+        Real or complex, finite, of any library of the array API standard, or a table of pandas, Polars or xarray; or a
+        SciPy sparse array or LinearOperator, or the blocks of rows of a matrix larger than memory
+        (`infimum.scale.RowBlocks`).
     count : int
         How many, 1 <= count <= min(m, n).
     strategy : str

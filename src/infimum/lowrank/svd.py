@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import numpy as np
 
 from infimum._arguments import RNGLike, one_of, rank_or_tol
-from infimum._arrays import ArrayLike
+from infimum._arrays import ArrayLike, narrow, times_power_of_two
+from infimum._tables import labels
 from infimum.errors import OptionError
 from infimum.lowrank.spectra.full import exact, gram, resolved
 from infimum.lowrank.spectra.krylov import krylov
 from infimum.lowrank.spectra.spectrum import Goal, Spectrum, least
 from infimum.lowrank.spectra.subspace_iteration import randomized
 from infimum.proof.answers.factored import certify_factors
-from infimum.proof.answers.svd import SVD, scaled_left
+from infimum.proof.answers.svd import SVD, certify_centred, scaled_left
+from infimum.proof.operators.centred import Centred, centred
 from infimum.proof.operators.inputs import as_operator
 from infimum.proof.operators.operator import Operator
 from infimum.proof.rounding import ROOM
@@ -31,21 +34,25 @@ def svd(
     method: Literal["auto", "exact", "gram", "krylov", "randomized"] = "auto",
     gap_target: float = 1e-3,
     delta: float = 1e-6,
+    center: bool = False,
     rng: RNGLike = None,
 ) -> SVD:
     """Best approximation of a matrix by one of lower rank: ``M ≈ U @ diag(s) @ Vh``.
 
-    Minimises the Frobenius norm of the difference over all matrices of rank at most `rank`.
+    Minimises the Frobenius norm of the difference over all matrices of rank at most `rank`; with `center` over all
+    such matrices plus one row that is added to all rows (principal component analysis).
 
     Parameters
     ----------
     M : array (m, n)
-        Real or complex, finite, of any library of the array API standard; or a SciPy sparse array or LinearOperator, or
-        the blocks of rows of a matrix larger than memory (`infimum.scale.RowBlocks`).
+        Real or complex, finite, of any library of the array API standard, or a table of pandas, Polars or xarray; or a
+        SciPy sparse array or LinearOperator, or the blocks of rows of a matrix larger than memory
+        (`infimum.scale.RowBlocks`).
     rank : int, optional
         Number of singular triples, 1 <= rank <= min(m, n). Give `rank` or `tol`, not both.
     tol : float, optional
-        Choose the smallest rank whose certified error is at most ``tol * norm(M)``, 0 < tol <= 1.
+        Choose the smallest rank whose certified error is at most ``tol * norm(M)``, 0 < tol <= 1; with `center` M is
+        taken without its mean.
     method : {"auto", "exact", "gram", "krylov", "randomized"}
         "exact": a full decomposition. "gram": eigenvectors of the Gram matrix of the smaller side, quicker, for errors
         above ``1e-6 * norm(M)``. Both are certified by the Eckart-Young theorem, without a random draw. "krylov": a
@@ -57,13 +64,16 @@ def svd(
         space forbids it, the certificate says how far it came.
     delta : float
         Probability with which a bound that rests on random probes may fail, 1e-15 <= delta <= 0.1.
+    center : bool
+        Take the mean of the rows off first, and return it. M has to be in memory, or `infimum.scale.RowBlocks`.
     rng : int or numpy.random.Generator, optional
         Seed of the start and of the probes.
 
     Returns
     -------
     SVD
-        `U` (m, rank), `s` (rank,), `Vh` (rank, n): library, dtype and device of `M` (`s` real); `certificate`.
+        `U` (m, rank), `s` (rank,), `Vh` (rank, n): library, dtype and device of `M` (`s` real), of NumPy for a table;
+        `mean` (n,) with `center`; `names` of columns where M has them; `certificate`. Unpacks into ``U, s, Vh``.
 
     Raises
     ------
@@ -90,7 +100,8 @@ def svd(
     >>> bool(result.certificate.lower_bound <= np.linalg.norm(M - result.to_dense()))
     True
     """
-    operator = as_operator(M, "M")
+    less = centred(M, "M") if center else None
+    operator = as_operator(M, "M") if less is None else less.operator
     rank_or_tol(rank, tol, min(operator.shape))
     one_of("method", method, ("auto", "exact", "gram", "krylov", "randomized"))
     if not 0.0 < gap_target < float("inf"):
@@ -100,7 +111,8 @@ def svd(
         raise OptionError(f"delta must be a number from {limits}, got {delta!r}")
     goal = Goal(rank, tol, gap_target, delta)
     spectrum = _decompose(operator, goal, method, np.random.default_rng(rng))
-    return _truncate(spectrum, rank) if rank is not None else least(spectrum, goal, _truncate)
+    truncate = partial(_truncate, less=less, names=labels(M, axis=1))
+    return truncate(spectrum, rank) if rank is not None else least(spectrum, goal, truncate)
 
 
 def _decompose(M: Operator, goal: Goal, method: str, rng: np.random.Generator) -> Spectrum:
@@ -123,8 +135,14 @@ def _decompose(M: Operator, goal: Goal, method: str, rng: np.random.Generator) -
     return exact(M)
 
 
-def _truncate(spectrum: Spectrum, rank: int) -> SVD:
+def _truncate(spectrum: Spectrum, rank: int, less: Centred | None, names: tuple[str, ...] | None) -> SVD:
     """Round the leading triples to the caller's dtype, then measure and certify what is returned."""
     U, s, Vh = spectrum.rounded(rank)
-    certificate = certify_factors(spectrum.M, scaled_left(U, s), Vh, spectrum.theorem, spectrum.bound(rank), room=ROOM)
-    return SVD(U=U, s=s, Vh=Vh, certificate=certificate)
+    left, theorem, bound = scaled_left(U, s), spectrum.theorem, spectrum.bound(rank)
+    if less is None:
+        certificate = certify_factors(spectrum.M, left, Vh, theorem, bound, room=ROOM)
+        return SVD(U=U, s=s, Vh=Vh, names=names, certificate=certificate)
+    M = less.operator
+    mean = narrow(times_power_of_two(less.mean, M.exponent), M.outer, "the mean")
+    certificate = certify_centred(less, left, Vh, mean, theorem, bound, room=ROOM)
+    return SVD(U=U, s=s, Vh=Vh, mean=mean, names=names, certificate=certificate)

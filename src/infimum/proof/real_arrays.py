@@ -19,7 +19,9 @@ def float64_matrix(matrix: Array, name: str, *, besides: float | None = None) ->
     if values.dtype.itemsize > 8:
         raise DTypeError(f"{name} must have at most 64 bits, got dtype {values.dtype}; convert it first")
     values = np.ascontiguousarray(values, dtype=np.float64)
-    size = float(np.abs(values if besides is None else np.where(values == besides, 0.0, values)).max())
+    size = max(float(values.max()), -float(values.min()))
+    if size == np.inf:
+        size = float(np.abs(values).max(where=values != besides, initial=0.0))
     if size > LARGEST:
         raise RangeError(f"{name} must be at most 2**1000 in size, got up to {size:.3g}; scale it down first")
     return values

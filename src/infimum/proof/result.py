@@ -43,8 +43,16 @@ class Result(Shown):
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        cls.__eq__ = cls.__eq__  # type: ignore[method-assign]  # else a dataclass would write one that knows no arrays
         if "problem" in cls.__dict__:
             _classes[cls.problem] = cls
+
+    def __eq__(self, other: object) -> bool:
+        """Tell whether the answers are of one kind and hold the same numbers, in the same types of one library."""
+        if type(other) is not type(self):
+            return NotImplemented
+        compared = [field.name for field in dataclasses.fields(self) if field.compare]
+        return all(_same(getattr(self, name), getattr(other, name)) for name in compared)
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
@@ -198,6 +206,16 @@ def _decode_array(item: dict[str, Any]) -> np.ndarray[Any, Any]:
 def _tuples(item: Any) -> Any:
     """Return lists, and those inside of them, as tuples; anything else as it is."""
     return tuple(_tuples(entry) for entry in item) if isinstance(item, list | tuple) else item
+
+
+def _same(one: Any, other: Any) -> bool:
+    """Compare values, arrays entry by entry."""
+    if is_array(one) and is_array(other):
+        alike = type(one) is type(other) and one.dtype == other.dtype and tuple(one.shape) == tuple(other.shape)
+        return alike and bool(namespace(one=one, other=other).all(one == other))
+    if isinstance(one, tuple) and isinstance(other, tuple):
+        return len(one) == len(other) and all(_same(*pair) for pair in zip(one, other, strict=True))
+    return not is_array(one) and not is_array(other) and bool(one == other)
 
 
 def _moved(array: np.ndarray, like: Array) -> Array:

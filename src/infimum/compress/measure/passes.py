@@ -197,7 +197,13 @@ def _embeddings(model: Any) -> Iterator[list[torch.Tensor]]:
     Encoder and decoder may have modules of their own for them, with one matrix.
     """
     found: list[torch.Tensor] = []
-    hook = lambda _m, _i, output: found.append(output.requires_grad_())  # noqa: E731
+
+    def hook(_module: Any, _inputs: Any, output: Any) -> Any:
+        whole = output if isinstance(output, tuple) else (output,)  # I-BERT has a scale beside them
+        found.append(whole[0].requires_grad_())
+        copied = whole[0].clone(), *whole[1:]  # what a model changes in place must be no leaf
+        return copied if isinstance(output, tuple) else copied[0]
+
     shape, kind = model.get_input_embeddings().weight.shape, torch.nn.Embedding
     alike = [m for m in model.modules() if isinstance(m, kind) and m.weight.shape == shape]
     listened = alike if model.config.is_encoder_decoder else [model.get_input_embeddings()]

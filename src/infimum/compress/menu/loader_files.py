@@ -12,6 +12,7 @@ import torch
 
 from infimum.compress.menu.compressed_tensors import KEY, quantization_config
 from infimum.compress.menu.forms import BLOCK_FORMS, PackedForm
+from infimum.compress.model import experts
 from infimum.compress.model.checkpoint import Checkpoint
 from infimum.compress.model.configuration import LAYERS, empty_model
 from infimum.compress.model.experts import Experts
@@ -20,32 +21,26 @@ from infimum.proof.checkpoint import LayerPlan
 from infimum.proof.folder import CONFIG
 
 MODEL_CODE, LINEAR_CODE, PACKED_CODE = "modeling_infimum.py", "infimum_linear.py", "infimum_packed.py"
+EXPERTS_CODE = "infimum_experts.py"
 MODEL = '''"""Load this checkpoint with trust_remote_code=True; infimum.compress.load does the same without."""
 
 from transformers import {base}
-{renaming}
+{imported}
 from .infimum_linear import replace_layers
 
 
 class Compressed{base}({base}):
     def __init__(self, config, *arguments, **options):
-        super().__init__(config, *arguments, **options)
+        super().__init__(config, *arguments, **options){unfused}
         replace_layers(self, config.{layers})
-'''
-RENAMED = """
 
-# code beside a checkpoint does not get the names by which transformers reads the original's files, unless it asks
-register_checkpoint_conversion_mapping(
-    "Compressed{base}",
-    get_checkpoint_conversion_mapping("{base}") or get_checkpoint_conversion_mapping("{type}") or [],
-    overwrite=True,
-)
-"""
-IMPORT = """from transformers.conversion_mapping import (
-    get_checkpoint_conversion_mapping,
-    register_checkpoint_conversion_mapping,
-)
-"""
+    @classmethod
+    def is_custom_code(cls):
+        return False  # all but the replaced layers is transformers' own, and is to be initialised as such
+'''
+IMPORTED = "\nfrom .infimum_experts import keep_names, unfuse"
+UNFUSED = """
+        keep_names(unfuse(self), {base})"""
 
 
 def loader_files(checkpoint: Checkpoint, table: Sequence[LayerPlan]) -> dict[str, str]:
@@ -53,8 +48,7 @@ def loader_files(checkpoint: Checkpoint, table: Sequence[LayerPlan]) -> dict[str
 
     Models whose MLPs are all equally narrow need a number in the configuration and no code of ours. Else config.json
     says which layers have which form and rank, and beside it is the code that builds them for those who load it by
-    transformers with ``trust_remote_code=True``. Experts one by one are a structure that transformers' own loader does
-    not know: for them there is no code.
+    transformers with ``trust_remote_code=True``; its experts are then one by one.
     """
     layers = replaced_layers(checkpoint, table)
     if not layers:  # also where a file of another format says all that a loader needs
@@ -65,23 +59,19 @@ def loader_files(checkpoint: Checkpoint, table: Sequence[LayerPlan]) -> dict[str
     if any(row.form == PackedForm.name for row in table):
         return {CONFIG: json.dumps(config | {KEY: quantization_config(checkpoint, table)}, indent=2) + "\n"}
     config |= {LAYERS: layers}
-    if any(isinstance(module, Experts) for module in checkpoint.skeleton.modules()):
-        return {CONFIG: json.dumps(config, indent=2) + "\n"}
     base = type(checkpoint.skeleton).__name__
     config["auto_map"] = {checkpoint.head.loader: f"modeling_infimum.Compressed{base}"}
-    return {
+    rules = bool(checkpoint.names.renamed or checkpoint.names.own) or any(
+        isinstance(module, Experts) for module in checkpoint.skeleton.modules()
+    )
+    code = {"imported": IMPORTED, "unfused": UNFUSED.format(base=base)} if rules else {"imported": "", "unfused": ""}
+    found = {
         CONFIG: json.dumps(config, indent=2) + "\n",
-        MODEL_CODE: _model_code(checkpoint, base),
+        MODEL_CODE: MODEL.format(base=base, layers=LAYERS, **code),
         LINEAR_CODE: inspect.getsource(linear).replace(f"from {packed.__name__} ", "from .infimum_packed "),
         PACKED_CODE: inspect.getsource(packed),
     }
-
-
-def _model_code(checkpoint: Checkpoint, base: str) -> str:
-    """Return the module that builds the compressed model; where names in the files differ, with their renaming."""
-    renames = bool(checkpoint.names.renamed)
-    code = MODEL.format(base=base, layers=LAYERS, renaming=IMPORT if renames else "")
-    return code + RENAMED.format(base=base, type=checkpoint.config.model_type) if renames else code
+    return found | ({EXPERTS_CODE: inspect.getsource(experts)} if rules else {})
 
 
 def replaced_layers(checkpoint: Checkpoint, table: Iterable[LayerPlan]) -> dict[str, dict[str, Any]]:
@@ -109,7 +99,7 @@ def narrower_config(checkpoint: Checkpoint, table: Iterable[LayerPlan]) -> dict[
     """
     rows = {row.name: row for row in table if row.form != "dense"}
     widths = {pair for row in rows.values() for pair in zip(row.shape, row.kept, strict=True) if pair[0] != pair[1]}
-    if len(widths) != 1 or any(row.form != "channels" for row in rows.values()):
+    if len(widths) != 1 or checkpoint.tensors.stacks or any(row.form != "channels" for row in rows.values()):
         return {}
     ((whole, kept),) = widths
     planned = {}

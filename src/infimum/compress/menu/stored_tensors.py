@@ -10,13 +10,13 @@ from infimum.compress.menu.gguf_file import GgufTensors
 from infimum.compress.menu.gguf_model import check_model
 from infimum.compress.menu.settings import Format
 from infimum.compress.model.checkpoint import Checkpoint
-from infimum.compress.model.tensor_files import TensorFiles, same_bits
+from infimum.compress.model.pieces import ModelTensors
+from infimum.compress.model.tensor_files import Kind, TensorFiles, same_bits
 from infimum.errors import VerificationError
 from infimum.nn.packed import packed_width
 from infimum.proof.checkpoint import LayerPlan, same
 
-OutputTensors: TypeAlias = TensorFiles | GgufTensors
-Kind: TypeAlias = tuple[str, tuple[int, ...]]  # as safetensors calls the dtype, and the shape
+OutputTensors: TypeAlias = ModelTensors | GgufTensors
 
 
 def expected_tensors(checkpoint: Checkpoint, table: Iterable[LayerPlan]) -> dict[str, Kind]:
@@ -33,6 +33,11 @@ def expected_tensors(checkpoint: Checkpoint, table: Iterable[LayerPlan]) -> dict
         else:
             expected[tensor.name] = (tensor.kind, row.kept[:1] if part == "bias" else tensor.shape)
     return expected
+
+
+def keeps_stacks(table: Iterable[LayerPlan]) -> bool:
+    """Whether stacks of experts stay whole: no code of ours is needed to load the output."""
+    return all(row.form in ("dense", "plain", "packed") for row in table)
 
 
 def _parts(row: LayerPlan, kind: str) -> dict[str, Kind]:
@@ -70,7 +75,7 @@ def open_tensors(out: Path, checkpoint: Checkpoint, format: Format, table: Seque
     if format == "gguf":
         check_model(checkpoint)
         return GgufTensors(out, checkpoint, table)
-    return TensorFiles(out)
+    return ModelTensors(checkpoint.skeleton, TensorFiles(out))
 
 
 def check_tensors(checkpoint: Checkpoint, table: Sequence[LayerPlan], found: OutputTensors) -> None:
@@ -83,6 +88,8 @@ def check_tensors(checkpoint: Checkpoint, table: Sequence[LayerPlan], found: Out
         raise VerificationError(f"tensor {unknown[0]} is none of this model; nothing accounts for it")
     if missing := sorted(expected.keys() - kinds.keys()):
         raise VerificationError(f"tensor {missing[0]} is missing; the folder is incomplete")
+    stacks = checkpoint.tensors.stacks if keeps_stacks(table) else {}
+    same("the stacks of experts", found.stacks, stacks)
     for name, kind in expected.items():
         same(f"tensor {name}: kind and shape", kinds[name], kind)
     replaced = {row.tensor for row in table if row.form != "dense"}

@@ -21,13 +21,17 @@ from infimum.compress.model.experts import unfuse
 from infimum.compress.model.heads import Head
 from infimum.compress.model.linear_maps import shape_of
 from infimum.compress.model.names import Names, is_computed
-from infimum.compress.model.tensor_files import Stored, locate, opened
+from infimum.compress.model.pieces import ModelTensors
+from infimum.compress.model.tensor_files import Kind, Stored, TensorFiles, locate
 from infimum.compress.model.vocabulary import tied_head, vocabulary_of
 from infimum.errors import CheckpointError
 from infimum.proof.evidence import shown
 from infimum.proof.folder import CONFIG, DESCRIPTION, check_model_folder, companions, file_hash, own_file
 
 QUANTISED = (".qweight", ".scales", ".weight_scale", ".weight_packed", ".absmax")  # beside packed weights
+NOTABLE = 0.05  # share of the model above which it is said what cannot be replaced
+TIED = "The output head shares the embeddings' weights: both stay as they are."
+UNTIED = "The output head stays as it is: its outputs are the vocabulary, too many for a moment matrix."
 FLOATS = {"F64", "F32", "F16", "BF16"}
 
 
@@ -68,6 +72,11 @@ class Checkpoint(Shown):
     files: Mapping[str, Path]  # tensor -> file
 
     @cached_property
+    def tensors(self) -> ModelTensors:
+        """The tensors, as the model has them: stacks of experts are cut, and others joined or turned."""
+        return ModelTensors(self.skeleton, TensorFiles(self.path, self.files))
+
+    @cached_property
     def config(self) -> Any:
         """The model's configuration."""
         return read_config(self.path)
@@ -78,10 +87,10 @@ class Checkpoint(Shown):
         with torch.device("meta"):
             return empty_model(self.head, self.config, self.files)
 
-    @cached_property
+    @property
     def names(self) -> Names:
-        """How the names of the model become those in the files."""
-        return Names.between(self.skeleton, self.files)
+        """How the names of the model become those of the tensors."""
+        return self.tensors.names
 
     @cached_property
     def head(self) -> Head:
@@ -101,7 +110,7 @@ class Checkpoint(Shown):
         found = []
         for name, module in self.skeleton.named_modules():
             tensor, shape = self.names.in_files(f"{name}.weight"), shape_of(module)
-            if shape is not None and id(module.weight) not in fixed and tensor in self.files:
+            if shape is not None and id(module.weight) not in fixed and tensor in self.tensors:
                 found.append(Layer(name, tensor, shape, isinstance(module, Conv1D)))
         return tuple(found)
 
@@ -118,8 +127,8 @@ class Checkpoint(Shown):
         found = []
         for name, (rows, columns) in vocabulary_of(self.skeleton).items():
             tensor = self.names.in_files(f"{name}.weight")
-            twice = any(self.names.in_files(f"{head}.weight") in self.files for head in self.tied)
-            if tensor in self.files and not twice and {self._headers[tensor][0]} == kinds:
+            twice = any(self.names.in_files(f"{head}.weight") in self.tensors for head in self.tied)
+            if tensor in self.tensors and not twice and {self._headers[tensor][0]} == kinds:
                 found.append(Layer(name, tensor, (rows, columns)))
         return tuple(found)
 
@@ -135,11 +144,24 @@ class Checkpoint(Shown):
     @cached_property
     def notes(self) -> tuple[str, ...]:
         """What a user should know about this checkpoint."""
-        if self._head is None:
-            return ()
-        if getattr(self.config, "tie_word_embeddings", False):
-            return ("The output head shares the embeddings' weights: both stay as they are.",)
-        return ("The output head stays as it is: its outputs are the vocabulary, too many for a moment matrix.",)
+        notes = []
+        if self._head is not None:
+            tied = getattr(self.config, "tie_word_embeddings", False)
+            notes.append(TIED if tied else UNTIED)
+        if (left := self._left_out()) and sum(left.values()) > NOTABLE * sum(self.sizes.values()):
+            share, largest = sum(left.values()) / sum(self.sizes.values()), max(left, key=lambda name: left[name])
+            notes.append(f"{share:.0%} of the model are matrices that cannot be replaced ({largest}, ...): they stay.")
+        return tuple(notes)
+
+    def _left_out(self) -> dict[str, int]:
+        """Sizes of the matrices and kernels that are neither layers nor embeddings."""
+        known = {layer.tensor for layer in self.layers} | {
+            self.names.in_files(f"{name}.weight")
+            for name, module in self.skeleton.named_modules()
+            if isinstance(module, torch.nn.Embedding) or module is self._head
+        }
+        shapes = {name: shape for name, (_, shape) in self._headers.items() if name not in known}
+        return {name: self.sizes[name] for name, shape in shapes.items() if len(shape) > 1 and name in self.sizes}
 
     @cached_property
     def sizes(self) -> dict[str, int]:
@@ -147,13 +169,8 @@ class Checkpoint(Shown):
         return {name: int(np.prod(shape)) for name, (kind, shape) in self._headers.items() if kind in FLOATS}
 
     @cached_property
-    def _headers(self) -> dict[str, tuple[str, list[int]]]:
-        headers = {}
-        for name, path in self.files.items():
-            with opened(path) as handle:
-                part = handle.get_slice(name)
-                headers[name] = (part.get_dtype(), part.get_shape())
-        return headers
+    def _headers(self) -> dict[str, Kind]:
+        return self.tensors.kinds()
 
     def kind(self, tensor: str) -> str:
         """Return what safetensors calls the dtype of a tensor."""
@@ -162,12 +179,11 @@ class Checkpoint(Shown):
     def tensor_of(self, name: str) -> str | None:
         """Name in the files of a parameter or buffer of the model; None where no file has it."""
         tensor = self.names.in_files(name)
-        return tensor if tensor in self.files else None
+        return tensor if tensor in self.tensors else None
 
     def read(self, tensor: str) -> torch.Tensor:
         """Read one tensor; refuse NaN and infinity."""
-        with opened(self.files[tensor]) as handle:
-            value: torch.Tensor = handle.get_tensor(tensor)
+        value = self.tensors[tensor]
         if value.is_floating_point() and not bool(torch.isfinite(value).all()):
             raise CheckpointError(f"tensor {tensor} contains NaN or infinity; the checkpoint is damaged")
         return value
@@ -179,17 +195,17 @@ class Checkpoint(Shown):
 
     def bias(self, layer: Layer) -> torch.Tensor | None:
         """Read the bias of a linear layer; None where it has none."""
-        return self.read(layer.bias) if layer.bias in self.files else None
+        return self.read(layer.bias) if layer.bias in self.tensors else None
 
     def blocks(self) -> Iterator[tuple[str, torch.Tensor]]:
         """Yield every tensor, one at a time, in the order of the files."""
-        for name in self.files:
+        for name in self.tensors:
             yield name, self.read(name)
 
     def stored(self) -> Iterator[Stored]:
         """Yield a description of every tensor, in the order of the files."""
         for name, (kind, shape) in self._headers.items():
-            yield Stored(name, kind, tuple(shape), partial(self.read, name))
+            yield Stored(name, kind, shape, partial(self.read, name))
 
     def load(self) -> PreTrainedModel:
         """Load the whole model in float32, for calibration and comparison; refuse NaN and infinity."""
@@ -266,12 +282,6 @@ def _check_tensors(checkpoint: Checkpoint) -> None:
         tensor = checkpoint.tensor_of(parameter) or checkpoint.tensor_of(tied.get(parameter, parameter))
         if tensor is None and is_computed(skeleton, parameter):
             continue
-        if tensor is None and parameter in checkpoint.names.made:
-            raise CheckpointError(
-                f"{parameter} of the model is made of several tensors of {name} while transformers loads it, which is "
-                "supported for experts only; load it with transformers and save_pretrained(..., "
-                "save_original_format=False), and compress that"
-            )
         if tensor is None:
             raise CheckpointError(
                 f"tensor {checkpoint.names.in_files(parameter)} of the model is in no file of {name}, so that it "

@@ -20,7 +20,7 @@ Goal: TypeAlias = Literal["embedding", "loss", "logits"]  # what gradients are o
 Pooling: TypeAlias = Literal["mean", "cls", "lasttoken"]  # how one vector is made of those of all tokens
 
 MODULES = "modules.json"  # of sentence-transformers
-LOADERS: dict[str, tuple[str, Goal]] = {  # by what the name of the class in config.json ends with
+LOADERS: dict[str, tuple[str, Goal]] = {  # of other classes, by what their names end with
     "ForCausalLM": ("AutoModelForCausalLM", "loss"),
     "LMHeadModel": ("AutoModelForCausalLM", "loss"),
     "ForSequenceClassification": ("AutoModelForSequenceClassification", "logits"),
@@ -28,9 +28,11 @@ LOADERS: dict[str, tuple[str, Goal]] = {  # by what the name of the class in con
     "ForQuestionAnswering": ("AutoModelForQuestionAnswering", "logits"),
     "ForMaskedLM": ("AutoModelForMaskedLM", "logits"),
 }
-GENERATORS: dict[str, tuple[str, Goal]] = {  # by the table of transformers that names the class
+TABLES: dict[str, tuple[str, Goal]] = {  # of transformers, in which it names its classes; the first counts
     "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES": ("AutoModelForSeq2SeqLM", "loss"),
     "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES": ("AutoModelForImageTextToText", "loss"),
+    "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES": ("AutoModelForCausalLM", "loss"),
+    "MODEL_FOR_MASKED_LM_MAPPING_NAMES": ("AutoModelForMaskedLM", "logits"),
 }
 ENCODER: tuple[str, Goal] = "AutoModel", "embedding"
 
@@ -62,8 +64,8 @@ class Head:
 def loader_of(name: str) -> tuple[str, Goal]:
     """Return what loads a model whose class has this name, and what of its output counts; of others the encoder's."""
     by_ending = (found for ending, found in LOADERS.items() if name.endswith(ending))
-    by_table = (found for table, found in GENERATORS.items() if name in getattr(modeling_auto, table).values())
-    return next(chain(by_ending, by_table), ENCODER)
+    by_table = (found for table, found in TABLES.items() if name in getattr(modeling_auto, table).values())
+    return next(chain(by_table, by_ending), ENCODER)
 
 
 def _pooling(folder: Path) -> Pooling:

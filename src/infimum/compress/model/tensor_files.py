@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -32,6 +32,8 @@ ITEM_BYTES = {
     "U16": 2,
 }
 ITEM_BYTES |= dict.fromkeys(("F8_E4M3", "F8_E5M2", "F8_E8M0", "I8", "U8", "BOOL"), 1)
+
+Kind: TypeAlias = tuple[str, tuple[int, ...]]  # as safetensors calls the dtype, and the shape
 
 
 @contextmanager
@@ -134,8 +136,8 @@ class Stored(NamedTuple):
 class TensorFiles(Mapping[str, torch.Tensor]):
     """The tensors of a model folder, each read when it is asked for."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder, self._files = folder, locate(folder)
+    def __init__(self, folder: Path, files: Mapping[str, Path] | None = None) -> None:
+        self._folder, self._files = folder, locate(folder) if files is None else files
 
     def __getitem__(self, name: str) -> torch.Tensor:
         return _read(self._files[name], name)
@@ -155,15 +157,19 @@ class TensorFiles(Mapping[str, torch.Tensor]):
         index = {self._folder / INDEX} if (self._folder / INDEX).is_file() else set()
         return set(self._files.values()) | index
 
-    def kinds(self) -> dict[str, tuple[str, tuple[int, ...]]]:
+    def rows(self, name: str, rows: tuple[int, int] | None) -> torch.Tensor:
+        """Read some rows of a tensor; None: all."""
+        return _read(self._files[name], name, rows)
+
+    def kinds(self) -> dict[str, Kind]:
         """Return dtype, as safetensors calls it, and shape of every tensor."""
         found = (Stored.within(path, name) for name, path in self._files.items())
         return {tensor.name: (tensor.kind, tensor.shape) for tensor in found}
 
 
-def _read(path: Path, name: str) -> torch.Tensor:
+def _read(path: Path, name: str, rows: tuple[int, int] | None = None) -> torch.Tensor:
     with opened(path) as handle:
-        tensor: torch.Tensor = handle.get_tensor(name)
+        tensor: torch.Tensor = handle.get_tensor(name) if rows is None else handle.get_slice(name)[slice(*rows)]
     return tensor
 
 

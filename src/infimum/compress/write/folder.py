@@ -8,6 +8,7 @@ import platform
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from infimum.compress.measure.scratch import new_folder
 from infimum.compress.menu.adapter import FOLDER, adapter_layers
 from infimum.compress.menu.gguf_file import planned_size
 from infimum.compress.menu.loader_files import loader_files
+from infimum.compress.menu.stored_tensors import keeps_stacks
 from infimum.compress.menu.task import Task
+from infimum.compress.model.pieces import stacked
 from infimum.compress.model.tensor_files import Stored, write_small
 from infimum.compress.write.adapter import write_adapter
 from infimum.compress.write.answer import Answer
@@ -104,7 +107,12 @@ def versions() -> dict[str, str]:
 def tensors_of(plan: Answer) -> Iterator[Stored]:
     """Yield what the output consists of, in the order of the original's files."""
     stems = {row.tensor.removesuffix("weight"): row.name for row in plan.table if row.form != "dense"}
+    stacks = stacks_of(plan)
     for tensor in plan.checkpoint.stored():
+        if tensor.name in stacks:
+            if (stack := stacks[tensor.name]) is not None:
+                yield stack
+            continue
         stem, _, part = tensor.name.rpartition(".")
         parts = {p.name: p for p in plan.forms.stored(stems[f"{stem}."])} if f"{stem}." in stems else {}
         if part != "weight" and part not in parts:
@@ -115,6 +123,26 @@ def tensors_of(plan: Answer) -> Iterator[Stored]:
             replaced = parts if "weight_packed" in parts else mark | parts  # of the former they know the parts
             for kind, value in (replaced if parts else {"weight": tensor}).items():
                 yield value._replace(name=f"{stem}.{kind}")
+
+
+def stacks_of(plan: Answer) -> dict[str, Stored | None]:
+    """Return the stacks of experts that stay whole, each by the first of its pieces; None by the others."""
+    found: dict[str, Stored | None] = {}
+    seen: set[str] = set()
+    pieces = plan.checkpoint.tensors.pieces if keeps_stacks(plan.table) else {}
+    plain = {row.tensor: row.name for row in plan.table if row.form == "plain"}
+
+    def value(tensor: str) -> torch.Tensor:
+        form = plan.forms.get(plain.get(tensor, ""))
+        return plan.checkpoint.read(tensor) if form is None else form.tensors()["weight"]
+
+    for name, piece in pieces.items():
+        if piece.stack is not None:
+            stack, (kind, shape) = piece.stack
+            whole = Stored(stack, kind, shape, partial(stacked, pieces, stack, value))
+            found[name] = None if stack in seen else whole
+            seen.add(stack)
+    return found
 
 
 def bytes_of_output(plan: Answer) -> int:

@@ -7,10 +7,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from infimum._arrays import Array, namespace, scale_back
-from infimum.errors import VerificationError
+from infimum._arrays import Array, ArrayLike, namespace, scale_back, to_numpy
+from infimum.errors import OptionError, VerificationError
 from infimum.proof import evidence
-from infimum.proof.answers.factored import bound_of_any_matrix, certify_factors
+from infimum.proof.answers.factored import as_rows, bound_of_any_matrix, certify_factors
 from infimum.proof.certificate import Certificate
 from infimum.proof.operators.dense import Dense
 from infimum.proof.operators.operator import Operator
@@ -29,6 +29,22 @@ def check_skeleton(M: Operator, name: str, columns: Array, skeleton: Array) -> i
     if not bool(namespace(part=part).all(part == M.take(order, axis=1))):
         raise VerificationError(f"the matrix of {name} must hold those of the input: it differs from them")
     return int(order.size)
+
+
+ONLY_ROWS = "rows of the matrix were chosen, and new rows have none of them: choose columns with axis=1"
+
+
+def taken_columns(rows: ArrayLike, columns: Array | None, like: Array) -> Array:
+    """Return the chosen columns of new rows, which are as long as those of `like`."""
+    if columns is None:
+        raise OptionError(ONLY_ROWS)
+    rows = as_rows(rows, like)
+    return namespace(rows=rows).take(rows, columns, axis=1)
+
+
+def chosen_names(names: tuple[str, ...] | None, chosen: Array) -> tuple[str, ...] | None:
+    """Return the names at the chosen indices, where there are any."""
+    return None if names is None else tuple(names[i] for i in to_numpy(chosen))
 
 
 def kind_of(M: Operator) -> evidence.Kind:

@@ -13,6 +13,8 @@ import numpy as np
 from infimum._arguments import RNGLike, axes, whole_numbers
 from infimum._arrays import (
     Array,
+    ArrayLike,
+    as_matrix,
     namespace,
     scale_back,
     to_numpy,
@@ -20,9 +22,18 @@ from infimum._arrays import (
     working,
 )
 from infimum._linalg import adjoint
+from infimum._tables import labels
 from infimum.proof import evidence, wording
-from infimum.proof.answers.chosen_columns import FEW, check_skeleton, kind_of, nodes_of, search_tree
-from infimum.proof.answers.factored import Factored, bound_of_any_matrix, certify_factors
+from infimum.proof.answers.chosen_columns import (
+    FEW,
+    check_skeleton,
+    chosen_names,
+    kind_of,
+    nodes_of,
+    search_tree,
+    taken_columns,
+)
+from infimum.proof.answers.factored import Factored, bound_of_any_matrix, certify_factors, check_names
 from infimum.proof.certificate import Certificate
 from infimum.proof.operators.inputs import for_columns
 from infimum.proof.operators.operator import Operator
@@ -42,6 +53,8 @@ class CUR(Factored):
         The matrix between them.
     C, R : array (m, c), array (r, n)
         The chosen columns and rows.
+    row_names, column_names : tuple of str or None
+        Their names, where the input has them.
     certificate : Certificate
         ``lower_bound`` holds for every choice of as many rows and columns and every core; with the theorems
         "eckart_young" and "ritz_block" for every matrix of rank ``min(c, r)``.
@@ -54,6 +67,8 @@ class CUR(Factored):
     core: Array
     C: Array
     R: Array
+    row_names: tuple[str, ...] | None = None
+    column_names: tuple[str, ...] | None = None
 
     @property
     def rank(self) -> int:
@@ -69,9 +84,17 @@ class CUR(Factored):
         left, right = self.factors()
         return namespace(left=left).astype(left @ right, self.core.dtype)
 
-    def __matmul__(self, other: Array) -> Array:
-        """Multiply the approximation by a vector or a matrix without forming it."""
-        return self.C @ (self.core @ (self.R @ other))
+    def chain(self) -> tuple[Array, ...]:
+        """Return `C`, `core` and `R`."""
+        return self.C, self.core, self.R
+
+    def transform(self, rows: ArrayLike) -> Array:
+        """Return the chosen columns of new rows (q, n)."""
+        return taken_columns(rows, self.columns, self.R)
+
+    def inverse_transform(self, chosen: ArrayLike) -> Array:
+        """Return rows (q, n) from their entries in the chosen columns (q, c)."""
+        return as_matrix(chosen, "chosen") @ self.core @ self.R
 
     def recheck(self, M: Any, *, rng: RNGLike = None) -> Certificate:
         """Derive the certificate from the input and the answer alone."""
@@ -80,6 +103,8 @@ class CUR(Factored):
         R = evidence.array("the matrix of rows", self.R, (None, None), kind_of(operator), like=operator.outer)
         rows = check_skeleton(operator.adjoint(), "rows", self.rows, adjoint(R))
         C = evidence.array("the matrix of columns", self.C, (None, None), kind_of(operator), like=operator.outer)
+        check_names("column_names", self.column_names, chosen_names(labels(M, axis=1), self.columns), columns)
+        check_names("row_names", self.row_names, chosen_names(labels(M, axis=0), self.rows), rows)
         core = evidence.array("core", self.core, (columns, rows), kind_of(operator), like=operator.outer)
         theorem, witness = self.certificate.theorem, self.certificate.witness
         return certify_cur(operator, C, core, R, theorem, bound_of_cur(operator, rows, columns, theorem, witness, rng))

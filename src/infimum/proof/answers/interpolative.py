@@ -8,12 +8,22 @@ from typing import Any, ClassVar
 import numpy as np
 
 from infimum._arguments import RNGLike, axes, whole_numbers
-from infimum._arrays import Array, to_numpy
+from infimum._arrays import Array, ArrayLike, as_matrix, to_numpy
 from infimum._linalg import adjoint
-from infimum.errors import VerificationError
+from infimum._tables import labels
+from infimum.errors import OptionError, VerificationError
 from infimum.proof import evidence, wording
-from infimum.proof.answers.chosen_columns import NODES, certify_columns, check_skeleton, kind_of, nodes_of
-from infimum.proof.answers.factored import Factored, bound_of_any_matrix, certify_factors
+from infimum.proof.answers.chosen_columns import (
+    NODES,
+    ONLY_ROWS,
+    certify_columns,
+    check_skeleton,
+    chosen_names,
+    kind_of,
+    nodes_of,
+    taken_columns,
+)
+from infimum.proof.answers.factored import Factored, bound_of_any_matrix, certify_factors, check_names
 from infimum.proof.certificate import Certificate
 from infimum.proof.operators.inputs import for_columns
 from infimum.proof.theorems import column_subset
@@ -33,6 +43,8 @@ class Interpolative(Factored):
         The chosen columns, ``M[:, columns]``, or rows, ``M[rows, :]``.
     coefficients : array (rank, n) or (m, rank)
         The identity on the chosen columns or rows.
+    names : tuple of str or None
+        Names of the chosen columns or rows, where the input has them.
     certificate : Certificate
         ``lower_bound`` holds for every choice of columns (rows); with the theorems "eckart_young" and "ritz_block" even
         for *every* matrix of that rank.
@@ -44,6 +56,7 @@ class Interpolative(Factored):
     rows: Array
     skeleton: Array
     coefficients: Array
+    names: tuple[str, ...] | None = None
 
     @property
     def rank(self) -> int:
@@ -54,18 +67,30 @@ class Interpolative(Factored):
         """Return `skeleton` and `coefficients`, for rows the other way round."""
         return (self.skeleton, self.coefficients) if self.rows is None else (self.coefficients, self.skeleton)
 
+    def transform(self, rows: ArrayLike) -> Array:
+        """Return the chosen columns of new rows (q, n)."""
+        return taken_columns(rows, self.columns, self.coefficients)
+
+    def inverse_transform(self, chosen: ArrayLike) -> Array:
+        """Return rows (q, n) from their entries in the chosen columns (q, rank)."""
+        if self.columns is None:
+            raise OptionError(ONLY_ROWS)
+        return as_matrix(chosen, "chosen") @ self.coefficients
+
     def recheck(self, M: Any, *, rng: RNGLike = None) -> Certificate:
         """Derive the certificate of an interpolative decomposition from the input and the answer alone."""
         operator, skeleton, coefficients = for_columns(M, "M"), self.skeleton, self.coefficients
         if (self.columns is None) == (self.rows is None):
             raise VerificationError("either columns or rows must be given, and the other one None")
         name, chosen = ("columns", self.columns) if self.rows is None else ("rows", self.rows)
+        known = labels(M, axis=1 if self.rows is None else 0)
         shape = (None, operator.shape[1]) if self.rows is None else (operator.shape[0], None)
         coefficients = evidence.array("coefficients", coefficients, shape, kind_of(operator), like=operator.outer)
         if self.rows is not None:
             operator, coefficients = operator.adjoint(), adjoint(coefficients)
             skeleton = adjoint(evidence.array("skeleton", skeleton, (None, None), kind_of(operator)))
         rank = check_skeleton(operator, name, chosen, skeleton)
+        check_names("names", self.names, chosen_names(known, chosen), rank)
         if int(coefficients.shape[0]) != rank:
             raise VerificationError(f"coefficients for {rank} {name} were expected, got {coefficients.shape[0]}")
         theorem, witness = self.certificate.theorem, self.certificate.witness

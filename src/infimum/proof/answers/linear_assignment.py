@@ -16,7 +16,7 @@ from infimum.proof.evidence import array, indices, number, shown
 from infimum.proof.real_arrays import float64_matrix
 from infimum.proof.result import Result
 from infimum.proof.routing_evidence import require_rounded, sums
-from infimum.proof.theorems.assignment_dual import THEOREM, Bias, Limits, dual, exact_sum, outward
+from infimum.proof.theorems.assignment_dual import THEOREM, Bias, Limits, blocks, dual, exact_sum, outward
 
 
 @dataclass(frozen=True)
@@ -107,8 +107,7 @@ def certify_assignment(cost: np.ndarray, columns: np.ndarray, longer_dual: Bias)
 
 def signed_duals(cost: np.ndarray, longer_dual: np.ndarray, maximize: bool) -> tuple[np.ndarray, np.ndarray]:
     """Return row and column duals in the sign of the caller's costs, from those of the longer side."""
-    if cost.shape[0] <= cost.shape[1]:
-        rows, columns = (cost - longer_dual).min(axis=1), longer_dual
-    else:
-        rows, columns = longer_dual, (cost - longer_dual[:, None]).min(axis=0)
+    upright = cost.shape[0] <= cost.shape[1]
+    shorter = np.concatenate([(part - longer_dual).min(axis=1) for part in blocks(cost if upright else cost.T)])
+    rows, columns = (shorter, longer_dual) if upright else (longer_dual, shorter)
     return (-rows, -columns) if maximize else (rows, columns)

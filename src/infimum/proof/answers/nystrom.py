@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 
 from infimum._arguments import axes, whole_numbers
-from infimum._arrays import Array, is_complex, scale_back, times_power_of_two, to_numpy
+from infimum._arrays import Array, ArrayLike, is_complex, namespace, scale_back, times_power_of_two, to_numpy, widen
 from infimum._linalg import adjoint
 from infimum.errors import NotSemidefiniteError
 from infimum.proof import evidence, wording
-from infimum.proof.answers.factored import Factored
+from infimum.proof.answers.factored import Factored, as_rows
 from infimum.proof.certificate import Certificate
 from infimum.proof.operators.kernel import Entries
 from infimum.proof.theorems import nystrom_trace
@@ -46,6 +46,18 @@ class Nystrom(Factored):
     def factors(self) -> tuple[Array, Array]:
         """Return `factor` and its conjugate transpose."""
         return self.factor, adjoint(self.factor)
+
+    def transform(self, block: ArrayLike) -> Array:
+        """Return features (q, rank) of new points from their kernel with the landmarks, a (q, rank) block.
+
+        The product of the features with the adjoint of `factor` is what the landmarks tell of the kernel between new
+        and old points; `factor` holds the features of the old ones.
+        """
+        block = as_rows(block, self.factor)
+        xp = namespace(block=block)
+        at_landmarks = xp.take(self.factor, self.landmarks, axis=0)
+        features = adjoint(xp.linalg.solve(widen(at_landmarks), adjoint(widen(block))))
+        return xp.astype(features, self.factor.dtype)
 
     def recheck(self, K: Any) -> Certificate:
         """Derive the certificate of a Nystrom approximation from the input, the answer and the witness alone."""

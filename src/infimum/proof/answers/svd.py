@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -9,13 +11,23 @@ import array_api_compat
 import numpy as np
 
 from infimum._arguments import RNGLike, axes, whole_numbers
-from infimum._arrays import Array, namespace, to_numpy, widen
+from infimum._arrays import Array, ArrayLike, as_matrix, namespace, times_power_of_two, to_numpy, widen, working
 from infimum._linalg import adjoint, frobenius
+from infimum._tables import labels
 from infimum.errors import VerificationError
 from infimum.proof import evidence, wording
-from infimum.proof.answers.factored import Factored, bound_of_any_matrix, certify_factors
+from infimum.proof.answers.factored import (
+    Factored,
+    as_rows,
+    bound_of_any_matrix,
+    certificate_of,
+    certify_factors,
+    check_names,
+)
 from infimum.proof.certificate import Certificate
+from infimum.proof.operators.centred import Centred, centred
 from infimum.proof.operators.inputs import as_operator
+from infimum.proof.theorems.ritz_block import Bound
 
 
 @dataclass(frozen=True)
@@ -30,8 +42,12 @@ class SVD(Factored):
         Singular values, real, descending.
     Vh : array (rank, n)
         Orthonormal rows.
+    mean : array (n,) or None
+        With ``center=True``: the mean of the rows, ``M ≈ mean + U @ diag(s) @ Vh``.
+    names : tuple of str or None
+        Names of the columns, where the input has them.
     certificate : Certificate
-        ``lower_bound`` holds for *every* matrix of that rank.
+        ``lower_bound`` holds for *every* matrix of that rank; with a mean for every such matrix plus any one row.
     """
 
     problem: ClassVar[str] = "lowrank.svd"
@@ -39,19 +55,58 @@ class SVD(Factored):
     U: Array
     s: Array
     Vh: Array
+    mean: Array | None = None
+    names: tuple[str, ...] | None = None
 
     @property
     def rank(self) -> int:
         """Number of singular triples."""
         return int(self.s.shape[0])
 
+    @property
+    def explained(self) -> Array:
+        """Share of the squared norm of M, less its mean where that was taken off, that each triple holds."""
+        xp = namespace(s=self.s)
+        scaled = working(self.s)
+        squares = scaled.array**2
+        rest = math.ldexp(self.certificate.value, -scaled.exponent) ** 2
+        total = float(xp.sum(squares)) + rest
+        return xp.astype(squares / total if total else squares, self.s.dtype)
+
     def factors(self) -> tuple[Array, Array]:
-        """Return ``U * s`` (in working precision) and ``Vh``."""
-        return scaled_left(self.U, self.s), self.Vh
+        """Return ``U * s`` (in working precision) and ``Vh``; with a mean a column of ones and that mean besides."""
+        left = scaled_left(self.U, self.s)
+        if self.mean is None:
+            return left, self.Vh
+        xp = namespace(left=left)
+        return xp.concat([left, xp.ones_like(left[:, :1])], axis=1), xp.concat([self.Vh, self.mean[None, :]], axis=0)
+
+    def chain(self) -> tuple[Array, ...]:
+        """Return `U`, `s` and `Vh`; with a mean the two factors."""
+        if self.mean is None:
+            return self.U, self.s, self.Vh
+        left, right = self.factors()
+        return namespace(left=left).astype(left, right.dtype), right
+
+    def __iter__(self) -> Iterator[Array]:
+        """Unpack into `U`, `s` and `Vh`."""
+        return iter((self.U, self.s, self.Vh))
+
+    def transform(self, rows: ArrayLike) -> Array:
+        """Return the coordinates of new rows (q, n) along the right singular vectors: (q, rank), as ``U * s`` for M."""
+        rows = as_rows(rows, self.Vh, self.names)
+        return (rows if self.mean is None else rows - self.mean[None, :]) @ adjoint(self.Vh)
+
+    def inverse_transform(self, coordinates: ArrayLike) -> Array:
+        """Return the rows (q, n) that have such coordinates (q, rank)."""
+        rows = as_matrix(coordinates, "coordinates") @ self.Vh
+        return rows if self.mean is None else rows + self.mean[None, :]
 
     def recheck(self, M: Any, *, rng: RNGLike = None) -> Certificate:
         """Derive the certificate of an SVD from the input, the answer and the witness alone."""
-        operator = as_operator(M, "M")
+        less = None if self.mean is None else centred(M, "M")
+        operator = as_operator(M, "M") if less is None else less.operator
+        check_names("names", self.names, labels(M, axis=1), operator.shape[1])
         s = evidence.array("s", self.s, (None,), like=operator.outer)
         rank = check_singular_values(to_numpy(s), min(operator.shape))
         kind: evidence.Kind = "complex" if operator.complex else "real"
@@ -62,7 +117,10 @@ class SVD(Factored):
         check_orthonormal("Vh", adjoint(widen(Vh)), slack)
         claimed = self.certificate
         bound = bound_of_any_matrix(operator, rank, claimed.theorem, claimed.witness, rng)
-        return certify_factors(operator, scaled_left(U, s), Vh, claimed.theorem, bound)
+        if less is None:
+            return certify_factors(operator, scaled_left(U, s), Vh, claimed.theorem, bound)
+        mean = evidence.array("mean", self.mean, (operator.shape[1],), kind, like=operator.outer)
+        return certify_centred(less, scaled_left(U, s), Vh, mean, claimed.theorem, bound)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the singular values that were kept, and the floor: the least error of any matrix of this rank."""
@@ -77,6 +135,22 @@ class SVD(Factored):
         whole_numbers(ax.xaxis)
         ax.legend()
         return ax
+
+
+def certify_centred(
+    less: Centred, left: Array, right: Array, mean: Array, theorem: str, bound: Bound, room: float = 1.0
+) -> Certificate:
+    """Measure ``norm(M - mean - left @ right, "fro")``, and bound it for every matrix of that rank plus any one row.
+
+    `less` is M without its own mean, and `bound` (scaled) that of every matrix of that rank beside it.
+    """
+    M = less.operator
+    # what the stored mean differs by from the one that was taken off is a matrix of rank one
+    shift = times_power_of_two(widen(mean), -M.exponent) - less.mean
+    left, right = times_power_of_two(widen(left), -M.exponent), widen(right)
+    left = M.xp.concat([left, M.xp.ones_like(left[:, :1])], axis=1)
+    value = M.distance(left, M.xp.concat([right, shift[None, :]], axis=0), room) + room * less.difference
+    return certificate_of(M, value, theorem, bound._replace(value=max(0.0, bound.value - room * less.allowance)))
 
 
 def scaled_left(U: Array, s: Array) -> Array:

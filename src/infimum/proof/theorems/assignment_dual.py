@@ -22,11 +22,13 @@ import numpy as np
 
 from infimum.errors import RangeError, VerificationError
 from infimum.proof.evidence import number, whole
+from infimum.proof.largest_entries import k_largest
 
 THEOREM = "assignment_dual"
 
 BLOCK = 2**16  # entries handled at once, so that temporaries stay in the cache
 CHUNK = 2**25  # entries summed at once: their 27-bit halves add up to less than 2**53
+UNSURE = 2.0**-50  # of two sums: what rounding them, and their difference, may have changed, several times over
 REACH = 2.0**1020  # of a bias or threshold: sums with scores of up to 2**1000 stay within float64
 
 
@@ -90,12 +92,12 @@ def dual(scores: np.ndarray, k: int, limits: Limits, bias: Bias) -> Dual:
     k = whole("k", k, least=1, most=scores.shape[1])
     ask(scores.shape, limits, bias)
     score, loads = Fraction(0), np.zeros(scores.shape[1], dtype=np.int64)
-    for rows in _blocks(scores):
+    for rows in blocks(scores):
         if rows.min(initial=0.0) == -np.inf and np.any(np.isfinite(rows).sum(axis=1) < k):
             raise VerificationError(f"every token must admit at least k = {k} experts: scores other than -inf")
         chosen = largest(rows, bias, k)
-        score += exact_sum(rows[chosen])
-        loads += chosen.sum(axis=0)
+        score += exact_sum(np.take_along_axis(rows, chosen, axis=1))
+        loads += np.bincount(chosen.ravel(), minlength=loads.size)
     # l b+ - u b-  is  l b  where b is positive and  u b  where it is negative
     shared = _shared(limits, bias)
     own = _signs(*bias.parts, *(() if limits.groups is None else -shared[:, limits.groups.of]))
@@ -150,6 +152,8 @@ def _shared(limits: Limits, bias: Bias) -> np.ndarray:
 
 def _signs(*parts: np.ndarray) -> np.ndarray:
     """Return the signs of sums of vectors; fsum is 0 only where the exact sum is."""
+    if len(parts) == 1:
+        return np.asarray(np.sign(parts[0]))
     return np.sign([math.fsum(entries) for entries in zip(*(part.tolist() for part in parts), strict=True)])
 
 
@@ -174,33 +178,38 @@ def best_entries(scores: np.ndarray, total: int) -> Fraction:
 
 def unbalanced(scores: np.ndarray, k: int) -> Fraction:
     """Exact sum of the k largest entries of every row: the score without any limits."""
-    split = scores.shape[1] - k
-    return sum((exact_sum(np.partition(rows, split, axis=1)[:, split:]) for rows in _blocks(scores)), Fraction(0))
+    found = (np.take_along_axis(rows, k_largest(rows, k).columns, axis=1) for rows in blocks(scores))
+    return sum(map(exact_sum, found), Fraction(0))
 
 
 def largest(rows: np.ndarray, bias: Bias, k: int) -> np.ndarray:
-    """Mark the k largest of every row of ``rows + bias``, compared exactly; equal ones are interchangeable.
+    """Return the columns of the k largest of every row of ``rows + bias``, compared exactly; of equal ones any.
 
-    Every row holds at least k entries that are not -inf.
+    Every row holds at least k entries that are not -inf. Rounding keeps the order, so only rows in which the rounded
+    sums on both sides of the k-th place are nearer than what is left over need more digits.
     """
-    split = rows.shape[1] - k
+    columns, threshold, dropped = k_largest(rows, k, bias.high)
     single = not bias.parts[1:].any()
-    high, rest, exact = (rounded_sum(rows, bias.high), None, True) if single else biased(rows, bias)
-    threshold = np.partition(high, split, axis=1)[:, split, None] if k > 1 else high.max(axis=1, keepdims=True)
-    chosen, tied = high > threshold, high == threshold
-    unclear = np.flatnonzero((tied.sum(axis=1) > k - chosen.sum(axis=1)) & exact)
-    chosen |= tied
-    if unclear.size:
-        # rounding keeps the order, so only entries whose rounded sums are equal need the rest to be told apart
-        rest = biased(rows[unclear], bias)[1] if rest is None else rest[unclear]
-        order = np.lexsort((rest, high[unclear]), axis=-1)[:, split:]
-        chosen[unclear] = False
-        chosen[unclear[:, None], order] = True
-    longer = np.flatnonzero(np.logical_not(exact))
-    if longer.size:
-        chosen[longer] = False
-        chosen[longer[:, None], np.argsort(_in_integers(rows[longer], bias), axis=1)[:, split:]] = True
-    return chosen
+    left = 4.0 * np.abs(bias.parts[1:]).sum(axis=0).max(initial=0.0) + UNSURE * (np.abs(threshold) + np.abs(dropped))
+    unclear = np.flatnonzero(threshold - (0.0 if single else left) <= dropped)
+    if unclear.size and not (single and _ties_are_exact(rows[unclear], bias.high, threshold[unclear])):
+        columns[unclear] = _largest_of_long_sums(rows[unclear], bias, k)
+    return columns
+
+
+def _ties_are_exact(rows: np.ndarray, bias: np.ndarray, threshold: np.ndarray) -> bool:
+    """Tell whether no sum that is equal to the threshold was rounded: such ones are interchangeable."""
+    token, expert = np.divmod(np.flatnonzero(rounded_sum(rows, bias) == threshold[:, None]), bias.size)
+    return not two_sum(rows[token, expert], bias[expert])[1].any()
+
+
+def _largest_of_long_sums(rows: np.ndarray, bias: Bias, k: int) -> np.ndarray:
+    """Do the work of `largest` where rounded sums do not decide."""
+    high, rest, exact = biased(rows, bias)
+    order = np.lexsort((rest, high), axis=-1)[:, rows.shape[1] - k :]
+    if not exact.all():
+        order[~exact] = np.argsort(_in_integers(rows[~exact], bias), axis=1)[:, rows.shape[1] - k :]
+    return np.asarray(order)
 
 
 def biased(rows: np.ndarray, bias: Bias) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -285,6 +294,7 @@ def outward(value: Fraction, bound: Fraction) -> tuple[float, float]:
     return above, below if Fraction(below) <= bound else math.nextafter(below, -math.inf)
 
 
-def _blocks(scores: np.ndarray) -> Iterator[np.ndarray]:
+def blocks(scores: np.ndarray) -> Iterator[np.ndarray]:
+    """Cut a matrix into rows that stay in the cache."""
     rows = max(1, BLOCK // scores.shape[1])
     return (scores[start : start + rows] for start in range(0, scores.shape[0], rows))

@@ -1,0 +1,89 @@
+"""A matrix less the mean of its rows, and what is lost by computing that mean and the differences in floating point.
+
+For every vector c and matrix L, ``norm(M - 1 c* - L) >= norm(P M - P L)``, where P takes off means: so a bound for
+matrices of rank r beside P M holds for every affine subspace, docs/theorems/eckart_young.md.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from infimum._arrays import Array, Working, times_power_of_two, to_numpy, widen, working
+from infimum._linalg import frobenius
+from infimum.errors import LibraryError
+from infimum.proof.operators.dense import Dense
+from infimum.proof.operators.inputs import for_columns
+from infimum.proof.operators.row_blocks import RowBlocks
+
+
+@dataclass(frozen=True)
+class Centred:
+    """Rows less their mean.
+
+    Attributes
+    ----------
+    operator : Operator
+        The differences as computed, scaled.
+    mean : array (n,)
+        The mean that was taken off, in working precision, scaled as `operator` is.
+    mean_left : array (n,)
+        The mean of what is left: that of rounding alone.
+    """
+
+    operator: Dense | RowBlocks
+    mean: Array
+    mean_left: Array
+
+    @property
+    def difference(self) -> float:
+        """Bound on the norm of the difference between the computed rows and rows less any one vector exactly."""
+        return self.operator.eps * math.sqrt(self.operator.energy)
+
+    @property
+    def allowance(self) -> float:
+        """Bound on the norm of the difference between the computed rows and the matrix without its mean.
+
+        The mean of what is left is known to m roundings of each column; the computed rows are off by one.
+        """
+        rows, size = self.operator.shape[0], math.sqrt(self.operator.energy)
+        return math.sqrt(rows) * frobenius(self.mean_left[None, :]) + (rows + 4) * self.operator.eps * size
+
+
+def centred(item: Any, name: str) -> Centred:
+    """Return the rows of a checked input less their mean."""
+    given = item if isinstance(item, RowBlocks) else for_columns(item, name)
+    if isinstance(given, RowBlocks):
+        blocks = _CentredBlocks(given, _sum(given) / given.shape[0])
+        mean = times_power_of_two(blocks.mean, -blocks.exponent)
+        left = times_power_of_two(_sum(blocks) / given.shape[0], -blocks.exponent)
+        return Centred(blocks, mean, left)
+    if not isinstance(given, Dense):
+        raise LibraryError(
+            f"{name} must be in memory, or infimum.scale.RowBlocks, for center=True: without its mean a sparse matrix "
+            f"or an operator of shape {given.shape} is dense; leave center out, or give it in blocks of rows"
+        )
+    xp, mean = given.xp, given.xp.mean(given.array, axis=0)
+    scaled: Working = working(given.array - mean[None, :])
+    operator = Dense(given.outer, scaled._replace(exponent=given.exponent + scaled.exponent))
+    mean = times_power_of_two(mean, -scaled.exponent)
+    return Centred(operator, mean, xp.mean(operator.array, axis=0))
+
+
+class _CentredBlocks(RowBlocks):
+    """Blocks of rows less one vector."""
+
+    def __init__(self, original: RowBlocks, mean: Array) -> None:
+        super().__init__(original.source, original.rows)
+        self.mean = mean
+
+    def blocks(self) -> Iterator[tuple[slice, Array]]:
+        """Read the blocks, and take the vector off."""
+        for rows, block in super().blocks():
+            yield rows, widen(block) - self.mean[None, :]
+
+
+def _sum(matrix: RowBlocks) -> Array:
+    return sum(to_numpy(widen(block)).sum(axis=0) for _, block in matrix.blocks())
