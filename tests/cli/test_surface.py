@@ -52,7 +52,19 @@ SURFACE = {
         "--quiet",
         "--verbose",
     },
-    "inspect": {"MODEL_DIR", "--calib", "--tokens", "--tensors", "--curve", "--no-curve", "--quiet", "--verbose"},
+    "inspect": {
+        "MODEL_DIR",
+        "--calib",
+        "--tokens",
+        "--of",
+        "--report",
+        "--force",
+        "--tensors",
+        "--curve",
+        "--no-curve",
+        "--quiet",
+        "--verbose",
+    },
     "cr": {"X-FILE", "Y-FILE", "--rank", "--method", "--tuple-size", "--weights", "--seed"} | OUTPUTS,
     "cur": {"FILE", "--rank", "--rows", "--columns", "--tol", "--select", "--core", "--seed"} | OUTPUTS,
     "interpolative": {"FILE", "--rank", "--tol", "--method", "--max-coefficient", "--axis", "--seed"} | OUTPUTS,
@@ -65,7 +77,8 @@ SURFACE = {
     "nystrom": {"FILE", "--rank", "--tol", "--landmarks", "--method", "--seed"} | OUTPUTS,
     "pinv": {"FILE", "--rtol"} | OUTPUTS,
     "solve": {"A-FILE", "B-FILE", "--ridge", "--rtol"} | OUTPUTS,
-    "svd": {"FILE", "--rank", "--tol", "--method", "--gap-target", "--delta", "--seed"} | OUTPUTS,
+    "svd": {"FILE", "--rank", "--tol", "--method", "--gap-target", "--delta", "--seed", "--center", "--no-center"}
+    | OUTPUTS,
     "verify": {"OUT", "FILE", "--original", "--seed", "--quiet", "--verbose"},
 }
 COMMANDS = [name for name in build_app() if not name.startswith("-")]
