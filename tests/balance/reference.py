@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
+import sys
 from fractions import Fraction
 from typing import Any
 
@@ -74,3 +76,13 @@ def exact_least_cost(cost: np.ndarray) -> Fraction | None:
                     grown[new] = min(grown.get(new, sum_), sum_)
         best = grown
     return min(best.values(), default=None)
+
+
+def without_numba(monkeypatch, module):
+    """Return a module as it is where Numba is missing."""
+    spec = importlib.util.spec_from_file_location("plain", module.__file__)
+    plain = importlib.util.module_from_spec(spec)
+    with monkeypatch.context() as context:
+        context.setitem(sys.modules, "numba", None)
+        spec.loader.exec_module(plain)
+    return plain

@@ -1,8 +1,5 @@
 """The assignment problem against SciPy, and where nothing but exact arithmetic tells."""
 
-import importlib.util
-import sys
-
 import numpy as np
 import pytest
 import scipy.optimize
@@ -11,6 +8,7 @@ import infimum
 from infimum import balance
 from infimum.balance.search import row_paths
 from infimum.errors import DTypeError, NonFiniteError, ShapeError
+from tests.balance.reference import without_numba
 
 PARISI = float(np.sum(1.0 / np.arange(1, 101) ** 2))  # expected optimum for Exp(1) costs, n = 100: 1.63498
 
@@ -49,15 +47,6 @@ def test_expected_optimum_of_exponential_costs():
     assert error < 0.03
 
 
-def without_numba(monkeypatch):
-    """Return the module of the search as it is where Numba is missing."""
-    monkeypatch.setitem(sys.modules, "numba", None)
-    spec = importlib.util.spec_from_file_location("plain", row_paths.__file__)
-    plain = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(plain)
-    return plain
-
-
 def cases_of_the_search():
     rng = np.random.default_rng(0)
     for kind in ("exponential", "whole numbers", "two decimals", "distances"):
@@ -68,7 +57,7 @@ def cases_of_the_search():
 
 
 def test_compiled_and_plain_search_give_the_same_bits(monkeypatch):
-    plain, matched = without_numba(monkeypatch), 0
+    plain, matched = without_numba(monkeypatch, row_paths), 0
     for cost in cases_of_the_search():
         found, again = row_paths.assign(cost, np.inf, np.inf), plain.assign(cost, np.inf, np.inf)
         assert [part.tolist() for part in found] == [part.tolist() for part in again]

@@ -160,6 +160,23 @@ def test_failure_after_the_search_leaves_no_report(run, model, short, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_inspect_writes_the_page_of_budgets(run, model, texts, tmp_path):
+    page = tmp_path / "budgets.html"
+    calib = ("--calib", texts / "calib.txt")
+    outcome = run("inspect", model, *calib, "--report", page, "--quiet")
+    assert (outcome.status, outcome.out, outcome.err) == (0, "", "")
+    assert "what each size would cost" in page.read_text()
+    outcome = run("inspect", model, "--report", page)
+    assert (outcome.status, "exists" in outcome.err) == (1, True)
+    outcome = run("inspect", model, "--report", tmp_path / "b.html", "--no-curve")
+    assert (outcome.status, "--no-curve" in outcome.err) == (2, True)
+    assert run("compress", model, "--out", tmp_path / "out", *calib, "--quiet").status == 0
+    outcome = run("inspect", tmp_path / "out", "--report", page, "--force")
+    assert outcome.status == 0
+    assert "claimed by the output; infimum verify derives it" in outcome.out
+    assert "what was chosen" in page.read_text()
+
+
 def test_inspect(run, model, texts):
     outcome = run("inspect", model, "--no-curve")
     assert outcome.status == 0, outcome.err

@@ -194,7 +194,7 @@ def _checked(scores: Any, k: int) -> tuple[Array, np.ndarray, int]:
     if k > scores.shape[1]:
         raise OptionError(f"k must be at most the number of experts, {scores.shape[1]}, got {k}")
     values = float64_matrix(scores, "scores", besides=-np.inf)
-    few = np.flatnonzero((values > -np.inf).sum(axis=1) < k)
+    few = np.flatnonzero((values > -np.inf).sum(axis=1) < k) if values.min() == -np.inf else np.zeros(0)
     if few.size:
         raise InfeasibleError(
             f"every token must admit at least k = {k} experts, but token {few[0]} admits "
@@ -205,7 +205,10 @@ def _checked(scores: Any, k: int) -> tuple[Array, np.ndarray, int]:
 
 def _limits(values: np.ndarray, k: int, load: Any, groups: Any, group_load: Any) -> Limits:
     tokens = values.shape[0]
-    return limits((values > -np.inf).sum(axis=0), tokens * k, load, tokens, groups, group_load)
+    takers = np.full(values.shape[1], tokens)
+    if values.min() == -np.inf:
+        takers = (values > -np.inf).sum(axis=0)
+    return limits(takers, tokens * k, load, tokens, groups, group_load)
 
 
 def _bias(bias: Any, width: int) -> np.ndarray:

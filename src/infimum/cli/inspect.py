@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 from rich.table import Table
 
 from infimum.cli import screen
+from infimum.cli.layer_table import table_of
 from infimum.cli.screen import FLAG, LOUD, Talk
-from infimum.proof.folder import check_model_folder
+from infimum.errors import OptionError
+from infimum.proof import wording
+from infimum.proof.checkpoint import Description, read_description
+from infimum.proof.folder import DESCRIPTION, check_model_folder
+from infimum.report.files import check_output
+from infimum.report.page import data_beside
 
 if TYPE_CHECKING:
     from infimum.compress import Checkpoint, Plan
+
+Of = Literal["linear", "all", "bytes"]
 
 
 def inspect(
@@ -24,9 +32,14 @@ def inspect(
     tokens: int | None = None,
     tensors: Annotated[bool, FLAG] = False,
     curve: Annotated[bool, Parameter(show_default=False)] = True,
+    of: Of = "linear",
+    report: Path | None = None,
+    force: Annotated[bool, FLAG] = False,
     talk: Talk = LOUD,
 ) -> int:
-    """Show what a checkpoint holds, which layers can be compressed, and what each budget would cost. Writes nothing.
+    """Show what a checkpoint holds, which layers can be compressed, and what each budget would cost.
+
+    Of an output of infimum compress: what was chosen, as the output claims it; infimum verify derives it.
 
     Parameters
     ----------
@@ -40,18 +53,65 @@ def inspect(
         List every tensor, not only kinds of tensors.
     curve
         The table of budget and least error; it needs a calibration run.
+    of
+        What budgets are fractions of: the weights of the linear layers, those of the whole model, or the bytes.
+    report
+        Also write a page (.html) with a slider for the budget, and its content beside it (.json).
+    force
+        Replace a report that exists.
     """
     check_model_folder(model)  # before transformers is imported
+    if report is not None:
+        check_output(report, suffixes=(".html",), overwrite=force)
+        check_output(data_beside(report), overwrite=force)
+    if (model / DESCRIPTION).is_file():
+        if not talk.quiet:
+            show_output(read_description(model))
+        _write(model, report, talk, force=force)
+        return 0
+    if report is not None and not curve:
+        raise OptionError("--report shows what each budget costs: it needs the curve; leave --no-curve out")
     with screen.progress("reading the model", talk) as on_progress:
         from infimum import compress as room
 
         checkpoint = room.open_checkpoint(model)
-        plan = room.plan(checkpoint, remove=0.0, calib=calib, tokens=tokens, on_progress=on_progress) if curve else None
-    show_tensors(checkpoint, every=tensors)
+        options: dict[str, Any] = {"remove": 0.0, "of": of, "calib": calib, "tokens": tokens}
+        plan = room.plan(checkpoint, **options, on_progress=on_progress) if curve else None
+    if not talk.quiet:
+        show_tensors(checkpoint, every=tensors)
     if plan is not None:
-        screen.console().print()
-        show_curve(plan)
+        if not talk.quiet:
+            screen.console().print()
+            show_curve(plan)
+        _write(plan, report, talk, force=force)
     return 0
+
+
+def _write(subject: Plan | Path, report: Path | None, talk: Talk, *, force: bool) -> None:
+    """Write the page of budgets, if one is asked for, and say so."""
+    if report is None:
+        return
+    from infimum.report import write_budgets
+
+    write_budgets(subject, report, overwrite=force)
+    if not talk.quiet:
+        screen.console().print(f"\nwritten: {report}")
+
+
+def show_output(described: Description) -> None:
+    """Print what was chosen of every kind of layer, and what is claimed of it."""
+    from infimum.report.plan import groups
+
+    console = screen.console()
+    console.print(table_of(groups(described.layers)))
+    rows = {
+        "total error": wording.number(described.value),
+        "lower bound": f"{wording.number(described.lower_bound)} for every plan within this budget",
+        "original": described.original,
+    }
+    console.print()
+    console.print(screen.facts(rows))
+    console.print("claimed by the output; infimum verify derives it", style="dim")
 
 
 def show_tensors(checkpoint: Checkpoint, *, every: bool) -> None:
@@ -91,6 +151,7 @@ def show_tensors(checkpoint: Checkpoint, *, every: bool) -> None:
 def show_curve(plan: Plan) -> None:
     """Print the least total error against the fraction removed."""
     from infimum.compress import knee
+    from infimum.compress.budget_curve import DENOMINATORS
 
     points = [point for point in plan.curve(points=40) if 0.0 < point[0] <= 0.75]
     bend = knee(points)
@@ -110,7 +171,8 @@ def show_curve(plan: Plan) -> None:
     console.print(table)
     console.print(f"knee: beyond {bend:.1%} one per cent more costs more than the average of this table", style="bold")
     console.print(
-        f"fractions of the linear weights; {plan.settings.objective} objective, menu {', '.join(plan.settings.menu)}, "
-        f"calibrated on {plan.moments.tokens.source} ({plan.moments.tokens.count:,} tokens)",
+        f"fractions of {DENOMINATORS[plan.settings.of]}; {plan.settings.objective} objective, "
+        f"menu {', '.join(plan.settings.menu)}, calibrated on {plan.moments.tokens.source} "
+        f"({plan.moments.tokens.count:,} tokens)",
         style="dim",
     )

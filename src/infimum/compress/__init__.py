@@ -26,6 +26,7 @@ from infimum.compress.measure.text import Tokens, tokenize  # noqa: E402
 from infimum.compress.menu.settings import Settings  # noqa: E402
 from infimum.compress.model.checkpoint import Checkpoint, open_checkpoint  # noqa: E402
 from infimum.compress.plan import Plan, plan  # noqa: E402
+from infimum.compress.preview import Preview  # noqa: E402
 from infimum.compress.quantize import quantize  # noqa: E402
 from infimum.compress.search.allocation import knee  # noqa: E402  (after the check for the extra)
 from infimum.compress.verify import verify  # noqa: E402
@@ -39,6 +40,7 @@ __all__ = [
     "Moments",
     "Perplexity",
     "Plan",
+    "Preview",
     "QuantizedMatrix",
     "Score",
     "Settings",

@@ -26,11 +26,12 @@ from infimum.compress.menu.ranks import Form, Objective
 from infimum.compress.menu.settings import AllocationRule, Format, Kind, Of, Settings
 from infimum.compress.menu.task import Task
 from infimum.compress.model.checkpoint import Checkpoint
+from infimum.compress.preview import Preview
 from infimum.compress.search.allocation import STEP, allocate, last, value
 from infimum.compress.search.dampings import judged_dampings
 from infimum.compress.search.elimination import ordered_groups
 from infimum.compress.search.offers import Offer, offer_of
-from infimum.compress.within_budget import within_budget
+from infimum.compress.within_budget import preview, within_budget
 from infimum.compress.write.answer import Answer
 from infimum.compress.write.folder import write_folder
 from infimum.errors import BudgetError
@@ -147,6 +148,12 @@ class Plan(Answer):
         """
         fractions = np.linspace(max(within[0], 0.0), min(within[1], self._most()), points)
         return [(float(remove), *self._at(float(remove))) for remove in fractions]
+
+    def previews(self, points: int = 41) -> list[Preview]:
+        """Return what `with_budget` would choose for budgets from whole to the smallest, without building any of it."""
+        every = np.linspace(0.0, math.floor(self._most() / STEP) * STEP, points).tolist()
+        settings = [dataclasses.replace(self.settings, remove=remove) for remove in every]
+        return [preview(Task(self.checkpoint, self.moments, one), self.offers) for one in settings]
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the least error and its lower bound for budgets like this one, and return the axes."""

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import resource
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from infimum.compress.measure.moments import Progress
 from infimum.compress.menu.budget import budget_of
 from infimum.compress.menu.layer_plan import dense_row
 from infimum.compress.menu.task import Task
+from infimum.compress.menu.widths import Choice
+from infimum.compress.preview import Preview
 from infimum.compress.search.allocation import allocate, uniform
 from infimum.compress.search.offers import Offer, build_all
 from infimum.compress.write.answer import Answer
@@ -20,12 +24,34 @@ from infimum.proof.theorems import allocation_dual
 from infimum.proof.theorems.allocation_dual import dual_value
 
 
-def within_budget(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None) -> Answer:
-    """Share the budget, build what was chosen for every layer, and measure it as stored."""
+class _Shared(NamedTuple):
+    """A budget as it is shared: a choice of each group, and the multiplier that bounds every other sharing."""
+
+    budget: int
+    choices: tuple[Choice, ...]
+    multiplier: float
+
+
+def _share(task: Task, offers: tuple[Offer, ...]) -> _Shared:
     budget = budget_of(task)
     units, frontiers = [offer.unit for offer in offers], [offer.frontier for offer in offers]
     best = allocate(units, frontiers, budget)
     choices = best.choices if task.settings.allocation == "global" else uniform(units, frontiers, budget)
+    return _Shared(budget, choices, best.multiplier)
+
+
+def preview(task: Task, offers: tuple[Offer, ...]) -> Preview:
+    """Share the budget, and say what would be chosen for every layer, without building it."""
+    budget, choices, multiplier = _share(task, offers)
+    pairs = zip(offers, choices, strict=True)
+    rows = {row.name: row for offer, choice in pairs for row in offer.preview(task, choice)}
+    bound = dual_value([offer.claimed for offer in offers], budget, multiplier, room=ROOM)
+    return Preview(task.settings.remove, budget, bound, _with_shares(_in_order(task, rows)))
+
+
+def within_budget(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None) -> Answer:
+    """Share the budget, build what was chosen for every layer, and measure it as stored."""
+    budget, choices, multiplier = _share(task, offers)
     rows: dict[str, LayerPlan] = {}
     forms, bounds = FormShelf(), []
     for index, built in enumerate(build_all(task, offers, choices)):
@@ -35,18 +61,24 @@ def within_budget(task: Task, offers: tuple[Offer, ...], on_progress: Progress |
             forms[name] = form
         if on_progress:
             on_progress("factors", index + 1, len(offers))
-    layers = task.settings.layers_of(task.checkpoint)
-    table = [rows.get(layer.name) or dense_row(layer, task.left_out(layer)) for layer in layers]
-    errors = [row.error for row in table]
-    parts = zip(table, shares(errors), strict=True)
+    table = _with_shares(_in_order(task, rows))
     certificate = Certificate(
-        value=total(errors),
-        lower_bound=dual_value(bounds, budget, best.multiplier, room=ROOM),
+        value=total([row.error for row in table]),
+        lower_bound=dual_value(bounds, budget, multiplier, room=ROOM),
         theorem=allocation_dual.THEOREM,
         rigour="rounded",
-        witness={"multiplier": best.multiplier},
+        witness={"multiplier": multiplier},
     )
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     orders = {each.group.layers[-1].name: each.group.order for each in offers if each.group.order is not None}
-    rows_with_shares = tuple(dataclasses.replace(row, share=share) for row, share in parts)
-    return Answer(*task, rows_with_shares, certificate, budget, best.multiplier, forms, orders, task.notes, peak)
+    return Answer(*task, table, certificate, budget, multiplier, forms, orders, task.notes, peak)
+
+
+def _in_order(task: Task, rows: Mapping[str, LayerPlan]) -> list[LayerPlan]:
+    layers = task.settings.layers_of(task.checkpoint)
+    return [rows.get(layer.name) or dense_row(layer, task.left_out(layer)) for layer in layers]
+
+
+def _with_shares(table: Sequence[LayerPlan]) -> tuple[LayerPlan, ...]:
+    parts = zip(table, shares([row.error for row in table]), strict=True)
+    return tuple(dataclasses.replace(row, share=share) for row, share in parts)

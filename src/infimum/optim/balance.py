@@ -181,7 +181,7 @@ class BalanceController:
                 return
             scores = [part.reshape(-1, router.n_experts).float() for part in router.recorded]
             wanted = quantile_bias(
-                torch.cat([*scores, bias.new_zeros(0, router.n_experts)]),
+                scores[0] if len(scores) == 1 else torch.cat([*scores, bias.new_zeros(0, router.n_experts)]),
                 bias,
                 router.k,
                 target,
@@ -238,8 +238,10 @@ class BalanceController:
 def _groups(group: Groups) -> Sequence[Any]:
     if group is None:
         ready = distributed.is_available() and distributed.is_initialized()
-        return (distributed.group.WORLD,) if ready else ()
-    return tuple(group) if isinstance(group, Sequence) else (group,)
+        groups: Sequence[Any] = (distributed.group.WORLD,) if ready else ()
+    else:
+        groups = tuple(group) if isinstance(group, Sequence) else (group,)
+    return [part for part in groups if distributed.get_world_size(part) > 1]
 
 
 def _proportions(load: Numbers | torch.Tensor | None, router: Any) -> torch.Tensor:

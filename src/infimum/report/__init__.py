@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from infimum.compress import Plan
     from infimum.memory import MemoryReport
 
-__all__ = ["write"]
+__all__ = ["write", "write_budgets"]
 
 
 def write(subject: Result | MemoryReport | Plan, path: str | Path, *, overwrite: bool = False, **details: Any) -> Path:
@@ -68,6 +68,46 @@ def write(subject: Result | MemoryReport | Plan, path: str | Path, *, overwrite:
         "layers": drawing.svg(lambda axes: plan.draw_layers(axes, content), size=(7.6, 1.1 + 0.28 * rows)),
     }
     return write_page("plan", content, pictures, path, overwrite=overwrite)
+
+
+def write_budgets(subject: Plan | str | Path, path: str | Path, *, points: int = 41, overwrite: bool = False) -> Path:
+    """Write the page on which a size is chosen: a slider, and for each budget error, bound and what each layer becomes.
+
+    Parameters
+    ----------
+    subject : infimum.compress.Plan, or folder
+        A plan, of whatever budget: the page has what `Plan.previews` returns. Of a folder that infimum.compress wrote
+        the page shows what was chosen, without a slider.
+    path : str or Path
+        File to write (.html); its folder exists. Its content stands beside it (.json). The address ``page.html#12``
+        opens it at the twelfth step of the slider.
+    points : int
+        Number of budgets.
+    overwrite : bool
+        Replace files that exist.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    OptionError, OutputError, MissingExtraError
+        As `write`.
+    CheckpointError
+        The folder holds nothing that infimum.compress wrote.
+    """
+    from infimum.report import budgets, drawing
+
+    if isinstance(subject, str | Path):
+        from infimum.proof.checkpoint import read_description
+
+        content = budgets.of_output(Path(subject), read_description(Path(subject)))
+        return write_page("budgets", content, {}, Path(path), overwrite=overwrite)
+    content = budgets.of_plan(subject, subject.previews(points))
+    parts = {"curve": drawing.svg(lambda axes: budgets.draw(axes, content)), "budgets": budgets.script(content)}
+    return write_page("budgets", content, parts, Path(path), overwrite=overwrite)
 
 
 def __dir__() -> list[str]:

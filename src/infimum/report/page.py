@@ -71,4 +71,5 @@ def _environment() -> Any:
     )
     environment.globals.update(theorem_text=plain_text.theorem_text)
     environment.filters.update(number=wording.number, bytes=plain_text.size, short_kind=plain_text.short_kind)
+    environment.filters.update(percent=plain_text.percent, growth=plain_text.growth)
     return environment

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import os
 import platform
 import shlex
@@ -102,6 +103,16 @@ def size(count: float) -> str:
             return f"{count:.4g} {unit}"
         count /= 1000
     return f"{count:.4g} GB"
+
+
+def percent(part: float) -> str:
+    """Return a part as per cent."""
+    return f"{100 * part:.1f} %"
+
+
+def growth(error: float) -> str:
+    """Return the factor by which the perplexity grows where the loss grows by `error` nats per token."""
+    return f"{math.exp(min(error, 700.0)):.4g}"
 
 
 def short_kind(kind: str) -> str:

@@ -12,13 +12,12 @@ import itertools
 
 import numpy as np
 
-from infimum.balance.search.integer_scores import BARRED
+from infimum.balance.search.arc_costs import cheapest_tokens
+from infimum.balance.search.integer_scores import BARRED, FAR, LARGEST, NONE
 from infimum.errors import InfeasibleError
+from infimum.proof.largest_entries import k_largest
 from infimum.proof.theorems.assignment_dual import Limits
 
-NONE = 2**62  # cost of an arc that does not exist
-FAR = 2**61  # distance of a node that cannot be reached
-LARGEST = 2**60  # of a potential, and of a path: beyond, a sum could overflow
 MANY = 32  # moves at once after which costs are measured anew rather than updated one by one
 NAMED = 8  # experts that an error lists
 CENTRED = 600  # nodes up to which the bias is moved to the middle of all optimal ones: that takes their cube
@@ -56,8 +55,7 @@ class ExpertGraph:
         self.excess[self.root] -= tokens * k
         self.cost = np.full((self.root + 1, self.root + 1), NONE)
         self.owner = np.full((experts, experts), -1)  # the token whose move an arc stands for
-        for expert in range(experts):
-            self._measure(expert, np.arange(experts))
+        cheapest_tokens(values, self.member, self.cost, self.owner)
         for node in range(self.root):
             self._measure_window(node)
 
@@ -234,18 +232,17 @@ class ExpertGraph:
 
 def first_choice(biased: np.ndarray, k: int, limits: Limits) -> np.ndarray:
     """Mark the k best experts of every token; ties go where the load is furthest below its window."""
-    split = biased.shape[1] - k
-    threshold = np.partition(biased, split, axis=1)[:, split, None]
-    member, tied = biased > threshold, biased == threshold
-    vacant = k - member.sum(axis=1)
-    unclear = np.flatnonzero(tied.sum(axis=1) > vacant)
-    clear = np.ones(biased.shape[0], dtype=bool)
-    clear[unclear] = False
-    member |= tied & clear[:, None]
+    columns, threshold, dropped = k_largest(biased, k)
+    member = np.zeros(biased.shape, dtype=bool)
+    np.put_along_axis(member, columns, True, axis=1)
+    unclear = np.flatnonzero(threshold == dropped)
+    tied = biased[unclear] == threshold[unclear, None]
+    member[unclear] &= ~tied
+    vacant = k - member[unclear].sum(axis=1)
     room = (limits.low + limits.high) / 2.0 - member.sum(axis=0)
-    for token in unclear.tolist():
-        choices = np.flatnonzero(tied[token])
-        chosen = choices[np.argsort(-room[choices], kind="stable")[: vacant[token]]]
+    for token, free, among in zip(unclear.tolist(), vacant.tolist(), tied, strict=True):
+        choices = np.flatnonzero(among)
+        chosen = choices[np.argsort(-room[choices], kind="stable")[:free]]
         member[token, chosen] = True
         room[chosen] -= 1.0
     return member

@@ -28,7 +28,7 @@ from infimum.balance.search.integer_scores import (
     leading_digits,
 )
 from infimum.errors import RangeError
-from infimum.proof.theorems.assignment_dual import Bias, Limits
+from infimum.proof.theorems.assignment_dual import BLOCK, Bias, Limits
 
 
 class Routing(NamedTuple):
@@ -46,12 +46,12 @@ def exact_routing(scores: np.ndarray, k: int, limits: Limits, bias: np.ndarray) 
     nodes = graph.root + 2
     bits = CLIP.bit_length() - 3 - math.ceil(math.log2(nodes))  # so that paths stay below what is cut
     while True:
-        reduced = _reduced_scores(graph, values)
-        undecided = _undecided(graph.member, reduced, 4 * nodes)
+        undecided = _undecided(graph, values, 4 * nodes)
         rest = rest[undecided]
         if not rest.any():
             return Routing(member, _bias(total, exponent, scores.shape[1]))
-        tokens, barred, reduced = tokens[undecided], values[undecided] == BARRED, reduced[undecided]
+        reduced = _reduced_scores(graph, values, undecided)
+        tokens, barred = tokens[undecided], values[undecided] == BARRED
         shift = exponent - max(math.frexp(float(np.abs(rest).max()))[1] - bits, LEAST)
         exponent -= shift
         digit, rest = cut_towards_zero(rest, exponent)
@@ -82,16 +82,20 @@ def _widths(experts: int) -> Iterator[int]:
     yield WIDE - 1 - math.ceil(math.log2(experts + 2))  # cannot overflow
 
 
-def _reduced_scores(graph: ExpertGraph, values: np.ndarray) -> np.ndarray:
+def _reduced_scores(graph: ExpertGraph, values: np.ndarray, tokens: np.ndarray | slice) -> np.ndarray:
     """Return scores plus potentials less the last chosen one of every token: what is chosen is at least 0."""
-    biased = values + graph.potential[: values.shape[1]]
-    return np.asarray(biased - np.where(graph.member, biased, 2**62).min(axis=1, keepdims=True))
+    biased = values[tokens] + graph.potential[: values.shape[1]]
+    return np.asarray(biased - np.where(graph.member[tokens], biased, 2**62).min(axis=1, keepdims=True))
 
 
-def _undecided(member: np.ndarray, reduced: np.ndarray, reach: int) -> np.ndarray:
+def _undecided(graph: ExpertGraph, values: np.ndarray, reach: int) -> np.ndarray:
     """Return the tokens that later digits may still move: a chosen and another expert are within `reach` units."""
-    other = np.where(member, -(2**62), reduced).max(axis=1)
-    return np.flatnonzero(other >= -reach)
+    found, rows = [], max(1, BLOCK // values.shape[1])
+    for start in range(0, values.shape[0], rows):
+        part = slice(start, start + rows)
+        other = np.where(graph.member[part], -(2**62), _reduced_scores(graph, values, part)).max(axis=1)
+        found.append(start + np.flatnonzero(other >= -reach))
+    return np.concatenate(found)
 
 
 def _without(limits: Limits, loads: np.ndarray) -> Limits:

@@ -9,11 +9,17 @@ from typing import NamedTuple
 
 import numpy as np
 
+from infimum._arrays import times_power_of_two
+from infimum.proof.theorems.assignment_dual import BLOCK
+
 WIDE = 59  # bits of the largest difference: sums of two, plus biases, still fit in 63
 USUAL = 48  # what is used where it holds every score: the bias is then a float64 as well
 LEAST = -1074  # every float64 is a multiple of 2**LEAST
 CLIP = 2**57  # size to which reduced scores are cut: beyond, no later digit changes a decision
 BARRED = -(2**61)  # the score of an expert that a token does not admit: below any path
+NONE = 2**62  # cost of an arc that does not exist
+FAR = 2**61  # distance of a node that cannot be reached
+LARGEST = 2**60  # of a potential, and of a path: beyond, a sum could overflow
 
 
 class Digits(NamedTuple):
@@ -28,30 +34,39 @@ class Digits(NamedTuple):
 
     def round(self, bias: np.ndarray) -> np.ndarray:
         """Return a bias in units of the digits; one that is larger than any difference of scores is cut there."""
-        admitted = self.values[self.values != BARRED]
-        reach = 1.0 + float(admitted.max() - admitted.min())
+        low = int(self.values.min())
+        if low == BARRED:
+            low = int(self.values.min(where=self.values != BARRED, initial=NONE))
+        reach = 1.0 + float(int(self.values.max()) - low)
         return np.asarray(np.rint(np.clip(np.ldexp(bias, -self.exponent), -reach, reach)), dtype=np.int64)
 
 
 def leading_digits(scores: np.ndarray, bits: int = WIDE) -> Digits:
     """Return the first `bits` bits of scores, or fewer where fewer hold them all exactly."""
-    admitted = scores > -np.inf
-    finite = np.where(admitted, scores, 0.0)
-    low, high = float(scores.min(where=admitted, initial=np.inf)), float(scores.max())
+    low, high = float(scores.min()), float(scores.max())
+    admitted = np.True_ if low > -np.inf else scores > -np.inf
+    if low == -np.inf:
+        low = float(scores.min(where=admitted, initial=np.inf))
     exponent = max(math.frexp(high - low)[1] - bits, math.frexp(max(high, -low))[1] - 62, LEAST)
-    values, rest = cut_towards_zero(finite, exponent)
+    values, rest = cut_towards_zero(np.where(admitted, scores, 0.0) if admitted.ndim else scores, exponent)
     common = int(np.bitwise_or.reduce(values, axis=None))
     zeros = (common & -common).bit_length() - 1 if common else bits
     shift = 0 if rest.any() else max(0, min(zeros, bits - USUAL))
+    # cutting keeps the order
+    least, most = (int(cut_towards_zero(np.array([end]), exponent)[0][0]) >> shift for end in (low, high))
     values >>= shift
-    least, most = int(values.min(where=admitted, initial=2**62)), int(values.max(where=admitted, initial=-(2**62)))
-    return Digits(np.where(admitted, values - (least + most) // 2, BARRED), exponent + shift, rest)
+    values -= (least + most) // 2
+    return Digits(np.where(admitted, values, BARRED) if admitted.ndim else values, exponent + shift, rest)
 
 
 def cut_towards_zero(numbers: np.ndarray, exponent: int) -> tuple[np.ndarray, np.ndarray]:
     """Return whole multiples of ``2**exponent``, cut towards 0, and what is left over; together they are exact."""
-    values = np.trunc(np.ldexp(numbers, -exponent))
-    return values.astype(np.int64), numbers - np.ldexp(values, exponent)
+    values, rest = np.empty(numbers.shape, np.int64), np.empty(numbers.shape)
+    for start in range(0, len(numbers), rows := max(1, BLOCK // max(1, numbers[:1].size))):
+        part = slice(start, start + rows)
+        whole = np.trunc(times_power_of_two(numbers[part], -exponent))
+        values[part], rest[part] = whole, numbers[part] - times_power_of_two(whole, exponent)
+    return values, rest
 
 
 def clipped(reduced: np.ndarray, shift: int) -> np.ndarray:

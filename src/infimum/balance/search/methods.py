@@ -9,9 +9,10 @@ import numpy as np
 from infimum.balance.search.augmenting_paths import first_choice
 from infimum.balance.search.exact_paths import Routing, exact_routing
 from infimum.balance.search.single_moves import repair
-from infimum.balance.search.subsampled_sweeps import nearly_balancing_bias
+from infimum.balance.search.subsampled_sweeps import nearly_balancing_bias, roughly_balancing_bias
 from infimum.balance.search.sweeps import aim, best_constant, gradient_steps, midpoint_sweeps, quantile_sweeps
 from infimum.errors import RangeError
+from infimum.proof.largest_entries import k_largest
 from infimum.proof.real_arrays import LARGEST
 from infimum.proof.theorems.assignment_dual import Bias, Limits, dual, exact_sum, two_sum, unbalanced
 
@@ -40,26 +41,34 @@ def search(
     goal = aim(limits, scores.shape[0] * k)
     if method == "midpoint":
         return feasible(scores, k, limits, midpoint_sweeps(filled, k, goal, bias, steps=steps))
-    bias = nearly_balancing_bias(filled, k, goal, bias)
-    if method == "auto" and tol > 0.0:
-        routing = feasible(scores, k, limits, bias)
-        if gap(scores, k, limits, routing) <= tol * abs(unbalanced(scores, k)):
-            return routing
+    for improved in (roughly_balancing_bias, nearly_balancing_bias):
+        bias = improved(filled, k, goal, bias)
+        if method == "auto" and tol > 0.0:
+            routing = feasible(scores, k, limits, bias)
+            score, left = float(scores[routing.member].sum()), gap(scores, k, limits, routing)
+            # the unbalanced score is no less, and takes a pass over all scores
+            if left <= tol * score or left <= tol * abs(unbalanced(scores, k)):
+                return routing
     return exact_routing(scores, k, limits, bias)
 
 
 def with_far_scores(scores: np.ndarray) -> np.ndarray:
     """Return scores with finite ones, far below all others, in place of -inf: the sweeps average what they meet."""
-    admitted = scores > -np.inf
-    if admitted.all():
+    if scores.min() > -np.inf:
         return scores
+    admitted = scores > -np.inf
     low, high = float(scores.min(where=admitted, initial=np.inf)), float(scores.max())
     return np.where(admitted, scores, low - FAR * ((high - low) or 1.0))
 
 
 def gap(scores: np.ndarray, k: int, limits: Limits, routing: Routing) -> float:
-    """Return how far a routing is from the bound of its bias, at most."""
-    return float(dual(scores, k, limits, routing.bias).bound - exact_sum(scores[routing.member]))
+    """Return how far a routing is from the bound of its bias, but for rounding: when to stop is no matter of proof."""
+    if limits.groups is not None:
+        return float(dual(scores, k, limits, routing.bias).bound - exact_sum(scores[routing.member]))
+    bias = routing.bias.parts.sum(axis=0)
+    best = np.take_along_axis(scores, columns := k_largest(scores, k, bias).columns, axis=1)
+    surplus = np.bincount(columns.ravel(), minlength=bias.size) - np.where(bias > 0.0, limits.low, limits.high)
+    return float(best.sum() - scores[routing.member].sum() + (surplus * bias).sum())
 
 
 def feasible(scores: np.ndarray, k: int, limits: Limits, bias: np.ndarray) -> Routing:

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 import scipy.sparse
 
-from infimum.balance.search.augmenting_paths import FAR, LARGEST, places
+from infimum.balance.search.augmenting_paths import places
 from infimum.balance.search.exact_paths import exact_routing
-from infimum.balance.search.integer_scores import as_floats, leading_digits
+from infimum.balance.search.integer_scores import FAR, LARGEST, as_floats, leading_digits
 from infimum.errors import InfeasibleError
 from infimum.proof.answers.linear_assignment import certify_assignment
 from infimum.proof.certificate import Certificate

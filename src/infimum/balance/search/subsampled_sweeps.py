@@ -7,26 +7,41 @@ from __future__ import annotations
 
 import numpy as np
 
-from infimum.balance.search.sweeps import Aim, expert_step, midpoint_sweeps, thresholds
+from infimum.balance.search.sweeps import Aim, expert_step, midpoint_sweeps, route
+from infimum.proof.largest_entries import k_largest
 
 STRIDES = (16, 4)  # parts of the tokens for the first sweeps
 SEEN = 32  # tokens of an expert that a part must have for its order statistics to mean something
 ROUNDS, SWEEPS, PATIENCE = 3, 24, 4
 
 
-def nearly_balancing_bias(scores: np.ndarray, k: int, goal: Aim, bias: np.ndarray) -> np.ndarray:
-    """Return a bias by which few assignments are misplaced, a fraction of the number of experts if all goes well."""
-    tokens, experts = scores.shape
-    enough, width = experts / 4.0, k + max(k, 8)  # candidates of a token: as many again as it takes
-    parts = [stride for stride in STRIDES if tokens * k >= SEEN * stride * experts]
-    for stride in parts:
+def roughly_balancing_bias(scores: np.ndarray, k: int, goal: Aim, bias: np.ndarray) -> np.ndarray:
+    """Return a bias that balances a part of the tokens; as it was where there are too few of them."""
+    for stride in _strides(scores, k):
         bias = midpoint_sweeps(scores[::stride], k, goal.scaled(1.0 / stride), bias, steps=4)
-    for _ in range(ROUNDS if parts and 2 * width <= experts else 0):  # only from a bias that is not far off
+    return bias
+
+
+def nearly_balancing_bias(scores: np.ndarray, k: int, goal: Aim, bias: np.ndarray) -> np.ndarray:
+    """Return a bias by which few assignments are misplaced, a fraction of the number of experts if all goes well.
+
+    It starts from what `roughly_balancing_bias` returns.
+    """
+    experts = scores.shape[1]
+    enough, width = experts / 4.0, k + max(k, 8)  # candidates of a token: as many again as it takes
+    for _ in range(
+        ROUNDS if _strides(scores, k) and 2 * width <= experts else 0
+    ):  # only from a bias that is not far off
         candidates = Candidates(scores, bias, width)
         if goal.missed(candidates.route(k, bias)[1]) <= experts:
             return bias
         bias = candidates.sweeps(k, goal, bias, enough=enough)
     return midpoint_sweeps(scores, k, goal, bias, enough=enough)
+
+
+def _strides(scores: np.ndarray, k: int) -> list[int]:
+    tokens, experts = scores.shape
+    return [stride for stride in STRIDES if tokens * k >= SEEN * stride * experts]
 
 
 class Candidates:
@@ -35,7 +50,7 @@ class Candidates:
     def __init__(self, scores: np.ndarray, bias: np.ndarray, width: int) -> None:
         experts = scores.shape[1]
         small = np.min_scalar_type(experts)  # short integers are sorted by radix
-        self.expert = np.argpartition(scores + bias, -width, axis=1)[:, -width:].astype(small)
+        self.expert = k_largest(scores, width, bias).columns.astype(small)
         self.scores = np.take_along_axis(scores, self.expert.astype(np.intp), axis=1)
         label = self.expert.ravel()
         order, count = np.argsort(label, kind="stable"), np.bincount(label, minlength=experts)
@@ -45,9 +60,8 @@ class Candidates:
 
     def route(self, k: int, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the threshold of every token, and the loads."""
-        biased = self.scores + bias[self.expert]
-        level = thresholds(biased, np.full(biased.shape[0], float(k)), midpoint=True)
-        return level, np.bincount(self.expert[biased > level[:, None]], minlength=bias.size)
+        level, chosen = route(self.scores + bias[self.expert], k, midpoint=True)
+        return level, np.bincount(np.take_along_axis(self.expert, chosen, axis=1).ravel(), minlength=bias.size)
 
     def sweeps(self, k: int, goal: Aim, bias: np.ndarray, *, enough: float) -> np.ndarray:
         """Apply the midpoint rule until at most `enough` assignments are missed, or no gain is made."""

@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from infimum.balance.rules import update_bias
+from infimum.proof.largest_entries import k_largest
 from infimum.proof.theorems.assignment_dual import Limits
 
 SWEEPS, UPDATES = 100, 1000  # unless the caller says how many
 PATIENCE = 8  # sweeps without a gain, after which the midpoint rule has done what it can
+SHORT = 128  # entries of a row up to which nothing is faster than sorting
 FEW = 2  # order statistics of different ranks up to which partitioning is faster than sorting
 
 
@@ -46,8 +48,7 @@ def gradient_steps(
     """Apply `update_bias` on one batch until its loads are within their limits."""
     goal = aim(limits, scores.shape[0] * k)
     for _ in range(UPDATES if steps is None else steps):
-        chosen = np.argpartition(scores + bias, -k, axis=1)[:, -k:]
-        loads = np.bincount(chosen.ravel(), minlength=bias.size)
+        loads = np.bincount(k_largest(scores, k, bias).columns.ravel(), minlength=bias.size)
         if limits.admit(loads):
             break
         bias = update_bias(bias, loads, rule, rate, load=(goal.low + goal.high) / 2.0)
@@ -90,9 +91,19 @@ def sweep(
     contiguous. Every threshold between two neighbouring order statistics minimises the dual in that coordinate; the
     published rule takes the lower end, the midpoint rule the middle.
     """
-    biased = scores + bias
-    level = thresholds(biased, np.full(scores.shape[0], float(k)), midpoint=midpoint)
-    return expert_step(columns - level, goal, midpoint=midpoint), (biased > level[:, None]).sum(axis=0)
+    level, chosen = route(scores, k, bias, midpoint=midpoint)
+    loads = np.bincount(chosen.ravel(), minlength=bias.size)
+    return expert_step(columns - level, goal, midpoint=midpoint), loads
+
+
+def route(
+    scores: np.ndarray, k: int, bias: np.ndarray | None = None, *, midpoint: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return what `thresholds` does for the k largest entries of every token, and their columns."""
+    columns, inside, outside = k_largest(scores, k, bias)
+    if k == scores.shape[1]:
+        outside = inside
+    return np.asarray((inside + outside) / 2.0 if midpoint else outside), columns
 
 
 def expert_step(margins: np.ndarray, goal: Aim, *, midpoint: bool) -> np.ndarray:
@@ -124,16 +135,20 @@ def thresholds(rows: np.ndarray, counts: np.ndarray, *, midpoint: bool) -> np.nd
 
     Where c is no whole number both are the same entry, the one at that place.
     """
+    upper, lower = neighbours(rows, counts)
+    return np.asarray((upper + lower) / 2.0 if midpoint else lower)
+
+
+def neighbours(rows: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the two entries of every row that `thresholds` is made of."""
     length = rows.shape[1]
     inside = length - np.clip(np.ceil(counts), 1, length).astype(np.int64)
     outside = length - np.clip(np.floor(counts) + 1, 1, length).astype(np.int64)
-    if inside.min() == inside.max() and outside.min() == outside.max() == inside[0] - 1:
+    if length > SHORT and inside.min() == inside.max() and outside.min() == outside.max() == inside[0] - 1:
         # a partition at one place, and the largest entry before it: several times faster than one at two places
         ordered = np.partition(rows, inside[0], axis=1)
-        upper, lower = ordered[:, inside[0]], ordered[:, : inside[0]].max(axis=1)
-    else:
-        places = np.unique(np.concatenate([inside, outside]))
-        ordered = np.partition(rows, places, axis=1) if places.size <= FEW else np.sort(rows, axis=1)
-        index = np.arange(rows.shape[0])
-        upper, lower = ordered[index, inside], ordered[index, outside]
-    return np.asarray((upper + lower) / 2.0 if midpoint else lower)
+        return ordered[:, inside[0]], ordered[:, : inside[0]].max(axis=1)
+    places = np.unique(np.concatenate([inside, outside]))
+    ordered = np.partition(rows, places, axis=1) if length > SHORT and places.size <= FEW else np.sort(rows, axis=1)
+    index = np.arange(rows.shape[0])
+    return ordered[index, inside], ordered[index, outside]

@@ -59,6 +59,16 @@ def form_of(settings: Settings, part: Replacement) -> str:
     return "channels" if part.has_full_rank or settings.low_rank is None else settings.low_rank
 
 
+def expected(settings: Settings, part: Replacement) -> LayerPlan:
+    """Return the row of a part before it is built: its error is the least for its rank, before rounding."""
+    row = dense_row(part.layer)
+    if part.is_whole:
+        return row
+    cost, error = int(part.points.costs[part.point]), float(part.points.errors[part.point])
+    form = form_of(settings, part)
+    return dataclasses.replace(row, kept=part.shape, form=form, rank=part.rank, cost=cost, error=error)
+
+
 class Measured(NamedTuple):
     """A part as it is stored: its row of the table, and how far rounding has taken it from its rank.
 
@@ -99,11 +109,8 @@ def measure(task: Task, part: Replacement, stored: StoredForm | None, *, room: f
         right = np.zeros((narrow_right.shape[0], part.layer.shape[1]))
         right[:, columns] = narrow_right
     row = dataclasses.replace(
-        row,
-        kept=part.shape,
+        expected(task.settings, part),
         form=stored.name,
-        rank=part.rank,
-        cost=int(part.points.costs[part.point]),
         error=weighted_tail.error(member.W, left, right, member.norm.C, member.norm.G, room=room),
         lower_bound=float(part.points.errors[part.point]),
     )

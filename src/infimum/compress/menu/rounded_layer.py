@@ -50,6 +50,19 @@ class MeasuredBits(NamedTuple):
     change: float
 
 
+def unmeasured(task: Task, part: Kept, one: AnyAlternative) -> LayerPlan:
+    """Return the row of a layer that becomes integers, without error and bound."""
+    return dataclasses.replace(
+        dense_row(part.layer),
+        kept=part.shape,
+        form=one.form,
+        rank=one.rank or min(part.shape),
+        cost=numbers_in(one.bytes(part.shape), task.item(part.layer)),
+        bits=one.bits,
+        group=one.group,
+    )
+
+
 def measure_bits(
     task: Task,
     part: Kept,
@@ -74,17 +87,8 @@ def measure_bits(
         placed[:, part.places[1]] = stored.matrix()
         losses = [grid_rounding.loss(each.W, placed, each.norm.C, left_of(each), room=room) for each in judges]
         error = losses[0] if len(losses) == 1 else total(losses)
-    row = dataclasses.replace(
-        dense_row(part.layer),
-        kept=part.shape,
-        form=one.form,
-        rank=one.rank or min(part.shape),
-        cost=numbers_in(one.bytes(part.shape), task.item(part.layer)),
-        error=error,
-        lower_bound=_kind_bound(whole, part, one, stored, room, {} if known is None else known),
-        bits=one.bits,
-        group=one.group,
-    )
+    bound = _kind_bound(whole, part, one, stored, room, {} if known is None else known)
+    row = dataclasses.replace(unmeasured(task, part, one), error=error, lower_bound=bound)
     return MeasuredBits(row, float(np.sum((judge.W - placed) ** 2)))
 
 

@@ -12,6 +12,7 @@ from infimum.compress.measure.text import Tokens
 from infimum.compress.menu.ranks import Damping, Weighting, damped, weighting
 from infimum.compress.menu.settings import Settings
 from infimum.compress.model.checkpoint import Checkpoint, Layer
+from infimum.compress.model.tensor_files import ITEM_BYTES
 
 UNREACHED = "the output does not depend on it for this text, or too few tokens reach it: kept dense"
 ASKED = "kept dense, as was asked"
@@ -102,7 +103,7 @@ class Task(NamedTuple):
 
     def item(self, layer: Layer) -> int:
         """Bytes of a number of a layer."""
-        return self.checkpoint.read(layer.tensor).element_size()
+        return ITEM_BYTES[self.checkpoint.kind(layer.tensor)]
 
     @property
     def notes(self) -> tuple[str, ...]:

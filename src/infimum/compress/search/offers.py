@@ -14,8 +14,8 @@ import numpy as np
 from infimum._threads import one_thread, together
 from infimum.compress.menu.forms import StoredForm
 from infimum.compress.menu.layer_plan import dense_row
-from infimum.compress.menu.replacement import measure, near_rank, replacements_of
-from infimum.compress.menu.rounded_layer import Below, measure_bits, pack_rounded
+from infimum.compress.menu.replacement import expected, measure, near_rank, replacements_of
+from infimum.compress.menu.rounded_layer import Below, measure_bits, pack_rounded, unmeasured
 from infimum.compress.menu.rounded_menu import RoundedMenu, Source, rounded_menu
 from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import Choice, Group, units_of
@@ -49,6 +49,10 @@ class Offer(ABC):
     weights: tuple[tuple[float, float], ...]
 
     @abstractmethod
+    def preview(self, task: Task, choice: Choice) -> list[LayerPlan]:
+        """Return what a choice makes of every layer without building it: rows without lower bounds and shares."""
+
+    @abstractmethod
     def build(self, task: Task, choice: Choice) -> Built:
         """Make what was chosen of every layer, and measure it as stored."""
 
@@ -75,6 +79,10 @@ def _lowered(unit: Unit, weights: tuple[tuple[float, float], ...], factor: float
 class LowerOffer(Offer):
     """Matrices of lower rank or with fewer channels, for which a theorem bounds all others of their kind."""
 
+    def preview(self, task: Task, choice: Choice) -> list[LayerPlan]:
+        """Return what a choice makes of every layer without building it; errors are those before rounding."""
+        return [expected(task.settings, part) for part in replacements_of(self.group, self.unit, choice)]
+
     def build(self, task: Task, choice: Choice) -> Built:
         """Make what was chosen of every layer, and measure it as stored."""
         rows, distances, forms = [], [], {}
@@ -98,6 +106,15 @@ class RoundedOffer(Offer):
 
     menu: RoundedMenu
     diagonals: dict[str, list[Below]] = field(default_factory=dict, compare=False, repr=False)
+
+    def preview(self, task: Task, choice: Choice) -> list[LayerPlan]:
+        """Return what a choice makes of every layer without building it again; errors are those that were measured."""
+        rows, parts = [], self.menu.parts[choice.alternative]
+        for part, each, point in zip(parts, self.menu.offered[choice.alternative], choice.points, strict=True):
+            one = each.alternatives[point]
+            row = dense_row(part.layer) if one is None else unmeasured(task, part, one)
+            rows.append(dataclasses.replace(row, error=float(each.curve.errors[point])))
+        return rows
 
     def build(self, task: Task, choice: Choice) -> Built:
         """Make what was chosen of every layer, and measure it as stored."""

@@ -22,11 +22,13 @@ import numpy as np
 
 from infimum.errors import RangeError, VerificationError
 from infimum.proof.evidence import number, whole
+from infimum.proof.largest_entries import k_largest
 
 THEOREM = "assignment_dual"
 
 BLOCK = 2**16  # entries handled at once, so that temporaries stay in the cache
 CHUNK = 2**25  # entries summed at once: their 27-bit halves add up to less than 2**53
+UNSURE = 2.0**-50  # of two sums: what rounding them, and their difference, may have changed, several times over
 REACH = 2.0**1020  # of a bias or threshold: sums with scores of up to 2**1000 stay within float64
 
 
@@ -176,36 +178,38 @@ def best_entries(scores: np.ndarray, total: int) -> Fraction:
 
 def unbalanced(scores: np.ndarray, k: int) -> Fraction:
     """Exact sum of the k largest entries of every row: the score without any limits."""
-    split = scores.shape[1] - k
-    return sum((exact_sum(np.partition(rows, split, axis=1)[:, split:]) for rows in blocks(scores)), Fraction(0))
+    found = (np.take_along_axis(rows, k_largest(rows, k).columns, axis=1) for rows in blocks(scores))
+    return sum(map(exact_sum, found), Fraction(0))
 
 
 def largest(rows: np.ndarray, bias: Bias, k: int) -> np.ndarray:
     """Return the columns of the k largest of every row of ``rows + bias``, compared exactly; of equal ones any.
 
-    Every row holds at least k entries that are not -inf.
+    Every row holds at least k entries that are not -inf. Rounding keeps the order, so only rows in which the rounded
+    sums on both sides of the k-th place are nearer than what is left over need more digits.
     """
-    split = rows.shape[1] - k
+    columns, threshold, dropped = k_largest(rows, k, bias.high)
     single = not bias.parts[1:].any()
-    high, rest, exact = (rounded_sum(rows, bias.high), None, None) if single else biased(rows, bias)
-    threshold = np.partition(high, split, axis=1)[:, split, None] if k > 1 else high.max(axis=1, keepdims=True)
-    chosen = high >= threshold
-    if np.count_nonzero(chosen) > k * rows.shape[0]:
-        # rounding keeps the order, so only entries whose rounded sums are equal need the rest to be told apart
-        surplus = chosen.sum(axis=1) - k
-        tied = (high == threshold) & (surplus > 0)[:, None]
-        token, expert = np.divmod(np.flatnonzero(tied), rows.shape[1])
-        left = two_sum(rows[token, expert], bias.high[expert])[1] if rest is None else rest[token, expert]
-        order = np.lexsort((left, token))
-        token, expert = token[order], expert[order]
-        place = np.arange(token.size) - np.searchsorted(token, token)
-        last = place < surplus[token]
-        chosen[token[last], expert[last]] = False
-    if exact is not None and not exact.all():
-        longer = np.flatnonzero(~exact)
-        chosen[longer] = False
-        chosen[longer[:, None], np.argsort(_in_integers(rows[longer], bias), axis=1)[:, split:]] = True
-    return np.asarray(np.flatnonzero(chosen) % rows.shape[1]).reshape(-1, k)
+    left = 4.0 * np.abs(bias.parts[1:]).sum(axis=0).max(initial=0.0) + UNSURE * (np.abs(threshold) + np.abs(dropped))
+    unclear = np.flatnonzero(threshold - (0.0 if single else left) <= dropped)
+    if unclear.size and not (single and _ties_are_exact(rows[unclear], bias.high, threshold[unclear])):
+        columns[unclear] = _largest_of_long_sums(rows[unclear], bias, k)
+    return columns
+
+
+def _ties_are_exact(rows: np.ndarray, bias: np.ndarray, threshold: np.ndarray) -> bool:
+    """Tell whether no sum that is equal to the threshold was rounded: such ones are interchangeable."""
+    token, expert = np.divmod(np.flatnonzero(rounded_sum(rows, bias) == threshold[:, None]), bias.size)
+    return not two_sum(rows[token, expert], bias[expert])[1].any()
+
+
+def _largest_of_long_sums(rows: np.ndarray, bias: Bias, k: int) -> np.ndarray:
+    """Do the work of `largest` where rounded sums do not decide."""
+    high, rest, exact = biased(rows, bias)
+    order = np.lexsort((rest, high), axis=-1)[:, rows.shape[1] - k :]
+    if not exact.all():
+        order[~exact] = np.argsort(_in_integers(rows[~exact], bias), axis=1)[:, rows.shape[1] - k :]
+    return np.asarray(order)
 
 
 def biased(rows: np.ndarray, bias: Bias) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

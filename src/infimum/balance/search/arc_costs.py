@@ -1,0 +1,39 @@
+"""What it costs to move a token from one expert to another: the cheapest of all tokens, for every pair of experts."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from infimum._compiled import compiled_or
+from infimum.balance.search.integer_scores import BARRED, LARGEST
+
+
+def _cheapest_tokens_of_arrays(values: np.ndarray, member: np.ndarray, cost: np.ndarray, owner: np.ndarray) -> None:
+    offer = np.where(member, BARRED, values)
+    for expert in range(values.shape[1]):
+        tokens = np.flatnonzero(member[:, expert])
+        if tokens.size:
+            loss = values[tokens, expert, None] - offer[tokens]
+            best, index = loss.argmin(axis=0), np.arange(values.shape[1])
+            open_ = np.flatnonzero(loss[best, index] <= LARGEST)
+            cost[expert, open_], owner[expert, open_] = loss[best, index][open_], tokens[best[open_]]
+
+
+@compiled_or(_cheapest_tokens_of_arrays)
+def cheapest_tokens(values: np.ndarray, member: np.ndarray, cost: np.ndarray, owner: np.ndarray) -> None:
+    """Write the least loss of every move between experts, and the first token that has it, where there is one.
+
+    `cost` holds what stands for no move beforehand; it may have more rows and columns than there are experts.
+    """
+    experts = values.shape[1]
+    offer = np.empty(experts, np.int64)
+    for token in range(values.shape[0]):
+        for expert in range(experts):
+            offer[expert] = BARRED if member[token, expert] else values[token, expert]
+        for expert in range(experts):
+            if member[token, expert]:
+                own = values[token, expert]
+                for other in range(experts):
+                    loss = own - offer[other]
+                    if loss < cost[expert, other] and loss <= LARGEST:
+                        cost[expert, other], owner[expert, other] = loss, token

@@ -1,0 +1,82 @@
+"""Loops that are compiled where Numba is installed, and the operations on arrays that stand for them elsewhere."""
+
+import numpy as np
+import pytest
+
+from infimum.balance.search import arc_costs, single_moves
+from infimum.balance.search.integer_scores import BARRED, NONE
+from infimum.proof import largest_entries
+from tests.balance.reference import without_numba
+
+
+def scores(kind, rng, shape):
+    if kind == "floats":
+        return rng.standard_normal(shape)
+    if kind == "not admitted":
+        return np.where(rng.random(shape) < 0.4, -np.inf, rng.standard_normal(shape))
+    return rng.integers(-2, 3, shape) if kind == "whole" else rng.integers(-2, 3, shape) / 4.0
+
+
+def same(found, again):
+    return all(np.array_equal(one, other) and one.dtype == other.dtype for one, other in zip(found, again, strict=True))
+
+
+@pytest.mark.parametrize("kind", ["floats", "ties", "whole", "not admitted"])
+def test_k_largest(kind, monkeypatch):
+    rng, plain = np.random.default_rng(0), without_numba(monkeypatch, largest_entries)
+    rows = scores(kind, rng, (60, 9))
+    for k in range(1, 10):
+        for bias in (None, scores(kind if kind != "not admitted" else "ties", rng, 9)):
+            found, moved = largest_entries.k_largest(rows, k, bias), rows + (0 if bias is None else bias)
+            assert same(found, plain.k_largest(rows, k, bias))
+            ordered = -np.sort(-moved, axis=1) if kind != "whole" else np.sort(moved, axis=1)[:, ::-1]
+            taken = np.take_along_axis(moved, found.columns, axis=1)
+            assert np.array_equal(np.sort(taken, axis=1)[:, ::-1], ordered[:, :k])
+            assert np.array_equal(found.threshold, ordered[:, k - 1])
+            assert k == 9 or np.array_equal(found.dropped, ordered[:, k])
+            assert np.all(np.diff(found.columns, axis=1) > 0)
+
+
+def test_sums_are_in_the_precision_of_the_bias():
+    rows = np.array([[1.0, 1.0]], dtype=np.float32)
+    found = largest_entries.k_largest(rows, 1, np.array([0.0, 2.0**-40]))
+    assert found.columns.tolist() == [[1]]
+    assert found.threshold[0] == 1.0 + 2.0**-40
+
+
+@pytest.mark.parametrize("kind", ["whole", "not admitted"])
+def test_costs_of_moves(kind, monkeypatch):
+    rng, plain = np.random.default_rng(1), without_numba(monkeypatch, arc_costs)
+    drawn = scores(kind, rng, (40, 6))
+    drawn[:, :2] = 0  # every token admits as many as it holds
+    values = np.where(drawn > -np.inf, np.rint(100.0 * np.where(drawn > -np.inf, drawn, 0.0)), BARRED).astype(np.int64)
+    member = np.argsort(np.argsort(-values, axis=1), axis=1) < 2
+    member[:, 5] = False  # an expert without tokens
+    tables = []
+    for module in (arc_costs, plain):
+        cost, owner = np.full((7, 7), NONE), np.full((6, 6), -1)
+        module.cheapest_tokens(values, member, cost, owner)
+        tables.append((cost, owner))
+    assert same(*tables)
+    cost, owner = tables[0]
+    for a in range(6):
+        for b in range(6):
+            losses = [(values[t, a] - values[t, b], t) for t in range(40) if member[t, a] and not member[t, b]]
+            losses = [pair for pair in losses if values[pair[1], b] != BARRED]
+            assert (cost[a, b], owner[a, b]) == min(losses, default=(NONE, -1))
+    assert np.all(cost[6] == NONE)
+
+
+@pytest.mark.parametrize("kind", ["floats", "ties", "not admitted"])
+def test_cheapest_moves(kind, monkeypatch):
+    rng, plain = np.random.default_rng(2), without_numba(monkeypatch, single_moves)
+    values = scores(kind, rng, (50, 6))
+    member = np.argsort(np.argsort(-values, axis=1), axis=1) < 2
+    for excess in (np.array([2, -1, 0, 1, -2, 0]), np.array([1, 1, 0, 0, 0, 0]), np.array([0, 0, -1, 0, -1, 0])):
+        found = single_moves.cheapest_moves(values, member, excess)
+        with np.errstate(invalid="ignore"):
+            again = plain.cheapest_moves(values, member, excess)
+        assert np.array_equal(found[0], again[0], equal_nan=True)
+        movable = np.isfinite(found[0])
+        assert same([part[movable] for part in found], [part[movable] for part in again])
+        assert movable.any() == (excess.min() < 0 < excess.max())
