@@ -24,7 +24,7 @@ from benchmarks.harness import Comparison, Contender
 from infimum import minimax
 from infimum.minimax.remez.exchange import solve
 from infimum.proof.enclosure.approximants import stored
-from infimum.proof.enclosure.expressions import parse
+from infimum.proof.enclosure.parsing import parse
 from infimum.proof.enclosure.task import as_task
 
 DEADLINE = 4  # seconds of CPU for one run of a peer

@@ -12,7 +12,7 @@ import scipy.interpolate
 from benchmarks.harness import Comparison, Contender
 from benchmarks.minimax import interrupted
 from infimum import minimax
-from infimum.proof.enclosure.expressions import parse
+from infimum.proof.enclosure.parsing import parse
 
 POINTS = 4001
 

@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from infimum import minimax
-from infimum.proof.enclosure.expressions import parse
+from infimum.proof.enclosure.parsing import parse
 
 DEGREE, DOMAIN = 12, (-8.0, 8.0)
 

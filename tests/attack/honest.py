@@ -60,6 +60,8 @@ def _matrices(rng: np.random.Generator) -> Iterator[tuple[str, Case]]:
     X, Y = rng.standard_normal((4, 7)), rng.standard_normal((7, 5))
     for options in ({"weights": "diagonal"}, {"weights": "full"}, {"method": "exact"}, {"method": "sampling"}):
         yield "cr", Case((X, Y), {"rank": 3, **options})
+    for weights in ("diagonal", "full"):
+        yield "cr", Case((X, Y), {"rank": 2, "weights": weights, "method": "exact"})
 
 
 def _others(rng: np.random.Generator) -> Iterator[tuple[str, Case]]:

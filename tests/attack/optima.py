@@ -107,6 +107,34 @@ def terms(X: np.ndarray, Y: np.ndarray, count: int) -> mpmath.mpf | None:
 
 
 @remembered
+def weighted(X: np.ndarray, Y: np.ndarray, count: int, single: bool) -> mpmath.mpf | None:
+    """Least loss over all choices of so many terms, with one weight each or with any matrix between them."""
+    size = X.shape[1]
+    if math.comb(size, count) > MOST or np.iscomplexobj(X) or np.iscomplexobj(Y):
+        return None
+    whole, found = mpmath.matrix(X.tolist()) * mpmath.matrix(Y.tolist()), []
+    if not count:
+        return mpmath.mnorm(whole, "f")
+    for S in map(list, itertools.combinations(range(size), count)):
+        C, R = mpmath.matrix(X[:, S].tolist()), mpmath.matrix(Y[S].tolist())
+        if single:
+            terms = mpmath.matrix(
+                [[x * y for x, y in zip(a, b, strict=True)] for a in C.tolist() for b in R.T.tolist()]
+            )
+            target = mpmath.matrix([entry for row in whole.tolist() for entry in row])
+            found.append(mpmath.norm(target - _projected(terms, target)))
+        else:
+            found.append(mpmath.mnorm(whole - _projected(C, _projected(R.T, whole.T).T), "f"))
+    return min(found)
+
+
+def _projected(A: Any, B: Any) -> Any:
+    """Project columns onto those of A, which are independent."""
+    gram = A.T * A
+    return A * ((gram**-1) * (A.T * B))
+
+
+@remembered
 def _whole_product(X: np.ndarray, Y: np.ndarray) -> list[mpmath.mpf]:
     repeated, (left, right) = matrices(X, Y)
     product = left @ right
@@ -117,6 +145,8 @@ def cr(result: Any, X: np.ndarray, Y: np.ndarray) -> Any:
     count = len(result.terms)
     if result.certificate.theorem == "gram":
         return terms(X, Y, count)
+    if result.certificate.theorem in ("weighted_terms", "column_subset"):
+        return weighted(X, Y, count, result.certificate.theorem == "weighted_terms")
     return mpmath.sqrt(mpmath.fsum(max(x, 0) for x in _whole_product(X, Y)[count:]))
 
 

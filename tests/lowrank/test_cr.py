@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import math
 
 import array_api_strict
 import flint
@@ -185,6 +186,94 @@ def test_best_weights_are_least_squares():
     np.testing.assert_allclose(diagonal @ np.ones(8), diagonal.to_dense() @ np.ones(8), rtol=1e-9)
 
 
+@pytest.mark.parametrize("weights", ["diagonal", "full"])
+def test_exact_with_weights_is_the_optimum_with_no_gap(weights):
+    rng = np.random.default_rng(12)
+    for complex_, kept in ((False, 2), (True, 2), (False, 5), (False, 9)):
+        X, Y = rng.standard_normal((5, 9)), rng.standard_normal((9, 6))
+        X = X + 1j * rng.standard_normal(X.shape) if complex_ else X
+        Y = Y.astype(X.dtype)
+        certificate = lowrank.cr(X, Y, kept, method="exact", weights=weights).certificate
+        best = min(weighted_loss(X, Y, list(S), weights) for S in itertools.combinations(range(9), kept))
+        assert certificate.value == pytest.approx(best, rel=1e-10, abs=1e-10)
+        assert certificate.lower_bound <= best
+        assert certificate.gap <= 1e-6 * np.linalg.norm(X @ Y)
+        assert certificate.lower_bound >= np.linalg.norm(np.linalg.svd(X @ Y, compute_uv=False)[kept:]) - 1e-9
+
+
+def weighted_loss(X, Y, S, weights):
+    target = X @ Y
+    if weights == "diagonal":
+        terms = np.stack([np.outer(X[:, i], Y[i]).ravel() for i in S], axis=1)
+        return np.linalg.norm(target.ravel() - terms @ np.linalg.lstsq(terms, target.ravel())[0])
+    return np.linalg.norm(target - X[:, S] @ np.linalg.pinv(X[:, S]) @ target @ np.linalg.pinv(Y[S]) @ Y[S])
+
+
+@pytest.mark.parametrize("weights", ["diagonal", "full"])
+@pytest.mark.parametrize("method", ["auto", "exact"])
+def test_no_bound_with_weights_is_false(weights, method):
+    """Weights to hundreds of digits: with a ridge far below them, what they lose is the optimum but for as little."""
+    rng, tried = np.random.default_rng(2), 0
+    for label, X, Y in pairs(150, seed=51):
+        kept = int(rng.integers(1, X.shape[1] + 1))
+        if math.comb(X.shape[1], kept) > 12 or tried == 40:
+            continue
+        try:
+            result = lowrank.cr(X, Y, kept, weights=weights, method=method)
+        except errors.RangeError:
+            continue
+        tried += 1
+        with flint.ctx.workprec(exact.PRECISION):
+            least = min(
+                (
+                    precise_loss(wide(X), wide(Y), list(S), weights)
+                    for S in itertools.combinations(range(X.shape[1]), kept)
+                ),
+                key=lambda loss: loss.mid(),
+            )
+        assert exact.at_most(result.certificate.lower_bound, least), (label, kept, result.certificate)
+        infimum.verify(result, X, Y)
+    assert tried > 20
+
+
+def precise_loss(X, Y, S, weights):
+    """Squared loss of these terms with their best weights."""
+    C, R = exact.ball_matrix(X[:, S]), exact.ball_matrix(Y[S])
+    whole = exact.ball_matrix(X) * exact.ball_matrix(Y)
+    if weights == "full":
+        left, right = projector(C), projector(R.conjugate().transpose())
+        return sum((x.real**2 + x.imag**2 for x in (whole - left * whole * right).entries()), flint.arb(0))
+    target = flint.acb_mat([[entry] for entry in whole.entries()])
+    terms = flint.acb_mat(
+        [[C[i, s] * R[s, j] for s in range(len(S))] for i in range(C.nrows()) for j in range(R.ncols())]
+    )
+    residual = target - projector(terms) * target
+    return sum((x.real**2 + x.imag**2 for x in residual.entries()), flint.arb(0))
+
+
+def projector(A):
+    """Projector onto the columns, each scaled to ordinary size, with a ridge of 2**-600."""
+    sizes = [sum((A[i, j].abs_upper() for i in range(A.nrows())), flint.arb(0)).mid() for j in range(A.ncols())]
+    unit = flint.acb_mat(
+        [[A[i, j] / sizes[j] if sizes[j] > 0 else flint.acb(0) for j in range(A.ncols())] for i in range(A.nrows())]
+    )
+    G = unit.conjugate().transpose() * unit
+    ridge = flint.acb_mat([[flint.arb(2) ** -600 * (i == j) for j in range(A.ncols())] for i in range(A.ncols())])
+    return unit * (G + ridge).solve(unit.conjugate().transpose())
+
+
+def test_weights_have_bounds_of_their_own():
+    """Gaussian terms lose far more than any matrix of their number would."""
+    rng = np.random.default_rng(13)
+    X, Y = rng.standard_normal((30, 40)), rng.standard_normal((40, 25))
+    tail = np.linalg.norm(np.linalg.svd(X @ Y, compute_uv=False)[10:])
+    diagonal, full = (lowrank.cr(X, Y, 10, weights=weights).certificate for weights in ("diagonal", "full"))
+    assert (diagonal.theorem, full.theorem) == ("weighted_terms", "column_subset")
+    assert diagonal.ratio < 1.1
+    assert diagonal.lower_bound > 1.5 * tail
+    assert full.lower_bound > 1.04 * tail
+
+
 def test_sampling_is_unbiased_with_the_stated_variance():
     rng = np.random.default_rng(7)
     X, Y = rng.standard_normal((4, 10)), rng.standard_normal((10, 5))
@@ -282,7 +371,6 @@ EYE = np.eye(3)
             "400 terms have 8.3e.10 subsets of 5",
         ),
         (lambda: lowrank.cr(EYE, EYE, 1, method="norm", weights="sampling"), errors.OptionError, "goes with"),
-        (lambda: lowrank.cr(EYE, EYE, 1, method="exact", weights="full"), errors.OptionError, "without weights"),
         (lambda: lowrank.cr(EYE, EYE.astype(np.float32), 1), errors.DTypeError, "one dtype"),
         (lambda: lowrank.cr(EYE, torch.eye(3), 1), errors.LibraryError, "one library"),
     ],

@@ -9,7 +9,7 @@ from infimum.proof.enclosure import taylor_model
 from infimum.proof.enclosure.approximants import ChebyshevSum, Monomials
 from infimum.proof.enclosure.balls import LARGEST, float_above, float_below, hull, working
 from infimum.proof.enclosure.change_of_basis import monomials
-from infimum.proof.enclosure.expressions import parse
+from infimum.proof.enclosure.parsing import parse
 from infimum.proof.enclosure.spaces import Powers
 from infimum.proof.enclosure.taylor_model import Cell, Model
 from infimum.proof.theorems import alternation

@@ -6,9 +6,19 @@ import pytest
 
 from infimum.errors import OptionError
 from infimum.proof.enclosure.balls import working
-from infimum.proof.enclosure.expressions import as_function, parse
+from infimum.proof.enclosure.functions import as_function
 from infimum.proof.enclosure.operations import OPERATIONS
+from infimum.proof.enclosure.parsing import parse
 
+INSIDE = (-0.4, 0.3, 0.9)
+PLACES = {
+    "asin": INSIDE,
+    "acos": INSIDE,
+    "atanh": INSIDE,
+    "erfinv": INSIDE,
+    "acosh": (1.1, 2.0, 5.0),
+    "lgamma": (0.3, 2.7, 7.0),
+}
 NAMES = sorted(name for name, operation in OPERATIONS.items() if operation.public and operation.arity == 1)
 FORMULAS = [
     *NAMES,
@@ -20,13 +30,17 @@ FORMULAS = [
     "min(x, 2 - x)",
     "1e-3*x - pi + e",
     "(1 + x)/(2 + x**3)",
+    "where(x < 1/2, x**2, 1 - x)",
+    "where(x >= 1, exp(x), 2)",
+    "elu(2*x)",
+    "hardswish",
 ]
 
 
 @pytest.mark.parametrize("text", FORMULAS)
 def test_balls_contain_what_numpy_computes(text):
     function = parse(text)
-    for x in (0.3, 0.9, 1.7):
+    for x in PLACES.get(text, (0.3, 0.9, 1.7)):
         value = float(function(np.asarray([x]))[0])
         with working(128) as flint:
             ball = function.series(flint.arb_series([flint.arb(x)]))[0]

@@ -14,7 +14,7 @@ import torch
 import infimum
 from infimum import minimax
 from infimum.errors import InfimumError, NonFiniteError, OptionError, RangeError, VerificationError
-from infimum.proof.enclosure import expressions
+from infimum.proof.enclosure.functions import as_function
 from tests.minimax.agreement import follows
 from tests.minimax.optima import OPTIMA
 
@@ -143,10 +143,10 @@ def test_options_against_linear_programming(name):
     x = np.union1d(grid(result.domain), kinks.get(name, []))
     if options.get("relative"):
         x = x[np.abs(x) > 1e-12]
-    values = expressions.as_function(f)(x)
+    values = as_function(f)(x)
     w = np.ones_like(x)
     if "weight" in options:
-        w = expressions.as_function(options["weight"])(x)
+        w = as_function(options["weight"])(x)
     if options.get("relative"):
         w = w / np.abs(values)
     least = by_linear_programming(values, w, x[:, None] ** np.array(powers, dtype=float), x)

@@ -13,7 +13,7 @@ import infimum
 from infimum import minimax
 from infimum.errors import InfimumError, NonFiniteError, OptionError, VerificationError
 from infimum.proof.enclosure.balls import hull, working
-from infimum.proof.enclosure.expressions import BlackBox, as_function
+from infimum.proof.enclosure.functions import BlackBox, as_function
 from infimum.proof.enclosure.piecewise import Piecewise
 from infimum.proof.enclosure.taylor_model import Cell
 

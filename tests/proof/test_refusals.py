@@ -26,10 +26,10 @@ from infimum.proof.answers.factored import certify_factors
 from infimum.proof.certificate import Certificate
 from infimum.proof.enclosure import balls
 from infimum.proof.enclosure.approximants import ChebyshevSum, Monomials
-from infimum.proof.enclosure.expressions import as_function
+from infimum.proof.enclosure.domain import as_intervals
+from infimum.proof.enclosure.functions import as_function
 from infimum.proof.enclosure.point_values import formula
 from infimum.proof.enclosure.spaces import Powers, as_space, variable
-from infimum.proof.enclosure.task import as_intervals
 from infimum.proof.enclosure.taylor_model import Cell
 from infimum.proof.operators.inputs import for_columns
 from infimum.proof.uniform_error.sampled_error import sample

@@ -159,7 +159,7 @@ ROOM = 1e8
 
 def prepared(M, count=2, rows=None, room=1.0):
     """The matrix as the tree sees it."""
-    return column_subset._Matrix(M, count, working(M).exponent, rows or M.shape[0], room)
+    return column_subset._Columns.of(M, count, working(M).exponent, rows or M.shape[0], room)
 
 
 @pytest.mark.parametrize("shape", [(5, 5), (4, 9), (9, 4)])
@@ -219,7 +219,7 @@ def test_spans_in_doubt_are_not_projected_out(monkeypatch):
     assert prepared(M).bounds((0,), [1], at_least=0.25)[0] == [0.25]
     # at the limit itself the doubt is too large
     matrix, seen = prepared(M), []
-    monkeypatch.setattr(matrix, "_less_rounding", lambda value, doubt: seen.append(doubt) or value)
+    monkeypatch.setattr(matrix, "less_rounding", lambda value, doubt: seen.append(doubt) or value)
     matrix.bounds((0,), [2], at_least=0.0)
     for limit, expected in ((seen[0], False), (math.nextafter(seen[0], 1.0), True)):
         monkeypatch.setattr(column_subset, "DOUBTFUL", limit)
@@ -264,7 +264,7 @@ def test_what_cannot_lower_the_minimum_is_not_expanded(monkeypatch):
     def never(self, projected, candidates, at_least):
         raise AssertionError("expanded")
 
-    monkeypatch.setattr(column_subset._Matrix, "bounds", never)
+    monkeypatch.setattr(column_subset._Columns, "bounds", never)
     for at_most in (first, first / 2):
         assert bound(M, 2, 100, at_most=at_most) == (at_most, None)
     with pytest.raises(AssertionError, match="expanded"):

@@ -343,10 +343,10 @@ def test_more_room_asks_for_a_decomposition_further_inside():
 
 
 def test_each_end_of_a_vector_is_asked():
-    assert gram._limited("nothing", np.zeros(0), 0, least=0.0).size == 0
+    assert gram.limited("nothing", np.zeros(0), 0, least=0.0).size == 0
     for vector in ([-0.5, 0.5], [0.5, 1.5]):
         with pytest.raises(VerificationError, match="from 0 to 1"):
-            gram._limited("it", np.array(vector), 2, least=0.0)
+            gram.limited("it", np.array(vector), 2, least=0.0)
 
 
 def test_twice_the_nodes_are_allowed():

@@ -8,7 +8,7 @@ import pytest
 from infimum.errors import VerificationError
 from infimum.proof.enclosure import taylor_model
 from infimum.proof.enclosure.balls import working
-from infimum.proof.enclosure.expressions import parse
+from infimum.proof.enclosure.parsing import parse
 from infimum.proof.enclosure.taylor_model import Model
 from infimum.proof.theorems import sup_norm
 
@@ -185,3 +185,37 @@ def test_a_cell_without_a_model_is_never_taken_for_small():
     with working(128) as flint:
         bad = Model([flint.arb(0), flint.arb(0), flint.arb(0)], flint.arb.pos_inf())
         assert taylor_model.largest(bad, flint.arb(1)) == math.inf
+
+
+def test_centres_outside_of_the_domain_hold_no_value():
+    with working(128) as flint:
+        outside = Model([flint.arb(2), flint.arb(0), flint.arb(0)], flint.arb(0), inside=False)
+        found = sup_norm.enclose(lambda cell, order: outside, UNIT_INTERVAL, UNIT_INTERVAL, unit=1.0, tol=1e-6, most=9)
+    assert found.lower == 0.0
+    assert found.upper >= 2.0
+
+
+def test_blurred_values_are_computed_in_more_bits():
+    """Eight digits are lost, and eight are asked for: 64 bits are not enough, four times as many are."""
+    seen = set()
+    with working(64) as flint:
+
+        def error(cell, order):
+            seen.add(flint.ctx.prec)
+            value = flint.arb(1) + flint.arb(0, 2.0 ** (40 - flint.ctx.prec))
+            return Model([value, flint.arb(0), flint.arb(0)], flint.arb(0))
+
+        found = sup_norm.enclose(error, UNIT_INTERVAL, UNIT_INTERVAL, unit=1.0, tol=1e-8, bits=64)
+        assert seen == {64, 256}
+        assert found.cells == 2
+        assert found.upper == pytest.approx(1.0, abs=1e-14)
+        seen.clear()
+        sup_norm.enclose(error, UNIT_INTERVAL, UNIT_INTERVAL, unit=1e9, tol=1e-8, bits=64)
+        assert seen == {64}
+
+
+def test_halving_ends_where_values_diverge():
+    found = enclose("1/x**3", [(-1.0, 1.0)], domain=[(-1.0, 1.0)])
+    assert found.upper == math.inf
+    assert found.cells < 400
+    assert found.lower > 1e60

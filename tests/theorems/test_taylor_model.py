@@ -5,6 +5,7 @@ import math
 import random
 from fractions import Fraction
 
+import numpy as np
 import pytest
 
 from infimum.proof.enclosure import taylor_model as tm
@@ -103,13 +104,13 @@ def test_no_reciprocal_where_zero_is_reached(flint, coefficients, tail):
 def test_empty_models_say_nothing(flint):
     empty = Model([], flint.arb(1))
     assert not tm.reciprocal(empty).is_finite()
-    assert not tm.divided_by_s(model(flint, [0.0], 0.0)).is_finite()
-    assert not tm.divided_by_s(model(flint, [2.0**-1000, 1.0], 0.0)).is_finite()
-    assert not tm.divided_by_s(Model([flint.arb(0, 1e-30), flint.arb(1)], flint.arb(0))).is_finite()
+    assert not tm.divided(model(flint, [0.0], 0.0), 1).is_finite()
+    assert not tm.divided(model(flint, [2.0**-1000, 1.0], 0.0), 1).is_finite()
+    assert not tm.divided(Model([flint.arb(0, 1e-30), flint.arb(1)], flint.arb(0)), 1).is_finite()
 
 
-def test_divided_by_s(flint):
-    found = tm.divided_by_s(model(flint, [0.0, 3.0, -1.0], 0.5))
+def test_divided(flint):
+    found = tm.divided(model(flint, [0.0, 3.0, -1.0], 0.5), 1)
     assert [float(c) for c in found.coefficients] == [3.0, -1.0]
     assert float(found.tail) == 0.5
 
@@ -209,3 +210,102 @@ def test_hull(flint):
             exact(radius)
             <= (Fraction(high) - Fraction(low)) / 2 * (1 + Fraction(1, 2**20)) + abs(exact(centre)) / 2**100
         )
+
+
+# ------------------------------------------------------------------ about singular points
+
+
+def covers(flint, found, function, *, half=False):
+    """Whether a model encloses a function of s on [-1, 1] or [0, 1]."""
+    order = len(found.coefficients)
+    for s in np.linspace(0.0 if half else -1.0, 1.0, 17).tolist():
+        place = flint.arb(s)
+        near = sum((c * place**i for i, c in enumerate(found.coefficients)), flint.arb(0))
+        rest = found.tail * (abs(place) ** order if order > 1 else 1)
+        if not abs(function(place) - near).lower() <= rest:
+            return False
+    return True
+
+
+def test_quotients_cancel_common_zeros(flint):
+    a, b = model(flint, [0.0, 0.0, 3.0, -1.0, 0.5], 0.0), model(flint, [0.0, 2.0, 0.25, 0.0, 0.0], 0.0)
+    found = tm.quotient(a, b)
+    assert covers(flint, found, lambda s: (3 * s - s**2 + s**3 / 2) / (2 + s / 4))
+    assert not tm.quotient(b, a).is_finite()
+    assert not tm.quotient(a, model(flint, [0.0, 0.0], 0.0)).is_finite()
+
+
+@pytest.mark.parametrize("tail", [0.0, 0.01])
+def test_compositions_enclose(flint, tail):
+    inner = model(flint, [0.5, 0.25, -0.125, 0.0, 0.0625], tail)
+    for function in (lambda u: u.exp(), lambda u: u.sin(), lambda u: 1 / (u + 1)):
+        found = tm.composed(function, inner)
+        assert found.is_finite()
+        for sign in (-1, 0, 1):  # the ends of what the rest of the inner model allows
+
+            def value(s, sign=sign, function=function):
+                u = 0.5 + s / 4 - s**2 / 8 + s**4 / 16 + sign * flint.arb(tail) * abs(s) ** 5
+                return function(flint.arb_series([u]))[0]
+
+            assert covers(flint, found, value)
+    assert not tm.composed(lambda u: u.exp(), model(flint, [1.0], 0.5)).is_finite()
+    assert not tm.composed(lambda u: u.log(), model(flint, [0.5, 1.0], 0.0)).is_finite()
+
+
+def test_powers_of_what_vanishes(flint):
+    cell, half = Cell(flint.arb(0), flint.arb(1)), Cell(flint.arb(0), flint.arb(1), 2, half=True)
+    u = model(flint, [0.0, 0.0, 4.0, 1.0, 0.0], 0.0)
+
+    def root(s):
+        return s * (4 + s).sqrt()
+
+    def raised(exponent):
+        return lambda v: v.sqrt() if exponent == Fraction(1, 2) else v**3
+
+    found = tm.power(u, Fraction(1, 2), half, raised(Fraction(1, 2)))
+    assert found.coefficients[0].is_zero()
+    assert covers(flint, found, root, half=True)
+    assert covers(flint, tm.power(u, Fraction(3), cell, raised(3)), lambda s: (4 * s**2 + s**3) ** 3)
+    assert not tm.power(u, Fraction(1, 2), cell, raised(Fraction(1, 2))).is_finite()  # abs(s) is no power of s
+    assert not tm.power(u, Fraction(1, 3), half, raised(3)).is_finite()
+    assert not tm.power(u, Fraction(-1), half, raised(3)).is_finite()
+
+
+def test_signs_on_a_cell(flint):
+    assert tm.sign_of(model(flint, [1.0, 1.0], 0.0)) == (1, False)
+    assert tm.sign_of(model(flint, [1.0, 0.5], 0.25)) == (1, True)
+    assert tm.sign_of(model(flint, [-1.0, 0.5], 0.5)) == (-1, False)
+    assert tm.sign_of(model(flint, [1.0, 1.0], 2.0**-60)) == (0, False)
+    assert tm.sign_of(model(flint, [0.0], 0.0)) == (1, False)
+    assert tm.sign_of(tm.unknown()) == (0, False)
+
+
+def test_one_of_two(flint):
+    found = tm.either(model(flint, [1.0, 0.5], 0.25), model(flint, [-1.0], 0.5))
+    assert len(found.coefficients) == 1
+    for value in (-1.5, -0.5, 0.25, 1.75):
+        assert abs(found.coefficients[0] - value) <= found.tail
+    assert not tm.either(tm.unknown(), model(flint, [1.0], 0.0)).is_finite()
+
+
+def test_halves_of_cells(flint):
+    left = Cell(flint.arb(1), flint.arb(-0.5), half=True)
+    assert [float(part) for part in left.flat()[:2]] == [0.75, 0.25]
+    assert left.flat().flat() == left.flat()
+    root = Cell(flint.arb(1), flint.arb(-0.5), 2, half=True)
+    assert [float(c) for c in root.polynomial().coeffs()] == [1.0, 0.0, -0.5]
+    found = tm.of_function(lambda u: u.exp(), left, 5)
+    assert covers(flint, found, lambda s: (1 - s / 2).exp(), half=True)
+
+
+@pytest.mark.parametrize(
+    "c", [[1.0, -0.5, 0.25], [1.0, -0.5, -0.25], [1.0, 0.5, -2.0], [-1.0, 0.5, 0.25], [0.1, 2.0, -3]]
+)
+def test_half_a_cell_counts_the_sign_of_the_slope(flint, c):
+    whole = model(flint, [*c, 0.01], 0.02)
+    found = tm.largest(whole._replace(half=True), flint.arb(1))
+    s = np.linspace(0.0, 1.0, 2001)
+    worst = np.max(np.abs(np.polynomial.polynomial.polyval(s, c)) + 0.01 * s**3 + 0.02 * s**4)
+    assert worst <= found * (1 + 1e-15)
+    assert found <= tm.largest(whole, flint.arb(1))
+    assert found <= np.max(np.abs(np.polynomial.polynomial.polyval(s, c)) + 0.03 * s**2) * (1 + 1e-6)

@@ -11,12 +11,15 @@ from infimum._arguments import RNGLike, one_of, rank_within, whole_number
 from infimum._arrays import Array, ArrayLike, is_complex, like_array, namespace, narrow, working
 from infimum._linalg import adjoint, least_squares
 from infimum.errors import OptionError
+from infimum.lowrank.columns.sampling import largest_scores
 from infimum.lowrank.terms import strategies as rules
+from infimum.lowrank.terms import weighted
 from infimum.lowrank.terms.bound_search import witness as good_witness
-from infimum.proof.answers.cr import CR, certify_cr, checked_factors, deviation
+from infimum.proof.answers.chosen_columns import FEW
+from infimum.proof.answers.cr import CHOICES, CR, certify_cr, checked_factors, deviation
 from infimum.proof.operators import product
 from infimum.proof.rounding import ROOM
-from infimum.proof.theorems import eckart_young, gram
+from infimum.proof.theorems import column_subset, eckart_young, gram, weighted_terms
 
 
 def cr(
@@ -45,8 +48,9 @@ def cr(
     method : {"auto", "norm", "sampling", "tuple", "greedy", "swap", "exact"}
         "norm": the longest terms. "sampling": drawn in proportion to their norms [1]_. "tuple": drops the
         `tuple_size` terms with the shortest sum, again and again [2]_. "greedy": drops the term that adds least
-        to the loss. "swap" and "auto": greedy, then exchanges of a kept and a dropped term. "exact": branch and
-        bound from there, for about 25 terms.
+        to the loss. "swap" and "auto": greedy, then exchanges of a kept and a dropped term; with weights "auto" also
+        tries terms chosen by what they lose with them. "exact": branch and bound from there, for about 25 terms (15
+        with a full matrix of weights).
     tuple_size : int
         How many terms "tuple" drops at a time; all subsets of so many are compared. 1 is the norm rule.
     weights : {"none", "sampling", "diagonal", "full"}
@@ -90,22 +94,22 @@ def cr(
     one_of("weights", weights, ("none", "sampling", "diagonal", "full"))
     if weights == "sampling" and method not in ("auto", "sampling"):
         raise OptionError(f"weights='sampling' goes with method='sampling', got {method!r}")
-    if method == "exact" and weights != "none":
-        raise OptionError(f"method='exact' chooses terms without weights, got weights={weights!r}")
     generator = np.random.default_rng(rng)
     parts = product.terms(X, Y)
-    G = gram.gram(parts)
     if weights == "sampling":
         return _sampled(X, Y, parts, rank, generator)
+    G = gram.gram(parts)
     if method == "tuple":
         kept = rules.by_tuple(G, rank, tuple_size)
     else:
         kept = rules.STRATEGIES["swap" if method in ("auto", "exact") else method](G, rank, generator)
-    witness: dict[str, Any] = dict(good_witness(G, rank)) if weights == "none" else {}
+    kept = np.sort(kept)
+    if weights != "none":
+        return _weighted(X, Y, parts, kept, weights, method)
+    witness: dict[str, Any] = dict(good_witness(G, rank))
     if method == "exact":
         kept, witness = _improved(parts, G, kept, witness["diagonal"])
-    kept = np.sort(kept)
-    return _result(X, Y, parts, kept, _weights(X, Y, G, kept, weights), witness)
+    return _result(X, Y, parts, np.sort(kept), None, gram.THEOREM, witness)
 
 
 def _improved(
@@ -120,15 +124,43 @@ def _improved(
     return kept, {"diagonal": diagonal, "nodes": gram.NODES}
 
 
-def _weights(X: Array, Y: Array, G: gram.Gram, kept: np.ndarray, kind: str) -> Array | None:
-    if kind == "none":
-        return None
+def _weighted(X: Array, Y: Array, parts: product.Terms, kept: np.ndarray, kind: str, method: str) -> CR:
+    """Choose terms by what they lose with weights where the method is free to; take the best theorem for a bound."""
+    fit, searched = weighted_terms.fit(parts), method in ("auto", "exact")
+    witness, shares = weighted.witness(fit, kept.size)
+    claims: list[tuple[str, Mapping[str, Any]]] = [(eckart_young.THEOREM, {})]
+    choices = [kept]
+    if searched:
+        choices += [np.sort(weighted.greedy(fit, kept.size)), np.sort(largest_scores(shares, kept.size))]
     if kind == "diagonal":
-        # the normal equations of the terms: (C*C ∘ R R*) w = (C* X ∘ R Y*) 1, each term scaled to norm 1
-        norms = np.where(G.norms > 0.0, G.norms, 1.0)
-        unit = G.matrix[kept] / norms[kept][:, None]
-        solution = np.linalg.lstsq(unit[:, kept] / norms[kept], np.sum(unit, axis=1), rcond=1e-13)[0]
-        return _narrow_weights(solution / norms[kept], X)
+        claims.append((weighted_terms.THEOREM, witness))
+        choices = [min(choices, key=lambda chosen: weighted.loss(fit, chosen))]
+        if method == "exact":
+            reached = max(0.0, weighted.loss(fit, choices[0])) ** 0.5 * (1.0 + 1e-9)
+            found = weighted_terms.optimum_bound(fit, kept.size, weighted_terms.NODES, reached)[1]
+            choices = [choices[0] if found is None else found]
+            claims = [(weighted_terms.THEOREM, {"nodes": weighted_terms.NODES})]
+    elif parts.norms.size <= FEW or method == "exact":
+        nodes = CHOICES if method == "exact" else parts.norms.size
+        claims.append((column_subset.THEOREM, {"nodes": nodes}))
+        if method == "exact":
+            found = column_subset.search_terms(parts, kept.size, nodes=nodes).columns
+            choices += [] if found is None else [np.sort(found)]
+    make = _one_weight_each if kind == "diagonal" else _matrix_between
+    made = [(chosen, make(X, Y, fit, parts, chosen)) for chosen in choices]
+    chosen, weights = min(made, key=lambda pair: product.residual_norm(parts, *pair))
+    results = [_result(X, Y, parts, chosen, weights, theorem, evidence) for theorem, evidence in claims]
+    return max(results, key=lambda result: result.certificate.lower_bound)
+
+
+def _one_weight_each(X: Array, Y: Array, fit: weighted_terms.Fit, parts: product.Terms, kept: np.ndarray) -> Array:
+    """Solve the normal equations of the terms, each scaled to norm 1: ``(C*C ∘ R R*) w = (C* X ∘ R Y*) 1``."""
+    part, norms = fit.part(kept), parts.norms[kept]
+    solution = np.linalg.lstsq(part.unit, part.products, rcond=1e-13)[0]
+    return _narrow_weights(np.where(norms > 0.0, solution / np.where(norms > 0.0, norms, 1.0), 0.0), X)
+
+
+def _matrix_between(X: Array, Y: Array, fit: weighted_terms.Fit, parts: product.Terms, kept: np.ndarray) -> Array:
     xp = namespace(X=X)
     columns = like_array(kept, X)
     left, right = working(X), working(Y)
@@ -149,7 +181,7 @@ def _sampled(X: Array, Y: Array, parts: product.Terms, rank: int, rng: np.random
     counts = rng.multinomial(rank, p / np.sum(p))
     kept = np.flatnonzero(counts)
     weights = _narrow_weights(counts[kept] / (rank * p[kept]), X)
-    return _result(X, Y, parts, kept, weights, {}, draws=rank)
+    return _result(X, Y, parts, kept, weights, eckart_young.THEOREM, {}, draws=rank)
 
 
 def _result(
@@ -158,11 +190,11 @@ def _result(
     parts: product.Terms,
     kept: np.ndarray,
     weights: Array | None,
+    theorem: str,
     witness: Mapping[str, Any],
     draws: int | None = None,
 ) -> CR:
     columns = like_array(kept.astype(np.int64), X)
-    theorem = gram.THEOREM if weights is None else eckart_young.THEOREM
     certificate = certify_cr(parts, kept, weights, theorem, witness, room=ROOM)
     xp = namespace(X=X)
     C, R = xp.take(X, columns, axis=1), xp.take(Y, columns, axis=0)

@@ -13,7 +13,7 @@ import scipy.optimize
 
 from infimum.proof.answers.composition import Composition
 from infimum.proof.answers.rounded import RoundedPolynomial
-from infimum.proof.enclosure.expressions import as_function
+from infimum.proof.enclosure.functions import as_function
 from infimum.proof.enclosure.machine_formats import FORMATS
 
 GOLDEN = (math.sqrt(5.0) - 1.0) / 2.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
@@ -17,12 +18,13 @@ from infimum.minimax.remez.exchange import solve
 from infimum.proof.answers.polynomial import MinimaxPolynomial
 from infimum.proof.certificate import Certificate
 from infimum.proof.enclosure.approximants import Approximant, ChebyshevSum, Monomials
-from infimum.proof.enclosure.balls import available
+from infimum.proof.enclosure.balls import available, working
 from infimum.proof.enclosure.change_of_basis import monomials
-from infimum.proof.enclosure.expressions import FunctionLike
-from infimum.proof.enclosure.spaces import Powers, System
-from infimum.proof.enclosure.task import Domain, Task, as_intervals, as_task, points_of
-from infimum.proof.uniform_error.error_bounds import enclose_error, is_enclosable, values_of_error
+from infimum.proof.enclosure.domain import Domain, as_intervals, points_of
+from infimum.proof.enclosure.functions import FunctionLike
+from infimum.proof.enclosure.spaces import Powers, System, as_space
+from infimum.proof.enclosure.task import Task, as_task
+from infimum.proof.uniform_error.error_bounds import BITS, enclose_error, is_enclosable, values_of_error
 from infimum.proof.uniform_error.error_certificate import Path, claim_error, scale
 
 Basis = Literal["monomial", "chebyshev"]
@@ -182,6 +184,7 @@ def check(
     task = as_task(f, own if degree is None else degree, domain, system, weight, relative, breakpoints)
     if degree is not None and degree < own:
         raise OptionError(f"p has degree {own}, so it cannot compete with degree {degree}")
+    _require_member(approximant, as_space(own if degree is None else degree, system).powers)
     best = solve(task)
     path: Path = "enclosed" if is_enclosable(task) and available() else "sampled"
     certificate = claim_error(task, approximant, best.points, tol, path).certificate
@@ -214,6 +217,16 @@ def _given(p: Any, intervals: tuple[tuple[float, float], ...], basis: str) -> tu
     if basis == "chebyshev":
         return ChebyshevSum(Powers(0, 1, degree + 1), (intervals[0][0], intervals[-1][1]), coefficients[None]), degree
     return Monomials(dict(enumerate(coefficients.tolist()))), degree
+
+
+def _require_member(p: Approximant, powers: Sequence[int]) -> None:
+    """Refuse a polynomial that is none of the space: a bound of the space says nothing about it."""
+    if not available():
+        return
+    with working(BITS):
+        others = [k for k, c in enumerate(p.polynomial().coeffs()) if c != 0 and k not in set(powers)]
+    if others:
+        raise OptionError(f"p has a coefficient of x**{others[0]}, which the system does not have: they cannot compete")
 
 
 def _largest_errors(task: Task, approximant: Approximant, degree: int) -> tuple[np.ndarray, np.ndarray]:

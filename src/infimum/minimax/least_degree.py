@@ -15,9 +15,10 @@ from infimum.minimax.polynomial import polynomial
 from infimum.minimax.remez.exchange import solve
 from infimum.minimax.remez.multiple_precision import in_multiple_precision
 from infimum.proof.answers.polynomial import MinimaxPolynomial
-from infimum.proof.enclosure.expressions import FunctionLike
+from infimum.proof.enclosure.domain import Domain
+from infimum.proof.enclosure.functions import FunctionLike
 from infimum.proof.enclosure.spaces import LARGEST_DEGREE, SYSTEMS, System
-from infimum.proof.enclosure.task import Domain, Task, as_task
+from infimum.proof.enclosure.task import Task, as_task
 from infimum.proof.uniform_error.error_bounds import dual_bound, is_enclosable
 
 

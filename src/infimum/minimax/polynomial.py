@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import numpy as np
 
 from infimum._arguments import Numbers, one_of
 from infimum.errors import OptionError
-from infimum.minimax.remez.exchange import Levelled, solve
-from infimum.minimax.remez.multiple_precision import in_multiple_precision
-from infimum.proof.answers.polynomial import MinimaxPolynomial, powers_of
-from infimum.proof.enclosure.approximants import Approximant, stored
+from infimum.minimax.remez.best_polynomial import Best, enclosed, sampled
+from infimum.proof.answers.polynomial import MinimaxPolynomial
 from infimum.proof.enclosure.balls import available
-from infimum.proof.enclosure.expressions import FunctionLike
+from infimum.proof.enclosure.domain import Domain
+from infimum.proof.enclosure.fixed_part import Number, texts
+from infimum.proof.enclosure.functions import FunctionLike, as_function
 from infimum.proof.enclosure.spaces import Powers, System
-from infimum.proof.enclosure.task import MOST_BREAKPOINTS, Domain, Task, as_task
+from infimum.proof.enclosure.task import as_task, powers_of
 from infimum.proof.uniform_error.error_bounds import is_enclosable
-from infimum.proof.uniform_error.error_certificate import Certified, claim_error
-
-LOOKS = 8  # at what samples of a Python function show that the exchange did not meet
 
 
 def polynomial(
@@ -33,6 +29,7 @@ def polynomial(
     weight: FunctionLike | None = None,
     relative: bool = False,
     breakpoints: Numbers = (),
+    fixed: Mapping[int, Number] | None = None,
     precision: Literal["auto", "double", "multiple"] = "auto",
     certify: bool = True,
     tol: float = 1e-6,
@@ -45,7 +42,7 @@ def polynomial(
 
     Parameters
     ----------
-    f : str or callable
+    f : str, number, callable or expression of SymPy
         A name ("gelu", "tanh", "erf", "sigmoid", ...), an expression in x ("exp(-x**2)", never executed), a table
         ``(x, y)`` of points to be joined by straight lines, or a function of a NumPy array. Names, expressions and
         tables give *enclosed* certificates (with python-flint, the extra ``enclosures``), and so do piecewise
@@ -66,6 +63,9 @@ def polynomial(
     breakpoints : sequence of float, optional
         Where f has kinks. Those of ``abs``, ``max`` and the like in an expression, the nodes of tables and splines, and
         those that samples of a function show are found.
+    fixed : dict of int to number, optional
+        Coefficients of powers of x that are given, such as ``{0: 1}``; the others of the system are chosen. They stand
+        for themselves, exactly: an int, a float, a Fraction, text ("1/3"), or a pair of floats that is their sum.
     precision : {"auto", "double", "multiple"}
         Arithmetic of the solver; "auto" goes on in multiple precision, and stores two doubles a coefficient, where
         double precision does not reach `tol`.
@@ -104,30 +104,27 @@ def polynomial(
     """
     one_of("precision", precision, ("auto", "double", "multiple"))
     tol = _tolerance(tol)
-    task = as_task(f, degree, domain, system, weight, relative, breakpoints)
+    task = as_task(f, degree, domain, system, weight, relative, breakpoints, fixed or ())
     enclosable = is_enclosable(task) and available()
     if precision == "multiple" and not (is_enclosable(task) and isinstance(task.space, Powers)):
         raise OptionError("multiple precision needs f and weight as formulas or tables and a system of powers")
-    if certify and enclosable:
-        levelled, answer = _enclosed(task, tol, precision)
-    else:
-        task, levelled, answer = _sampled(task, tol)
+    best = enclosed(task, tol, precision) if certify and enclosable else sampled(task, tol)
     return MinimaxPolynomial(
-        f=str(task.f),
-        expansion=levelled.coefficients,
-        powers=powers_of(task.space, system),
-        interval=levelled.interval,
-        signs=answer.signs,
+        f=str(task.whole),
+        expansion=best.levelled.coefficients,
+        powers=powers_of(task),
+        interval=best.levelled.interval,
+        signs=best.answer.signs,
         degree=degree,
         domain=task.intervals,
-        system=system
-        if isinstance(system, str)
-        else tuple(system.tolist() if isinstance(system, np.ndarray) else system),
-        weight=weight,
+        system=system if isinstance(system, str) else tuple(map(_kept, system)),
+        weight=_kept(weight),
         relative=task.relative,
-        breakpoints=_breakpoints_of(task, breakpoints, answer),
+        breakpoints=_breakpoints_of(best, breakpoints),
         tol=tol,
-        certificate=answer.certificate,
+        fixed=texts(task.fixed),
+        divisor=best.divisor,
+        certificate=best.answer.certificate,
     )
 
 
@@ -137,46 +134,15 @@ def _tolerance(tol: object) -> float:
     return float(tol)
 
 
-def _breakpoints_of(task: Task, given: Numbers, answer: Certified) -> tuple[float, ...]:
+def _kept(item: Any) -> Any:
+    """Return a power or a function as an answer keeps it: formulas that are no text become text."""
+    if isinstance(item, np.integer):
+        return int(item)
+    plain = item is None or isinstance(item, str | int | float | tuple) or callable(item)
+    return item if plain else str(as_function(item))
+
+
+def _breakpoints_of(best: Best, given: Numbers) -> tuple[float, ...]:
     """As given, and where samples showed more than the exchange had met."""
-    found = task.breakpoints if answer.samples is not None else ()
+    found = best.task.breakpoints if best.answer.samples is not None else ()
     return tuple(sorted({*map(float, given), *found}))
-
-
-def _enclosed(task: Task, tol: float, precision: str) -> tuple[Levelled, Certified]:
-    """Solve in double precision and, where that does not reach the tolerance, in multiple precision."""
-    levelled = solve(task)
-    answer = claim_error(task, _stored(task, levelled), levelled.points, tol, "enclosed")
-    better = precision == "multiple" or (precision == "auto" and answer.certificate.ratio > 1.0 + tol)
-    if better and isinstance(task.space, Powers):
-        refined = in_multiple_precision(task, levelled, tol)
-        again = claim_error(task, _stored(task, refined), refined.points, tol, "enclosed")
-        if precision == "multiple" or again.certificate.value <= answer.certificate.value:
-            return refined, again
-    return levelled, answer
-
-
-def _sampled(task: Task, tol: float) -> tuple[Task, Levelled, Certified]:
-    """Solve, look where samples show larger errors than the exchange met, and solve again with breakpoints there."""
-    best: tuple[Task, Levelled, Certified] | None = None
-    for _ in range(LOOKS):
-        with np.errstate(all="ignore"):  # points on both sides of a jump may be too near for the solver
-            levelled = solve(task)
-        if best is not None and not np.all(np.isfinite(levelled.coefficients)):
-            break
-        found = claim_error(task, _stored(task, levelled), levelled.points, tol, "sampled")
-        if best is None or found.certificate.value < best[2].certificate.value:
-            best = task, levelled, found
-        assert found.samples is not None
-        seen = levelled.largest * (1.0 + tol) + found.samples.noise
-        missed = found.samples.places[np.abs(found.samples.errors) > seen]
-        places = np.union1d(task.breakpoints, missed)
-        if found.certificate.ratio <= 1.0 + tol or places.size in (len(task.breakpoints), MOST_BREAKPOINTS):
-            break
-        task = replace(task, breakpoints=tuple(places[:MOST_BREAKPOINTS].tolist()))
-    assert best is not None
-    return best
-
-
-def _stored(task: Task, levelled: Levelled) -> Approximant:
-    return stored(task.space, levelled.interval, levelled.coefficients)

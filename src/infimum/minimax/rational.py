@@ -8,7 +8,7 @@ from infimum._arguments import Numbers, whole_number
 from infimum.errors import OptionError, ToleranceError
 from infimum.minimax.remez.stored_quotient import best_quotient
 from infimum.proof.answers.rational import LARGEST_TYPE, MinimaxRational, certify_rational, rational_task
-from infimum.proof.enclosure.expressions import FunctionLike
+from infimum.proof.enclosure.functions import FunctionLike
 from infimum.proof.rounding import ROOM
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,10 +14,12 @@ from infimum.minimax.polynomial import polynomial
 from infimum.proof.answers.polynomial import MinimaxPolynomial
 from infimum.proof.answers.rounded import RoundedPolynomial
 from infimum.proof.enclosure.approximants import Monomials
-from infimum.proof.enclosure.expressions import FunctionLike
+from infimum.proof.enclosure.domain import Domain, points_of
+from infimum.proof.enclosure.fixed_part import Number
+from infimum.proof.enclosure.functions import FunctionLike
 from infimum.proof.enclosure.machine_formats import Format, as_format
 from infimum.proof.enclosure.spaces import System
-from infimum.proof.enclosure.task import Domain, Task, as_task, points_of
+from infimum.proof.enclosure.task import Task, as_task
 from infimum.proof.uniform_error.error_certificate import Path, claim_error
 
 POINTS = 48  # a coefficient, at which the search looks
@@ -34,6 +36,7 @@ def rounded(
     weight: str | None = None,
     relative: bool = False,
     breakpoints: Numbers = (),
+    fixed: Mapping[int, Number] | None = None,
     tol: float = 1e-6,
 ) -> RoundedPolynomial:
     """Approximate a function by a polynomial whose coefficients are numbers of a machine format.
@@ -62,6 +65,8 @@ def rounded(
         Divide the error by f.
     breakpoints : sequence of float, optional
         Where f has kinks that its expression does not show.
+    fixed : dict of int to number, optional
+        Coefficients of powers of x that are given, as in `polynomial`; they must be numbers of their formats.
     tol : float
         Relative accuracy of the certified value.
 
@@ -94,7 +99,15 @@ def rounded(
     0.000107034 <= optimum <= 0.000189912 (alternation, enclosed)
     """
     best = polynomial(
-        f, degree, domain, system=system, weight=weight, relative=relative, breakpoints=breakpoints, tol=tol
+        f,
+        degree,
+        domain,
+        system=system,
+        weight=weight,
+        relative=relative,
+        breakpoints=breakpoints,
+        fixed=fixed,
+        tol=tol,
     )
     return round_coefficients(best, dtype, f=f)
 
@@ -116,10 +129,13 @@ def round_coefficients(best: MinimaxPolynomial, dtype: Any, *, f: Any = None) ->
         best.weight,
         best.relative,
         best.breakpoints,
+        best.fixed,
     )
-    values = _search_grid(task, best, formats)
+    free = _free_places(task, best, formats)
+    values = best.coefficients()
+    values[free] = _search_grid(task, best, values[free], [formats[i] for i in free])
     path: Path = "sampled" if best.certificate.rigour == "sampled" else "enclosed"
-    approximant = Monomials(dict(zip(best.powers, values.tolist(), strict=True)))
+    approximant = Monomials(dict(zip(task.space.powers, values[free].tolist(), strict=True)))
     found = claim_error(task, approximant, best.points, best.tol, path)
     return RoundedPolynomial(
         f=best.f,
@@ -134,12 +150,21 @@ def round_coefficients(best: MinimaxPolynomial, dtype: Any, *, f: Any = None) ->
         relative=best.relative,
         breakpoints=best.breakpoints,
         tol=best.tol,
+        fixed=best.fixed,
         certificate=found.certificate,
     )
 
 
-def _search_grid(task: Task, best: MinimaxPolynomial, formats: Sequence[Format]) -> np.ndarray:
-    start = best.coefficients()
+def _free_places(task: Task, best: MinimaxPolynomial, formats: Sequence[Format]) -> list[int]:
+    """Return the places of coefficients that are not fixed; those that are must be numbers of their formats."""
+    fixed = {power: value for power, value in task.fixed if value}
+    for power, machine in zip(best.powers, formats, strict=True):
+        if power in fixed and machine.round(fixed[power]) != fixed[power]:
+            raise RangeError(f"the fixed coefficient of x**{power}, {fixed[power]}, is no number of {machine.name}")
+    return [i for i, power in enumerate(best.powers) if power not in fixed]
+
+
+def _search_grid(task: Task, best: MinimaxPolynomial, start: np.ndarray, formats: Sequence[Format]) -> np.ndarray:
     for machine, c in zip(formats, start.tolist(), strict=True):
         if abs(c) > machine.largest:
             raise RangeError(f"a coefficient of size {abs(c):.3g} does not fit {machine.name}")
@@ -147,7 +172,7 @@ def _search_grid(task: Task, best: MinimaxPolynomial, formats: Sequence[Format])
     if task.contains_zero():
         x = x[x != 0.0]
     weights = task.weights(x)
-    A = weights[:, None] * x[:, None] ** np.array(best.powers)
+    A = weights[:, None] * x[:, None] ** np.array(task.space.powers)
     F = weights * task.f(x)
     unit = best.certificate.lower_bound or best.certificate.value or 1.0
     if all(machine.name == "float64" for machine in formats):

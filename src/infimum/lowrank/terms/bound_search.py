@@ -37,7 +37,7 @@ def witness(G: Gram, kept: int) -> dict[str, np.ndarray]:
             step = _newton(_weights(G), point, inverse, barrier)
         except np.linalg.LinAlgError:  # so near to the boundary that rounding decides
             break
-        diagonal, length = _inside(unit, diagonal, step)
+        diagonal, length = inside(unit, diagonal, step)
         barrier *= 0.5 if length > 0.2 else 1.0
         bound, point = _bound(G, diagonal, dropped)
         if bound > best:
@@ -70,7 +70,7 @@ def _newton(weights: np.ndarray, point: np.ndarray, inverse: np.ndarray, barrier
     )
 
 
-def _inside(unit: np.ndarray, diagonal: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, float]:
+def inside(unit: np.ndarray, diagonal: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, float]:
     """Shorten a step until it stays inside, by more than rounding; entries below -1 would only cost digits."""
     length = 1.0
     while length > 1e-6:

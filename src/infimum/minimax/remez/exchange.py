@@ -13,10 +13,12 @@ from itertools import pairwise
 
 import numpy as np
 
+from infimum.errors import RangeError
 from infimum.minimax.remez.levelled_error import Barycentric, Collocation, ErrorFunction, Level, MultiplePrecision
 from infimum.minimax.remez.linear_program import linear_start
+from infimum.proof.enclosure.domain import Intervals
 from infimum.proof.enclosure.spaces import Powers, variable
-from infimum.proof.enclosure.task import Intervals, Task
+from infimum.proof.enclosure.task import Task
 
 SAMPLES = 24  # of the error on each piece between points of the reference
 FINE = 400
@@ -98,7 +100,14 @@ def first_reference(intervals: Intervals, count: int, stride: int = 1) -> np.nda
         t = (low / 2 + high / 2) + (high / 2 - low / 2) * nodes
         x = np.sign(t) * np.abs(t) ** (1.0 / stride)
         parts.append(np.clip(x, x_low, x_high))
-    return np.concatenate(parts)
+    points = np.concatenate(parts)
+    if not np.all(np.diff(points) > 0.0):
+        low, high = intervals[0][0], intervals[-1][1]
+        raise RangeError(
+            f"the domain from {low!r} to {high!r} has too few doubles for the {count} different points that a proof "
+            f"needs: write f in t = x - ({low!r}), on an interval that begins at 0"
+        )
+    return points
 
 
 def _apportion(shares: np.ndarray, count: int) -> list[int]:
@@ -123,7 +132,10 @@ def _exchange(
     least, coefficients = np.inf, np.zeros((parts, level.size))
     idle = iterations = 0
     for iterations in range(1, ITERATIONS + 1):  # noqa: B007
-        h, error = level(reference)
+        with np.errstate(all="ignore"):  # points on both sides of a jump may be one in t
+            h, error = level(reference)
+        if not np.isfinite(h):
+            break
         x, e = extrema(error, intervals, breakpoints, reference)
         largest = float(np.max(np.abs(e)))
         idle += 1

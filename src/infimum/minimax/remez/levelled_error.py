@@ -6,6 +6,7 @@ that has it. Points are always doubles: the bound they give is second order in t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -120,7 +121,9 @@ class MultiplePrecision:
             h = (total / sum((abs(a) * b for a, b in zip(weights, inverse, strict=True)), module.arb(0))).mid()
             levelled = [v - w.sgn() * h * i for v, w, i in zip(f, weights, inverse, strict=True)]
             middle = [value.mid() for value in levelled]
-            self._polynomial = _middle(module.arb_poly.interpolate(t[: self.size], middle[: self.size]))
+            self._polynomial = _middle(
+                module.arb_poly.interpolate(t[: self.size], middle[: self.size], algorithm="newton")
+            )
             return float(h), self._error
 
     def _scaled(self, x: Ball) -> Ball:
@@ -135,7 +138,8 @@ class MultiplePrecision:
             errors = []
             for point, value, weight in zip(points, values, weights, strict=True):
                 approximation = point**self.space.start * self._polynomial(self._scaled(point))
-                errors.append(float((weight * (value - approximation)).mid()))
+                error = weight * (value - approximation)
+                errors.append(float(error.mid()) if error.is_finite() else math.inf)
             return np.array(errors).reshape(x.shape) * signs_of(x, self.space)
 
     def coefficients(self, parts: int) -> np.ndarray:

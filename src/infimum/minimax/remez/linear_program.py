@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import scipy.optimize
 
+from infimum.proof.enclosure.domain import Intervals, points_of
 from infimum.proof.enclosure.spaces import Powers
-from infimum.proof.enclosure.task import Intervals, Task, points_of
+from infimum.proof.enclosure.task import Task
 
 PER_COEFFICIENT, LEAST = 12, 200  # points of the grid
 

@@ -140,7 +140,7 @@ class Quotients:
         denominator = module.arb_poly([c.mid() for c in q])
         chosen = np.round(np.linspace(0, len(u) - 1, self.m + 1)).astype(int).tolist()
         places, values = [u[i].mid() for i in chosen], [(f[i] * denominator(u[i])).mid() for i in chosen]
-        numerator = module.arb_poly.interpolate(places, values)
+        numerator = module.arb_poly.interpolate(places, values, algorithm="newton")
         if not all(c.is_finite() for c in numerator.coeffs()):
             return None
         return Quotient(module.arb_poly([c.mid() for c in numerator.coeffs()]), denominator)

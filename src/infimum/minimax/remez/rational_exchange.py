@@ -16,7 +16,8 @@ import numpy as np
 from infimum.minimax.remez.exchange import alternating, extrema, first_reference
 from infimum.minimax.remez.levelled_error import ErrorFunction
 from infimum.minimax.remez.quotients import Quotient, Quotients
-from infimum.proof.enclosure.task import Task, points_of
+from infimum.proof.enclosure.domain import points_of
+from infimum.proof.enclosure.task import Task
 from infimum.proof.uniform_error.error_certificate import scale
 
 FIRST_BITS, BITS_A_DEGREE = 192, 8

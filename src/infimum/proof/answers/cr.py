@@ -17,7 +17,9 @@ from infimum.proof import evidence, wording
 from infimum.proof.answers.factored import Factored
 from infimum.proof.certificate import Certificate
 from infimum.proof.operators import product
-from infimum.proof.theorems import eckart_young, gram
+from infimum.proof.theorems import column_subset, eckart_young, gram, weighted_terms
+
+CHOICES = 20_000  # partial choices of terms with a matrix between them that are bounded at most
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,8 @@ class CR(Factored):
         Then the root of the mean squared error over all such draws; its square is the variance of the estimate.
     certificate : Certificate
         Theorem "gram": no other choice of as many unweighted terms loses less than ``lower_bound``. Theorem
-        "eckart_young": nor does any matrix of that rank, so no weights either.
+        "weighted_terms": nor does one with one weight a term. Theorem "column_subset": nor does one with any matrix
+        between. Theorem "eckart_young": nor does any matrix of that rank.
     """
 
     problem: ClassVar[str] = "lowrank.cr"
@@ -162,8 +165,11 @@ def certify_cr(
             bound = gram.optimum_bound(relaxation, kept.size, nodes, value, goal)[0]
         else:
             bound = relaxation.bound(witness["point"], parts.norms.size - kept.size)
+    elif weights is not None and theorem in (weighted_terms.THEOREM, column_subset.THEOREM):
+        single = weights.ndim == 1
+        bound = _bound_with_weights(parts, kept.size, single, theorem, witness, value, room=room, enough=enough)
     else:
-        raise VerificationError(f"theorem must be 'eckart_young', or 'gram' without weights, got {theorem!r}")
+        raise VerificationError(f"no theorem {evidence.shown(theorem)} is known for terms with weights as given")
     return Certificate(
         value=scale_back(value, parts.exponent, toward=math.inf),
         lower_bound=scale_back(bound, parts.exponent, toward=0.0),
@@ -171,6 +177,33 @@ def certify_cr(
         rigour="rounded",
         witness=witness,
     )
+
+
+def _bound_with_weights(
+    parts: product.Terms,
+    count: int,
+    single: bool,
+    theorem: str,
+    witness: Mapping[str, Any],
+    value: float,
+    *,
+    room: float,
+    enough: float,
+) -> float:
+    """Bound every choice of so many terms with a `single` weight each, or with any matrix between, in scaled units."""
+    if theorem == column_subset.THEOREM:
+        nodes = evidence.whole("nodes", witness["nodes"], least=0, most=CHOICES)
+        of_any = _tail_bound(parts, count, room)
+        return max(of_any, column_subset.search_terms(parts, count, nodes=nodes, at_most=value, room=room).bound)
+    if not single:
+        raise VerificationError("weighted_terms bounds terms with one weight each, got a matrix of weights")
+    fit = weighted_terms.fit(parts)
+    if "nodes" not in witness:
+        return weighted_terms.Relaxed(fit, witness["diagonal"], room).bound(witness["point"], count)
+    nodes = evidence.whole("nodes", witness["nodes"], least=0, most=weighted_terms.NODES)
+    goal = _scaled_down(math.nextafter(math.nextafter(enough, math.inf), math.inf), parts.exponent)
+    nodes *= 1 if math.isinf(enough) else 2
+    return weighted_terms.optimum_bound(fit, count, nodes, value, goal, room)[0]
 
 
 def _scaled_down(value: float, exponent: int) -> float:

@@ -16,10 +16,11 @@ from infimum.proof.answers.rounded import RoundedPolynomial
 from infimum.proof.answers.source_code import Emitter
 from infimum.proof.certificate import Certificate
 from infimum.proof.enclosure.approximants import Approximant, stored
-from infimum.proof.enclosure.change_of_basis import exact_sums, monomials
-from infimum.proof.enclosure.expressions import given_again
+from infimum.proof.enclosure.change_of_basis import exact_sums, monomials, rounded_sums
+from infimum.proof.enclosure.fixed_part import as_fixed, fixed_value
+from infimum.proof.enclosure.functions import given_again
 from infimum.proof.enclosure.spaces import LARGEST_DEGREE, Powers, Space, as_space, variable
-from infimum.proof.enclosure.task import Task, as_task
+from infimum.proof.enclosure.task import Task, as_task, powers_of
 from infimum.proof.result import Result
 from infimum.proof.uniform_error.error_bounds import values_of_error
 from infimum.proof.uniform_error.error_certificate import derive_error
@@ -31,6 +32,7 @@ from infimum.proof.uniform_error.stated_task import (
 )
 
 MOST_PARTS = 8  # doubles a coefficient
+LARGEST_DIVISOR = 1 << 1000
 DRAWN = 2001  # points of the error curve in a plot
 
 
@@ -44,8 +46,8 @@ class MinimaxPolynomial(Emitter, Result):
         What was approximated: the expression, or in angle brackets the name of the Python object.
     expansion : array (parts, m)
         What is stored: coefficients of the Chebyshev polynomials of ``t = x**stride`` on `interval` (or of the
-        functions of the system), each the sum of its column. There is a second row where one double would spoil the
-        error.
+        functions of the system), each the sum of its column over `divisor`. There is a second row where one double
+        would spoil the error.
     powers : tuple of int
         Exponents of x; empty where the system is a list of functions.
     interval : (float, float)
@@ -56,6 +58,10 @@ class MinimaxPolynomial(Emitter, Result):
         As given, and those that samples of a Python function showed.
     degree, domain, system, weight, relative, tol
         As given.
+    fixed : tuple of (int, str)
+        Powers and their given coefficients, as rational numbers; they are no part of `expansion`.
+    divisor : int
+        1 but where f itself is the answer, with coefficients such as 1/3 that no doubles hold.
     certificate : Certificate
         About ``max w |f - p|`` for the polynomial that is stored: of a Python function the largest of samples (rigour
         "sampled"). Witness: `points`, the alternation.
@@ -75,6 +81,8 @@ class MinimaxPolynomial(Emitter, Result):
     relative: bool = False
     breakpoints: tuple[float, ...] = ()
     tol: float = 1e-6
+    fixed: tuple[tuple[int, str], ...] = ()
+    divisor: int = 1
 
     @property
     def points(self) -> np.ndarray:
@@ -88,36 +96,45 @@ class MinimaxPolynomial(Emitter, Result):
 
     @property
     def approximant(self) -> Approximant:
-        """The stored approximation as an exact function."""
-        return stored(self._space, self.interval, np.asarray(self.expansion))
+        """The stored approximation, without the fixed coefficients, as an exact function."""
+        return stored(self._space, self.interval, np.asarray(self.expansion), self.divisor)
 
     @property
     def _space(self) -> Space:
-        return as_space(None, self.powers or self.system)
+        given = {power for power, _ in as_fixed(self.fixed)}
+        return as_space(None, [power for power in self.powers if power not in given] or self.system)
 
     def coefficients(self, basis: Literal["monomial", "chebyshev"] = "monomial") -> np.ndarray:
         """Coefficients as doubles: of ``x**powers``, or of the Chebyshev polynomials (or functions) that are stored.
 
-        They are rounded, and those of high powers lose many digits: `minimax.sup_norm` says what is left of them.
+        They are rounded, and those of high powers lose many digits: `minimax.sup_norm` says what is left of them. The
+        fixed ones are no part of those that are stored.
         """
         one_of("basis", basis, ("monomial", "chebyshev"))
         if basis == "chebyshev" or not self.powers:
-            return np.asarray(np.asarray(self.expansion).sum(axis=0))
+            return np.array(rounded_sums(np.asarray(self.expansion), self.divisor))
         return np.array([float(c) for c in self.exact_coefficients()])
 
     def exact_coefficients(self) -> list[Fraction]:
         """Coefficients of ``x**powers`` as rational numbers, without any rounding."""
         if not self.powers:
             raise OptionError("only polynomials have coefficients of powers; this system is a list of functions")
-        if isinstance(self._space, Powers):
-            return monomials(np.asarray(self.expansion), self.interval)
-        return exact_sums(np.asarray(self.expansion))
+        space, rows = self._space, np.asarray(self.expansion)
+        free = (
+            monomials(rows, self.interval, self.divisor)
+            if isinstance(space, Powers)
+            else exact_sums(rows, self.divisor)
+        )
+        all_of_them = {**dict(as_fixed(self.fixed)), **dict(zip(space.powers, free, strict=True))}
+        return [all_of_them[power] for power in self.powers]
 
     def __call__(self, x: Any) -> Any:
         """Evaluate at an array of any library, or at a number, in its precision."""
         if isinstance(x, int | list | tuple):
             x = np.asarray(x, dtype=float)
         values = self.approximant(x)
+        if self.fixed:
+            values = values + fixed_value(as_fixed(self.fixed), x)
         return float(values) if isinstance(values, np.generic) else values
 
     def round(self, dtype: Any, *, f: Any = None) -> RoundedPolynomial:
@@ -140,7 +157,9 @@ class MinimaxPolynomial(Emitter, Result):
         return found.certificate
 
     def _task(self, f: Any) -> Task:
-        return as_task(f, self.degree, self.domain, self.system, self.weight, self.relative, self.breakpoints)
+        return as_task(
+            f, self.degree, self.domain, self.system, self.weight, self.relative, self.breakpoints, self.fixed
+        )
 
     def to_json(self) -> str:
         """Return the answer and its certificate as JSON text; every number is kept exactly."""
@@ -169,17 +188,10 @@ class MinimaxPolynomial(Emitter, Result):
         return ax
 
 
-def powers_of(space: Space, system: Any) -> tuple[int, ...]:
-    """Exponents of a space; empty where it is a list of functions."""
-    if isinstance(space, Powers):
-        return tuple(space.powers)
-    return tuple(sorted(map(int, system))) if all(isinstance(item, int | np.integer) for item in system) else ()
-
-
 def refuse_other_space(task: Task, result: MinimaxPolynomial) -> None:
     """Refuse coefficients of another space than that of the task."""
     space = task.space
-    powers = powers_of(space, result.system)
+    powers = powers_of(task)
     interval = variable(space, task.half) if isinstance(space, Powers) else (0.0, 0.0)
     if powers != tuple(evidence.whole("powers", power, least=0, most=LARGEST_DEGREE) for power in result.powers):
         raise VerificationError(f"powers: claimed {evidence.shown(result.powers)}, not {evidence.shown(powers)}")
@@ -187,3 +199,4 @@ def refuse_other_space(task: Task, result: MinimaxPolynomial) -> None:
         raise VerificationError(f"interval: claimed {evidence.shown(result.interval)}, not {interval}")
     rows = evidence.doubles("expansion", result.expansion, (None, space.size)).shape[0]
     evidence.whole("the number of rows of expansion", rows, least=1, most=MOST_PARTS)
+    evidence.whole("divisor", result.divisor, least=1, most=LARGEST_DIVISOR)

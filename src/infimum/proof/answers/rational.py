@@ -17,16 +17,23 @@ from infimum.proof.certificate import Certificate
 from infimum.proof.enclosure import taylor_model
 from infimum.proof.enclosure.approximants import ChebyshevSum
 from infimum.proof.enclosure.balls import working
-from infimum.proof.enclosure.expressions import given_again
+from infimum.proof.enclosure.domain import points_of
+from infimum.proof.enclosure.functions import given_again
 from infimum.proof.enclosure.point_values import formula, values_at, weights_at
 from infimum.proof.enclosure.quotients import barycentric, degree, roots_of
 from infimum.proof.enclosure.spaces import Powers
-from infimum.proof.enclosure.task import Task, as_task, points_of
+from infimum.proof.enclosure.task import Task, as_task
 from infimum.proof.enclosure.taylor_model import Cell, Model
 from infimum.proof.result import Result
 from infimum.proof.theorems import sup_norm, vallee_poussin
 from infimum.proof.theorems.sup_norm import Modelled
-from infimum.proof.uniform_error.error_bounds import is_enclosable, is_mirrored, lost_bits, partition
+from infimum.proof.uniform_error.error_bounds import (
+    about_singular_points,
+    is_enclosable,
+    is_mirrored,
+    order_of_models,
+    partition,
+)
 from infimum.proof.uniform_error.error_certificate import outwards, scale
 from infimum.proof.uniform_error.stated_task import (
     numbers_of_pairs,
@@ -40,7 +47,6 @@ from infimum.proof.uniform_error.stated_task import (
 
 FIRST_BITS, MOST_BITS = 256, 1 << 12
 SHARP = 2.0**-60  # relative radius of an error that is known well enough
-BITS_A_TERM = 8  # of a Taylor model: so many bits below the size of f ask for one term more
 SPARE = 40  # bits of the working precision that ball arithmetic may lose
 ZERO_BITS = 1024  # an error that may be 0 in so many bits is taken for it
 DRAWN = 2001
@@ -194,12 +200,12 @@ def certify_rational(
     found = sup_norm.enclose(
         _error_model(task, p, q),
         domain,
-        partition(domain, points, task.breakpoints),
+        partition(domain, points, (*task.breakpoints, *task.singular)),
         unit=unit,
         tol=tol / 4,
         enough=max(bound * (1 + tol / 2), size * 2.0 ** (SPARE - bits)),
         bits=bits,
-        order=sup_norm.ORDER + lost_bits(size, unit) // BITS_A_TERM,
+        order=order_of_models(size, unit),
     )
     if not math.isfinite(found.upper):
         raise NonFiniteError(
@@ -233,21 +239,18 @@ def _error_model(task: Task, p: ChebyshevSum, q: ChebyshevSum) -> Modelled:
     """Taylor models of ``w (p - f q) / q``, or of that over f: there is none where q may vanish."""
 
     def model(cell: Cell, order: int) -> Model:
-        limit = task.relative and task.contains_zero() and abs(cell.centre) <= cell.radius
-        if limit:  # f and p vanish at 0
-            cell = Cell(cell.centre * 0, (abs(cell.centre) + cell.radius).upper())
-        f, below = (function.model(cell, order + limit) for function in (formula(task.f), q))
-        error = taylor_model.difference(p.model(cell, order + limit), taylor_model.product(f, below))
-        if limit:
-            error, f = taylor_model.divided_by_s(error), taylor_model.divided_by_s(f)
+        below = q.model(cell, order)
+        error = taylor_model.difference(
+            p.model(cell, order), taylor_model.product(formula(task.f).model(cell, order), below)
+        )
         if task.relative:
-            below = taylor_model.product(below, f)
-        error = taylor_model.product(error, taylor_model.reciprocal(below))
+            below = taylor_model.product(below, formula(task.whole).model(cell, order))
+        error = taylor_model.quotient(error, below)
         if task.weight is not None:
             error = taylor_model.product(error, formula(task.weight).model(cell, order))
         return error
 
-    return model
+    return about_singular_points(task, model)
 
 
 def _polynomial(name: str, task: Task, coefficients: Any, most: int) -> ChebyshevSum:

@@ -14,10 +14,12 @@ from infimum.proof import evidence
 from infimum.proof.answers.source_code import Emitter
 from infimum.proof.certificate import Certificate
 from infimum.proof.enclosure.approximants import Monomials
-from infimum.proof.enclosure.expressions import given_again
+from infimum.proof.enclosure.domain import points_of
+from infimum.proof.enclosure.fixed_part import as_fixed
+from infimum.proof.enclosure.functions import given_again
 from infimum.proof.enclosure.machine_formats import FORMATS
-from infimum.proof.enclosure.spaces import LARGEST_DEGREE, Powers
-from infimum.proof.enclosure.task import Task, as_task, points_of
+from infimum.proof.enclosure.spaces import LARGEST_DEGREE
+from infimum.proof.enclosure.task import Task, as_task, powers_of
 from infimum.proof.result import Result
 from infimum.proof.uniform_error.error_bounds import values_of_error
 from infimum.proof.uniform_error.error_certificate import derive_error
@@ -42,13 +44,15 @@ class RoundedPolynomial(Emitter, Result):
     values : array (m,)
         The coefficients of ``x**powers``, doubles that lie on the grid of their format.
     powers : tuple of int
-        Exponents of x.
+        Exponents of x, those of fixed coefficients among them.
     formats : tuple of str
         Format of every coefficient.
     signs : tuple of int
         Signs of ``f - p`` at the points of the witness for the best polynomial without rounding.
     degree, domain, system, weight, relative, breakpoints, tol
         As given.
+    fixed : tuple of (int, str)
+        Powers and their given coefficients, as rational numbers.
     certificate : Certificate
         `value` for these coefficients; `lower_bound` holds for every polynomial with real coefficients, hence for every
         choice of machine numbers.
@@ -68,6 +72,7 @@ class RoundedPolynomial(Emitter, Result):
     relative: bool = False
     breakpoints: tuple[float, ...] = ()
     tol: float = 1e-6
+    fixed: tuple[tuple[int, str], ...] = ()
 
     def exact_coefficients(self) -> list[Fraction]:
         """Coefficients of ``x**powers`` as rational numbers."""
@@ -75,8 +80,10 @@ class RoundedPolynomial(Emitter, Result):
 
     @property
     def approximant(self) -> Monomials:
-        """The polynomial as an exact function."""
-        return Monomials(dict(zip(self.powers, self.values.tolist(), strict=True)))
+        """The polynomial, without the fixed coefficients, as an exact function."""
+        given = {power for power, _ in as_fixed(self.fixed)}
+        pairs = zip(self.powers, self.values.tolist(), strict=True)
+        return Monomials({power: value for power, value in pairs if power not in given})
 
     def __call__(self, x: Any) -> Any:
         """Evaluate at an array of any library, or at a number, in its precision, by Horner's scheme."""
@@ -91,11 +98,14 @@ class RoundedPolynomial(Emitter, Result):
     def recheck(self, f: Any, *, rng: RNGLike = None) -> Certificate:
         """Derive the certificate again from the function, the coefficients and the alternation alone."""
         task = stated_task(self, f)
-        listed = task.space.powers if isinstance(task.space, Powers) else sorted(set(self.system))
+        listed = list(powers_of(task))
         powers = [evidence.whole("powers", power, least=0, most=LARGEST_DEGREE) for power in self.powers]
         if listed != powers:
             raise VerificationError(f"powers: {evidence.shown(powers)} are not those of the system")
         _refuse_other_grid(self)
+        own = dict(zip(powers, self.values.tolist(), strict=True))
+        if any(Fraction(own.get(power, 0.0)) != value for power, value in task.fixed):
+            raise VerificationError(f"values: the coefficients that are fixed must be {evidence.shown(self.fixed)}")
         points = stated_points(self.certificate, task.space.size + 1)
         path = stated_path(self.certificate, task)
         found = derive_error(task, self.approximant, points, self.tol, path, rng)
@@ -103,7 +113,9 @@ class RoundedPolynomial(Emitter, Result):
         return found.certificate
 
     def _task(self, f: Any) -> Task:
-        return as_task(f, self.degree, self.domain, self.system, self.weight, self.relative, self.breakpoints)
+        return as_task(
+            f, self.degree, self.domain, self.system, self.weight, self.relative, self.breakpoints, self.fixed
+        )
 
     def plot(self, ax: Any = None, *, f: Any = None) -> Any:
         """Draw the error, with its largest size and the floor of all polynomials; a Python function is asked for."""

@@ -5,7 +5,8 @@ The coefficients are doubles and stand for themselves: nothing here rounds them 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Protocol
@@ -16,7 +17,7 @@ from infimum.proof.enclosure.balls import Ball, flint, working
 from infimum.proof.enclosure.change_of_basis import chebyshev_value, exact_sums, rounded_sums
 from infimum.proof.enclosure.expressions import Expression
 from infimum.proof.enclosure.spaces import Functions, Powers
-from infimum.proof.enclosure.taylor_model import Cell, Model, of_function, of_polynomial
+from infimum.proof.enclosure.taylor_model import Cell, Model, constant, of_polynomial, padded, product, total
 
 
 class Approximant(Protocol):
@@ -34,12 +35,16 @@ class Approximant(Protocol):
         """Taylor model on a cell."""
         ...
 
+    def polynomial(self) -> Any:
+        """Return the same as a polynomial (flint.fmpq_poly), exactly; None if it is none."""
+        ...
+
 
 def clenshaw(coefficients: Sequence[float], u: Any) -> Any:
     """Sum ``c_k T_k(u)`` for an array of any library."""
-    later = last = u * 0.0
+    later = last = u * 0
     for c in reversed(coefficients[1:]):
-        later, last = 2.0 * u * later - last + c, later
+        later, last = 2 * u * later - last + c, later
     return u * later - last + coefficients[0]
 
 
@@ -47,12 +52,13 @@ def clenshaw(coefficients: Sequence[float], u: Any) -> Any:
 class ChebyshevSum:
     """``x**start * sum_k c_k T_k(u)``, with u the affine image in [-1, 1] of ``t = x**stride`` in `interval`.
 
-    `coefficients` (parts, size): the sum of its rows.
+    `coefficients` (parts, size): the sum of its rows, over the divisor.
     """
 
     space: Powers
     interval: tuple[float, float]
     coefficients: np.ndarray
+    divisor: int = 1
     _cache: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def _bits(self) -> int:
@@ -63,7 +69,7 @@ class ChebyshevSum:
         """Values at an array of any library, in its precision."""
         low, high = self.interval
         u = (x**self.space.stride - (low / 2 + high / 2)) / (high / 2 - low / 2)
-        return clenshaw(rounded_sums(self.coefficients), u) * x**self.space.start
+        return clenshaw(rounded_sums(self.coefficients, self.divisor), u) * x**self.space.start
 
     def at(self, x: Ball) -> Ball:
         """Value at a point, as a ball."""
@@ -76,7 +82,7 @@ class ChebyshevSum:
         """Value at a double, without any rounding."""
         low, high = map(Fraction, self.interval)
         u = (2 * Fraction(x) ** self.space.stride - low - high) / (high - low)
-        return chebyshev_value(exact_sums(self.coefficients), u) * Fraction(x) ** self.space.start
+        return chebyshev_value(exact_sums(self.coefficients, self.divisor), u) * Fraction(x) ** self.space.start
 
     def _powers(self) -> Any:
         """Expand in powers of u by Clenshaw's recurrence on polynomials, in the precision of the context."""
@@ -84,19 +90,25 @@ class ChebyshevSum:
         bits = module.ctx.prec
         if bits not in self._cache:
             totals = [sum((module.arb(v) for v in column), module.arb(0)) for column in self.coefficients.T.tolist()]
-            u2 = module.arb_poly([0, 2])
-            later, last = module.arb_poly([0]), module.arb_poly([0])
-            for c in reversed(totals[1:]):
-                later, last = u2 * later - last + c, later
-            self._cache[bits] = module.arb_poly([0, 1]) * later - last + totals[0]
+            self._cache[bits] = clenshaw([c / self.divisor for c in totals], module.arb_poly([0, 1]))
         return self._cache[bits]
+
+    def polynomial(self) -> Any:
+        """Return the same as a polynomial (flint.fmpq_poly), exactly."""
+        module = flint()
+        low, high = map(Fraction, self.interval)
+        slope, offset = 2 / (high - low), -(low + high) / (high - low)
+        totals = [module.fmpq(*c.as_integer_ratio()) for c in exact_sums(self.coefficients, self.divisor)]
+        x = module.fmpq_poly([0, 1])
+        t = x**self.space.stride * module.fmpq(*slope.as_integer_ratio()) + module.fmpq(*offset.as_integer_ratio())
+        return clenshaw(totals, x)(t) * x**self.space.start
 
     def model(self, cell: Cell, order: int) -> Model:
         """Taylor model: the shift to the centre in u, then ``u - u(c) = v(s)``, a polynomial without constant."""
         with working(self._bits()) as module:
             low, high = map(module.arb, self.interval)
-            x = module.arb_poly([cell.centre, cell.radius])
-            u = _padded(((2 * x**self.space.stride - low - high) * (1 / (high - low))).coeffs(), 2)
+            x = cell.polynomial()
+            u = padded(((2 * x**self.space.stride - low - high) * (1 / (high - low))).coeffs(), 2)
             v = module.arb_poly([0, *u[1:]])
             reach = sum((c.abs_upper() for c in u[1:]), module.arb(0)).upper()
             shifted = self._powers()(module.arb_poly([u[0], reach])).coeffs()  # in powers of v / reach
@@ -105,16 +117,16 @@ class ChebyshevSum:
             dropped = sum((c.abs_upper() for c in shifted[order:]), module.arb(0))
             factor = x**self.space.start
             taylor = (kept(v * (1 / reach)) * factor).coeffs()
-            model = of_polynomial(_padded(taylor, order), order)
+            model = of_polynomial(padded(taylor, order), order)
             size = sum((c.abs_upper() for c in factor.coeffs()), module.arb(0))
             return Model(model.coefficients, (model.tail + dropped * size).upper())
 
 
 @dataclass(frozen=True)
 class Monomials:
-    """``sum c x**power`` with a double coefficient for each power."""
+    """``sum c x**power`` with a coefficient, a double or a rational number, for each power."""
 
-    coefficients: Mapping[int, float]
+    coefficients: Mapping[int, Fraction | float]
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Values in double precision."""
@@ -136,58 +148,75 @@ class Monomials:
         return int(flint().ctx.prec) + 3 * max(self.coefficients, default=0)
 
     def _powers(self) -> Any:
-        dense = [0.0] * (max(self.coefficients, default=0) + 1)
-        for power, c in self.coefficients.items():
-            dense[power] = c
         module = flint()
-        return module.arb_poly([module.arb(c) for c in dense])
+        dense = [module.arb(0)] * (max(self.coefficients, default=0) + 1)
+        for power, c in self.coefficients.items():
+            dense[power] = module.arb(module.fmpq(*c.as_integer_ratio()))
+        return module.arb_poly(dense)
+
+    def polynomial(self) -> Any:
+        """Return the same as a polynomial (flint.fmpq_poly), exactly."""
+        module = flint()
+        dense = [module.fmpq(0)] * (max(self.coefficients, default=0) + 1)
+        for power, c in self.coefficients.items():
+            dense[power] = module.fmpq(*c.as_integer_ratio())
+        return module.fmpq_poly(dense)
 
     def expansion(self, cell: Cell) -> list[Ball]:
         """All Taylor coefficients about the centre, in s."""
-        with working(self._bits()) as module:
-            return list(self._powers()(module.arb_poly([cell.centre, cell.radius])).coeffs())
+        with working(self._bits()):
+            return list(self._powers()(cell.polynomial()).coeffs())
 
     def model(self, cell: Cell, order: int) -> Model:
         """Taylor model on a cell."""
-        return of_polynomial(_padded(self.expansion(cell), order), order)
+        return of_polynomial(padded(self.expansion(cell), order), order)
 
 
 @dataclass(frozen=True)
 class Combination:
-    """A linear combination of functions that are known as formulas; `coefficients` (parts, size)."""
+    """A linear combination of functions; `coefficients` (parts, size): the sum of its rows, over the divisor."""
 
     space: Functions
     coefficients: np.ndarray
+    divisor: int = 1
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Values in double precision."""
-        c = rounded_sums(self.coefficients)
+        c = rounded_sums(self.coefficients, self.divisor)
         return np.asarray(sum(c[i] * function(x) for i, function in enumerate(self.space.functions)))
 
     def at(self, x: Ball) -> Ball:
         """Value at a point, as a ball."""
-        return self._series(flint().arb_series([x]))[0]
+        return sum((c * function.at(x) for function, c in self._terms()), flint().arb(0))
 
     def model(self, cell: Cell, order: int) -> Model:
         """Taylor model on a cell."""
-        return of_function(self._series, cell, order)
+        terms = [product(constant(c, order), function.model(cell, order)) for function, c in self._terms()]
+        return functools.reduce(total, terms)
 
-    def _series(self, x: Any) -> Any:
-        module = flint()
-        total = module.arb_series([0])
+    def _terms(self) -> Iterator[tuple[Expression, Ball]]:
+        """Yield the functions and their coefficients."""
+        arb = flint().arb
         for function, column in zip(self.space.functions, self.coefficients.T.tolist(), strict=True):
             assert isinstance(function, Expression)
-            c = sum((module.arb(v) for v in column), module.arb(0))
-            total = total + function.series(x) * module.arb_series([c])
-        return total
+            yield function, sum((arb(v) for v in column), arb(0)) / self.divisor
+
+    def polynomial(self) -> Any:
+        """Return the same as a polynomial (flint.fmpq_poly), exactly; None if it is none."""
+        module = flint()
+        if not self.space.powers:
+            return None
+        x, c = module.fmpq_poly([0, 1]), exact_sums(self.coefficients, self.divisor)
+        terms = (
+            x**power * module.fmpq(*value.as_integer_ratio()) for power, value in zip(self.space.powers, c, strict=True)
+        )
+        return sum(terms, module.fmpq_poly([0]))
 
 
-def stored(space: Powers | Functions, interval: tuple[float, float], coefficients: np.ndarray) -> Approximant:
+def stored(
+    space: Powers | Functions, interval: tuple[float, float], coefficients: np.ndarray, divisor: int = 1
+) -> Approximant:
     """Return the approximation that coefficients of a space stand for."""
     if isinstance(space, Powers):
-        return ChebyshevSum(space, interval, coefficients)
-    return Combination(space, coefficients)
-
-
-def _padded(coefficients: Sequence[Ball], order: int) -> list[Ball]:
-    return [*coefficients, *[flint().arb(0)] * (order - len(coefficients))]
+        return ChebyshevSum(space, interval, coefficients, divisor)
+    return Combination(space, coefficients, divisor)

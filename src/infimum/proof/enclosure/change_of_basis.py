@@ -8,9 +8,9 @@ from fractions import Fraction
 import numpy as np
 
 
-def monomials(expansion: np.ndarray, interval: tuple[float, float]) -> list[Fraction]:
+def monomials(expansion: np.ndarray, interval: tuple[float, float], divisor: int = 1) -> list[Fraction]:
     """Coefficients in powers of t of ``sum_k c_k T_k(u)``, u the affine image in [-1, 1] of t in `interval`."""
-    columns = exact_sums(expansion)
+    columns = exact_sums(expansion, divisor)
     low, high = map(Fraction, interval)
     slope, offset = 2 / (high - low), -(low + high) / (high - low)
     # Clenshaw's recurrence on polynomials in t
@@ -35,16 +35,16 @@ def chebyshev_value(coefficients: list[Fraction], u: Fraction) -> Fraction:
     return Fraction(top * later - bottom * bottom * last + whole[0] * power, scale * power)
 
 
-def exact_sums(expansion: np.ndarray) -> list[Fraction]:
-    """Sum the parts of every coefficient."""
-    return [sum((Fraction(value) for value in column), Fraction(0)) for column in expansion.T.tolist()]
+def exact_sums(expansion: np.ndarray, divisor: int = 1) -> list[Fraction]:
+    """Sum the parts of every coefficient, over a common divisor."""
+    return [sum((Fraction(value) for value in column), Fraction(0)) / divisor for column in expansion.T.tolist()]
 
 
-def rounded_sums(expansion: np.ndarray) -> list[float]:
+def rounded_sums(expansion: np.ndarray, divisor: int = 1) -> list[float]:
     """Sum the parts of every coefficient, with one rounding: parts that cancel leave what they stand for."""
-    if len(expansion) == 1:
+    if len(expansion) == 1 == divisor:
         return [float(value) for value in expansion[0].tolist()]
-    return [float(total) for total in exact_sums(expansion)]
+    return [float(total) for total in exact_sums(expansion, divisor)]
 
 
 def _affine(p: list[Fraction], slope: Fraction, offset: Fraction) -> list[Fraction]:

@@ -1,35 +1,68 @@
-"""Functions of one variable: a name or an expression as a tree that NumPy and ball arithmetic both evaluate.
-
-The text is parsed by `ast` and never executed. A decimal number means that decimal number: ``0.1`` is one tenth.
-"""
+"""Functions of one variable known as a formula: a tree that NumPy and ball arithmetic both evaluate."""
 
 from __future__ import annotations
 
-import ast
+import math
 import operator
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
-from infimum._arrays import ArrayLike
-from infimum.errors import OptionError
-from infimum.proof.enclosure.known_functions import knots_of, recognised, table
-from infimum.proof.enclosure.operations import OPERATIONS, constant_series, power_series
-from infimum.proof.enclosure.piecewise import Piecewise
+from infimum.proof.enclosure import taylor_model
+from infimum.proof.enclosure.balls import Ball, flint
+from infimum.proof.enclosure.operations import OPERATIONS
+from infimum.proof.enclosure.series import constant_series, power_series
 from infimum.proof.enclosure.taylor_model import Cell, Model, of_function
-from infimum.proof.evidence import shown
 
-LONGEST = 4000  # characters of an expression
-DEEPEST = 60  # nested operations
-HIGHEST_POWER = 10_000
-
-BINARY = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.Pow: "pow"}
 CONSTANTS = ("pi", "e")
 ODD_OPERATIONS = ("sin", "tan", "atan", "erf", "tanh", "sinh", "sign")
 EVEN_OPERATIONS = ("cos", "cosh", "abs")
+
+
+Operands = tuple[Any, ...]
+
+
+def _larger(sign: int, strict: bool, operands: Operands) -> Any:
+    return operands[0 if sign > 0 else 1]
+
+
+def _chosen(sign: int, strict: bool, operands: Operands) -> Any:
+    """Where the condition is an equation, at one end of a cell, the other value counts."""
+    return operands[2] if sign > 0 else (operands[1] if strict else None)
+
+
+KINKS: dict[str, Callable[[int, bool, Operands], Any]] = {  # what they are where a sign is known
+    "abs": lambda sign, strict, u: u[0] if sign > 0 else Expression("neg", u),
+    "relu": lambda sign, strict, u: u[0] if sign > 0 else Expression("number", number=Fraction(0)),
+    "sign": lambda sign, strict, u: Expression("number", number=Fraction(sign)) if strict else None,
+    "max": _larger,
+    "min": lambda sign, strict, u: _larger(-sign, strict, u),
+    "where": _chosen,
+}
+PARTS: dict[str, Callable[..., Model]] = {
+    "add": taylor_model.total,
+    "sub": taylor_model.difference,
+    "mul": taylor_model.product,
+    "div": taylor_model.quotient,
+    "neg": taylor_model.negative,
+    "where": lambda condition, a, b: taylor_model.either(a, b),
+    "power": lambda u, v: taylor_model.composed(
+        OPERATIONS["exp"].series,
+        taylor_model.product(v, taylor_model.composed(OPERATIONS["log"].series, u)),
+    ),
+}
+POLYNOMIAL: dict[str, Callable[..., Any]] = {
+    "add": operator.add,
+    "sub": operator.sub,
+    "mul": operator.mul,
+    "neg": operator.neg,
+}
+HIGHEST_DEGREE = 2000  # of what is expanded as a polynomial
+SIGN_ORDER = 3  # of the model of what changes its sign: linear, most often
+LIMIT_BITS, LIMIT_ORDER = 64, 8  # of the cell and the model from which a limit is taken
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +82,12 @@ class Expression:
     operation: str
     operands: tuple[Expression, ...] = ()
     number: Fraction | None = None
+    kinked: bool = field(init=False, compare=False, repr=False, default=False)
+
+    def __post_init__(self) -> None:
+        """Note whether kinks are possible: cells are asked for them often."""
+        kinked = self.operation in KINKS or any(operand.kinked for operand in self.operands)
+        object.__setattr__(self, "kinked", kinked)
 
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Evaluate in double precision; NaN where the function is not defined."""
@@ -84,10 +123,32 @@ class Expression:
         """Expressions at whose zeros the function may have a kink or a jump."""
         for operand in self.operands:
             yield from operand.switches()
-        if self.operation in ("abs", "sign", "relu"):
+        if self.operation in KINKS:
+            yield self._switch()
+
+    def _switch(self) -> Expression:
+        """Return what changes its sign where a kink or a jump is."""
+        return Expression("sub", self.operands) if self.operation in ("max", "min") else self.operands[0]
+
+    def singular(self) -> Iterator[Expression]:
+        """Yield expressions at whose zeros the function may be 0/0, or have a branch point."""
+        for operand in self.operands:
+            yield from operand.singular()
+        if self.operation == "div":
+            yield self.operands[1]
+        elif self.root > 1 or (self.operation == "pow" and self.number < 0):  # type: ignore[operator]
             yield self.operands[0]
-        elif self.operation in ("max", "min"):
-            yield Expression("sub", self.operands)
+
+    @property
+    def root(self) -> int:
+        """Least power of a variable in which this operation, if it is a root, is analytic at a zero of its operand."""
+        if self.operation == "pow":
+            return self.number.denominator  # type: ignore[union-attr]
+        return {"sqrt": 2, "cbrt": 3}.get(self.operation, 1)
+
+    def roots(self) -> int:
+        """Least such power for all operations."""
+        return math.lcm(self.root, *(operand.roots() for operand in self.operands))
 
     @property
     def nodes(self) -> tuple[float, ...]:
@@ -96,7 +157,79 @@ class Expression:
 
     def model(self, cell: Cell, order: int) -> Model:
         """Taylor model on a cell."""
-        return of_function(self.series, cell, order)
+        function = self.on(cell)
+        return function.expanded(cell, order) if cell.singular else of_function(function.series, cell, order)
+
+    def on(self, cell: Cell) -> Expression:
+        """Return the same function on a cell, without those kinks that lie elsewhere."""
+        if not self.kinked:
+            return self
+        operands = tuple(operand.on(cell) for operand in self.operands)
+        if self.operation in KINKS:
+            sign, strict = taylor_model.sign_of(self._switch().model(cell.flat(), SIGN_ORDER))
+            branch: Expression | None = KINKS[self.operation](sign, strict, operands) if sign else None
+            if branch is not None:
+                return branch
+        return Expression(self.operation, operands, self.number)
+
+    def expanded(self, cell: Cell, order: int) -> Model:
+        """Taylor model about the centre of a cell where the function may be 0/0, or have a root: part by part."""
+        if cell.power == 1:
+            found = of_function(self.series, cell, order)
+            if found.is_finite() and len(found.coefficients) == order:
+                return found
+        if not self.operands:
+            x = cell.polynomial().coeffs()
+            value = x if self.operation == "x" else [self.series(None)[0]]
+            return taylor_model.of_polynomial(taylor_model.padded(value, order), order)
+        models = [operand.expanded(cell, order) for operand in self.operands]
+        if self.operation in PARTS:
+            return PARTS[self.operation](*models)
+        if self.root > 1 or self.operation == "pow":
+            exponent = Fraction(1, self.root) if self.number is None else self.number
+            return taylor_model.power(models[0], exponent, cell, lambda u: power_series(u, exponent))
+        if len(models) == 1 and self.operation not in KINKS:
+            return taylor_model.composed(OPERATIONS[self.operation].series, models[0])
+        return taylor_model.unknown()
+
+    def at(self, point: Ball) -> Ball:
+        """Value at a number, as a ball."""
+        value = self.series(flint().arb_series([point]))[0]
+        return value if value.is_finite() or not point.is_exact() else self.limit(point)
+
+    def limit(self, point: Ball, sides: tuple[int, ...] = (1, -1)) -> Ball:
+        """Value at a number where the formula is 0/0: the limit from the sides, or from that one where it exists.
+
+        It is not a number where none is found, or where the two sides have limits that certainly differ.
+        """
+        arb, power = flint().arb, self.roots()
+        half, radius = power > 1, arb(2) ** (-LIMIT_BITS * power)
+        cells = [Cell(point, side * radius, power, half, singular=True) for side in (sides if half else (1,))]
+        values = [self.model(cell, LIMIT_ORDER).coefficients[0] for cell in cells]
+        values = [value for value in values if value.is_finite()]
+        if not values or not all(value.overlaps(values[0]) for value in values):
+            return arb.nan()
+        return values[0] if len(values) == 1 else values[0].union(values[1])
+
+    def polynomial(self) -> Any:
+        """Return the function as a polynomial (flint.fmpq_poly); None where the formula does not show it to be one."""
+        module = flint()
+        if self.operation == "x":
+            return module.fmpq_poly([0, 1])
+        if self.operation == "number":
+            return module.fmpq_poly([module.fmpq(self.number.numerator, self.number.denominator)])  # type: ignore[union-attr]
+        parts = [operand.polynomial() for operand in self.operands]
+        if any(part is None for part in parts):
+            return None
+        if self.operation == "pow":
+            n = self.number or Fraction(0)
+            whole = n.denominator == 1 and 0 <= n * max(parts[0].degree(), 1) <= HIGHEST_DEGREE
+            return parts[0] ** int(n) if whole else None
+        if self.operation == "div":
+            return parts[0] / parts[1][0] if parts[1].degree() == 0 else None
+        if self.operation not in POLYNOMIAL or sum(part.degree() for part in parts) > HIGHEST_DEGREE:
+            return None
+        return POLYNOMIAL[self.operation](*parts)
 
     def parity(self) -> int:
         """1 if the formula shows the function to be even, -1 if odd, else 0."""
@@ -126,149 +259,15 @@ class Expression:
         parts = [str(operand) for operand in self.operands]
         if self.operation == "pow":
             return f"{parts[0]}**{_number_text(self.number)}"  # type: ignore[arg-type]
+        if self.operation == "where":
+            left, right = self.operands[0].operands or (self.operands[0], 0)
+            return f"where({left} < {right}, {parts[1]}, {parts[2]})"
         symbols = {"add": "+", "sub": "-", "mul": "*", "div": "/", "power": "**"}
         if self.operation in symbols:
             return f"({parts[0]} {symbols[self.operation]} {parts[1]})"
         if self.operation == "neg":
             return f"(-{parts[0]})"
         return self.operation if self.operation in CONSTANTS else f"{self.operation}({', '.join(parts)})"
-
-
-@dataclass(frozen=True, slots=True)
-class BlackBox:
-    """A function known by its values only, in double precision, and perhaps by `nodes` at which it may have kinks."""
-
-    function: Callable[[np.ndarray], Any]
-    nodes: tuple[float, ...] = ()
-
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Evaluate at an array of points."""
-        with np.errstate(all="ignore"):
-            values = np.asarray(self.function(x))
-        if values.dtype.kind not in "biuf" or values.shape not in ((), np.shape(x)):
-            raise OptionError(
-                f"f must return one real number for every point: {np.shape(x)} points gave an array of shape "
-                f"{values.shape} and dtype {values.dtype}; give a function that works on NumPy arrays"
-            )
-        return np.broadcast_to(values.astype(np.float64), np.shape(x))
-
-    def switches(self) -> Iterator[Expression]:
-        """Nothing is known of its kinks."""
-        return iter(())
-
-    def parity(self) -> int:
-        """Nothing is known of its symmetry."""
-        return 0
-
-    def __str__(self) -> str:
-        return f"<{getattr(self.function, '__name__', type(self.function).__name__)}>"
-
-
-Function = Expression | Piecewise | BlackBox
-FunctionLike: TypeAlias = str | Callable[[np.ndarray], np.ndarray] | tuple[ArrayLike, ArrayLike]
-X = Expression("x")
-
-
-def as_function(f: Any, name: str = "f") -> Function:
-    """Return `f`, a name, an expression, a number, a table or a callable on NumPy arrays, as a `Function`.
-
-    Raises
-    ------
-    OptionError
-        The text is not an expression in x of known functions, or `f` is something else.
-    """
-    if isinstance(f, Expression | Piecewise | BlackBox):
-        return f
-    if isinstance(f, str):
-        return parse(f, name)
-    if isinstance(f, int | float) and not isinstance(f, bool) and np.isfinite(f):
-        return Expression("number", number=Fraction(f))
-    if isinstance(f, tuple | list) and len(f) == 2 and not isinstance(f[0], str):
-        return table(f[0], f[1], name)
-    if callable(f):
-        return recognised(f) or BlackBox(f, knots_of(f))
-    raise OptionError(
-        f"{name} must be a name such as 'gelu', an expression such as 'exp(-x**2)', a table (x, y), or a function of a "
-        f"NumPy array, got {shown(f)}"
-    )
-
-
-def given_again(name: str, f: Any) -> Any:
-    """Return what a stored name stands for: itself, if it is a formula, else `f`, which must be given again."""
-    if f is not None:
-        return f
-    if name.startswith("<"):
-        raise OptionError(f"{name} was a Python object: give it again, as f=...")
-    return name
-
-
-def parse(text: str, name: str = "f") -> Expression:
-    """Read the name of a function or an expression in x."""
-    if len(text) > LONGEST:
-        raise OptionError(f"{name} must be an expression of at most {LONGEST} characters, got {len(text)}")
-    stripped = text.strip()
-    if stripped in OPERATIONS and OPERATIONS[stripped].arity == 1:
-        return Expression(stripped, (X,))
-    try:
-        tree = ast.parse(stripped, mode="eval")
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        reason = getattr(error, "msg", str(error))
-        raise OptionError(f"{name} must be an expression in x such as 'exp(-x**2)', got {text!r}: {reason}") from None
-    return _build(tree.body, name, DEEPEST)
-
-
-def _build(node: ast.expr, name: str, depth: int) -> Expression:
-    if depth == 0:
-        raise OptionError(f"{name} is nested more than {DEEPEST} deep; write it in a flatter way")
-    match node:
-        case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
-            if not np.isfinite(value if abs(value) < 1e308 else np.inf):
-                raise OptionError(f"{name}: the number {value!r} is too large")
-            return Expression("number", number=Fraction(repr(value)))
-        case ast.Name(id="x"):
-            return X
-        case ast.Name(id=constant) if constant in CONSTANTS:
-            return Expression(constant)
-        case ast.UnaryOp(op=ast.UAdd(), operand=operand):
-            return _build(operand, name, depth - 1)
-        case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return _negative(_build(operand, name, depth - 1))
-        case ast.BinOp(left=left, op=symbol, right=right) if type(symbol) in BINARY:
-            return _binary(BINARY[type(symbol)], _build(left, name, depth - 1), _build(right, name, depth - 1), name)
-        case ast.Call(func=ast.Name(id=function), args=arguments, keywords=[]) if function in OPERATIONS:
-            return _call(function, [_build(argument, name, depth - 1) for argument in arguments], name)
-    raise OptionError(
-        f"{name}: {ast.unparse(node)!r} is not understood; an expression is made of x, numbers, pi, e, + - * / **, "
-        f"and the functions {', '.join(sorted(key for key, known in OPERATIONS.items() if known.public))}"
-    )
-
-
-def _negative(operand: Expression) -> Expression:
-    if operand.operation == "number":
-        return Expression("number", number=-operand.number)  # type: ignore[operator]
-    return Expression("neg", (operand,))
-
-
-def _binary(operation: str, left: Expression, right: Expression, name: str) -> Expression:
-    if left.operation == right.operation == "number" and operation != "pow":
-        if operation == "div" and right.number == 0:
-            raise OptionError(f"{name} divides by zero")
-        fold = {"add": operator.add, "sub": operator.sub, "mul": operator.mul, "div": operator.truediv}[operation]
-        return Expression("number", number=fold(left.number, right.number))
-    if operation != "pow":
-        return Expression(operation, (left, right))
-    if right.operation != "number":
-        return Expression("power", (left, right))
-    if abs(right.number) > HIGHEST_POWER:  # type: ignore[arg-type]
-        raise OptionError(f"{name}: the exponent {right.number} is beyond {HIGHEST_POWER}")
-    return Expression("pow", (left,), right.number)
-
-
-def _call(function: str, arguments: list[Expression], name: str) -> Expression:
-    known = OPERATIONS[function]
-    if not known.public or len(arguments) != known.arity:
-        raise OptionError(f"{name}: {function} takes {known.arity} argument(s), got {len(arguments)}")
-    return Expression(function, tuple(arguments))
 
 
 def _number_text(number: Fraction) -> str:

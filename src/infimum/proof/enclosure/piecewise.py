@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from infimum.proof.enclosure.balls import Ball, flint, float_above, float_below, working
-from infimum.proof.enclosure.taylor_model import Cell, Model, of_polynomial
+from infimum.proof.enclosure.taylor_model import Cell, Model, of_polynomial, padded
 
 Polynomial = tuple[Fraction, tuple[Fraction, ...]]  # a base, and coefficients of the powers of x - base
 
@@ -57,10 +57,24 @@ class Piecewise:
             value = value * offset + module.arb_series([_ball(c)])
         return value
 
+    def polynomial(self) -> Any:
+        """Return the function as a polynomial (flint.fmpq_poly); None where it has several pieces."""
+        module = flint()
+        if self.nodes:
+            return None
+        base, coefficients = self.pieces[0]
+        shifted = module.fmpq_poly([module.fmpq(*c.as_integer_ratio()) for c in coefficients])
+        return shifted(module.fmpq_poly([module.fmpq(*(-base).as_integer_ratio()), 1]))
+
+    def at(self, point: Ball) -> Ball:
+        """Value at a number, as a ball."""
+        return self.series(flint().arb_series([point]))[0]
+
     def model(self, cell: Cell, order: int) -> Model:
         """Taylor model on a cell: without a rest of its own where it is within one piece, else of the values alone."""
         arb = flint().arb
-        low, high = cell.centre - cell.radius, cell.centre + cell.radius
+        centre, radius = cell.flat()[:2]
+        low, high = centre - radius, centre + radius
         first, last = self._pieces_of(low, high)
         if not (low >= self.domain[0] and high <= self.domain[1]):
             return Model([arb.nan()], arb.pos_inf())
@@ -76,9 +90,8 @@ class Piecewise:
         """Taylor coefficients of a piece about the centre, in s; at least `order` of them."""
         base, coefficients = self.pieces[piece]
         with working(int(flint().ctx.prec) + 3 * len(coefficients)) as module:
-            inner = module.arb_poly([cell.centre - _ball(base), cell.radius])
-            found = list(module.arb_poly([_ball(c) for c in coefficients])(inner).coeffs())
-            return [*found, *[module.arb(0)] * (order - len(found))]
+            inner = cell.polynomial() - _ball(base)
+            return padded(list(module.arb_poly([_ball(c) for c in coefficients])(inner).coeffs()), order)
 
     def _pieces_of(self, low: Ball, high: Ball) -> tuple[int, int]:
         """First and last piece that holds a number from `low` to `high`."""

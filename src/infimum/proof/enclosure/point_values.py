@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from infimum.errors import OptionError
 from infimum.proof.enclosure.balls import Ball, flint
-from infimum.proof.enclosure.expressions import BlackBox, Expression, Function
+from infimum.proof.enclosure.expressions import Expression
+from infimum.proof.enclosure.functions import BlackBox, Function
 from infimum.proof.enclosure.piecewise import Piecewise
 from infimum.proof.enclosure.task import Task
 
@@ -18,8 +19,8 @@ def formula(function: Function) -> Expression | Piecewise:
 
 def values_at(function: Function, points: list[Ball]) -> list[Ball]:
     """Values of a formula at points, as balls."""
-    module, function = flint(), formula(function)
-    return [function.series(module.arb_series([point]))[0] for point in points]
+    function = formula(function)
+    return [function.at(point) for point in points]
 
 
 def weights_at(task: Task, points: list[Ball]) -> list[Ball]:
@@ -27,4 +28,4 @@ def weights_at(task: Task, points: list[Ball]) -> list[Ball]:
     factor = [flint().arb(1)] * len(points) if task.weight is None else values_at(task.weight, points)
     if not task.relative:
         return factor
-    return [w / abs(value) for w, value in zip(factor, values_at(task.f, points), strict=True)]
+    return [w / abs(value) for w, value in zip(factor, values_at(task.whole, points), strict=True)]

@@ -10,7 +10,7 @@ import numpy as np
 
 from infimum._arguments import whole_number
 from infimum.errors import OptionError
-from infimum.proof.enclosure.expressions import Function, as_function
+from infimum.proof.enclosure.functions import Function, as_function
 
 LARGEST_DEGREE = 2000
 
@@ -27,16 +27,17 @@ class Powers:
     size: int
 
     @property
-    def powers(self) -> list[int]:
+    def powers(self) -> tuple[int, ...]:
         """The exponents."""
-        return [self.start + self.stride * i for i in range(self.size)]
+        return tuple(self.start + self.stride * i for i in range(self.size))
 
 
 @dataclass(frozen=True, slots=True)
 class Functions:
-    """The space spanned by given functions."""
+    """The space spanned by given functions; `powers` are their exponents, if they are powers of x."""
 
     functions: tuple[Function, ...]
+    powers: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:
@@ -47,8 +48,8 @@ class Functions:
 Space = Powers | Functions
 
 
-def as_space(degree: int | None, system: str | Sequence[Any] | np.ndarray) -> Space:
-    """Return the space that `degree` and `system` describe."""
+def as_space(degree: int | None, system: str | Sequence[Any] | np.ndarray, fixed: Sequence[int] = ()) -> Space:
+    """Return the space that `degree` and `system` describe, without the powers whose coefficients are fixed."""
     if isinstance(system, str):
         if system not in SYSTEMS:
             raise OptionError(f"system must be {', '.join(map(repr, SYSTEMS))}, powers or functions, got {system!r}")
@@ -58,7 +59,7 @@ def as_space(degree: int | None, system: str | Sequence[Any] | np.ndarray) -> Sp
         if n > LARGEST_DEGREE:
             raise OptionError(f"degree must be at most {LARGEST_DEGREE}, got {n}; split the domain instead")
         start, stride = SYSTEMS[system]
-        return Powers(start, stride, (n - start) // stride + 1)
+        return _free(range(start, n + 1, stride), fixed)
     if degree is not None:
         raise OptionError("degree must be left out when system lists powers or functions")
     items = list(system)
@@ -68,11 +69,25 @@ def as_space(degree: int | None, system: str | Sequence[Any] | np.ndarray) -> Sp
         powers = sorted({whole_number("every power of system", item, least=0) for item in items})
         if powers[-1] > LARGEST_DEGREE:
             raise OptionError(f"the powers of system must be at most {LARGEST_DEGREE}, got {powers[-1]}")
-        strides = set(np.diff(powers).tolist())
-        if len(strides) <= 1:
-            return Powers(powers[0], strides.pop() if strides else 1, len(powers))
-        return Functions(tuple(as_function(f"x**{power}") for power in powers))
+        return _free(powers, fixed)
+    if fixed:
+        raise OptionError("fixed needs a system of powers; take functions less their fixed part yourself")
     return Functions(tuple(as_function(item, "every function of system") for item in items))
+
+
+def _free(powers: Sequence[int], fixed: Sequence[int]) -> Space:
+    free = [power for power in powers if power not in set(fixed)]
+    if not free:
+        raise OptionError("fixed leaves no coefficient free: sup_norm encloses the error of what is given")
+    return space_of(free)
+
+
+def space_of(powers: Sequence[int]) -> Space:
+    """Return the space that increasing powers span."""
+    strides = set(np.diff(powers).tolist())
+    if len(strides) <= 1:
+        return Powers(powers[0], strides.pop() if strides else 1, len(powers))
+    return Functions(tuple(as_function(f"x**{power}") for power in powers), tuple(powers))
 
 
 def variable(space: Powers, intervals: tuple[tuple[float, float], ...]) -> tuple[float, float]:

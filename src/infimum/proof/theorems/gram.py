@@ -68,22 +68,8 @@ class Relaxation:
 
     def __init__(self, G: Gram, diagonal: np.ndarray, room: float = 1.0) -> None:
         size = len(G.norms)
-        diagonal = _limited("the diagonal", diagonal, size, least=-1.0)
-        unit = G.unit
-        # the decomposition of A succeeds only if A + dA is positive semidefinite with norm(dA) at most
-        # (size + 2) * eps * trace(A) (Rump 2006), and no entry on the diagonal of A is above 2; the entries of `unit`
-        # are off by G.error, and its norm by `size` times that
-        slack = size * G.error + 2.0 * (size + 2) * np.finfo(float).eps * size
-        shift = 0.0
-        for attempt in range(60):
-            try:  # with more room than one it must succeed so far inside that it will succeed on every machine
-                scipy.linalg.cholesky(unit - np.diag(diagonal - shift + (room - 1.0) * slack), check_finite=False)
-                break
-            except np.linalg.LinAlgError:
-                shift = slack * 4.0**attempt
-        else:
-            raise VerificationError("no multiple of the diagonal makes the Gram matrix of the terms semidefinite")
-        self.d = (diagonal - shift - room * slack) * G.norms**2
+        diagonal = limited("the diagonal", diagonal, size, least=-1.0)
+        self.d = admissible(G.unit, G.error, diagonal, room) * G.norms**2
         self.H = G.matrix.real - np.diag(self.d)
         self.G, self.allowance = G, room * G.allowance
 
@@ -93,7 +79,7 @@ class Relaxation:
 
     def bound(self, point: np.ndarray, dropped: int) -> float:
         """Least value of the tangent at `point` over all 0/1 vectors with so many ones, in norm, less rounding."""
-        point = _limited("the point", point, len(self.d), least=0.0)
+        point = limited("the point", point, len(self.d), least=0.0)
         dropped = evidence.whole("the number of dropped terms", dropped, least=0, most=len(self.d))
         gradient = self.tangent(point)
         least = float(np.sum(np.sort(gradient)[:dropped]) - point @ (self.H @ point))
@@ -140,7 +126,26 @@ def optimum_bound(
     return (min(reached, heap[0][0]) if heap else reached), best
 
 
-def _limited(name: str, vector: np.ndarray, size: int, least: float) -> np.ndarray:
+def admissible(unit: np.ndarray, error: float, diagonal: np.ndarray, room: float) -> np.ndarray:
+    """Lower a diagonal until `unit` less it is positive semidefinite; `unit` has a diagonal of ones, off by `error`.
+
+    The decomposition of A succeeds only if A + dA is positive semidefinite with norm(dA) at most
+    ``(size + 2) * eps * trace(A)`` (Rump 2006), and no entry on the diagonal of A is above 2. The norm of `unit` is off
+    by `size` times `error`. Complex products round twice as often, each by up to twice as much.
+    """
+    size = len(diagonal)
+    slack = size * error + 2.0 * (size + 2) * np.finfo(float).eps * size * (4.0 if np.iscomplexobj(unit) else 1.0)
+    shift = 0.0
+    for attempt in range(60):
+        try:  # with more room than one it must succeed so far inside that it will succeed on every machine
+            scipy.linalg.cholesky(unit - np.diag(diagonal - shift + (room - 1.0) * slack), check_finite=False)
+            return np.asarray(diagonal - shift - room * slack)
+        except np.linalg.LinAlgError:
+            shift = slack * 4.0**attempt
+    raise VerificationError("no multiple of the diagonal makes the Gram matrix of the terms semidefinite")
+
+
+def limited(name: str, vector: np.ndarray, size: int, least: float) -> np.ndarray:
     """Return a vector of so many numbers from `least` to 1."""
     if not (isinstance(vector, np.ndarray) and vector.dtype == np.float64 and vector.shape == (size,)):
         vector = np.asarray(to_numpy(evidence.array(name, vector, (size,))), dtype=np.float64)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from infimum.errors import VerificationError
-from infimum.proof.enclosure.balls import Ball, float_above, float_below, hull, working
+from infimum.proof.enclosure.balls import Ball, flint, float_above, float_below, hull, working
 from infimum.proof.enclosure.taylor_model import Cell, Model, largest
 
 Modelled = Callable[[Cell, int], Model]
@@ -22,6 +22,9 @@ THEOREM = "sup_norm"
 ORDER = 14
 BITS = 128
 MOST_CELLS = 10_000
+DIVERGED = 1e60  # units: values so large beside a cell without a bound are those of a pole
+BLURRED = 8  # rounding may take this part of the tolerance
+PRECISIONS = 4  # each of four times the bits of the one before
 
 
 class SupNorm(NamedTuple):
@@ -62,10 +65,10 @@ def enclose(
 
         def bound(low: float, high: float) -> None:
             nonlocal found, done
-            model = error(Cell(*hull(low, high)), order)
-            done += 1
+            model, precisions = _modelled(error, low, high, order, scale * tol / BLURRED)
+            done += precisions
             heapq.heappush(heap, (-largest(model, scale), low, high))
-            if len(model.coefficients) > 1:  # else it holds no value; one that is not finite counts as none
+            if len(model.coefficients) > 1 and model.inside:  # else it holds no value; an infinite one counts as none
                 found = max(found, float_below(model.coefficients[0].abs_lower() / scale))
 
         for low, high in cells:
@@ -74,13 +77,26 @@ def enclose(
         while -heap[0][0] > max(stop, found * (1.0 + tol)) and done < most:
             _, low, high = heap[0]
             middle = low + (high - low) / 2.0
-            if not low < middle < high:
+            diverges = heap[0][0] == -math.inf and found > DIVERGED
+            if diverges or not low < middle < high:
                 break
             heapq.heappop(heap)
             bound(low, middle)
             bound(middle, high)
         upper, low, high = -heap[0][0], heap[0][1], heap[0][2]
         return SupNorm(_below(found, scale), _above(upper, scale), done, (low, high))
+
+
+def _modelled(error: Modelled, low: float, high: float, order: int, blur: Ball) -> tuple[Model, int]:
+    """Model on a cell in as many bits as its value at the centre asks for; also how many precisions were tried."""
+    bits = int(flint().ctx.prec)
+    for tried in range(1, PRECISIONS + 1):
+        with working(bits << 2 * (tried - 1)):
+            model = error(Cell(*hull(low, high)), order)
+        terms = model.coefficients
+        if len(terms) < 2 or not terms[0].is_finite() or not terms[0].rad() > blur:
+            break
+    return model, tried
 
 
 def _require_cover(domain: Iterable[tuple[float, float]], cells: Sequence[tuple[float, float]]) -> None:

@@ -15,15 +15,17 @@ from infimum.proof import draws
 from infimum.proof.certificate import Certificate
 from infimum.proof.enclosure.approximants import Approximant, ChebyshevSum, Combination, Monomials
 from infimum.proof.enclosure.change_of_basis import rounded_sums
+from infimum.proof.enclosure.domain import points_of
 from infimum.proof.enclosure.spaces import Functions
-from infimum.proof.enclosure.task import Task, points_of
+from infimum.proof.enclosure.task import Task
 from infimum.proof.rounding import ROOM
 from infimum.proof.theorems import alternation
-from infimum.proof.uniform_error.error_bounds import dual_bound, enclose_error
+from infimum.proof.uniform_error.error_bounds import dual_bound, enclose_error, error_vanishes, values_of_error
 from infimum.proof.uniform_error.sampled_error import Sampled, sample
 
 EPS = float(np.finfo(float).eps)
 OUTWARD = 2.0**-46  # relative: what the size that the bounds are measured in may move them by (see `taylor_model`)
+VANISHED = 2.0**-200  # of the size of f: smaller errors are not told from 0 where nothing bounds them from below
 CLAIMED = 0  # seed of the samples of a claim; a check takes others
 WEIGHED = 16  # largest samples whose errors are computed without the rounding of the approximation
 
@@ -31,11 +33,15 @@ Path = Literal["enclosed", "sampled"]
 
 
 class Certified(NamedTuple):
-    """A certificate, the signs that the error ``f - p`` of an optimal p has at its points, and samples, if any."""
+    """A certificate, the signs that the error ``f - p`` of an optimal p has at its points, and samples, if any.
+
+    `worst` is the cell with the largest bound of an enclosure.
+    """
 
     certificate: Certificate
     signs: tuple[int, ...]
     samples: Sampled | None = None
+    worst: tuple[float, float] = (0.0, 0.0)
 
 
 def claim_error(task: Task, approximant: Approximant, points: np.ndarray, tol: float, path: Path) -> Certified:
@@ -71,13 +77,19 @@ def scale(task: Task) -> float:
 
 def _enclosed(task: Task, approximant: Approximant, points: np.ndarray, tol: float, room: float) -> Certified:
     bound, signs = dual_bound(task, points.tolist())
+    if error_vanishes(task, approximant):
+        return Certified(
+            Certificate(0.0, 0.0, alternation.THEOREM, "enclosed", witness={"points": points}), tuple(signs)
+        )
     size = scale(task)
+    seen = np.abs(values_of_error(task, approximant, points))
     # half the tolerance is left to the distance between the two optima, the exchange algorithm's and the stored one
     enclosed = enclose_error(
         task,
         approximant,
         points,
-        unit=bound or size or 1.0,
+        unit=max(bound, size * (0.0 if bound else VANISHED), float(np.max(seen[np.isfinite(seen)], initial=0.0)))
+        or 1.0,
         tol=tol / 4,
         enough=bound * (1 + tol / 2),
         size=size,
@@ -90,7 +102,7 @@ def _enclosed(task: Task, approximant: Approximant, points: np.ndarray, tol: flo
         )
     value, bound = outwards(enclosed.upper, bound, room)
     certificate = Certificate(value, bound, alternation.THEOREM, "enclosed", witness={"points": points})
-    return Certified(certificate, tuple(signs))
+    return Certified(certificate, tuple(signs), worst=enclosed.worst)
 
 
 # ------------------------------------------------------------------ functions known by their values

@@ -9,9 +9,11 @@ import numpy as np
 from infimum.errors import VerificationError
 from infimum.proof import evidence
 from infimum.proof.certificate import Certificate
-from infimum.proof.enclosure.expressions import LONGEST, Function, as_function
+from infimum.proof.enclosure.domain import MOST_INTERVALS
+from infimum.proof.enclosure.functions import Function, as_function
+from infimum.proof.enclosure.parsing import LONGEST
 from infimum.proof.enclosure.spaces import LARGEST_DEGREE
-from infimum.proof.enclosure.task import MOST_BREAKPOINTS, MOST_INTERVALS, Task, as_task
+from infimum.proof.enclosure.task import MOST_BREAKPOINTS, Task, as_task
 from infimum.proof.uniform_error.error_bounds import is_enclosable
 from infimum.proof.uniform_error.error_certificate import Path
 
@@ -37,7 +39,8 @@ def stated_task(answer: Any, f: Any) -> Task:
     relative, domain = evidence.flag("relative", answer.relative), numbers_of_pairs(answer.domain)
     stated_tolerance(answer.tol)
     weight, breakpoints = stated_weight(answer.weight), stated_breakpoints(answer.breakpoints)
-    return as_task(function, degree, domain, answer.system, weight, relative, breakpoints)
+    _length("fixed", answer.fixed, LARGEST_DEGREE + 1, least=0)
+    return as_task(function, degree, domain, answer.system, weight, relative, breakpoints, answer.fixed)
 
 
 def numbers_of_pairs(domain: Any) -> list[tuple[float, float]]:

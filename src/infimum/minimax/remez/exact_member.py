@@ -1,0 +1,63 @@
+"""Functions that belong to the space: their coefficients without rounding, where doubles and a divisor hold them."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+
+from infimum.proof.answers.polynomial import LARGEST_DIVISOR, MOST_PARTS
+from infimum.proof.enclosure.balls import working
+from infimum.proof.enclosure.spaces import Powers
+from infimum.proof.enclosure.task import Task
+from infimum.proof.uniform_error.error_bounds import BITS, polynomial_of
+
+
+def exact_member(task: Task, interval: tuple[float, float]) -> tuple[np.ndarray, int] | None:
+    """Return rows of doubles and a divisor that stand for f; None where it is no polynomial of the space."""
+    with working(BITS):
+        polynomial, powers = polynomial_of(task), task.space.powers
+        if polynomial is None:
+            return None
+        exact = [Fraction(int(c.p), int(c.q)) for c in polynomial.coeffs()]
+    if any(c for power, c in enumerate(exact) if power not in set(powers)):
+        return None
+    own = [exact[power] if power < len(exact) else Fraction(0) for power in powers]
+    return _as_doubles(_chebyshev(own, interval) if isinstance(task.space, Powers) else own)
+
+
+def _chebyshev(coefficients: list[Fraction], interval: tuple[float, float]) -> list[Fraction]:
+    """Coefficients of the Chebyshev polynomials of an interval from those of powers: Horner's rule.
+
+    ``u T_k = (T_(k+1) + T_(k-1)) / 2``.
+    """
+    low, high = map(Fraction, interval)
+    middle, half = (low + high) / 2, (high - low) / 2
+    c: list[Fraction] = []
+    for coefficient in reversed(coefficients):
+        shifted = [*(middle * value for value in c), Fraction(0)]
+        for k, value in enumerate(c):
+            shifted[k + 1] += half * value if k == 0 else half * value / 2
+            if k:
+                shifted[k - 1] += half * value / 2
+        shifted[0] += coefficient
+        c = shifted
+    return c[: len(coefficients)]
+
+
+def _as_doubles(numbers: list[Fraction]) -> tuple[np.ndarray, int] | None:
+    """Rows of doubles whose sums over the divisor, an odd number, are the numbers."""
+    common = math.lcm(*(c.denominator for c in numbers))
+    divisor = common >> ((common & -common).bit_length() - 1)
+    if divisor > LARGEST_DIVISOR:
+        return None
+    rest = [c * divisor for c in numbers]
+    rows: list[list[float]] = []
+    while any(rest) and len(rows) < MOST_PARTS:
+        try:
+            rows.append([float(c) for c in rest])
+        except OverflowError:
+            return None
+        rest = [c - Fraction(value) for c, value in zip(rest, rows[-1], strict=True)]
+    return None if any(rest) else (np.array(rows or [[0.0] * len(numbers)]), divisor)

@@ -1,0 +1,196 @@
+"""Weighted terms: below every choice with any weights, on trees too; hypotheses asked; allowances needed."""
+
+import itertools
+import math
+
+import flint
+import numpy as np
+import pytest
+
+from infimum.errors import VerificationError
+from infimum.proof.operators import product
+from infimum.proof.theorems import weighted_terms
+from infimum.proof.theorems.weighted_terms import EPS, NODES, Fit, Relaxed, optimum_bound
+
+
+def drawn(rng, size, complex_=False, rows=4):
+    X, Y = rng.standard_normal((rows, size)), rng.standard_normal((size, 3))
+    if complex_:
+        X, Y = X + 1j * rng.standard_normal(X.shape), Y + 1j * rng.standard_normal(Y.shape)
+    parts = product.terms(X, Y)
+    return X, Y, weighted_terms.fit(parts), 2.0**parts.exponent
+
+
+def least(X, Y, kept):
+    """Squared loss of the best choice with its best weights, to 300 bits (the weights with a ridge far below them)."""
+    with flint.ctx.workprec(300):
+        terms = [
+            [flint.acb(complex(x)) * flint.acb(complex(y)) for x in X[:, t] for y in Y[t]] for t in range(X.shape[1])
+        ]
+        target = flint.acb_mat([[sum((term[e] for term in terms), flint.acb(0))] for e in range(len(terms[0]))])
+        losses = []
+        for S in itertools.combinations(range(len(terms)), kept):
+            residual = target
+            if S:
+                V = flint.acb_mat([[terms[t][e] for t in S] for e in range(len(terms[0]))])
+                G = V.conjugate().transpose() * V
+                ridge = flint.acb_mat([[flint.arb(2) ** -200 * (i == j) for j in range(kept)] for i in range(kept)])
+                residual = target - V * (G + ridge).solve(V.conjugate().transpose() * target)
+            losses.append(sum((x.real**2 + x.imag**2 for x in residual.entries()), flint.arb(0)))
+        return min(losses, key=lambda loss: loss.mid())
+
+
+def below(bound, scale, squared):
+    with flint.ctx.workprec(300):
+        return flint.arb(bound) ** 2 * flint.arb(scale) ** 2 <= squared * (1 + flint.arb(2) ** -100)
+
+
+@pytest.mark.parametrize("complex_", [False, True])
+def test_never_above_the_best_choice(complex_):
+    rng = np.random.default_rng(0)
+    for _ in range(12):
+        size = int(rng.integers(1, 7))
+        X, Y, fit, scale = drawn(rng, size, complex_, rows=int(rng.integers(1, 6)))
+        kept = int(rng.integers(0, size + 1))
+        best = least(X, Y, kept)
+        smallest = min(max(float(np.linalg.eigvalsh(fit.unit)[0]), 0.0), 1.0)
+        for diagonal in (np.full(size, smallest), rng.uniform(0.0, 1.0, size), np.ones(size)):
+            relaxed = Relaxed(fit, diagonal)
+            assert np.linalg.eigvalsh(fit.unit - np.diag(relaxed.d))[0] >= -1e-15
+            points = [np.zeros(size), rng.standard_normal(size), relaxed.point(rng.uniform(0.0, 1.0, size))]
+            for point in (points[0], points[1] * (1 + 1j) if complex_ else points[1], points[2]):
+                assert below(relaxed.bound(point, kept), scale, best)
+        assert below(optimum_bound(fit, kept, 40, 1e9)[0], scale, best) or kept == size
+
+
+def test_the_tree_finds_and_proves_the_optimum():
+    rng = np.random.default_rng(1)
+    for size, kept in ((6, 2), (9, 4), (8, 6)):
+        X, Y, fit, scale = drawn(rng, size)
+        best = math.sqrt(float(least(X, Y, kept).mid())) / scale
+        bound, chosen = optimum_bound(fit, kept, NODES, 1e9)
+        assert best * (1.0 - 1e-5) <= bound <= best
+        assert chosen.size == kept
+        assert optimum_bound(fit, kept, NODES, 0.5 * best) == (0.5 * best, None)  # known to be reached
+        assert 0.5 * best <= optimum_bound(fit, kept, NODES, 1e9, enough=0.5 * best)[0] <= best
+        bounds = [optimum_bound(fit, kept, nodes, 1e9)[0] for nodes in (0, 2, 20, 200)]
+        assert bounds == sorted(bounds)
+
+
+def test_orthogonal_terms_have_no_gap():
+    """Their best weights are 1, and the longest are the best."""
+    fit = weighted_terms.fit(product.terms(np.diag([3.0, 1.0, 2.0, 5.0]), np.eye(4)))
+    scale = 2.0 ** product.terms(np.diag([3.0, 1.0, 2.0, 5.0]), np.eye(4)).exponent
+    relaxed = Relaxed(fit, np.ones(4))
+    bound = relaxed.bound(relaxed.point(np.array([1.0, 0.0, 0.0, 1.0])), 2) * scale
+    assert bound == pytest.approx(math.sqrt(5.0), rel=1e-6)
+    assert bound < math.sqrt(5.0)
+
+
+def test_what_is_measured_of_the_terms():
+    rng = np.random.default_rng(2)
+    for complex_ in (False, True):
+        X, Y, fit, scale = drawn(rng, 5, complex_)
+        terms = [np.outer(X[:, t], Y[t]) for t in range(5)]
+        unit = [term / np.linalg.norm(term) for term in terms]
+        assert np.allclose(fit.unit, [[np.sum(a.conj() * b) for b in unit] for a in unit], rtol=1e-12)
+        assert np.allclose(fit.products * scale, [np.sum(a.conj() * (X @ Y)) for a in unit], rtol=1e-11)
+        assert math.sqrt(fit.energy) * scale == pytest.approx(np.linalg.norm(X @ Y), rel=1e-12)
+        assert fit.error == (4 + 3 + 6) * EPS / 2 * (2 if complex_ else 1)
+    # a term of 1e-200 keeps its direction: with a weight of 1e200 it is a term like any other
+    X[:, 1] *= 1e-200
+    tiny = weighted_terms.fit(product.terms(X, Y))
+    assert np.allclose(tiny.unit, fit.unit, rtol=1e-12)
+    X[:, 0] = 0.0
+    assert np.array_equal(weighted_terms.fit(product.terms(X, Y)).unit[0], np.eye(5)[0])
+
+
+def test_a_tiny_term_may_carry_a_large_weight():
+    X, Y = np.array([[1.0, 1e-180]]), np.array([[1.0], [1.0]])
+    fit = weighted_terms.fit(product.terms(X, Y))
+    assert optimum_bound(fit, 1, NODES, 1e9)[0] < 1e-6  # either of them gives the product
+
+
+FIT = drawn(np.random.default_rng(3), 4)[2]
+
+
+@pytest.mark.parametrize(
+    ("diagonal", "point", "kept", "message"),
+    [
+        (np.full(4, 1.5), np.zeros(4), 2, "from -1 to 1"),
+        (np.full(4, -1.5), np.zeros(4), 2, "from -1 to 1"),
+        (np.full(3, 0.1), np.zeros(4), 2, "shape"),
+        (np.full(4, np.nan), np.zeros(4), 2, "from -1 to 1"),
+        (np.full(4, 0.1), np.zeros(3), 2, "shape"),
+        (np.full(4, 0.1), np.full(4, np.inf), 2, "finite"),
+        (np.full(4, 0.1), np.full(4, 1e130), 2, "less than 1e"),
+        (np.full(4, 0.1), np.full(4, 1j), 2, "real"),
+        (np.full(4, 0.1), np.zeros(4, dtype=int), 2, "real"),
+        (np.full(4, 0.1), np.zeros(4), 5, "from 0 to 4"),
+        (np.full(4, 0.1), np.zeros(4), 1.5, "whole"),
+    ],
+)
+def test_witnesses_are_asked(diagonal, point, kept, message):
+    with pytest.raises(VerificationError, match=message):
+        Relaxed(FIT, diagonal).bound(point, kept)
+
+
+def test_nodes_are_asked():
+    assert optimum_bound(FIT, 2, 2 * NODES, 1e9)[0] > 0.0
+    for nodes in (2 * NODES + 1, -1, 1.5):
+        with pytest.raises(VerificationError, match="nodes"):
+            optimum_bound(FIT, 2, nodes, 1e9)
+    with pytest.raises(VerificationError, match="kept terms"):
+        optimum_bound(FIT, 5, 1, 1e9)
+
+
+def test_a_diagonal_that_is_too_large_is_lowered():
+    relaxed = Relaxed(FIT, np.ones(4))
+    assert np.linalg.eigvalsh(FIT.unit - np.diag(relaxed.d))[0] >= 0.0
+    assert np.all(relaxed.d < 1.0)
+
+
+def test_entries_that_are_not_positive_bound_nothing():
+    """With a diagonal of 0 any weight is free: nothing is proved, unless no term is kept."""
+    singular = drawn(np.random.default_rng(4), 14)[2]  # more terms than entries
+    relaxed = Relaxed(singular, np.zeros(14))
+    assert np.all(relaxed.d <= 0.0)
+    assert relaxed.bound(np.zeros(14), 1) == 0.0
+    assert relaxed.bound(np.zeros(14), 0) == pytest.approx(math.sqrt(singular.energy), rel=1e-6)
+
+
+def test_what_is_inside_counts_whatever_it_gains():
+    rng = np.random.default_rng(5)
+    fit = drawn(rng, 6)[2]
+    relaxed = Relaxed(fit, np.full(6, max(0.0, float(np.linalg.eigvalsh(fit.unit)[0]))))
+    point = relaxed.point(np.full(6, 0.4))
+    assert relaxed.bound(point, 3, inside=2) >= relaxed.bound(point, 3)
+    worst = np.argsort(np.abs(fit.products))[:3]
+    order = np.concatenate([worst, np.setdiff1d(np.arange(6), worst)])
+    part = Relaxed(fit.part(order), np.full(6, max(0.0, float(np.linalg.eigvalsh(fit.unit)[0]))))
+    assert part.bound(point[order], 3, inside=3) > relaxed.bound(point, 3)
+
+
+@pytest.mark.parametrize("doubt", ["error", "products_error", "energy_error", "target_error"])
+def test_each_allowance_lowers_the_bound(doubt):
+    """A fit that is off by as much as it says must not be believed further."""
+    plain = Fit(np.eye(2), np.array([1.0, 0.5]), 1.25, 0.0, 0.0, 0.0, 0.0)
+    point = np.array([0.9, 0.4])
+    exact = Relaxed(plain, np.full(2, 0.5)).bound(point, 1)
+    assert exact == pytest.approx(math.sqrt(1.25 - 0.5 * (0.81 + 0.16) - 0.55**2 / 0.5), rel=1e-12)
+    for room in (1.0, 3.0):
+        lowered = Relaxed(plain._replace(**{doubt: 1e-3}), np.full(2, 0.5), room).bound(point, 1)
+        expected = {
+            "target_error": exact - room * 1e-3,
+            "energy_error": math.sqrt(exact**2 - room * 1e-3),
+            "products_error": math.sqrt(exact**2 - ((0.55 + room * 1e-3) ** 2 - 0.55**2) / 0.5),
+        }
+        if doubt in expected:
+            assert lowered == pytest.approx(expected[doubt], rel=1e-9)
+        assert lowered < exact - room * 5e-4
+
+
+def test_without_terms_there_is_the_whole_product():
+    fit = FIT._replace(energy=4.0, energy_error=1e-4, target_error=0.1)
+    for room in (1.0, 3.0):
+        assert optimum_bound(fit, 0, NODES, 1e9, room=room)[0] <= 2.0 - room * 0.1
