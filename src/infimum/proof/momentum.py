@@ -10,16 +10,13 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 
-from infimum.proof.theorems.unrolling import Unrolled
-
 ULP = 2.0**-53
 
 
-def spread(memory: Unrolled, beta: float) -> Unrolled:
-    """Memory of the gradients: every step hands its weight to the gradients in their parts."""
-    shared = memory.weights.astype(float) / bias_corrections(beta, memory.weights.size)
-    weights = recursion(np.full(shared.size, beta), shared[::-1])[::-1].copy()
-    return Unrolled(weights, memory.initial, memory.error + rounding(beta, shared.size))
+def spread(weights: np.ndarray, beta: float) -> np.ndarray:
+    """Return the memory of the gradients: every update hands its weight to them in their parts."""
+    shared = weights.astype(float) / bias_corrections(beta, weights.size)
+    return recursion(np.full(shared.size, beta), shared[::-1])[::-1].copy()
 
 
 def averaged(numbers: np.ndarray, beta: float) -> np.ndarray:

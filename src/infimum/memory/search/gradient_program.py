@@ -12,7 +12,6 @@ from infimum.memory.search.initial_weight import with_share
 from infimum.proof.momentum import bias_corrections, spread
 from infimum.proof.schedule_limits import Limits
 from infimum.proof.theorems.capped_filling import Filling, FixedDecay
-from infimum.proof.theorems.unrolling import Unrolled
 
 MOST = 5000  # steps for which the program is solved
 LEAST = 1e-12  # of the largest weight: what the program leaves out altogether
@@ -31,7 +30,7 @@ def nearest_gradients(goal: Limits, law: FixedDecay, filling: Filling, beta: flo
 
 
 def _miss(filling: Filling, target: np.ndarray, beta: float) -> float:
-    gradients = spread(Unrolled(filling.weights, filling.share, 0.0), beta).weights
+    gradients = spread(filling.weights, beta)
     return float(0.5 * np.abs(gradients / gradients.sum() - target / target.sum()).sum())
 
 

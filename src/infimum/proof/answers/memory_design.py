@@ -14,7 +14,6 @@ from infimum.errors import VerificationError
 from infimum.proof import wording
 from infimum.proof.certificate import Certificate
 from infimum.proof.evidence import array, number, shown, whole
-from infimum.proof.momentum import spread
 from infimum.proof.profiles import as_target
 from infimum.proof.result import Result
 from infimum.proof.schedule_limits import LAWS, Limits, caps_of, host, limits_of
@@ -101,7 +100,7 @@ class Schedule(Result):
         ax = axes(ax)
         memory = unrolling.unroll(host(self.lr), host(self.lr) * host(self.weight_decay))
         if self.beta1:
-            memory = spread(memory, self.beta1)
+            memory = unrolling.of_gradients(memory, self.beta1)
         steps = np.arange(1, memory.weights.size + 1)
         ax.plot(
             steps,
@@ -147,7 +146,7 @@ def certify_schedule(
     theorem, bound = unrolling.THEOREM, 1.0 if objective == "ratio" else 0.0
     target, caps, law = limits.target, limits.caps, limits.law
     if beta1:
-        memory = spread(memory, beta1)
+        memory = unrolling.of_gradients(memory, beta1)
     if "initial" in witness and objective == "ratio" and not beta1:
         theorem, start = capped_filling.THEOREM, number("initial", witness["initial"], above=0.0)
         bound = capped_filling.ratio_bound(target, caps, law, share, initial=start, slack=limits.slack, room=room)
