@@ -21,6 +21,7 @@ from infimum.compress.evaluate import (  # noqa: E402
     similarity,
 )
 from infimum.compress.load import load, load_any  # noqa: E402
+from infimum.compress.lora import lora_config  # noqa: E402
 from infimum.compress.measure.moments import Moments  # noqa: E402
 from infimum.compress.measure.text import Tokens, tokenize  # noqa: E402
 from infimum.compress.menu.settings import Settings  # noqa: E402
@@ -52,6 +53,7 @@ __all__ = [
     "knee",
     "load",
     "load_any",
+    "lora_config",
     "open_checkpoint",
     "perplexity",
     "plan",
