@@ -20,7 +20,9 @@ from infimum.compress.evaluate import (  # noqa: E402
     scorer,
     similarity,
 )
+from infimum.compress.heal import Healed, heal  # noqa: E402
 from infimum.compress.load import load, load_any  # noqa: E402
+from infimum.compress.lora import lora_config  # noqa: E402
 from infimum.compress.measure.moments import Moments  # noqa: E402
 from infimum.compress.measure.text import Tokens, tokenize  # noqa: E402
 from infimum.compress.menu.settings import Settings  # noqa: E402
@@ -36,6 +38,7 @@ from infimum.proof.checkpoint import LayerPlan  # noqa: E402
 __all__ = [
     "Agreement",
     "Checkpoint",
+    "Healed",
     "LayerPlan",
     "Moments",
     "Perplexity",
@@ -49,9 +52,11 @@ __all__ = [
     "agreement",
     "calibrate",
     "embeddings",
+    "heal",
     "knee",
     "load",
     "load_any",
+    "lora_config",
     "open_checkpoint",
     "perplexity",
     "plan",
