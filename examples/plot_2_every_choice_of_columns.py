@@ -23,7 +23,7 @@ ranks = [2, 4, 8, 16, 32, 64]
 
 def errors(strategy):
     """Certified errors, the median of five seeds where the strategy draws."""
-    drawn = strategy in {"norm_sampling", "uniform", "column_sampling", "kmeans", "leverage_sampling", "lupp"}
+    drawn = strategy in {"uniform", "kmeans", "lupp"} or strategy.endswith(("sampling", "projection"))
     runs = [
         [infimum.lowrank.interpolative(M, r, method=strategy, rng=seed).certificate.value for r in ranks]
         for seed in range(5 if drawn else 1)
@@ -46,6 +46,9 @@ together = {
     "leverage_sampling": "sampling by leverage",
     "deim": "DEIM",
     "lupp": "LUPP",
+    "gaussian_projection": "Gaussian projection",
+    "sparse_sign_projection": "sparse sign projection",
+    "cosine_projection": "cosine projection",
     "column_sampling": "column sampling",
     "pivoted_qr": "pivoted QR",
     "greedy": "greedy, total error",

@@ -82,6 +82,7 @@ def _others(rng: np.random.Generator) -> Iterator[tuple[str, Case]]:
         for decay in (0.8, memory.Proportional(1.0), memory.MatchRMS(1.0)):
             options = {"max_lr": 0.6, "weight_decay": decay, "max_initial_share": 0.6, "objective": objective}
             yield "design", Case((target,), options)
+            yield "design", Case((np.array([1.0, 1.2, 0.9, 1.0]),), {**options, "beta1": 0.6})
     yield "split", Case((331,), {"cost": (3, 1, 2)})
     yield "split", Case((977,))
 

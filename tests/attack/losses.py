@@ -99,6 +99,15 @@ def design(result: Any, target: np.ndarray) -> mpmath.mpf:
         weights.append(rate * left)
         left *= 1 - lost
     weights = np.array(weights[::-1], dtype=object)
+    if result.beta1:
+        b = Fraction(result.beta1)
+        weights = np.array(
+            [
+                sum((1 - b) * b ** (i - j) / (1 - b ** (i + 1)) * weights[i] for i in range(j, len(weights)))
+                for j in range(len(weights))
+            ],
+            dtype=object,
+        )
     assert real(result.initial_share) >= real(left) * (1 - mpmath.mpf(10) ** -8)
     if result.objective == "ratio":
         quotients = weights / wanted

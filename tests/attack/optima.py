@@ -232,6 +232,10 @@ def _best_seen(result: Any, target: np.ndarray) -> Any:
         if left[0] > result.initial_share or not np.all(lr > 0.0):
             continue
         w = lr * left[1:]
+        if result.beta1:
+            b, i = result.beta1, np.arange(steps)
+            ages = np.maximum(i - i[:, None], 0)
+            w = (np.triu((1 - b) * b**ages) / (1 - b ** (i + 1))) @ w
         loss = (
             (w / wanted).max() / (w / wanted).min()
             if result.objective == "ratio"

@@ -42,6 +42,10 @@ def refuse(result, *inputs):
         infimum.verify(result, *inputs)
 
 
+def test_a_bias_of_too_many_parts_is_refused():
+    refuse(forge(RESULTS["topk"][0], witness={"bias": np.zeros((17, 4))}), SCORES)
+
+
 def test_loads_that_wrap_in_a_sum():
     """Four windows of 2**62 add up to 0 in 64 bits: the worst entries would pass for the best."""
     scores, eps = RNG.random((6, 4)), 2.0**-40

@@ -86,7 +86,7 @@ def test_design_options():
     }
     wanted = {"--target", "--steps", "--max-lr", "--weight-decay", "--proportional", "--match-rms", "--warmup"}
     outputs = {"--json", "--report", "--plot", "--save", "--force", "--quiet", "--verbose"}
-    assert found == wanted | {"--max-initial-share", "--objective"} | outputs
+    assert found == wanted | {"--max-initial-share", "--objective", "--beta1"} | outputs
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,8 @@ from infimum.proof.wording import printable
 from infimum.report.files import TEMPORARY
 from tests.small_disk import small_disk
 
-SOURCE = "import sys; from infimum.cli import main; sys.exit(main())"
+# how busy the machine is adds no lines of progress
+SOURCE = "import sys; from infimum.cli import main, screen; screen.FIRST = 3600.0; sys.exit(main())"
 ESCAPES = "\x1b[2J\x9b31m\u202egnp.exe\u2066\u200b\x07\x7f\u2028"
 
 

@@ -1,5 +1,6 @@
 """The frozen surface: every command and option. A change here belongs in the changelog."""
 
+import re
 import runpy
 import subprocess
 import sys
@@ -14,105 +15,31 @@ from infimum.cli.app import build_app
 from infimum.cli.formats.opening import PACKED
 from infimum.cli.read import READERS
 
-OUTPUTS = {"--json", "--report", "--plot", "--save", "--force", "--quiet", "--verbose"}
-SURFACE = {
-    "compress": {
-        "MODEL_DIR",
-        "--out",
-        "-o",
-        "--remove",
-        "--target-objective",
-        "--size",
-        "--adapter",
-        "--compare",
-        "--no-compare",
-        "--of",
-        "--calib",
-        "--held-out",
-        "--objective",
-        "--allocation",
-        "--menu",
-        "--format",
-        "--keep",
-        "--only",
-        "--plain",
-    }
-    | {"--form", "--tokens", "--max-tokens", "--projections", "--seed", "--report", "--force", "--quiet", "--verbose"},
-    "demo": {"--out", "--problems-only", "--force", "--quiet", "--verbose"},
-    "demo-lm": {"--wheel", "--out", "--tokens", "--seed", "--force", "--quiet", "--verbose"},
-    "evaluate": {
-        "MODEL",
-        "--text",
-        "-t",
-        "--tokens",
-        "--max-tokens",
-        "--seed",
-        "--json",
-        "--force",
-        "--quiet",
-        "--verbose",
-    },
-    "inspect": {
-        "MODEL_DIR",
-        "--calib",
-        "--tokens",
-        "--of",
-        "--report",
-        "--force",
-        "--tensors",
-        "--curve",
-        "--no-curve",
-        "--quiet",
-        "--verbose",
-    },
-    "cr": {"X-FILE", "Y-FILE", "--rank", "--method", "--tuple-size", "--weights", "--seed"} | OUTPUTS,
-    "cur": {"FILE", "--rank", "--rows", "--columns", "--tol", "--select", "--core", "--seed"} | OUTPUTS,
-    "interpolative": {"FILE", "--rank", "--tol", "--method", "--max-coefficient", "--axis", "--seed"} | OUTPUTS,
-    "design": {"FILE", "--steps", "--max-lr", "--weight-decay", "--warmup", "--max-initial-share", "--objective"}
-    | OUTPUTS,
-    "memory": {"--lr", "--peak", "--weight-decay", "--steps", "--warmup", "--final", "--csv", "--interpolate"}
-    | {"--convention", "--beta1", "--beta2", "--target", "--initial-rms"}
-    | OUTPUTS,
-    "msign": {"--lower", "--upper", "--steps", "--degree", "--cushion", "--safety", "--verify", "--noise"} | OUTPUTS,
-    "nystrom": {"FILE", "--rank", "--tol", "--landmarks", "--method", "--seed"} | OUTPUTS,
-    "pinv": {"FILE", "--rtol"} | OUTPUTS,
-    "solve": {"A-FILE", "B-FILE", "--ridge", "--rtol"} | OUTPUTS,
-    "svd": {"FILE", "--rank", "--tol", "--method", "--gap-target", "--delta", "--seed", "--center", "--no-center"}
-    | OUTPUTS,
-    "verify": {"OUT", "FILE", "--original", "--seed", "--quiet", "--verbose"},
-}
 COMMANDS = [name for name in build_app() if not name.startswith("-")]
 WITHOUT_FILES = {"minimax", "msign-schedule", "rational", "rounded", "split"}  # functions and numbers
 PROGRAM = [str(Path(sys.executable).parent / "infimum")]
 
 
-def surface(app):
-    """Commands and the names of their arguments."""
+def names_of(command):
+    """Return the names of a command's arguments; which they are is frozen, see tests/frozen."""
     return {
-        name: {
-            label
-            for argument in app[name].assemble_argument_collection(parse_docstring=True)
-            if argument.show and argument.parse
-            for label in argument.names
-        }
-        for name in app
-        if not name.startswith("-")
+        label
+        for argument in build_app()[command].assemble_argument_collection(parse_docstring=True)
+        if argument.show and argument.parse
+        for label in argument.names
     }
 
 
-def test_commands_and_options():
-    found = surface(build_app())
-    assert {name: found.get(name) for name in SURFACE} == SURFACE
-    registered = {problem.command for problem in infimum.problems.PROBLEMS}
-    assert found.keys() == SURFACE.keys() | registered
+def test_every_problem_that_has_a_command_is_there():
+    assert {problem.command for problem in infimum.problems.PROBLEMS} <= {*COMMANDS, ""}
 
 
-@pytest.mark.parametrize("command", SURFACE)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help(run, command):
     outcome = run(command, "--help")
     assert outcome.status == 0
     assert outcome.err == ""
-    for name in SURFACE[command]:
+    for name in names_of(command):
         assert name in outcome.out
 
 
@@ -197,7 +124,7 @@ def test_what_is_missing_is_said_to_be(run, command):
 def test_help_without_arguments(run):
     outcome = run()
     assert outcome.status == 0
-    for command in SURFACE:
+    for command in COMMANDS:
         assert f" {command} " in outcome.out
 
 
@@ -386,7 +313,8 @@ def test_missing_extra(capsys, monkeypatch):
 def test_installed_program(file, tmp_path):
     done = subprocess.run([*PROGRAM, "svd", file, "--rank", "2", "--json"], capture_output=True, text=True, check=True)
     (tmp_path / "r.json").write_text(done.stdout)
-    assert done.stderr == ""
+    said = [line for line in done.stderr.splitlines() if not re.search(r", \d+\.\d s$", line)]
+    assert said == [], "but for lines of progress, on a slow machine"
     subprocess.run([*PROGRAM, "verify", tmp_path / "r.json", file], capture_output=True, check=True)
     failed = subprocess.run([*PROGRAM, "svd", "nowhere.npy"], capture_output=True, text=True, check=False)
     assert (failed.returncode, failed.stdout) == (1, "")

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file  # noqa: E402
 
 from infimum import compress  # noqa: E402
 from infimum.compress.model.linear_maps import shape_of  # noqa: E402
-from infimum.errors import CheckpointError, VerificationError  # noqa: E402
+from infimum.errors import VerificationError  # noqa: E402
 from infimum.proof.folder import file_hash  # noqa: E402
 from tests.compress.conftest import saved_again_is_the_same, tiny_bert, write  # noqa: E402
 
@@ -210,10 +210,3 @@ def test_linear_layers_by_what_they_compute() -> None:
         for bias in (True, False):
             assert shape_of(kind(17, 5, bias=bias, device="meta")) == shape
     assert shape_of(torch.nn.Bilinear(3, 3, 3)) is None
-
-
-def test_a_model_of_images(tmp_path: Path) -> None:
-    sizes = {"hidden_size": 24, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 40}
-    folder = write(transformers.ViTModel(transformers.ViTConfig(**sizes, image_size=32)), tmp_path / "vit")
-    with pytest.raises(CheckpointError, match="is a model of pixel_values, not of text"):
-        compress.open_checkpoint(folder)

@@ -250,6 +250,12 @@ def test_a_changed_integer_is_believed_with_its_own_value_only():
         ((np.ones((2, 4)), -np.eye(4)), {"group": 4}, errors.NotSemidefiniteError, "right must be symmetric"),
         ((np.ones((2, 4)), np.triu(np.ones((4, 4)))), {"group": 4}, errors.NotSemidefiniteError, "right must be sym"),
         ((np.ones((2, 4)), np.ones((4, 4)) - np.eye(4)), {"group": 4}, errors.NotSemidefiniteError, "right must be"),
+        (
+            (np.ones((2, 4)), np.eye(4) + 2 * np.eye(4)[::-1]),
+            {"group": 4},
+            errors.NotSemidefiniteError,
+            "has a negative",
+        ),
         ((np.ones((2, 4)), np.full((4, 4), np.inf)), {"group": 4}, errors.NonFiniteError, "right must be finite"),
         ((np.full((2, 4), 1e6),), {"group": 4}, errors.RangeError, "scales='float32'"),
         ((np.full((2, 4), 1e-9),), {"group": 4}, errors.RangeError, "scales='float32'"),

@@ -10,6 +10,7 @@ import torch
 import infimum
 from infimum import errors, lowrank
 from infimum.lowrank import KernelMatrix
+from infimum.proof.operators.semidefinite import _refuse_negative
 from tests.lowrank import exact
 from tests.lowrank.hostile import FAMILIES, with_spectrum
 
@@ -176,6 +177,13 @@ def test_landmark_bound_is_below_the_spectrum():
 def test_bad_input(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+def test_what_rounding_alone_makes_negative_is_forgiven():
+    for residual, forgiven in ((np.diag([-1e-3, 1.0]), 1e-3), (np.diag([0.0, 1.0]), 0.0)):
+        _refuse_negative(residual, forgiven, 1)
+    with pytest.raises(errors.NotSemidefiniteError, match="beyond rounding"):
+        _refuse_negative(np.diag([-2e-3, 1.0]), 1e-3, 1)
 
 
 def test_ill_conditioned_kernels_end_in_fewer_landmarks():

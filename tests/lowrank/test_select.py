@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+import infimum
 from infimum import errors, lowrank
 from infimum.lowrank.columns.greedy import improved
 from infimum.lowrank.columns.pivoting import coefficients
@@ -190,3 +191,34 @@ def test_library_and_device_are_kept():
 def test_bad_input(call, error_, message):
     with pytest.raises(error_, match=message):
         call()
+
+
+def test_a_function_is_a_strategy(decaying):
+    def last(matrix, count, rng):
+        assert isinstance(matrix, np.ndarray)
+        matrix[:] = 0.0  # a copy: what it is used for does no harm
+        return list(range(matrix.shape[1] - count, matrix.shape[1]))
+
+    assert lowrank.select_columns(decaying, 5, last).tolist() == [75, 76, 77, 78, 79]
+    assert lowrank.select_columns(torch.asarray(decaying), 5, last).tolist() == [75, 76, 77, 78, 79]
+    assert lowrank.select_columns(decaying, 5, last, axis=0).tolist() == [55, 56, 57, 58, 59]
+    for result in (lowrank.interpolative(decaying, 5, method=last), lowrank.cur(decaying, 5, select=last)):
+        assert result.columns.tolist() == [75, 76, 77, 78, 79]
+        infimum.verify(result, decaying)
+    assert lowrank.interpolative(decaying, tol=0.9, method=last).rank >= 1
+
+
+@pytest.mark.parametrize("wrong", [[0, 1], [0, 0, 1], [0, 1, 80], [-1, 0, 1], [0.0, 1.0, 2.0], "abc", None])
+def test_functions_that_return_something_else_are_told(decaying, wrong):
+    with pytest.raises(errors.InfimumError, match=r"3 different indices|strategy returns"):
+        lowrank.select_columns(decaying, 3, lambda matrix, count, rng: wrong)
+
+
+def test_projections_are_as_good_as_pivoted_qr_on_average():
+    """They see the same pivots but for what ten more combinations than columns leave to chance."""
+    rng = np.random.default_rng(6)
+    M = with_spectrum(rng, 200, 120, 0.8 ** np.arange(120))
+    reference = error(M, lowrank.select_columns(M, 20, "pivoted_qr"))
+    for name in ("gaussian_projection", "sparse_sign_projection", "cosine_projection"):
+        errors_ = [error(M, lowrank.select_columns(M, 20, name, rng=seed)) for seed in range(5)]
+        assert np.median(errors_) < 1.5 * reference

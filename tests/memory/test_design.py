@@ -19,6 +19,7 @@ from infimum.errors import (
     ShapeError,
     VerificationError,
 )
+from infimum.memory import brute_force
 from tests.accepted import accepted
 from tests.memory.references import constraints_of, least_loss
 
@@ -228,3 +229,58 @@ def test_the_scale_of_the_target_does_not_matter(scale):
 def test_plot():
     schedule = memory.design("uniform", 30, max_lr=0.1, weight_decay=2.0, warmup=4)
     assert "total variation" in schedule.plot().get_title()
+
+
+# ------------------------------------------------------------------ gradients
+
+
+def test_gradients_are_remembered_evenly():
+    schedule = memory.design("uniform", 200, max_lr=0.1, weight_decay=0.2, beta1=0.9)
+    assert schedule.certificate.value < 1e-12
+    assert memory.report(schedule.lr, 0.2, beta1=0.9).max_over_min < 1.0 + 1e-9
+    assert (
+        memory.report(memory.design("uniform", 200, max_lr=0.1, weight_decay=0.2).lr, 0.2, beta1=0.9).total_variation
+        > 0.04
+    )
+    assert infimum.verify(schedule, "uniform").value <= schedule.certificate.value
+
+
+@pytest.mark.parametrize("decay", DECAYS.values(), ids=DECAYS)
+def test_gradients_under_caps_are_certified(decay):
+    options = {"max_lr": 0.1, "weight_decay": 0.15 * decay(300), "warmup": 30, "max_initial_share": 0.2}
+    schedule = memory.design("uniform", 300, beta1=0.95, **options)
+    assert schedule.certificate.theorem == "profile_dual"
+    assert schedule.certificate.gap <= 1e-8
+    report = memory.report(schedule.lr, schedule.weight_decay, beta1=0.95)
+    assert report.total_variation == pytest.approx(schedule.certificate.value, rel=1e-9)
+    plain = memory.design("uniform", 300, **options)
+    assert memory.report(plain.lr, plain.weight_decay, beta1=0.95).total_variation > 1.1 * report.total_variation
+    again = infimum.from_json(schedule.to_json())
+    assert infimum.verify(again, "uniform").lower_bound >= schedule.certificate.lower_bound
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_gradients_against_the_exact_program(seed):
+    rng = np.random.default_rng(seed)
+    target = rng.uniform(0.9, 1.1, 5)
+    options = {"max_lr": 0.5, "weight_decay": 0.6, "warmup": seed % 3, "max_initial_share": 0.5}
+    options["objective"] = "ratio" if seed == 5 else "tv"
+    schedule = memory.design(target, beta1=0.5, **options)
+    optimum = brute_force.best_profile(schedule, target)
+    certificate = schedule.certificate
+    assert certificate.lower_bound <= optimum <= certificate.value
+    assert seed == 5 or certificate.gap < 1e-9
+
+
+@pytest.mark.parametrize("beta1", [1.0, -0.1, True, "0.9"])
+def test_momentum_is_asked(beta1):
+    with pytest.raises(OptionError, match="beta1"):
+        memory.design("uniform", 10, max_lr=0.1, weight_decay=0.1, beta1=beta1)
+
+
+def test_long_runs_and_laws_keep_the_trivial_bound_for_gradients():
+    law = memory.design(
+        "uniform", 100, max_lr=0.1, weight_decay=memory.Proportional(0.4), max_initial_share=0.3, beta1=0.9
+    )
+    assert law.certificate.lower_bound == 0.0 < law.certificate.value
+    infimum.verify(law, "uniform")

@@ -9,7 +9,7 @@ import pytest
 from infimum.errors import VerificationError
 from infimum.proof.rounding import ROOM
 from infimum.proof.theorems import profile_dual
-from infimum.proof.theorems.profile_dual import lower_bound
+from infimum.proof.theorems.profile_dual import gradients_bound, lower_bound
 from infimum.proof.theorems.unrolling import SPACING, WIDE
 
 
@@ -176,6 +176,98 @@ def test_hypotheses_are_asked_for(change):
     lower_bound(**GOOD)
     with pytest.raises(VerificationError):
         lower_bound(**{**GOOD, **change})
+
+
+# ------------------------------------------------------------------ gradients
+
+
+def parts_of(steps, beta):
+    """Entry (j, i): the part of gradient j in update i."""
+    b = Fraction(beta)
+    return [
+        [(1 - b) * b ** (i - j) / (1 - b ** (i + 1)) if i >= j else Fraction(0) for i in range(steps)]
+        for j in range(steps)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_bound_of_gradients_is_its_definition_less_little(seed):
+    target, caps, rates = problem(seed)
+    rng = np.random.default_rng(seed)
+    u, missed, share = rng.uniform(0.0, 2.0, 6), rng.uniform(0.0, 1.0, 6), float(rng.uniform(0.05, 0.95))
+    beta = float(rng.choice([0.0, 0.5, 0.9, 0.99]))
+    p, h, rate, prices, f = ([Fraction(float(x)) for x in item] for item in (target, caps, rates, u, missed))
+    v = sum(x * y for x, y in zip(h, prices, strict=True)) / (1 - Fraction(share))
+    pull = [sum(x * y for x, y in zip(h[j:], prices[j:], strict=True)) + Fraction(share) * v for j in range(6)]
+    parts = parts_of(6, beta)
+    averages = [sum(parts[j][i] * f[j] for j in range(6)) for i in range(6)]
+    least = min(prices[j] - rate[j] * pull[j] - averages[j] for j in range(6))
+    true = least + sum(x / sum(p) * y for x, y in zip(p, f, strict=True))
+    found = gradients_bound(target, caps, rates, share, u, missed, beta)
+    assert Fraction(found) <= max(true, 0)
+    assert found >= float(true) - 1e-12
+    assert gradients_bound(target, caps, rates, share, u, missed, beta, room=0.0) <= max(float(true) + 1e-13, 0.0)
+    assert gradients_bound(target, caps, rates, share, u, missed, beta, room=1e13) == 0.0
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_no_gradients_are_nearer(seed):
+    target, caps, rates = problem(seed)
+    rng = np.random.default_rng(seed + 7)
+    beta, positive = float(rng.uniform(0.1, 0.95)), 0
+    parts = np.array(parts_of(6, beta), dtype=float)
+    for _ in range(60):
+        lr = caps * rng.uniform(0.1, 1.0, 6) ** rng.uniform(0.0, 2.0)
+        keep = 1.0 - lr * rates
+        weights = parts @ (lr * np.append(np.cumprod(keep[::-1])[::-1][1:], 1.0))
+        missing = target / target.sum() - weights / weights.sum()
+        share = min(1.0, float(keep.prod()) * (1.0 + 1e-15))
+        for u in (np.zeros(6), rng.random(6) * (rng.random(6) < 0.4)):
+            for missed in ((missing > 0.0).astype(float), rng.random(6)):
+                bound = gradients_bound(target, caps, rates, share, u, missed, beta)
+                assert bound <= 0.5 * float(np.abs(missing).sum()) + 1e-14
+                positive += bound > 0.0
+    assert positive or seed
+
+
+def test_without_momentum_it_is_the_bound_of_the_updates():
+    target, caps, rates = problem(8)
+    u = np.array([0.5, 1.5, 0.4, 0.7, 2.0, 0.3])
+    plain = lower_bound(target, caps, rates, 0.3, u)
+    later = np.cumsum((caps * u)[::-1])[::-1]
+    g = u - rates * (later + 0.3 * later[0] / 0.7)
+    missed = np.minimum(g - g.min(), 1.0).astype(float)
+    assert plain > 0.0
+    assert gradients_bound(target, caps, rates, 0.3, u, missed, 0.0) == pytest.approx(plain, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *BROKEN,
+        {"missed": np.array([0.5, -1e-9])},
+        {"missed": np.array([0.5, 1.0 + 2.0**-52])},
+        {"missed": np.array([0.5, np.nan])},
+        {"missed": np.array([0.5])},
+        {"missed": np.array([0.5, 1j])},
+        {"missed": None},
+        {"beta": 1.0},
+        {"beta": -0.1},
+        {"beta": math.nan},
+        {"beta": None},
+    ],
+    ids=str,
+)
+def test_hypotheses_of_gradients_are_asked_for(change):
+    good = {**GOOD, "missed": np.array([1.0, 0.0]), "beta": 0.9}
+    gradients_bound(**good)
+    with pytest.raises(VerificationError):
+        gradients_bound(**{**good, **change})
+
+
+def test_gradients_have_no_bound_without_a_share_to_keep():
+    good = {**GOOD, "missed": np.array([1.0, 0.0]), "beta": 0.9}
+    assert gradients_bound(**{**good, "share": 1.0}) == gradients_bound(**{**good, "multipliers": np.zeros(0)}) == 0.0
 
 
 def test_one_allowance_by_default(monkeypatch):

@@ -25,8 +25,9 @@ from infimum.report.page import data_beside
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from infimum.compress import Checkpoint, Plan, Tokens
+    from infimum.compress import Checkpoint, Plan
     from infimum.compress.measure.moments import Progress
+    from infimum.compress.measure.samples import Inputs
     from infimum.compress.menu.settings import Kind
     from infimum.report.plan import Comparison
 
@@ -86,9 +87,11 @@ def compress(
         What the fraction counts: the weights of the linear layers, all of the model, or the bytes of all its tensors.
     calib
         Calibration text: pydoc (the Python documentation), a .txt file with blank lines between paragraphs, a .jsonl
-        file with a "text" field, or a .npy file of token ids.
+        file with a "text" field, or with "text" and "text_pair", or a .npy file of token ids; of a model of images or
+        sound a folder of them (sound: .wav).
     held_out
-        Text on which dense and compressed model are compared; pydoc takes topics that calibration never sees.
+        Text, or folder, on which dense and compressed model are compared; pydoc takes topics that calibration never
+        sees.
     objective
         Norm of a layer's error: input moments and output gradients, input moments alone, or neither.
     allocation
@@ -145,7 +148,7 @@ def compress(
 
         checkpoint = room.open_checkpoint(model)
         # before the work: the text may be missing
-        unseen = _unseen(checkpoint, held_out, max_tokens) if compare else None
+        unseen = _unseen(checkpoint, calib, held_out, max_tokens) if compare else None
         source = "" if unseen is None else unseen.source
         if size is not None:
             remove, of = fraction_for(checkpoint, parse_size(size)), "bytes"
@@ -224,15 +227,19 @@ def parse_size(text: str) -> float:
     return float(match[1]) * 1000.0 ** ("B", "kB", "MB", "GB").index(match[2])
 
 
-def _unseen(checkpoint: Checkpoint, text: str, max_tokens: int | None) -> Tokens:
-    """Tokens on which the models are compared."""
+def _unseen(checkpoint: Checkpoint, calib: str, text: str, max_tokens: int | None) -> Inputs:
+    """Tokens, or other inputs, on which the models are compared."""
     from infimum.compress import tokens_for
 
-    unseen = tokens_for(checkpoint, text, max_tokens=max_tokens, held_out=True)
+    if Path(calib).is_dir() and text == "pydoc":
+        raise OptionError(
+            "--held-out must be a folder, as --calib is, on which both models are compared, or --no-compare"
+        )
+    unseen: Inputs = tokens_for(checkpoint, text, max_tokens=max_tokens, held_out=True)
     return unseen if checkpoint.head.goal == "embedding" else unseen.sample(HELD_OUT, seed=0)
 
 
-def _score_both(plan: Plan, out: Path, unseen: Tokens, on_progress: Progress) -> list[Comparison]:
+def _score_both(plan: Plan, out: Path, unseen: Inputs, on_progress: Progress) -> list[Comparison]:
     """Score the original and the compressed model."""
     from infimum.compress import load, scorer
     from infimum.report.plan import Comparison

@@ -22,7 +22,8 @@ from infimum.proof.folder import check_model_folder
 from infimum.report.files import check_output, write_text
 
 if TYPE_CHECKING:
-    from infimum.compress import Score, Tokens
+    from infimum.compress import Score
+    from infimum.compress.measure.samples import Inputs
 
 
 def evaluate(
@@ -78,7 +79,7 @@ def evaluate(
     return 0
 
 
-def _common_tokens(models: Sequence[Path], text: str, max_tokens: int | None) -> Tokens:
+def _common_tokens(models: Sequence[Path], text: str, max_tokens: int | None) -> Inputs:
     """Tokenise the text; refuse models that cut it into different tokens: their figures do not compare."""
     from infimum import compress as room
 
@@ -92,7 +93,7 @@ def _common_tokens(models: Sequence[Path], text: str, max_tokens: int | None) ->
     return first
 
 
-def _measurements(models: Sequence[Path], tokens: Tokens) -> Any:
+def _measurements(models: Sequence[Path], tokens: Inputs) -> Any:
     """Score one model after the other; only the first and the present one are in memory."""
     from infimum import compress as room
     from infimum.compress.model.configuration import head_of
@@ -113,7 +114,7 @@ def _measurements(models: Sequence[Path], tokens: Tokens) -> Any:
         }
 
 
-def _write_json(target: Path, tokens: Tokens, seed: int, rows: Sequence[dict[str, Any]]) -> None:
+def _write_json(target: Path, tokens: Inputs, seed: int, rows: Sequence[dict[str, Any]]) -> None:
     document = {
         "text": {"source": tokens.source, "tokens": tokens.count, "seed": seed, "sha256": tokens.sha256},
         "models": [{**row, "score": asdict(row["score"])} for row in rows],

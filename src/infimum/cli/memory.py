@@ -140,6 +140,7 @@ def design(
     warmup: int = 0,
     max_initial_share: float | None = None,
     objective: Literal["tv", "ratio"] = "tv",
+    beta1: float = 0.0,
     outputs: Outputs | None = None,
 ) -> int:
     """Design a schedule of learning rate and weight decay from a wanted memory; --save writes it as a table.
@@ -164,13 +165,15 @@ def design(
         Largest share of the initialisation.
     objective
         tv: total variation distance from the target; ratio: largest over smallest weight, relative to the target.
+    beta1
+        Momentum; where it is not 0, the wanted memory is that of the gradients.
     """
     if (weight_decay is None) == (match_rms is None):
         raise OptionError("give either --weight-decay or --match-rms")
     if proportional and weight_decay is None:
         raise OptionError("--proportional needs --weight-decay, the decay at the peak")
     options: dict[str, Any] = {"steps": steps, "max_lr": max_lr, "warmup": warmup, "objective": objective}
-    options["max_initial_share"] = max_initial_share
+    options |= {"max_initial_share": max_initial_share, "beta1": beta1}
     if match_rms is not None:
         options["weight_decay"] = memory.MatchRMS(match_rms)
     else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import torch
 from transformers import PreTrainedModel
@@ -13,7 +13,7 @@ from transformers import PreTrainedModel
 from infimum._display import Shown
 from infimum.compress.measure.moments import BATCH
 from infimum.compress.measure.outputs import answer_of, answers, divergence, embedding, predicted, token_losses
-from infimum.compress.measure.text import Tokens
+from infimum.compress.measure.samples import Inputs
 from infimum.compress.model.heads import Pooling, loader_of
 from infimum.errors import CalibrationError
 
@@ -98,7 +98,7 @@ class Agreement(Shown):
 Score: TypeAlias = Similarity | Perplexity | Agreement
 
 
-def embeddings(model: PreTrainedModel, tokens: Tokens, *, pooling: Pooling = "mean") -> torch.Tensor:
+def embeddings(model: PreTrainedModel, tokens: Inputs, *, pooling: Pooling = "mean") -> torch.Tensor:
     """Return a unit-length vector per paragraph, (paragraphs, width): the mean of the last hidden states, or one.
 
     Raises
@@ -111,27 +111,27 @@ def embeddings(model: PreTrainedModel, tokens: Tokens, *, pooling: Pooling = "me
 
 
 def similarity(
-    reference: torch.Tensor, model: PreTrainedModel, tokens: Tokens, *, pooling: Pooling = "mean"
+    reference: torch.Tensor, model: PreTrainedModel, tokens: Inputs, *, pooling: Pooling = "mean"
 ) -> Similarity:
     """Compare a model with `reference`, the original's `embeddings` of the same tokens."""
     cosines = (reference * embeddings(model, tokens, pooling=pooling)).sum(dim=1)
     return Similarity(float(cosines.mean()), float(cosines.min()), len(cosines), tokens.count)
 
 
-def perplexity(model: PreTrainedModel, tokens: Tokens) -> Perplexity:
+def perplexity(model: PreTrainedModel, tokens: Inputs) -> Perplexity:
     """Measure the perplexity of a language model on a text."""
     total, count = 0.0, 0
     with torch.no_grad():
         for ids, mask in _batches(tokens):
             total += float(token_losses(model, ids, mask).double().sum())
-            count += predicted(model, mask)
+            count += predicted(model, ids, mask)
     if count == 0:
         raise CalibrationError("perplexity needs rows of at least two tokens: the first of each row is not predicted")
     loss = total / count
     return Perplexity(math.exp(loss) if loss < 700.0 else math.inf, loss, count, tokens.count)
 
 
-def agreement(original: PreTrainedModel, model: PreTrainedModel, tokens: Tokens) -> Agreement:
+def agreement(original: PreTrainedModel, model: PreTrainedModel, tokens: Inputs) -> Agreement:
     """Compare the answers of a classifier with those of the original on the same text; both are run."""
     kind, far, pairs = answer_of(original), 0.0, []
     with torch.no_grad():
@@ -158,7 +158,7 @@ def _classes(before: torch.Tensor, after: torch.Tensor, *, several: bool) -> tup
 
 
 def scorer(
-    original: PreTrainedModel, tokens: Tokens, *, pooling: Pooling = "mean"
+    original: PreTrainedModel, tokens: Inputs, *, pooling: Pooling = "mean"
 ) -> Callable[[PreTrainedModel], Score]:
     """Return the function that scores a model on a text as its class asks.
 
@@ -173,5 +173,5 @@ def scorer(
     return lambda model: similarity(reference, model, tokens, pooling=pooling)
 
 
-def _batches(tokens: Tokens) -> list[tuple[torch.Tensor, torch.Tensor]]:
-    return tokens.batches(max(1, BATCH // tokens.ids.shape[1]))
+def _batches(tokens: Inputs) -> Any:
+    return tokens.batches(max(1, BATCH // tokens.length))

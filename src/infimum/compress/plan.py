@@ -15,7 +15,7 @@ import numpy as np
 from infimum._arguments import axes
 from infimum._threads import one_thread
 from infimum.compress.budget_curve import POINTS, draw_curve, neighbours
-from infimum.compress.calibrate import calibrate
+from infimum.compress.calibrate import Batches, calibrate, checkpoint_of
 from infimum.compress.file_size import of_size
 from infimum.compress.measure.moments import Moments, Progress
 from infimum.compress.measure.text import Text
@@ -25,7 +25,7 @@ from infimum.compress.menu.gguf_model import check_model
 from infimum.compress.menu.ranks import Form, Objective
 from infimum.compress.menu.settings import AllocationRule, Format, Kind, Of, Settings
 from infimum.compress.menu.task import Task
-from infimum.compress.model.checkpoint import Checkpoint, open_checkpoint
+from infimum.compress.model.checkpoint import Checkpoint
 from infimum.compress.preview import Preview
 from infimum.compress.search.allocation import STEP, allocate, last, value
 from infimum.compress.search.dampings import judged_dampings
@@ -173,7 +173,7 @@ def plan(
     *,
     remove: float = 0.2,
     of: Of = "linear",
-    calib: Text = "pydoc",
+    calib: Text | Batches = "pydoc",
     objective: Objective = "two-sided",
     allocation: AllocationRule = "global",
     menu: Sequence[Kind] | Literal["auto"] = "auto",
@@ -205,8 +205,8 @@ def plan(
     of : {"linear", "all", "bytes"}
         Denominator of `remove`: the weights of the linear layers, those of the whole model, or the bytes of all
         tensors, among which the permutations of pivot forms count.
-    calib : "pydoc", path, list of str or array of int
-        Calibration text; see `calibrate`.
+    calib : "pydoc", path, list of str, array of int or iterable of dicts
+        Calibration text, or inputs of other kinds; see `calibrate`.
     objective : {"two-sided", "activation", "plain"}
         "activation": C is the moment of the inputs, G a scalar; "plain": neither (truncated SVD).
     allocation : {"global", "uniform"}
@@ -259,7 +259,7 @@ def plan(
     .. [2] V. Gupta, T. Koren, Y. Singer, "Shampoo: preconditioned stochastic tensor optimization", ICML 2018
        (the Kronecker model of the second moment of a gradient).
     """
-    checkpoint = model if isinstance(model, Checkpoint) else open_checkpoint(model)
+    checkpoint = checkpoint_of(model)
     whole = plain or allocation == "uniform" or (moments is not None and moments.judge is None)
     chosen: Format = "infimum" if format == "auto" else format
     kinds = usual_menu(checkpoint.head.goal, chosen, whole=whole) if menu == "auto" else tuple(menu)

@@ -13,6 +13,7 @@ import torch
 from infimum._threads import one_thread
 from infimum.compress.measure.moments import Progress
 from infimum.compress.measure.passes import collect
+from infimum.compress.measure.samples import Inputs, Samples
 from infimum.compress.measure.text import Tokens
 from infimum.compress.menu import adapter
 from infimum.compress.menu.budget import budget_of
@@ -53,6 +54,7 @@ TRUSTED = (
     "infimum.compress.model.blockwise",
     "infimum.compress.model.vocabulary",
     "infimum.compress.measure.text",
+    "infimum.compress.measure.samples",
     "infimum.compress.measure.moments",
     "infimum.compress.measure.outputs",
     "infimum.compress.measure.passes",
@@ -201,13 +203,17 @@ def _check_files(output: _Output, checkpoint: Checkpoint) -> None:
         proof.same(f"{INDEX}: metadata", index["metadata"], {"total_size": size})
 
 
-def _tokens(output: _Output, checkpoint: Checkpoint) -> Tokens:
-    """Read the calibration tokens, and derive what is said about them."""
-    stored = read_all(output.path / TEXT)
-    proof.mapping(TEXT, stored, ("ids", "mask"))
-    ids, mask = (stored[name].numpy() for name in ("ids", "mask"))
-    tokens = Tokens(ids, mask, TEXT)
-    proof.check_calibration(output.described.calibration, ids, mask, checkpoint.head.goal, tokens.sha256)
+def _tokens(output: _Output, checkpoint: Checkpoint) -> Inputs:
+    """Read the calibration tokens, or other inputs, and derive what is said about them."""
+    stored = {name: tensor.numpy() for name, tensor in read_all(output.path / TEXT).items()}
+    if stored.keys() == {"ids", "mask"}:
+        proof.check_tokens(stored["ids"], stored["mask"])
+        tokens: Inputs = Tokens(stored["ids"], stored["mask"], TEXT)
+    else:
+        proof.check_inputs(stored)
+        tokens = Samples(stored, TEXT)
+    derived = {"paragraphs": tokens.rows, "tokens": tokens.count, "sha256": tokens.sha256, "goal": checkpoint.head.goal}
+    proof.check_calibration(output.described.calibration, derived)
     return tokens
 
 

@@ -26,7 +26,7 @@ from infimum._tables import labels
 from infimum.errors import OptionError, ToleranceError
 from infimum.lowrank.columns.interpolation import claimed_bound
 from infimum.lowrank.columns.reduction import Reduction, reduction
-from infimum.lowrank.columns.strategies import STRATEGIES, StrategyName, strategy_named
+from infimum.lowrank.columns.strategies import Chooser, StrategyName, known, strategy_named
 from infimum.proof.answers.chosen_columns import FEW, chosen_names
 from infimum.proof.answers.cur import CUR, bound_of_cur, certify_cur, core_rounding
 from infimum.proof.operators.inputs import for_columns
@@ -43,7 +43,7 @@ def cur(
     rows: int | None = None,
     columns: int | None = None,
     tol: float | None = None,
-    select: StrategyName = "auto",
+    select: StrategyName | Chooser = "auto",
     core: Literal["optimal", "intersection"] = "optimal",
     rng: RNGLike = None,
 ) -> CUR:
@@ -64,7 +64,7 @@ def cur(
         Their numbers, where they differ; each from 1 to min(m, n).
     tol : float, optional
         Choose as few rows and columns, equally many, as have a certified error of at most ``tol * norm(M)``.
-    select : str
+    select : str or callable
         Any strategy of `select_columns`, for columns and for rows [1]_.
     core : {"optimal", "intersection"}
         "optimal": the best one. "intersection": the pseudo-inverse of ``M[rows, columns]`` [2]_, which needs no other
@@ -107,7 +107,7 @@ def cur(
     """
     operator = for_columns(M, "M")
     counts = _counts(rank, rows, columns, tol, min(operator.shape))
-    one_of("select", select, ("auto", *STRATEGIES))
+    known("select", select)
     one_of("core", core, ("optimal", "intersection"))
     search = _Search(operator, select, core, np.random.default_rng(rng))
     answer = search.with_counts(*counts) if counts is not None else search.with_tol(tol or 1.0)
@@ -130,7 +130,7 @@ def _counts(rank: object, rows: object, columns: object, tol: object, limit: int
 @dataclass(frozen=True)
 class _Search:
     M: Operator
-    select: str
+    select: str | Chooser
     core: str
     rng: np.random.Generator
 

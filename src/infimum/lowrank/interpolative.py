@@ -15,12 +15,12 @@ from infimum._linalg import adjoint
 from infimum._tables import labels
 from infimum.errors import OptionError
 from infimum.lowrank.columns.interpolation import Search, ThroughColumns
-from infimum.lowrank.columns.strategies import STRATEGIES, StrategyName
+from infimum.lowrank.columns.strategies import Chooser, StrategyName, known
 from infimum.proof.answers.chosen_columns import chosen_names
 from infimum.proof.answers.interpolative import Interpolative
 from infimum.proof.operators.inputs import for_columns
 
-Method: TypeAlias = StrategyName | Literal["exact"]
+Method: TypeAlias = StrategyName | Literal["exact"] | Chooser
 
 
 def interpolative(
@@ -49,7 +49,7 @@ def interpolative(
     tol : float, optional
         Choose the smallest rank at which the method is found to leave a certified error of at most ``tol * norm(M)``,
         0 < tol <= 1.
-    method : str
+    method : str or callable
         Any strategy of `select_columns`: "pivoted_qr", the column with the longest residual next; "greedy", the one
         that leaves the least total residual; "osinsky", "lupp", "strong_rrqr", "column_sampling", ... "auto": the best
         of the first three ("osinsky" for a matrix that is sketched), then exchanges of single columns while they lower
@@ -94,7 +94,7 @@ def interpolative(
     """
     operator = for_columns(M, "M")
     rank_or_tol(rank, tol, min(operator.shape))
-    one_of("method", method, ("auto", "exact", *STRATEGIES))
+    known("method", method, "exact")
     one_of("axis", axis, (0, 1))
     if max_coefficient is not None and not (isinstance(max_coefficient, int | float) and max_coefficient >= 1.0):
         raise OptionError(f"max_coefficient must be a number of at least 1, got {max_coefficient!r}")

@@ -9,12 +9,12 @@ import numpy as np
 from infimum._arguments import RNGLike, one_of, rank_within
 from infimum._arrays import Array, ArrayLike, like_array
 from infimum.lowrank.columns.reduction import reduction
-from infimum.lowrank.columns.strategies import StrategyName, strategy_named
+from infimum.lowrank.columns.strategies import Chooser, StrategyName, strategy_named
 from infimum.proof.operators.inputs import for_columns
 
 
 def select_columns(
-    M: ArrayLike, count: int, strategy: StrategyName = "auto", *, axis: Literal[0, 1] = 1, rng: RNGLike = None
+    M: ArrayLike, count: int, strategy: StrategyName | Chooser = "auto", *, axis: Literal[0, 1] = 1, rng: RNGLike = None
 ) -> Array:
     """Choose columns (or rows) that stand for all, by any strategy of the literature.
 
@@ -28,15 +28,19 @@ def select_columns(
         (`infimum.scale.RowBlocks`).
     count : int
         How many, 1 <= count <= min(m, n).
-    strategy : str
+    strategy : str or callable
         By what each column is alone: "norm", the longest; "norm_sampling", drawn in proportion to squared lengths [1]_;
         "uniform"; "kmeans", medoids of clusters [2]_; "column_sampling", pivoted QR of a uniform draw [3]_.
         By the leading singular vectors: "leverage", the largest scores; "leverage_sampling" [4]_; "ridge_leverage"
         [5]_; "deim" [6]_; "qdeim" [7]_; "adaptive_pivoting", adaptive randomised pivoting [8]_; "osinsky", within
         ``sqrt(count + 1)`` of the optimum when nothing was sketched [9]_.
-        By pivoting: "pivoted_qr" [10]_; "lupp", LU with partial pivoting of a sketch [11]_; "strong_rrqr" [12]_.
+        By pivoting: "pivoted_qr" [10]_; "lupp", LU with partial pivoting of a sketch [11]_; "strong_rrqr" [12]_; QR of
+        random combinations of the rows, "gaussian_projection" [14]_, "sparse_sign_projection" [15]_ and
+        "cosine_projection" [16]_.
         By the total error left: "greedy" [13]_; "auto", the best of "osinsky", "greedy" and "pivoted_qr" ("osinsky"
         for a matrix that is sketched), then exchanges of single columns.
+        A function ``strategy(matrix, count, rng)``: it gets the NumPy matrix to which M was reduced, with the Gram
+        matrix of M, and returns `count` different indices of its columns.
     axis : {1, 0}
         1: columns. 0: rows.
     rng : int or numpy.random.Generator, optional
@@ -83,6 +87,12 @@ def select_columns(
        SIAM J. Sci. Comput. 17 (1996).
     .. [13] A. Farahat, A. Ghodsi, M. Kamel, "An efficient greedy method for unsupervised feature selection",
        ICDM 2011.
+    .. [14] E. Liberty, F. Woolfe, P.-G. Martinsson, V. Rokhlin, M. Tygert, "Randomized algorithms for the low-rank
+       approximation of matrices", PNAS 104 (2007).
+    .. [15] P.-G. Martinsson, J. A. Tropp, "Randomized numerical linear algebra: foundations and algorithms",
+       Acta Numerica 29 (2020).
+    .. [16] F. Woolfe, E. Liberty, V. Rokhlin, M. Tygert, "A fast randomized algorithm for the approximation of
+       matrices", Appl. Comput. Harmon. Anal. 25 (2008).
 
     Examples
     --------

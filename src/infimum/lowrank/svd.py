@@ -26,6 +26,10 @@ from infimum.proof.theorems import ritz_block
 WHOLE_LIMIT = 2000  # smaller side up to which "auto" decomposes all where rank is over a fifth of it, or not known
 
 
+PROVED = 1e-3  # gap of the error that is proved where the triples have to be accurate
+SQUARED = 1e-6  # residuals that are asked for below which singular values are not taken from their squares
+
+
 def svd(
     M: ArrayLike,
     rank: int | None = None,
@@ -35,6 +39,7 @@ def svd(
     gap_target: float = 1e-3,
     delta: float = 1e-6,
     center: bool = False,
+    accuracy: Literal["error", "triples"] = "error",
     rng: RNGLike = None,
 ) -> SVD:
     """Best approximation of a matrix by one of lower rank: ``M ≈ U @ diag(s) @ Vh``.
@@ -61,11 +66,15 @@ def svd(
         side is small ("exact" where the error is too small for it), else "krylov".
     gap_target : float
         Stop "krylov" when error and lower bound differ by at most this, relatively. Where rounding or the size of the
-        space forbids it, the certificate says how far it came.
+        space forbids it, the certificate says how far it came. See `accuracy`.
     delta : float
         Probability with which a bound that rests on random probes may fail, 1e-15 <= delta <= 0.1.
     center : bool
         Take the mean of the rows off first, and return it. M has to be in memory, or `infimum.scale.RowBlocks`.
+    accuracy : {"error", "triples"}
+        What has to be accurate. "error": the approximation, whose triples may be far from the true ones. With
+        "triples" the space grows, besides, until every ``norm(M* M v - s**2 v)`` is at most `gap_target` times
+        ``s**2``, as ARPACK's does; `SVD.triple_bounds` says what the triples are worth.
     rng : int or numpy.random.Generator, optional
         Seed of the start and of the probes.
 
@@ -109,7 +118,9 @@ def svd(
     if not ritz_block.LEAST_DELTA <= delta <= ritz_block.MOST_DELTA:
         limits = f"{ritz_block.LEAST_DELTA:g} to {ritz_block.MOST_DELTA:g}"
         raise OptionError(f"delta must be a number from {limits}, got {delta!r}")
-    goal = Goal(rank, tol, gap_target, delta)
+    one_of("accuracy", accuracy, ("error", "triples"))
+    triples = accuracy == "triples"
+    goal = Goal(rank, tol, max(gap_target, PROVED) if triples else gap_target, delta, gap_target if triples else np.inf)
     spectrum = _decompose(operator, goal, method, np.random.default_rng(rng))
     truncate = partial(_truncate, less=less, names=labels(M, axis=1))
     return truncate(spectrum, rank) if rank is not None else least(spectrum, goal, truncate)
@@ -128,7 +139,8 @@ def _decompose(M: Operator, goal: Goal, method: str, rng: np.random.Generator) -
         spectrum = krylov(M, goal, rng, limit=side if method == "krylov" else side // 2)
         if spectrum is not None:
             return spectrum
-    if method in ("auto", "gram", "krylov"):
+    # squared singular values tell those of size s only to about eps / s**2
+    if method == "gram" or (method in ("auto", "krylov") and goal.residual > SQUARED):
         spectrum = gram(M)
         if method == "gram" or resolved(spectrum, goal):
             return spectrum

@@ -38,15 +38,25 @@ def exact_loss(result: Schedule, target: Any) -> Fraction:
         entries[j] += 1
         at_most.append((_row(width, {**entries, steps: -caps[j]}), Fraction(0)))
     at_most.append((_row(width, {**{i: -share * rates[i] for i in range(steps)}, steps: 1 - share}), Fraction(0)))
+    parts = _parts_of_gradients(steps, result.beta1)  # of the updates, for each gradient
     if result.objective == "tv":
-        at_most += [(_row(width, {j: Fraction(-1), steps + 1 + j: Fraction(-1)}), -q[j]) for j in range(steps)]
+        at_most += [
+            (_row(width, {**{i: -x for i, x in parts[j].items()}, steps + 1 + j: Fraction(-1)}), -q[j])
+            for j in range(steps)
+        ]
         equal = [(_row(width, dict.fromkeys(range(steps), Fraction(1))), Fraction(1))]
         cost = _row(width, dict.fromkeys(range(steps + 1, width), Fraction(1)))
     else:
-        at_most += [(_row(width, {j: Fraction(-1)}), -q[j]) for j in range(steps)]
-        at_most += [(_row(width, {j: Fraction(1), steps + 1: -q[j]}), Fraction(0)) for j in range(steps)]
+        at_most += [(_row(width, {i: -x for i, x in parts[j].items()}), -q[j]) for j in range(steps)]
+        at_most += [(_row(width, {**parts[j], steps + 1: -q[j]}), Fraction(0)) for j in range(steps)]
         equal, cost = [], _row(width, {steps + 1: Fraction(1)})
     return minimum(cost, at_most, equal)
+
+
+def _parts_of_gradients(steps: int, beta1: float) -> list[dict[int, Fraction]]:
+    """Return for every gradient its part in each update: without momentum all of its own."""
+    b = Fraction(beta1)
+    return [{i: (1 - b) * b ** (i - j) / (1 - b ** (i + 1)) for i in range(j, steps)} for j in range(steps)]
 
 
 def _row(width: int, entries: dict[int, Fraction]) -> list[Fraction]:

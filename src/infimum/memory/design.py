@@ -10,14 +10,15 @@ from infimum._arguments import one_of
 from infimum._arrays import Array, ArrayLike
 from infimum.errors import OptionError, RangeError
 from infimum.memory.decay import MatchRMS, Proportional, highest_of, law_of
-from infimum.memory.search import linear_program
+from infimum.memory.momentum import gradient_target, momentum_factor
+from infimum.memory.search import gradient_program, linear_program
 from infimum.memory.search.initial_weight import above, exact_after, with_share
 from infimum.proof.answers.memory_design import OBJECTIVES, Objective, Schedule, certify_schedule, memory_of
 from infimum.proof.profiles import as_target
 from infimum.proof.rounding import ROOM
 from infimum.proof.schedule_limits import Limits, caps_of, host, limits_of, positive, rounded
 from infimum.proof.theorems import unrolling
-from infimum.proof.theorems.capped_filling import FixedDecay
+from infimum.proof.theorems.capped_filling import Filling, FixedDecay
 
 EXACT = 1e-15  # a cap that is met to rounding does not spoil an exact profile
 CLOSED = 1e-9  # a larger gap in the total variation sends the design to the linear program
@@ -32,14 +33,15 @@ def design(
     warmup: int = 0,
     max_initial_share: float | None = None,
     objective: Objective = "tv",
+    beta1: float = 0.0,
 ) -> Schedule:
     """Learning rate and weight decay whose memory of the batches comes nearest to a target profile.
 
     Minimises the total variation distance ``sum(abs(w / sum(w) - p / sum(p))) / 2`` (or the ratio ``max(w / p) /
     min(w / p)``) between the memory weights w and the target p, over all schedules within the learning-rate caps and
     with at most a given share of the initialisation. The weights w are those of the updates in the final weights of
-    the network, exactly (see `memory.report`). The certificate is about this profile, **not about the training
-    loss**: in our experiment evenness did not order the losses.
+    the network, exactly (see `memory.report`), or with momentum those of the gradients. The certificate is about this
+    profile, **not about the training loss**: in our experiment evenness did not order the losses.
 
     Parameters
     ----------
@@ -62,6 +64,10 @@ def design(
     objective : {"tv", "ratio"}
         What is minimised. With `Proportional` or `MatchRMS` only "ratio" has a useful lower bound once the caps or
         the share forbid the exact profile; for "tv" it is then 0.
+    beta1 : float
+        Momentum, 0 <= beta1 < 1. Where it is not 0, the target is that of the gradients, which momentum spreads over
+        later updates (see `gradient_target`). The lower bound is then trivial for "ratio", for laws of the decay, and
+        beyond 5000 steps, unless the target is met.
 
     Returns
     -------
@@ -89,10 +95,13 @@ def design(
     """
     one_of("objective", objective, OBJECTIVES)
     profile = as_target(target, steps)
+    beta1 = momentum_factor(beta1, "beta1")
     highest = highest_of(max_lr, profile)
     caps = caps_of(highest, warmup, profile)
     law, rate, rates = law_of(weight_decay, caps, profile)
-    limits = limits_of(profile, caps, rates, law, rate)
+    goal = limits = limits_of(profile, caps, rates, law, rate)
+    if beta1:
+        limits = limits_of(rounded(gradient_target(profile, beta1=beta1), profile, "target"), caps, rates, law, rate)
     if max_initial_share is None:
         filling = exact_after(limits, max(int(warmup), 1) - 1)
     else:
@@ -100,14 +109,14 @@ def design(
     exact = bool(np.all(filling.weights >= limits.target * (1.0 - EXACT)))
     witness: dict[str, Any] = {}
     if objective == "tv" and not exact and isinstance(limits.law, FixedDecay):
-        filling, witness = linear_program.nearest(limits, limits.law, filling, CLOSED)
+        filling, witness = _optimum(goal, limits.law, filling, beta1)
     free = np.minimum(limits.caps, filling.weights / filling.filled[1:])  # a cap just met may be passed by rounding
     lr = rounded(np.where(filling.capped, limits.caps, free), profile, "lr")
     if rates is None:
         rates = _rates(limits, lr, profile)
     memory = memory_of(limits, lr, rates)
     share = unrolling.initial_share(memory, room=ROOM)
-    if objective == "ratio" and not exact:
+    if objective == "ratio" and not exact and not beta1:
         witness = {"initial": above(limits, filling, share)}
     return Schedule(
         lr=lr,
@@ -118,8 +127,15 @@ def design(
         objective=objective,
         decay_law=law,
         decay_rate=rate,
-        certificate=certify_schedule(limits, memory, objective, witness, share, room=ROOM),
+        beta1=beta1,
+        certificate=certify_schedule(goal, memory, objective, witness, share, beta1=beta1, room=ROOM),
     )
+
+
+def _optimum(goal: Limits, law: FixedDecay, filling: Filling, beta1: float) -> tuple[Filling, dict[str, Any]]:
+    if beta1:
+        return gradient_program.nearest_gradients(goal, law, filling, beta1)
+    return linear_program.nearest(goal, law, filling, CLOSED)
 
 
 def _rates(limits: Limits, lr: Array, profile: Array) -> Array:

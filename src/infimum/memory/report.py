@@ -14,11 +14,12 @@ from infimum._arrays import Array, ArrayLike, to_numpy
 from infimum._display import Shown
 from infimum.errors import OptionError, ShapeError
 from infimum.memory.decay import rates_of
-from infimum.memory.momentum import recursion, spread
+from infimum.memory.momentum import momentum_factor
 from infimum.memory.targets import as_batch_ids
+from infimum.proof.momentum import recursion
 from infimum.proof.profiles import as_target, as_vector
 from infimum.proof.schedule_limits import host, positive, rounded
-from infimum.proof.theorems.unrolling import WIDE, unroll, variation
+from infimum.proof.theorems.unrolling import WIDE, of_gradients, unroll, variation
 
 Convention: TypeAlias = Literal["coupled", "independent", "corrected"]
 POINTS = 2000  # of a curve
@@ -242,8 +243,8 @@ def report(
     written = rates_of(weight_decay, rate)
     decay = host(written) * {"coupled": wide, "independent": WIDE(1.0), "corrected": wide**2 / wide.max()}[convention]
     memory = unroll(wide, decay, beyond=True)
-    gradients = None if beta1 is None else spread(memory, beta1, "beta1")
-    squares = None if beta2 is None else spread(memory, beta2, "beta2").weights
+    gradients = None if beta1 is None else of_gradients(memory, momentum_factor(beta1, "beta1"))
+    squares = None if beta2 is None else of_gradients(memory, momentum_factor(beta2, "beta2")).weights
     batches = memory if gradients is None else gradients
     relative = batches.weights / host(wanted)
     return MemoryReport(

@@ -148,8 +148,8 @@ def read_description(out: Path) -> Description:
     return Description.read(document)
 
 
-def check_calibration(claimed: Mapping[str, Any], ids: Any, mask: Any, goal: str, sha256: str) -> None:
-    """Derive what is said about the calibration from the stored tokens and from the model."""
+def check_tokens(ids: Any, mask: Any) -> None:
+    """Ask that stored tokens are rows of ids, padded behind."""
     rows, length = array("ids", ids, (None, None), "integer").shape
     array("mask", mask, (rows, length), "integer")
     if ids.dtype != np.int64 or mask.dtype != np.int64:
@@ -159,7 +159,23 @@ def check_calibration(claimed: Mapping[str, Any], ids: Any, mask: Any, goal: str
         raise VerificationError(f"the mask in {TEXT} must be ones and then zeros, with a token in every row")
     if int(ids.min()) < 0:
         raise VerificationError(f"token ids must not be negative, got {int(ids.min())}")
-    derived = {"paragraphs": rows, "tokens": int(lengths.sum()), "sha256": sha256, "goal": goal}
+
+
+def check_inputs(inputs: Mapping[str, Any]) -> None:
+    """Ask that stored inputs of other kinds are finite arrays with one number of rows."""
+    if not inputs or any(value.ndim == 0 for value in inputs.values()):
+        raise VerificationError(f"{TEXT} must hold arrays whose first axis are rows")
+    for name, value in inputs.items():
+        if value.dtype not in (np.int64, np.float32, np.bool_) or not np.all(np.isfinite(value)):
+            raise VerificationError(
+                f"{TEXT}: {shown(name)} must be finite, in int64, float32 or bool, got {value.dtype}"
+            )
+    if len(rows := {len(value) for value in inputs.values()}) != 1 or rows == {0}:
+        raise VerificationError(f"all inputs in {TEXT} must have one number of rows, got {sorted(rows)}")
+
+
+def check_calibration(claimed: Mapping[str, Any], derived: Mapping[str, Any]) -> None:
+    """Compare what is said about the calibration with what is derived from the stored inputs and from the model."""
     for name, value in derived.items():
         same(f"calibration: {name}", claimed[name], value)
     whole("calibration: seed", claimed["seed"], least=0, most=SEEDS - 1)

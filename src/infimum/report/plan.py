@@ -148,7 +148,7 @@ def content(
         "held_out": held_out,
         "calibration": {
             "source": tokens.source,
-            "paragraphs": int(tokens.ids.shape[0]),
+            "paragraphs": tokens.rows,
             "tokens": tokens.count,
             "sha256": tokens.sha256,
             "seed": plan.moments.seed,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from infimum._display import Shown
+from infimum.compress.measure.samples import Inputs
 from infimum.compress.measure.scratch import Shelf
-from infimum.compress.measure.text import Tokens
 from infimum.compress.model.heads import Goal
 from infimum.errors import CalibrationError
 from infimum.proof.theorems import weighted_tail
@@ -71,6 +71,11 @@ class MomentShelf(Mapping[str, LayerMoments]):
             self._holders[name] = (holder, moments.gradient)
             self.shapes[name] = (len(moments.left), len(moments.inputs))
 
+    def drop(self, names: Iterable[str]) -> None:
+        """Forget some layers."""
+        for name in list(names):
+            del self._holders[name], self.shapes[name]
+
     def __getitem__(self, name: str) -> LayerMoments:
         holder, gradient = self._holders[name]
         known, inputs = self._last  # at once: other threads read other layers
@@ -99,8 +104,8 @@ class Moments(Shown):
     layers : MomentShelf
         By name of the layer, read from disk when they are asked for; absent are those on which the output does not
         depend, and those (experts) that fewer tokens reach than they have inputs.
-    tokens : Tokens
-        The text.
+    tokens : Tokens or Samples
+        The text, or what else the model was run on.
     goal : {"embedding", "loss", "logits"}
         What the gradients are of; see `collect`.
     seed, projections : int
@@ -110,7 +115,7 @@ class Moments(Shown):
     """
 
     layers: MomentShelf
-    tokens: Tokens
+    tokens: Inputs
     goal: Goal
     seed: int
     projections: int
@@ -122,7 +127,7 @@ class Moments(Shown):
         if self.judge is None:
             return made
         judge = self.judge[name]
-        first, second = (half.count if self.goal == "loss" else len(half.ids) for half in self.tokens.halves())
+        first, second = (half.count if self.goal == "loss" else half.rows for half in self.tokens.halves())
         right = first / (first + second)
         # the left moment of an embedding is one of parts, and each half counts by its whole
         energies = [count * float(np.trace(half.right)) for count, half in ((first, made), (second, judge))]
@@ -140,11 +145,18 @@ def _mean(made: np.ndarray, judge: np.ndarray, share: float) -> np.ndarray:
     return np.asarray(share * made + (1.0 - share) * judge)
 
 
-class Gather:
-    """Hooks that add up the moments while the model runs."""
+class UnequalInputsError(Exception):
+    """Layers that had one input have two."""
 
-    def __init__(self, layers: Mapping[str, torch.nn.Module], *, per_token: bool) -> None:
-        self._layers, self._per_token = layers, per_token
+
+class Gather:
+    """Hooks that add up the moments while the model runs.
+
+    With `share` the moments of inputs are added up once for layers that are given the same tensor, one after the other.
+    """
+
+    def __init__(self, layers: Mapping[str, torch.nn.Module], *, per_token: bool, share: bool) -> None:
+        self._layers, self._per_token, self._share = layers, per_token, share
         self._mask = torch.ones(0, 0)
         self._sums: dict[tuple[str, str], torch.Tensor] = {}
         self._rows: dict[str, int] = {}
@@ -169,13 +181,13 @@ class Gather:
     def _hook(self, name: str) -> Callable[[Any, tuple[torch.Tensor, ...], torch.Tensor], None]:
         def forward(_module: Any, args: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
             x = args[0].detach()
-            if args[0] is not self._last[0]:
+            if args[0] is not self._last[0] or not self._share:
                 self._last = (args[0], name)
                 text = x[self._mask] if x.shape[:-1] == self._mask.shape else x.reshape(-1, x.shape[-1])
                 self._rows[name] = self._rows.get(name, 0) + text.shape[0]
                 self._add(name, "inputs", _gram(text))
             if self._sharing.setdefault(name, self._last[1]) != self._last[1]:
-                raise CalibrationError(f"the input of {name} is not that of the same layers in every batch")
+                raise UnequalInputsError(name)
             if output.requires_grad:
                 output.register_hook(lambda gradient: self._backward(name, x, gradient.detach()))  # type: ignore[no-untyped-call]
 
@@ -187,6 +199,8 @@ class Gather:
             return
         if g.dim() == 2:  # a layer that sees one vector per paragraph
             x, g = x[:, None], g[:, None]
+        elif g.dim() > 3:  # places of an image
+            x, g = x.flatten(1, -2), g.flatten(1, -2)
         # D' D = x' (g g') x and D D' = g' (x x') g, paragraph by paragraph, without forming D; padding has g = 0
         weighted_x, weighted_g = (g @ g.mT) @ x, (x @ x.mT) @ g
         self._add(name, "right", x.flatten(0, 1).T @ weighted_x.flatten(0, 1))

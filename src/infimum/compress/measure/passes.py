@@ -4,24 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 
 from infimum.compress.measure import outputs
-from infimum.compress.measure.moments import BATCH, Gather, Moments, MomentShelf, Progress
+from infimum.compress.measure.moments import BATCH, Gather, Moments, MomentShelf, Progress, UnequalInputsError
+from infimum.compress.measure.samples import Inputs
 from infimum.compress.measure.scratch import Shelf
 from infimum.compress.measure.text import Tokens
 from infimum.compress.measure.vocabulary import VocabularyGather
 from infimum.compress.model.blockwise import BlockwiseModel, Call, Run
 from infimum.compress.model.checkpoint import Checkpoint
+from infimum.compress.model.vocabulary import embeddings_of
 from infimum.errors import CalibrationError
 
 
 def collect(
     checkpoint: Checkpoint,
-    tokens: Tokens,
+    tokens: Inputs,
     *,
     seed: int = 0,
     projections: int = 1,
@@ -49,11 +52,13 @@ def collect(
     generator = torch.Generator().manual_seed(seed)  # one for both halves: whoever judges draws directions of its own
     parts = tokens.halves() if split else (tokens,)
     made, *judge = [_shelf(checkpoint, part, generator, projections, on_progress) for part in parts]
+    for shelf, other in ((made, half), (half, made)) if judge and (half := judge[0]) else ():
+        shelf.drop(shelf.keys() - other.keys())  # an expert that half of the text hardly reaches
     return Moments(made, tokens, checkpoint.head.goal, seed, projections, *judge)
 
 
 def _shelf(
-    checkpoint: Checkpoint, tokens: Tokens, generator: torch.Generator, projections: int, on_progress: Progress | None
+    checkpoint: Checkpoint, tokens: Inputs, generator: torch.Generator, projections: int, on_progress: Progress | None
 ) -> MomentShelf:
     goal, kind = checkpoint.head.goal, outputs.answer_of(checkpoint.skeleton)
 
@@ -64,22 +69,35 @@ def _shelf(
         noise = [direction.to(value.dtype) for direction in drawn]
         return [outputs.curvature(value.detach(), each, kind) for each in noise] if goal == "logits" else noise
 
-    passes = tokens.count if goal == "loss" else len(tokens.ids) * projections
-    return _Collection(checkpoint, tokens, passes, on_progress).run(directions)
+    passes = tokens.count if goal == "loss" else tokens.rows * projections
+    state = generator.get_state()
+    try:
+        return _Collection(checkpoint, tokens, passes, on_progress).run(directions)
+    except UnequalInputsError:  # a layer is called twice, and with the inputs of others only once
+        generator.set_state(state)
+        return _Collection(checkpoint, tokens, passes, on_progress, share=False).run(directions)
 
 
 class _Collection:
     """The passes over one text; `passes` is what the sums of gradients are divided by."""
 
-    def __init__(self, checkpoint: Checkpoint, tokens: Tokens, passes: int, on_progress: Progress | None) -> None:
-        self._per_token = checkpoint.head.goal == "loss"
+    def __init__(
+        self,
+        checkpoint: Checkpoint,
+        tokens: Inputs,
+        passes: int,
+        on_progress: Progress | None,
+        *,
+        share: bool = True,
+    ) -> None:
+        self._per_token, self._share = checkpoint.head.goal == "loss", share
         self._passes, self._on_progress, self._done = passes, on_progress, 0
         self._runner = BlockwiseModel(checkpoint)
         _check_ids(self._runner.model, tokens)
-        batches = list(tokens.batches(max(1, BATCH // tokens.ids.shape[1])))
+        batches = list(tokens.batches(max(1, BATCH // tokens.length)))
         function = outputs.output_of(checkpoint.head)
         self._runs: list[Run] = [partial(function, self._runner.model, ids, mask) for ids, mask in batches]
-        self._ids, self._masks = zip(*batches, strict=True)
+        self._given, self._masks = zip(*batches, strict=True)
         self._runner.try_blocks(self._runs[0])
         inside = tuple(f"{name}." for name in self._runner.blocks)
         names = [layer.name for layer in checkpoint.layers]
@@ -94,9 +112,9 @@ class _Collection:
             with self._gathered(self._outside) as gather, self._vocabulary.attached():
                 for batch, run in enumerate(self._runs):
                     self._begin(gather, batch)
-                    with _embeddings(self._runner.model) as embedded:
+                    with _leaves(self._runner.model, self._given[batch]) as leaves:
                         value = run()
-                    self._vocabulary.embedded(self._ids[batch], _gradients(value, embedded, directions(value)))
+                    self._vocabulary.embedded(leaves.ids, _gradients(value, leaves.tensors, directions(value)))
                     self._report(len(self._runs))
             self._found.add(self._vocabulary.moments(self._passes))
             return self._found
@@ -156,15 +174,15 @@ class _Collection:
         with self._gathered(self._outside) as gather:
             for batch, run in enumerate(self._runs):
                 self._begin(gather, batch)
-                with torch.enable_grad(), _embeddings(self._runner.model) as embedded:
+                with torch.enable_grad(), _leaves(self._runner.model, self._given[batch]) as leaves:
                     value, _ = self._runner.calls(run)
-                self._vocabulary.embedded(self._ids[batch], _gradients(value, embedded, self._kept(0, batch)))
+                self._vocabulary.embedded(leaves.ids, _gradients(value, leaves.tensors, self._kept(0, batch)))
 
     @contextmanager
     def _gathered(self, names: Sequence[str]) -> Iterator[Gather]:
         """Gather the moments of layers, and keep them."""
         layers = {name: self._runner.model.get_submodule(name) for name in names}
-        gather = Gather(layers, per_token=self._per_token)
+        gather = Gather(layers, per_token=self._per_token, share=self._share)
         with gather.attached():
             yield gather
         self._found.add(gather.moments(self._passes))
@@ -187,35 +205,66 @@ def _gradients(
 ) -> list[torch.Tensor]:
     """Gradients by the first leaf of the products of `value` with directions; hooks see all between it and a leaf."""
     last = len(directions) - 1
-    return [torch.autograd.grad(value, leaves, to, retain_graph=k < last)[0] for k, to in enumerate(directions)]
+    options: dict[str, Any] = {"allow_unused": True}
+    found = [
+        torch.autograd.grad(value, leaves, to, retain_graph=k < last, **options) for k, to in enumerate(directions)
+    ]
+    return [torch.zeros_like(leaves[0]) if gradients[0] is None else gradients[0] for gradients in found]
+
+
+@dataclass
+class _Leaves:
+    """Where a graph starts, and the ids of the tokens whose embeddings are the first of them."""
+
+    tensors: list[torch.Tensor]
+    ids: torch.Tensor
 
 
 @contextmanager
-def _embeddings(model: Any) -> Iterator[list[torch.Tensor]]:
-    """Start the graph at the embeddings, which are listed: the parameters need no gradients, half of the work.
+def _leaves(model: Any, given: outputs.Given) -> Iterator[_Leaves]:
+    """Start the graph at embeddings and at inputs that are real: parameters need no gradients, half of the work.
 
-    Encoder and decoder may have modules of their own for them, with one matrix.
+    Encoder and decoder may have modules of their own for embeddings, with one matrix.
     """
-    found: list[torch.Tensor] = []
+    found, embeddings = _Leaves([], torch.empty((0, 0), dtype=torch.int64)), embeddings_of(model)
 
-    def hook(_module: Any, _inputs: Any, output: Any) -> Any:
+    def hook(module: Any, inputs: tuple[torch.Tensor, ...], output: Any) -> Any:
         whole = output if isinstance(output, tuple) else (output,)  # I-BERT has a scale beside them
-        found.append(whole[0].requires_grad_())
+        leaf = whole[0].requires_grad_()
+        if not found.ids.numel() and module is embeddings:
+            found.ids = inputs[0]
+            found.tensors.insert(0, leaf)
+        else:
+            found.tensors.append(leaf)
         copied = whole[0].clone(), *whole[1:]  # what a model changes in place must be no leaf
         return copied if isinstance(output, tuple) else copied[0]
 
-    shape, kind = model.get_input_embeddings().weight.shape, torch.nn.Embedding
-    alike = [m for m in model.modules() if isinstance(m, kind) and m.weight.shape == shape]
-    listened = alike if model.config.is_encoder_decoder else [model.get_input_embeddings()]
-    handles = [module.register_forward_hook(hook) for module in listened]
+    handles = [module.register_forward_hook(hook) for module in _listened(model, given)]
+    real = [] if isinstance(given, torch.Tensor) else [x for x in given.values() if x.is_floating_point()]
+    for tensor in real:
+        tensor.requires_grad_()
     try:
         yield found
     finally:
+        found.tensors += real
         for handle in handles:
             handle.remove()
 
 
-def _check_ids(model: Any, tokens: Tokens) -> None:
+def _listened(model: Any, given: outputs.Given) -> list[Any]:
+    """Return the modules that embed tokens."""
+    every = [module for module in model.modules() if isinstance(module, torch.nn.Embedding)]
+    if not isinstance(given, torch.Tensor):
+        return every
+    embeddings = embeddings_of(model)
+    if embeddings is None or not model.config.is_encoder_decoder:
+        return [embeddings]
+    return [module for module in every if module.weight.shape == embeddings.weight.shape]
+
+
+def _check_ids(model: Any, tokens: Inputs) -> None:
+    if not isinstance(tokens, Tokens):
+        return
     try:
         words, highest = model.get_input_embeddings().weight.shape[0], int(tokens.ids.max())
     except NotImplementedError as error:

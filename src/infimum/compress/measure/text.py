@@ -41,6 +41,21 @@ class Tokens(Shown):
     source: str
 
     @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.ids)
+
+    @property
+    def length(self) -> int:
+        """Places of a row."""
+        return int(self.ids.shape[1])
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What is stored of them."""
+        return {"ids": self.ids, "mask": self.mask}
+
+    @property
     def count(self) -> int:
         """Number of tokens, padding left out."""
         return int(self.mask.sum())
@@ -67,14 +82,8 @@ class Tokens(Shown):
 
     def halves(self) -> tuple[Tokens, Tokens]:
         """Return two halves, of alternate stretches of the text: neighbouring paragraphs are alike."""
-        stretch = max(1, min(STRETCH, len(self.ids) // 4))
-        second = np.arange(len(self.ids)) // stretch % 2 == 1
-        if not second.any():
-            raise CalibrationError(
-                f"two rows of text at least are needed for two halves, got {len(self.ids)}; give a longer text, or "
-                "shorter rows (max_tokens)"
-            )
-        return tuple(Tokens(self.ids[half], self.mask[half], self.source) for half in (~second, second))  # type: ignore[return-value]
+        first, second = (Tokens(self.ids[half], self.mask[half], self.source) for half in in_halves(len(self.ids)))
+        return first, second
 
     def batches(self, size: int) -> list[tuple[torch.Tensor, torch.Tensor]]:
         """Split into batches of paragraphs of similar length, each cut to its longest one."""
@@ -85,6 +94,18 @@ class Tokens(Shown):
             longest = int(self.mask[rows].sum(axis=1).max())
             batches.append((torch.from_numpy(self.ids[rows, :longest]), torch.from_numpy(self.mask[rows, :longest])))
         return batches
+
+
+def in_halves(rows: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return which rows are in one half and which in the other."""
+    stretch = max(1, min(STRETCH, rows // 4))
+    second = np.arange(rows) // stretch % 2 == 1
+    if not second.any():
+        raise CalibrationError(
+            f"two rows of text at least are needed for two halves, got {rows}; give a longer text, or shorter rows "
+            "(max_tokens)"
+        )
+    return np.flatnonzero(~second), np.flatnonzero(second)
 
 
 def python_topics(held_out: bool) -> list[str]:

@@ -11,6 +11,7 @@ import torch
 
 from infimum.compress.measure.moments import LayerMoments
 from infimum.compress.model.checkpoint import Checkpoint
+from infimum.compress.model.vocabulary import embeddings_of
 from infimum.errors import CalibrationError
 from infimum.proof.theorems import weighted_tail
 
@@ -29,16 +30,14 @@ class VocabularyGather:
 
     def __init__(self, checkpoint: Checkpoint, model: Any, *, per_token: bool) -> None:
         names = {id(module): name for name, module in model.named_modules()}
-        embeddings, self._head = model.get_input_embeddings(), model.get_output_embeddings()
-        self._names = (names[id(embeddings)], names.get(id(self._head), ""))
+        embeddings, self._head = embeddings_of(model), model.get_output_embeddings()
+        self._names = (names.get(id(embeddings), ""), names.get(id(self._head), ""))
         self._per_token, self._mask = per_token, torch.ones(0, 0)
         own = {layer.name for layer in checkpoint.vocabulary}
         self._known = own | {head for head, shared in checkpoint.tied.items() if shared in own}
-        rows, columns = embeddings.weight.shape
-        sums = ((rows,), (columns, columns)) * 2
-        self._tokens, self._gradients, self._logits, self._inputs = (
-            torch.zeros(shape, dtype=torch.float64) for shape in sums
-        )
+        shapes = [(0, 0) if m is None else tuple(m.weight.shape) for m in (embeddings, self._head)]
+        self._tokens, self._logits = (torch.zeros(rows, dtype=torch.float64) for rows, _ in shapes)
+        self._gradients, self._inputs = (torch.zeros((n, n), dtype=torch.float64) for _, n in shapes)
         self._seen = 0
 
     def begin(self, mask: torch.Tensor) -> None:
@@ -47,10 +46,11 @@ class VocabularyGather:
 
     def embedded(self, ids: torch.Tensor, gradients: Sequence[torch.Tensor]) -> None:
         """Add the gradients at the embeddings of a batch, one for each direction."""
-        if self._names[0] not in self._known:
+        if self._names[0] not in self._known or not ids.numel():
             return
         if self._per_token:
-            self._tokens += torch.bincount(ids[self._mask], minlength=len(self._tokens))
+            text = ids[self._mask] if ids.shape == self._mask.shape else ids.flatten()  # XLNet has rows behind places
+            self._tokens += torch.bincount(text, minlength=len(self._tokens))
         for gradient in gradients:
             rows = gradient.flatten(0, 1)
             if not self._per_token:

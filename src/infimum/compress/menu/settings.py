@@ -21,6 +21,7 @@ Kind: TypeAlias = Literal["bits", "ranks", "widths"]
 Format: TypeAlias = Literal["infimum", "compressed-tensors", "gguf"]
 
 MOST_DAMPING = 1000.0  # of a moment little but its diagonal is left
+MOST_SCALE = 1e6  # of a norm: half of a short text may hardly see what the other makes
 WIDTHS = tuple(range(16, 3, -1))
 ROUNDED_WIDTHS = (16, 14, 12, 10, 8, 6)  # each of them is rounded anew
 
@@ -62,10 +63,11 @@ class Settings:
         one_of("format", self.format, get_args(Format))
         if self.format != "infimum" and (self.menu != ("bits",) or self.plain):
             raise OptionError(f"format={self.format!r} holds few bits only; give menu=('bits',), and plain=False")
-        numbers = self.damping.values() if isinstance(self.damping, Mapping) else ((self.damping,),)
-        for each in (each for damping in numbers for each in damping):
-            if not 0.0 < each <= MOST_DAMPING:
-                raise OptionError(f"damping must be above 0 and at most {MOST_DAMPING:g}, got {each}")
+        numbers = self.damping.values() if isinstance(self.damping, Mapping) else (Damping(self.damping, self.damping),)
+        for right, left, scale in numbers:
+            for each, most in ((right, MOST_DAMPING), (left, MOST_DAMPING), (scale, MOST_SCALE)):
+                if not 0.0 < each <= most:
+                    raise OptionError(f"damping must be above 0 and at most {most:g}, got {each}")
 
     def takes(self, name: str) -> bool:
         """Tell whether a layer of this name may be replaced."""

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from infimum.compress.measure.moments import LayerMoments, Moments, MomentShelf
+from infimum.compress.measure.text import Tokens
 from infimum.compress.menu.ranks import Damping, Weighting, damped, weighting
 from infimum.compress.menu.settings import Settings
 from infimum.compress.model.checkpoint import Checkpoint, Layer
@@ -109,7 +110,7 @@ class Task(NamedTuple):
         """What a user should know about checkpoint and text."""
         tokens, widest = self.moments.tokens.count, max(inputs for _, inputs in self.moments.layers.shapes.values())
         notes = () if self.settings.layers_of(self.checkpoint) != self.checkpoint.layers else self.checkpoint.notes
-        if tokens >= widest:
+        if tokens >= widest or not isinstance(self.moments.tokens, Tokens):
             return notes
         return (
             *notes,

@@ -110,7 +110,7 @@ class Checkpoint(Shown):
         found = []
         for name, module in self.skeleton.named_modules():
             tensor, shape = self.names.in_files(f"{name}.weight"), shape_of(module)
-            if shape is not None and id(module.weight) not in fixed and tensor in self.tensors:
+            if shape is not None and 0 not in shape and id(module.weight) not in fixed and tensor in self.tensors:
                 found.append(Layer(name, tensor, shape, isinstance(module, Conv1D)))
         return tuple(found)
 
@@ -293,7 +293,5 @@ def _check_tensors(checkpoint: Checkpoint) -> None:
                 f"tensor {tensor} should have shape {tuple(meta.shape)} by config.json, got "
                 f"{tuple(shape)}; the configuration belongs to another model"
             )
-    if (given := checkpoint.skeleton.main_input_name) != "input_ids":
-        raise CheckpointError(f"{name} is a model of {given}, not of text: only models that read tokens are supported")
     if not checkpoint.layers:
         raise CheckpointError(f"{name} has no linear layer whose weights are in its files; nothing can be compressed")

@@ -19,6 +19,7 @@ from infimum.proof.folder import CONFIG, own_file
 Goal: TypeAlias = Literal["embedding", "loss", "logits"]  # what gradients are of
 Pooling: TypeAlias = Literal["mean", "cls", "lasttoken"]  # how one vector is made of those of all tokens
 
+SPEECH = "AutoModelForSpeechSeq2Seq"
 MODULES = "modules.json"  # of sentence-transformers
 LOADERS: dict[str, tuple[str, Goal]] = {  # of other classes, by what their names end with
     "ForCausalLM": ("AutoModelForCausalLM", "loss"),
@@ -33,6 +34,10 @@ TABLES: dict[str, tuple[str, Goal]] = {  # of transformers, in which it names it
     "MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING_NAMES": ("AutoModelForImageTextToText", "loss"),
     "MODEL_FOR_CAUSAL_LM_MAPPING_NAMES": ("AutoModelForCausalLM", "loss"),
     "MODEL_FOR_MASKED_LM_MAPPING_NAMES": ("AutoModelForMaskedLM", "logits"),
+    "MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES": ("AutoModelForImageClassification", "logits"),
+    "MODEL_FOR_SPEECH_SEQ_2_SEQ_MAPPING_NAMES": (SPEECH, "logits"),
+    "MODEL_FOR_CTC_MAPPING_NAMES": ("AutoModelForCTC", "logits"),
+    "MODEL_FOR_AUDIO_CLASSIFICATION_MAPPING_NAMES": ("AutoModelForAudioClassification", "logits"),
 }
 ENCODER: tuple[str, Goal] = "AutoModel", "embedding"
 
@@ -56,6 +61,12 @@ class Head:
         """Build the model that a configuration describes."""
         return getattr(transformers, self.loader).from_config(config, **options)
 
+    def main_input(self, config: Any) -> str:
+        """Name what the model reads first: "input_ids" of one that reads text."""
+        found = getattr(transformers, self.loader)._model_mapping.get(type(config), None)
+        kind = found[0] if isinstance(found, tuple | list) else found
+        return str(getattr(kind, "main_input_name", "input_ids"))
+
     def from_folder(self, folder: Path, **options: Any) -> Any:
         """Load the model of a folder."""
         return getattr(transformers, self.loader).from_pretrained(folder, **options)
@@ -64,8 +75,12 @@ class Head:
 def loader_of(name: str) -> tuple[str, Goal]:
     """Return what loads a model whose class has this name, and what of its output counts; of others the encoder's."""
     by_ending = (found for ending, found in LOADERS.items() if name.endswith(ending))
-    by_table = (found for table, found in TABLES.items() if name in getattr(modeling_auto, table).values())
+    by_table = (found for table, found in TABLES.items() if _names(table, name))
     return next(chain(by_table, by_ending), ENCODER)
+
+
+def _names(table: str, name: str) -> bool:
+    return any(name in ((one,) if isinstance(one, str) else one) for one in getattr(modeling_auto, table).values())
 
 
 def _pooling(folder: Path) -> Pooling:

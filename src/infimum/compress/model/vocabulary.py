@@ -14,7 +14,7 @@ def vocabulary_of(model: PreTrainedModel) -> dict[str, tuple[int, int]]:
     Left out is what is no plain torch.nn.Embedding or torch.nn.Linear, and what modules other than the head share.
     """
     found = {}
-    for module, kind in ((_embeddings(model), torch.nn.Embedding), (_head(model), torch.nn.Linear)):
+    for module, kind in ((embeddings_of(model), torch.nn.Embedding), (_head(model), torch.nn.Linear)):
         name = _name(model, module)
         if (
             type(module) is kind
@@ -28,13 +28,18 @@ def vocabulary_of(model: PreTrainedModel) -> dict[str, tuple[int, int]]:
 
 def tied_head(model: PreTrainedModel) -> dict[str, str]:
     """Return the name of the embeddings by that of a head that is a torch.nn.Linear and shares their matrix."""
-    embeddings, head = _name(model, _embeddings(model)), _name(model, _head(model))
+    embeddings, head = _name(model, embeddings_of(model)), _name(model, _head(model))
     shares = type(_head(model)) is torch.nn.Linear and head in _sharing(model, embeddings)
     return {head: embeddings} if shares else {}
 
 
-def _embeddings(model: PreTrainedModel) -> Any:
-    return model.get_input_embeddings()
+def embeddings_of(model: PreTrainedModel) -> torch.nn.Embedding | None:
+    """Return the embeddings of tokens; None where a model has none, or images in their place."""
+    try:
+        found: Any = model.get_input_embeddings()
+    except NotImplementedError:
+        return None
+    return found if isinstance(found, torch.nn.Embedding) else None
 
 
 def _head(model: PreTrainedModel) -> Any:

@@ -62,6 +62,11 @@ def allocate(units: Sequence[Unit], frontiers: Sequence[Frontier], budget: float
     .. [1] P. Sinha, A. A. Zoltners, "The multiple-choice knapsack problem", Operations Research 27 (1979).
     """
     smallest = sum(float(hull.costs[0]) for hull in frontiers)
+    if budget < 0:
+        raise BudgetError(
+            f"{-budget:.0f} numbers more are to be removed than there are in the layers that may be replaced: remove "
+            "less; those that stay, as asked or since the text does not reach them, count in what is removed of"
+        )
     if smallest > budget:
         raise BudgetError(
             f"{budget:.0f} numbers were allowed for the compressible layers, but their smallest form needs "

@@ -61,7 +61,7 @@ def _fill(plan: Answer, draft: Path, out: Path, adapter: int | None) -> None:
         write_tensors(tensors_of(plan), draft)
     added = None if adapter is None else write_adapter(plan, adapter, draft / FOLDER, out)
     tokens = plan.moments.tokens
-    write_small(draft / TEXT, {"ids": torch.from_numpy(tokens.ids), "mask": torch.from_numpy(tokens.mask)})
+    write_small(draft / TEXT, {name: torch.from_numpy(array) for name, array in tokens.arrays.items()})
     if plan.orders:
         write_small(draft / CHANNELS, {name: torch.from_numpy(order) for name, order in plan.orders.items()})
     hashes = {name: file_hash(path) for name, path in sorted(inventory(draft).items())}
@@ -79,7 +79,7 @@ def describe(plan: Answer, files: dict[str, str], adapter: dict[str, Any] | None
         "original": {"path": str(plan.checkpoint.path.resolve()), "sha256": plan.checkpoint.sha256},
         "settings": asdict(plan.settings),
         "calibration": {
-            "paragraphs": int(tokens.ids.shape[0]),
+            "paragraphs": tokens.rows,
             "tokens": tokens.count,
             "sha256": tokens.sha256,
             "goal": plan.moments.goal,

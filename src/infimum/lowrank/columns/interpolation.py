@@ -21,7 +21,7 @@ from infimum._linalg import adjoint, least_squares
 from infimum.errors import ToleranceError
 from infimum.lowrank.columns.pivoting import bounded, coefficients
 from infimum.lowrank.columns.reduction import Reduction, reduction
-from infimum.lowrank.columns.strategies import strategy_named
+from infimum.lowrank.columns.strategies import Chooser, strategy_named
 from infimum.lowrank.spectra import ritz_claims
 from infimum.proof.answers.chosen_columns import FEW, NODES, certify_columns, search_tree
 from infimum.proof.answers.factored import bound_of_any_matrix, certify_factors
@@ -53,14 +53,14 @@ class Search:
     max_coefficient: float | None
     rng: np.random.Generator
 
-    def with_rank(self, rank: int, method: str) -> ThroughColumns:
+    def with_rank(self, rank: int, method: str | Chooser) -> ThroughColumns:
         """Choose so many columns by a method."""
         if method == "exact":
             return self._exact(rank)
         reduced = reduction(self.M, rank, self.rng)
         return self._answer(reduced, strategy_named(method)(reduced, rank, self.rng))
 
-    def with_tol(self, tol: float, method: str) -> ThroughColumns:
+    def with_tol(self, tol: float, method: str | Chooser) -> ThroughColumns:
         """Choose as few columns as are found to meet a tolerance."""
         goal = tol * scale_back(math.sqrt(self.M.energy), self.M.exponent, toward=0.0)
         for last in self._growing(tol, method):
@@ -72,7 +72,7 @@ class Search:
             "to a wider type"
         )
 
-    def _fewer(self, best: ThroughColumns, goal: float, method: str) -> ThroughColumns:
+    def _fewer(self, best: ThroughColumns, goal: float, method: str | Chooser) -> ThroughColumns:
         """Choose anew for smaller ranks: what is best for many columns need not begin with the best few."""
         step = 1
         while step < len(best.order):
@@ -85,7 +85,7 @@ class Search:
                 break
         return best
 
-    def _growing(self, tol: float, method: str) -> Iterator[ThroughColumns]:
+    def _growing(self, tol: float, method: str | Chooser) -> Iterator[ThroughColumns]:
         """Yield longer and longer choices, from the one on that meets `tol` by its estimate."""
         limit = min(self.M.shape)
         if method == "exact":

@@ -3,37 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
 from infimum._arguments import one_of
-from infimum.lowrank.columns import greedy, leverage, pivoting, sampling
+from infimum._arrays import as_array, to_numpy
+from infimum.errors import OptionError
+from infimum.lowrank.columns import greedy, leverage, pivoting, projection, sampling
 from infimum.lowrank.columns.reduction import Reduction
 
 Strategy: TypeAlias = Callable[[Reduction, int, np.random.Generator], np.ndarray]
 """``strategy(reduction, count, rng)`` returns `count` different columns, the first taken first."""
-STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
-    {
-        "norm": sampling.by_norm,
-        "norm_sampling": sampling.by_norm_sampling,
-        "uniform": sampling.by_uniform,
-        "column_sampling": sampling.by_column_sampling,
-        "kmeans": sampling.by_kmeans,
-        "leverage": leverage.by_leverage,
-        "leverage_sampling": leverage.by_leverage_sampling,
-        "ridge_leverage": leverage.by_ridge_leverage,
-        "deim": leverage.by_deim,
-        "qdeim": leverage.by_qdeim,
-        "adaptive_pivoting": leverage.by_adaptive_pivoting,
-        "osinsky": leverage.by_osinsky,
-        "pivoted_qr": pivoting.by_pivoted_qr,
-        "lupp": pivoting.by_lupp,
-        "strong_rrqr": pivoting.by_strong_rrqr,
-        "greedy": greedy.by_greedy,
-    }
-)
+Chooser: TypeAlias = Callable[[np.ndarray, int, np.random.Generator], Any]
+"""A function of the user: ``strategy(matrix, count, rng)`` returns `count` different columns of a NumPy matrix."""
 StrategyName: TypeAlias = Literal[
     "norm",
     "norm_sampling",
@@ -50,9 +35,20 @@ StrategyName: TypeAlias = Literal[
     "pivoted_qr",
     "lupp",
     "strong_rrqr",
+    "gaussian_projection",
+    "sparse_sign_projection",
+    "cosine_projection",
     "greedy",
     "auto",
 ]
+HOMES = (sampling, leverage, pivoting, projection, greedy)
+STRATEGIES: Mapping[str, Strategy] = MappingProxyType(
+    {
+        name: next(getattr(home, f"by_{name}") for home in HOMES if hasattr(home, f"by_{name}"))
+        for name in get_args(StrategyName)
+        if name != "auto"
+    }
+)
 LARGE = 1_000_000  # entries of a reduction from which on "auto" has one start only
 ENTRIES = 6e7  # entries of the reduction that the exchanges of "auto" may read
 STARTS = ("osinsky", "greedy", "pivoted_qr")  # each wins on some inputs, the first on most and never by far behind
@@ -68,7 +64,28 @@ def by_error(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray:
     return greedy.improved(M, best, trials)
 
 
-def strategy_named(name: str) -> Strategy:
-    """Return the strategy of that name; "auto" is `by_error`."""
-    one_of("strategy", name, ("auto", *STRATEGIES))
-    return by_error if name == "auto" else STRATEGIES[name]
+def strategy_named(strategy: str | Chooser) -> Strategy:
+    """Return the strategy of that name, or that a function is; "auto" is `by_error`."""
+    if callable(strategy):
+        return partial(_by_function, strategy)
+    one_of("strategy", strategy, ("auto", *STRATEGIES))
+    return by_error if strategy == "auto" else STRATEGIES[strategy]
+
+
+def known(name: str, strategy: object, *others: str) -> None:
+    """Raise `OptionError` unless `strategy` is a function, the name of a strategy, or one of the others."""
+    if not callable(strategy):
+        one_of(name, strategy, ("auto", *others, *STRATEGIES))
+
+
+def _by_function(choose: Chooser, M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Ask a function of the user, and look at what it returns."""
+    found = to_numpy(as_array(choose(M.matrix.copy(), count, rng), "what the strategy returns"))
+    width = M.matrix.shape[1]
+    whole = found.dtype.kind in "iu" and found.shape == (count,)
+    if not whole or np.unique(found).size != count or found.min() < 0 or found.max() >= width:
+        raise OptionError(
+            f"a strategy must return {count} different indices below {width}, the first taken first; got "
+            f"{found.tolist()[:8]} of shape {found.shape}"
+        )
+    return found.astype(np.int64)

@@ -14,6 +14,8 @@ from infimum.proof.operators.operator import Operator
 from infimum.proof.rounding import energy_allowance
 from infimum.proof.theorems import ritz_block
 
+NOISE = 20.0  # spacings of the largest squared singular value, below which a residual is rounding
+
 
 def krylov(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> Spectrum | None:
     """Grow a block Krylov space until the gap is proved; None when it would fill more than `limit` dimensions."""
@@ -41,7 +43,7 @@ def krylov(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> Spe
                 mu = ritz_claims.drawn_norm(M, space.basis, space.basis, goal.delta)
                 witness["probed"] = space.size
                 proved = ritz_claims.best_choice(M, block, reached, mu)[0] >= floor
-            if proved or _exhausted(M, block, reached, error**2 * goal.gap):
+            if (proved or _exhausted(M, block, reached, error**2 * goal.gap)) and _settled(M, block, reached, goal):
                 break
         if not space.grow():
             break
@@ -57,6 +59,15 @@ def krylov(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> Spe
     return Spectrum(
         M, errors, triples, lambda rank: ritz_claims.best_bound(M, block, rank, mu, witness), ritz_block.THEOREM
     )
+
+
+def _settled(M: Operator, block: ritz_block.Block, rank: int, goal: Goal) -> bool:
+    """Tell whether the residuals of the leading pairs are as short as was asked for, or as rounding lets them be."""
+    if goal.residual == np.inf:
+        return True
+    lengths = np.sqrt(np.maximum(ritz_block.energies(block)[:rank], 0.0))
+    noise = NOISE * M.eps * float(block.theta[0])
+    return bool(np.all(lengths <= np.maximum(goal.residual * block.theta[:rank], noise)))
 
 
 def _lost(block: ritz_block.Block, rank: int) -> float:

@@ -20,12 +20,16 @@ Truncated = TypeVar("Truncated")
 
 
 class Goal(NamedTuple):
-    """What was asked for: a rank or a tolerance, the relative gap to prove, and the doubt that is allowed."""
+    """What was asked for: a rank or a tolerance, the relative gap to prove, the doubt that is allowed.
+
+    `residual` is how long ``M* M v - s**2 v`` may be, relative to ``s**2``.
+    """
 
     rank: int | None
     tol: float | None
     gap: float
     delta: float
+    residual: float = float("inf")
 
     def reached(self, errors: np.ndarray) -> int | None:
         """Return the rank asked for, or the least one whose estimated error meets the tolerance, if any does."""

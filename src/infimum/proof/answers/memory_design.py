@@ -40,10 +40,12 @@ class Schedule(Result):
     decay_law, decay_rate : str, float
         Which schedules the bound ranges over: "fixed" (the very `weight_decay` returned, rate 0), "proportional"
         (weight decay = rate * lr) or "match_rms" (decay that keeps the RMS `rate` under unit updates).
+    beta1 : float
+        Momentum; where it is not 0, the memory that counts is that of the gradients.
     certificate : Certificate
         About the memory profile, not about the training loss. `value` is the total variation distance between the
-        weights and the target (or max/min of their quotient), `lower_bound` holds for every schedule within the
-        caps, with that decay, whose initial share is no larger.
+        weights (of the updates, or with momentum of the gradients) and the target (or max/min of their quotient),
+        `lower_bound` holds for every schedule within the caps, with that decay, whose initial share is no larger.
     """
 
     problem: ClassVar[str] = "memory.design"
@@ -56,6 +58,7 @@ class Schedule(Result):
     objective: str
     decay_law: str
     decay_rate: float
+    beta1: float = 0.0
 
     @property
     def binding(self) -> tuple[str, ...]:
@@ -81,7 +84,10 @@ class Schedule(Result):
         limits = limits_of(profile, caps, rates if self.decay_law == "fixed" else None, self.decay_law, rate)
         memory = memory_of(limits, self.lr, rates)
         unrolling.require_share(memory, number("initial_share", self.initial_share, above=0.0, most=1.0))
-        return certify_schedule(limits, memory, self.objective, self.certificate.witness, self.initial_share)
+        beta1 = number("beta1", self.beta1, least=0.0, below=1.0)
+        return certify_schedule(
+            limits, memory, self.objective, self.certificate.witness, self.initial_share, beta1=beta1
+        )
 
     def _highest(self, steps: int) -> Any:
         """Return the largest learning rate, a number or one of every step, after asking for it."""
@@ -93,8 +99,14 @@ class Schedule(Result):
         """Draw the memory of every batch beside the learning rate, each relative to its largest value."""
         ax = axes(ax)
         memory = unrolling.unroll(host(self.lr), host(self.lr) * host(self.weight_decay))
+        if self.beta1:
+            memory = unrolling.of_gradients(memory, self.beta1)
         steps = np.arange(1, memory.weights.size + 1)
-        ax.plot(steps, (memory.weights / memory.weights.max()).astype(float), label="memory of the batch")
+        ax.plot(
+            steps,
+            (memory.weights / memory.weights.max()).astype(float),
+            label="memory of the batch" if not self.beta1 else "memory of the gradient",
+        )
         lr = to_numpy(self.lr)
         ax.plot(steps, lr / lr.max(), ls="--", label=f"learning rate / {lr.max():.3g}")
         kind = "total variation" if self.objective == "tv" else "max/min"
@@ -117,19 +129,32 @@ def memory_of(limits: Limits, lr: Array, weight_decay: Array) -> Unrolled:
 
 
 def certify_schedule(
-    limits: Limits, memory: Unrolled, objective: str, witness: Mapping[str, Any], share: float, *, room: float = 1.0
+    limits: Limits,
+    memory: Unrolled,
+    objective: str,
+    witness: Mapping[str, Any],
+    share: float,
+    *,
+    beta1: float = 0.0,
+    room: float = 1.0,
 ) -> Certificate:
     """Measure the profile of a schedule as returned; bound what any schedule with no larger initial share can do.
 
-    With `room` allowances for rounding.
+    The profile is that of the updates, or with momentum that of the gradients. With `room` allowances for
+    rounding.
     """
     theorem, bound = unrolling.THEOREM, 1.0 if objective == "ratio" else 0.0
     target, caps, law = limits.target, limits.caps, limits.law
-    if "initial" in witness and objective == "ratio":
+    if beta1:
+        memory = unrolling.of_gradients(memory, beta1)
+    if "initial" in witness and objective == "ratio" and not beta1:
         theorem, start = capped_filling.THEOREM, number("initial", witness["initial"], above=0.0)
         bound = capped_filling.ratio_bound(target, caps, law, share, initial=start, slack=limits.slack, room=room)
     elif "multipliers" in witness and objective == "tv" and isinstance(law, FixedDecay):
-        theorem = profile_dual.THEOREM
-        bound = profile_dual.lower_bound(target, caps, law.rates, share, witness["multipliers"], room=room)
+        theorem, task = profile_dual.THEOREM, (target, caps, law.rates, share, witness["multipliers"])
+        if not beta1:
+            bound = profile_dual.lower_bound(*task, room=room)
+        elif "missed" in witness:
+            bound = profile_dual.gradients_bound(*task, witness["missed"], beta1, room=room)
     measure = unrolling.ratio if objective == "ratio" else unrolling.variation
     return Certificate(measure(memory, target, room=room), bound, theorem, "rounded", witness=witness)

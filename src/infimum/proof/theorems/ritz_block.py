@@ -80,18 +80,23 @@ def tail_bound(M: Operator, rank: int, witness: Mapping[str, Any], rng: RNGLike 
     the first `probed` columns, and the bound is true with probability ``1 - delta``: the draws follow from a hash of
     what the prover chose, or from `rng`, and then there are more power steps.
     """
-    M, basis = _side_and_basis(M, witness.get("basis"))
+    M, block, mu = block_of(M, witness, rng)
     shift = evidence.number("shift of the witness", witness.get("shift"), above=0.0)
-    converged = evidence.whole("converged of the witness", witness.get("converged"), least=0, most=basis.shape[1])
+    converged = evidence.whole("converged of the witness", witness.get("converged"), least=0, most=block.theta.size)
+    value = max(bound(M, block, rank, mu, Choice(shift, converged)), interlacing_bound(M, block, rank))
+    return Bound(value, mu is not None, witness)
+
+
+def block_of(M: Operator, witness: Mapping[str, Any], rng: RNGLike = None) -> tuple[Operator, Block, float | None]:
+    """Measure the block of a witness; return M or its adjoint, the block, and mu where the witness asks for probes."""
+    M, basis = _side_and_basis(M, witness.get("basis"))
     Q, mu = orthonormal(M, basis), None
     if "delta" in witness:
         delta = evidence.number("delta of the witness", witness["delta"], least=LEAST_DELTA, most=MOST_DELTA)
         probed = evidence.whole("probed of the witness", witness.get("probed"), least=0, most=basis.shape[1])
         steps = POWER if rng is None else CAREFUL
         mu = spectral_norm_bound(M, Q[:, :probed], probes(basis[:, :probed], delta, rng), delta, steps)
-    block = measure(M, Q)
-    value = max(bound(M, block, rank, mu, Choice(shift, converged)), interlacing_bound(M, block, rank))
-    return Bound(value, mu is not None, witness)
+    return M, measure(M, Q), mu
 
 
 def _side_and_basis(M: Operator, item: Any) -> tuple[Operator, Array]:
@@ -145,12 +150,18 @@ def interlacing_bound(M: Operator, block: Block, rank: int, room: float = 1.0) -
     No difference of energies takes part, so it reaches far below ``1e-6 * norm(M)``, where `bound` ends; but it needs a
     spectrum that decays inside the block.
     """
+    values, allowance = inner_values(M, block)
+    return max(float(tails(values)[min(rank, values.size)]) - room * allowance, 0.0)
+
+
+def inner_values(M: Operator, block: Block) -> tuple[np.ndarray, float]:
+    """Return the singular values of ``M @ V``, which are at most those of M, and how far rounding may move them."""
     values = to_numpy(M.xp.linalg.svdvals(M.xp.linalg.qr(block.image, mode="reduced")[1]))
     # entry by entry the product is off by max(m, n) unit roundoffs of abs(M) @ abs(V), whose norm is at most that of M
     # times sqrt(l); the basis is off from orthonormal by no more than 3 max(m, n) eps
     product = max(M.shape) * (3.0 + math.sqrt(values.size)) * M.eps * math.sqrt(M.energy)
     solver = rounding_allowance(M.shape, M.eps, float(np.linalg.norm(values)))
-    return max(float(tails(values)[min(rank, values.size)]) - room * (product + solver), 0.0)
+    return values, product + solver
 
 
 def bound(M: Operator, block: Block, rank: int, mu: float | None, choice: Choice, room: float = 1.0) -> float:

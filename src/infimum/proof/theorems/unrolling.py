@@ -15,6 +15,7 @@ import numpy as np
 
 from infimum.errors import RangeError, VerificationError
 from infimum.proof.evidence import within
+from infimum.proof.momentum import rounding, spread
 from infimum.proof.rounding import ROOM
 
 THEOREM = "unrolling"
@@ -56,6 +57,12 @@ def ask(lr: np.ndarray, decay: np.ndarray) -> None:
     within("lr * weight_decay", decay, (steps,), least=0.0, below=1.0)
     if not (steps and lr.max() > 0.0):
         raise VerificationError("lr must be above 0 at one step at least")
+
+
+def of_gradients(memory: Unrolled, beta: float) -> Unrolled:
+    """Return the memory of the gradients under momentum `beta`."""
+    error = memory.error + rounding(beta, memory.weights.size)
+    return Unrolled(spread(memory.weights, beta), memory.initial, error)
 
 
 def variation(memory: Unrolled, target: np.ndarray, *, room: float = 1.0) -> float:
