@@ -20,6 +20,7 @@ from infimum.compress.evaluate import (  # noqa: E402
     scorer,
     similarity,
 )
+from infimum.compress.heal import Healed, heal  # noqa: E402
 from infimum.compress.load import load, load_any  # noqa: E402
 from infimum.compress.measure.moments import Moments  # noqa: E402
 from infimum.compress.measure.text import Tokens, tokenize  # noqa: E402
@@ -36,6 +37,7 @@ from infimum.proof.checkpoint import LayerPlan  # noqa: E402
 __all__ = [
     "Agreement",
     "Checkpoint",
+    "Healed",
     "LayerPlan",
     "Moments",
     "Perplexity",
@@ -49,6 +51,7 @@ __all__ = [
     "agreement",
     "calibrate",
     "embeddings",
+    "heal",
     "knee",
     "load",
     "load_any",

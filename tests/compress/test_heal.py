@@ -1,0 +1,156 @@
+"""Healing: no worse on text that was not trained on, the same places and sizes, and every claim follows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+from infimum import compress  # noqa: E402
+from infimum.compress.search import tuning  # noqa: E402
+from infimum.compress.written_output import WrittenOutput  # noqa: E402
+from infimum.errors import CheckpointError, OptionError, VerificationError  # noqa: E402
+from tests.compress.conftest import LOWER, sentences, tiny_bert, tiny_llama, write  # noqa: E402
+
+TEXT = sentences(80, seed=1)
+CASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "bits": ("bert", {"menu": ("bits", "ranks", "widths"), "remove": 0.8}),
+    "mixed": ("bert", {**LOWER["mixed"], "remove": 0.5}),
+    "factors": ("llama", {**LOWER["factors"], "remove": 0.5}),
+    "packed": ("llama", {"format": "compressed-tensors", "remove": 0.7}),
+}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("models")
+    return {"bert": write(tiny_bert(), root / "bert"), "llama": write(tiny_llama(), root / "llama")}
+
+
+@pytest.fixture(scope="module")
+def outputs(models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    root = tmp_path_factory.mktemp("outputs")
+    return {
+        name: compress.plan(models[model], calib=TEXT, **options).save(root / name)
+        for name, (model, options) in CASES.items()
+    }
+
+
+def state(folder: Path) -> dict[str, torch.Tensor]:
+    return dict(compress.load(folder).state_dict())
+
+
+def sizes(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_size for path in folder.iterdir() if path.name != "infimum.json"}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_is_healed_is_better_and_verified(name: str, outputs: dict[str, Path], tmp_path: Path) -> None:
+    out = outputs[name]
+    healed = compress.heal(out, tmp_path / "healed", steps=30, text=TEXT)
+    assert healed.after < healed.before
+    assert 0 < healed.steps <= 30
+    derived = compress.verify(healed.out)
+    claimed = healed.certificate
+    assert claimed.lower_bound <= derived.lower_bound <= derived.value <= claimed.value
+    assert sizes(healed.out) == sizes(out), "the files are as long as before"
+    before, after = state(out), state(healed.out)
+    assert before.keys() == after.keys()
+    changed = {key for key in before if not torch.equal(before[key], after[key])}
+    kinds = {key.rpartition(".")[2] for key in changed}
+    allowed = {"bits": {"scales"}, "packed": {"scales"}, "factors": {"left", "right"}}
+    assert kinds
+    assert kinds <= allowed.get(name, {"rows", "coefficients", "weight"})
+
+
+def test_the_distance_is_that_of_the_stored_numbers(
+    models: dict[str, Path], outputs: dict[str, Path], tmp_path: Path
+) -> None:
+    healed = compress.heal(outputs["bits"], tmp_path / "healed", steps=10, text=TEXT)
+    _, judge = compress.tokens_for(models["bert"], TEXT).halves()
+    first = compress.embeddings(compress.load_any(models["bert"]), judge)
+    for folder, said in ((outputs["bits"], healed.before), (healed.out, healed.after)):
+        moved = (compress.embeddings(compress.load_any(folder), judge) - first).square().sum(dim=1)
+        assert float(moved.double().mean()) == pytest.approx(said, rel=1e-4)
+
+
+def test_what_is_healed_can_be_healed(outputs: dict[str, Path], tmp_path: Path) -> None:
+    first = compress.heal(outputs["bits"], tmp_path / "a", steps=5, text=TEXT)
+    again = compress.heal(outputs["bits"], tmp_path / "b", steps=5, text=TEXT)
+    assert all(
+        torch.equal(one, other) for one, other in zip(state(first.out).values(), state(again.out).values(), strict=True)
+    )
+    second = compress.heal(first.out, tmp_path / "c", steps=5, text=TEXT)
+    assert second.before == pytest.approx(first.after, rel=1e-5)
+    assert second.after <= second.before
+    compress.verify(second.out)
+
+
+def test_nothing_worse_is_written(outputs: dict[str, Path], tmp_path: Path) -> None:
+    """A rate that ruins the model leaves the numbers that came, and ends before its time."""
+    healed = compress.heal(outputs["bits"], tmp_path / "healed", steps=50, text=TEXT, rate=5.0)
+    assert healed.after == healed.before
+    assert healed.steps < 50
+    before, after = state(outputs["bits"]), state(healed.out)
+    assert all(torch.equal(before[key], after[key]) for key in before)
+    compress.verify(healed.out)
+
+
+def test_what_layers_gain_lowers_the_bound(outputs: dict[str, Path], tmp_path: Path) -> None:
+    """What is stored is offered: where its error falls, so may the least sum over all choices."""
+    output = WrittenOutput.open(outputs["bits"], None)
+    forms = output.forms()
+    healed = compress.heal(outputs["bits"], tmp_path / "healed", steps=30, text=TEXT)
+    rows = {row.name: row for row in WrittenOutput.open(healed.out, None).described.layers}
+    gained = sum(max(row.error - rows[row.name].error, 0.0) for row in output.described.layers)
+    assert healed.certificate.lower_bound == pytest.approx(output.described.lower_bound - gained, rel=1e-12)
+    unchanged = output.with_forms(forms, None)
+    assert unchanged.certificate.lower_bound == pytest.approx(output.described.lower_bound, rel=1e-6)
+    assert unchanged.certificate.value == pytest.approx(output.described.value, rel=1e-6)
+
+
+def test_time_ends_the_training(outputs: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tuning, "DRY", 1)
+    healed = compress.heal(outputs["bits"], tmp_path / "healed", minutes=1e-6, text=TEXT)
+    assert (healed.steps, healed.after) == (0, healed.before)
+    compress.verify(healed.out)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"minutes": 0.0}, OptionError, "minutes must be a number above 0"),
+        ({"rate": float("nan")}, OptionError, "rate must be a number above 0"),
+        ({"steps": 0}, OptionError, "steps must be at least 1"),
+    ],
+)
+def test_wrong_options(
+    options: dict[str, Any], error: type[Exception], message: str, outputs: dict[str, Path], tmp_path: Path
+) -> None:
+    with pytest.raises(error, match=message):
+        compress.heal(outputs["bits"], tmp_path / "healed", text=TEXT, **options)
+    assert not (tmp_path / "healed").exists()
+
+
+def test_wrong_folders(models: dict[str, Path], outputs: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="exists already"):
+        compress.heal(outputs["bits"], tmp_path, text=TEXT)
+    with pytest.raises(CheckpointError, match=r"has no infimum\.json"):
+        compress.heal(models["bert"], tmp_path / "a", text=TEXT)
+    with pytest.raises(CheckpointError, match="is not the checkpoint that was compressed"):
+        compress.heal(outputs["bits"], tmp_path / "a", text=TEXT, original=models["llama"])
+    plain = compress.plan(models["bert"], calib=TEXT, plain=True).save(tmp_path / "plain")
+    with pytest.raises(OptionError, match="nothing that can be tuned"):
+        compress.heal(plain, tmp_path / "a", text=TEXT)
+    file = outputs["mixed"] / "model.safetensors"
+    whole = file.read_bytes()
+    try:
+        file.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+        with pytest.raises(VerificationError, match="hash"):
+            compress.heal(outputs["mixed"], tmp_path / "a", text=TEXT)
+    finally:
+        file.write_bytes(whole)
