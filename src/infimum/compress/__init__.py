@@ -22,6 +22,7 @@ from infimum.compress.evaluate import (  # noqa: E402
 )
 from infimum.compress.heal import Healed, heal  # noqa: E402
 from infimum.compress.load import load, load_any  # noqa: E402
+from infimum.compress.lora import lora_config  # noqa: E402
 from infimum.compress.measure.moments import Moments  # noqa: E402
 from infimum.compress.measure.text import Tokens, tokenize  # noqa: E402
 from infimum.compress.menu.settings import Settings  # noqa: E402
@@ -55,6 +56,7 @@ __all__ = [
     "knee",
     "load",
     "load_any",
+    "lora_config",
     "open_checkpoint",
     "perplexity",
     "plan",

@@ -18,6 +18,7 @@ from infimum.compress.model.heads import Head
 from infimum.compress.model.names import is_computed
 from infimum.compress.model.pieces import ModelTensors
 from infimum.compress.model.tensor_files import TensorFiles
+from infimum.compress.write.saved_again import keep_code
 from infimum.errors import CheckpointError
 from infimum.nn.linear import replace_layers
 from infimum.proof.folder import DESCRIPTION
@@ -33,8 +34,9 @@ def load(out: str | Path) -> PreTrainedModel:
 
     Notes
     -----
-    ``model.save_pretrained(folder)`` writes every tensor of the model with the same bytes, and `load` reads that folder
-    again. It has no `infimum.json`: the certificate belongs to the numbers that `Plan.save` wrote.
+    ``model.save_pretrained(folder)`` writes every tensor of the model with the same bytes, and the code by which
+    transformers loads it with ``trust_remote_code=True``; `load` reads that folder again. It has no `infimum.json`:
+    the certificate belongs to the numbers that `Plan.save` wrote.
     """
     out = Path(out)
     if (out / FILE).is_file():
@@ -46,7 +48,8 @@ def load(out: str | Path) -> PreTrainedModel:
     if layers is None and not (out / DESCRIPTION).is_file():
         raise CheckpointError(f"{out} was not written by infimum.compress; load it with transformers, or compress it")
     files = TensorFiles(out)
-    model = empty_model(Head.of(out, config), config, files)
+    head = Head.of(out, config)
+    model = empty_model(head, config, files)
     tensors = ModelTensors(model, files)
     names = tensors.names
     if packed is not None:
@@ -64,9 +67,8 @@ def load(out: str | Path) -> PreTrainedModel:
         raise CheckpointError(
             f"tensor {names.in_files(absent[0])} is missing from {out.name}; the folder is incomplete"
         )
-    vars(model)["_weight_conversions"] = []  # saved under its own names; transformers would join what it cut
     model.eval()  # type: ignore[no-untyped-call]
-    return model
+    return keep_code(model, head)
 
 
 def _load_gguf(out: Path) -> PreTrainedModel:

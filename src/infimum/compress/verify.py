@@ -19,7 +19,8 @@ from infimum.compress.menu.budget import budget_of
 from infimum.compress.menu.forms import PivotForm, PlainForm, StoredForm, stored_form
 from infimum.compress.menu.judging import check_scales
 from infimum.compress.menu.layer_plan import dense_row
-from infimum.compress.menu.loader_files import loader_files
+from infimum.compress.menu.loader_files import MODEL_CODE, loader_files
+from infimum.compress.menu.model_card import CARD, model_card
 from infimum.compress.menu.replacement import Replacement, form_of, measure, near_rank, replacements_of
 from infimum.compress.menu.rounded_layer import derive_rounded
 from infimum.compress.menu.settings import Settings
@@ -83,6 +84,7 @@ TRUSTED = (
     "infimum.compress.menu.replacement",
     "infimum.compress.menu.stored_tensors",
     "infimum.compress.menu.loader_files",
+    "infimum.compress.menu.model_card",
     "infimum.compress.menu.adapter",
     "infimum.nn.linear",
     "infimum.nn.packed",
@@ -189,6 +191,7 @@ def _check_files(output: _Output, checkpoint: Checkpoint) -> None:
     """Ask that every file is what this model needs, and that there is no other."""
     out, described = output.path, output.described
     written = loader_files(checkpoint, described.layers)
+    written[CARD] = model_card(checkpoint, described.layers, described.original, code=MODEL_CODE in written)
     expected = set(files.check_companions(out, checkpoint.path, written)) | {TEXT}
     expected |= {path.relative_to(out).as_posix() for path in output.tensors.paths}
     if described.adapter is not None:

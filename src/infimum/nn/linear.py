@@ -213,6 +213,7 @@ class QuantizedLowRankLinear(torch.nn.Module):
         self, in_features: int, out_features: int, rank: int, bits: int, group: int, bias: bool = True, **options: Any
     ) -> None:
         super().__init__()
+        self.in_features, self.out_features, self.rank = in_features, out_features, rank
         self.left = QuantizedLinear(rank, out_features, bits, rank, False, **options)
         self.right = QuantizedLinear(in_features, rank, bits, group, False, **options)
         self.register_parameter("bias", _bias(out_features, bias, **options))

@@ -16,6 +16,7 @@ from infimum.compress.model import experts
 from infimum.compress.model.checkpoint import Checkpoint
 from infimum.compress.model.configuration import LAYERS, empty_model
 from infimum.compress.model.experts import Experts
+from infimum.compress.model.heads import Head
 from infimum.nn import linear, packed
 from infimum.proof.checkpoint import LayerPlan
 from infimum.proof.folder import CONFIG
@@ -59,19 +60,35 @@ def loader_files(checkpoint: Checkpoint, table: Sequence[LayerPlan]) -> dict[str
     if any(row.form == PackedForm.name for row in table):
         return {CONFIG: json.dumps(config | {KEY: quantization_config(checkpoint, table)}, indent=2) + "\n"}
     config |= {LAYERS: layers}
-    base = type(checkpoint.skeleton).__name__
-    config["auto_map"] = {checkpoint.head.loader: f"modeling_infimum.Compressed{base}"}
-    rules = bool(checkpoint.names.renamed or checkpoint.names.own) or any(
-        isinstance(module, Experts) for module in checkpoint.skeleton.modules()
-    )
-    code = {"imported": IMPORTED, "unfused": UNFUSED.format(base=base)} if rules else {"imported": "", "unfused": ""}
+    skeleton, names = checkpoint.skeleton, checkpoint.names
+    config["auto_map"] = auto_map(checkpoint.head, type(skeleton))
+    code = code_files(type(skeleton), by_rules=bool(names.renamed or names.own) or has_experts(skeleton))
+    return {CONFIG: json.dumps(config, indent=2) + "\n", **code}
+
+
+def auto_map(head: Head, kind: type) -> dict[str, str]:
+    """Return what config.json says of the class that loads a compressed model of this class."""
+    return {head.loader: f"{MODEL_CODE.removesuffix('.py')}.Compressed{kind.__name__}"}
+
+
+def code_files(kind: type, *, by_rules: bool) -> dict[str, str]:
+    """Return the text of the files that build a compressed model of this class.
+
+    With `by_rules` for one whose names in the files are not its own, or that has experts.
+    """
+    base = kind.__name__
+    code = {"imported": IMPORTED, "unfused": UNFUSED.format(base=base)} if by_rules else {"imported": "", "unfused": ""}
     found = {
-        CONFIG: json.dumps(config, indent=2) + "\n",
         MODEL_CODE: MODEL.format(base=base, layers=LAYERS, **code),
         LINEAR_CODE: inspect.getsource(linear).replace(f"from {packed.__name__} ", "from .infimum_packed "),
         PACKED_CODE: inspect.getsource(packed),
     }
-    return found | ({EXPERTS_CODE: inspect.getsource(experts)} if rules else {})
+    return found | ({EXPERTS_CODE: inspect.getsource(experts)} if by_rules else {})
+
+
+def has_experts(model: torch.nn.Module) -> bool:
+    """Whether a model has experts, which are one by one."""
+    return any(isinstance(module, Experts) for module in model.modules())
 
 
 def replaced_layers(checkpoint: Checkpoint, table: Iterable[LayerPlan]) -> dict[str, dict[str, Any]]:

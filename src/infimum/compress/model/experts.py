@@ -99,7 +99,7 @@ def unfuse(model: Any) -> Any:
     ``experts.3.gate_proj``, ``up_proj`` and ``down_proj``.
     """
     for name, module in list(model.named_modules()):
-        if parts := _parts(module):
+        if parts := _stacks_of(module):
             parent, _, child = name.rpartition(".")
             setattr(model.get_submodule(parent), child, _one_by_one(module, parts))
     return model
@@ -145,7 +145,7 @@ def keep_names(model: PreTrainedModel, kind: type[PreTrainedModel]) -> None:
             register_checkpoint_conversion_mapping(type(module).__name__, [], overwrite=True)
 
 
-def _parts(module: Any) -> dict[str, Part]:
+def _stacks_of(module: Any) -> dict[str, Part]:
     """Return where the matrices of a module of stacked experts lie; empty of every other module."""
     if DBRX <= set(dict(module.named_parameters())) == DBRX and hasattr(module, "num_experts"):
         named = zip((GATE, UP, DOWN), ("mlp.w1", "mlp.v1", "mlp.w2"), strict=True)

@@ -17,7 +17,8 @@ import torch
 from infimum.compress.measure.scratch import new_folder
 from infimum.compress.menu.adapter import FOLDER, adapter_layers
 from infimum.compress.menu.gguf_file import planned_size
-from infimum.compress.menu.loader_files import loader_files
+from infimum.compress.menu.loader_files import MODEL_CODE, loader_files
+from infimum.compress.menu.model_card import CARD, model_card
 from infimum.compress.menu.stored_tensors import keeps_stacks
 from infimum.compress.menu.task import Task
 from infimum.compress.model.pieces import stacked
@@ -53,7 +54,10 @@ def write_folder(plan: Answer, out: Path, adapter: int | None = None) -> Path:
 def _fill(plan: Answer, draft: Path, out: Path, adapter: int | None) -> None:
     """Write all files, those of which the description holds hashes first."""
     copy_companions(plan.checkpoint.path, draft)
-    for name, content in loader_files(plan.checkpoint, plan.table).items():
+    written = loader_files(plan.checkpoint, plan.table)
+    source, code = str(plan.checkpoint.path.resolve()), MODEL_CODE in written
+    written[CARD] = model_card(plan.checkpoint, plan.table, source, code=code)
+    for name, content in written.items():
         (draft / name).write_text(content, encoding="utf-8", newline="\n")
     if plan.settings.format == "gguf":
         write_gguf(plan, draft)
