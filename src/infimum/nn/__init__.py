@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from infimum.nn.activation import MinimaxActivation
     from infimum.nn.converted_gates import convert_router
     from infimum.nn.linear import LowRankLinear, PivotLinear, QuantizedLinear, QuantizedLowRankLinear
+    from infimum.nn.losses import balance_loss, z_loss
     from infimum.nn.moe import MoE
     from infimum.nn.nystrom_attention import NystromAttention, iterated_pinv
     from infimum.nn.packed import QuantizedEmbedding
@@ -34,8 +35,10 @@ __all__ = [
     "QuantizedLinear",
     "QuantizedLowRankLinear",
     "Routing",
+    "balance_loss",
     "convert_router",
     "iterated_pinv",
+    "z_loss",
 ]
 
 _HOMES = {
@@ -52,8 +55,10 @@ _HOMES = {
     "QuantizedLinear": "infimum.nn.linear",
     "QuantizedLowRankLinear": "infimum.nn.linear",
     "Routing": "infimum.nn.router",
+    "balance_loss": "infimum.nn.losses",
     "convert_router": "infimum.nn.converted_gates",
     "iterated_pinv": "infimum.nn.nystrom_attention",
+    "z_loss": "infimum.nn.losses",
 }
 if not TYPE_CHECKING:  # a type checker would take any name for one that may load
     __getattr__, __dir__ = attach(__name__, _HOMES)  # so that a layer loads no room that it does not ask
