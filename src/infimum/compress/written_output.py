@@ -14,7 +14,7 @@ import numpy as np
 from infimum._threads import one_thread
 from infimum.compress.measure.moments import Progress
 from infimum.compress.measure.passes import collect
-from infimum.compress.measure.text import Tokens
+from infimum.compress.measure.samples import stored_inputs
 from infimum.compress.menu.alternatives import Alternative, AnyAlternative
 from infimum.compress.menu.compressed_tensors import Packed
 from infimum.compress.menu.forms import BitFactorsForm, BitsForm, LowerForm, PackedForm, StoredForm, stored_form
@@ -79,8 +79,8 @@ class WrittenOutput:
         The bound speaks of what layers were offered. What is stored is offered, too: where its error has fallen, the
         least sum over all choices may have fallen as much, and not more.
         """
-        described, stored = read_all(self.path / TEXT), self.described
-        tokens = Tokens(described["ids"].numpy(), described["mask"].numpy(), TEXT)
+        stored = self.described
+        tokens = stored_inputs({name: t.numpy() for name, t in read_all(self.path / TEXT).items()}, TEXT)
         chosen = {name: stored.calibration[name] for name in ("seed", "projections", "split")}
         task = Task(self.checkpoint, collect(self.checkpoint, tokens, **chosen, on_progress=on_progress), self.settings)
         orders = read_all(self.path / CHANNELS) if CHANNELS in stored.files else {}

@@ -12,7 +12,7 @@ import torch
 
 from infimum._arguments import whole_number
 from infimum._display import Shown
-from infimum.compress.measure.text import in_halves
+from infimum.compress.measure.text import Tokens, in_halves
 from infimum.errors import CalibrationError
 
 PLACES = 128  # of a row, as far as its share of a batch goes, where no tokens tell
@@ -115,6 +115,11 @@ class Samples(Shown):
 
 
 Inputs: TypeAlias = Any  # Tokens or Samples, which have the same methods
+
+
+def stored_inputs(arrays: Mapping[str, np.ndarray], source: str) -> Inputs:
+    """Return inputs by what was stored of them: token ids with their mask, or all that a model takes."""
+    return Tokens(**arrays, source=source) if arrays.keys() == {"ids", "mask"} else Samples(arrays, source)
 
 
 def _array(name: str, value: Any) -> np.ndarray:
