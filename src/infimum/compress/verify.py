@@ -13,8 +13,7 @@ import torch
 from infimum._threads import one_thread
 from infimum.compress.measure.moments import Progress
 from infimum.compress.measure.passes import collect
-from infimum.compress.measure.samples import Inputs, Samples
-from infimum.compress.measure.text import Tokens
+from infimum.compress.measure.samples import Inputs, is_tokens, stored_inputs
 from infimum.compress.menu import adapter
 from infimum.compress.menu.budget import budget_of
 from infimum.compress.menu.forms import PivotForm, PlainForm, StoredForm, stored_form
@@ -209,12 +208,11 @@ def _check_files(output: _Output, checkpoint: Checkpoint) -> None:
 def _tokens(output: _Output, checkpoint: Checkpoint) -> Inputs:
     """Read the calibration tokens, or other inputs, and derive what is said about them."""
     stored = {name: tensor.numpy() for name, tensor in read_all(output.path / TEXT).items()}
-    if stored.keys() == {"ids", "mask"}:
+    if is_tokens(stored):
         proof.check_tokens(stored["ids"], stored["mask"])
-        tokens: Inputs = Tokens(stored["ids"], stored["mask"], TEXT)
     else:
         proof.check_inputs(stored)
-        tokens = Samples(stored, TEXT)
+    tokens = stored_inputs(stored, TEXT)
     derived = {"paragraphs": tokens.rows, "tokens": tokens.count, "sha256": tokens.sha256, "goal": checkpoint.head.goal}
     proof.check_calibration(output.described.calibration, derived)
     return tokens

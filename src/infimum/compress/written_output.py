@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import resource
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from infimum._system import peak_memory
 from infimum._threads import one_thread
 from infimum.compress.measure.moments import Progress
 from infimum.compress.measure.passes import collect
-from infimum.compress.measure.text import Tokens
+from infimum.compress.measure.samples import stored_inputs
 from infimum.compress.menu.alternatives import Alternative, AnyAlternative
 from infimum.compress.menu.compressed_tensors import Packed
 from infimum.compress.menu.forms import BitFactorsForm, BitsForm, LowerForm, PackedForm, StoredForm, stored_form
@@ -79,8 +79,8 @@ class WrittenOutput:
         The bound speaks of what layers were offered. What is stored is offered, too: where its error has fallen, the
         least sum over all choices may have fallen as much, and not more.
         """
-        described, stored = read_all(self.path / TEXT), self.described
-        tokens = Tokens(described["ids"].numpy(), described["mask"].numpy(), TEXT)
+        stored = self.described
+        tokens = stored_inputs({name: part.numpy() for name, part in read_all(self.path / TEXT).items()}, TEXT)
         chosen = {name: stored.calibration[name] for name in ("seed", "projections", "split")}
         task = Task(self.checkpoint, collect(self.checkpoint, tokens, **chosen, on_progress=on_progress), self.settings)
         orders = read_all(self.path / CHANNELS) if CHANNELS in stored.files else {}
@@ -109,7 +109,7 @@ class WrittenOutput:
             rigour="rounded",
             witness={"multiplier": stored.multiplier},
         )
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        peak = peak_memory()
         named = {name: np.asarray(order) for name, order in orders.items()}
         return Answer(*task, table, certificate, stored.budget, stored.multiplier, shelf, named, stored.notes, peak)
 

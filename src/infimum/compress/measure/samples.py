@@ -12,7 +12,7 @@ import torch
 
 from infimum._arguments import whole_number
 from infimum._display import Shown
-from infimum.compress.measure.text import in_halves
+from infimum.compress.measure.text import Tokens, in_halves
 from infimum.errors import CalibrationError
 
 PLACES = 128  # of a row, as far as its share of a batch goes, where no tokens tell
@@ -115,6 +115,16 @@ class Samples(Shown):
 
 
 Inputs: TypeAlias = Any  # Tokens or Samples, which have the same methods
+
+
+def stored_inputs(arrays: Mapping[str, np.ndarray], source: str) -> Inputs:
+    """Return what `arrays` of tokens or samples were."""
+    return Tokens(arrays["ids"], arrays["mask"], source) if is_tokens(arrays) else Samples(arrays, source)
+
+
+def is_tokens(arrays: Mapping[str, np.ndarray]) -> bool:
+    """Whether stored arrays are those of tokens."""
+    return arrays.keys() == {"ids", "mask"}
 
 
 def _array(name: str, value: Any) -> np.ndarray:
