@@ -73,6 +73,7 @@ CALLS: dict[tuple[str, str], Any] = {
     ("nn", "BalancedRouter"): functools.partial(nn.BalancedRouter, 4, 4, 2),
     ("nn", "BalancedVQ"): functools.partial(nn.BalancedVQ, 4, 4),
     ("nn", "ProductEmbedding"): functools.partial(nn.ProductEmbedding, 12, 4),
+    ("nn", "balance_loss"): lambda **option: nn.balance_loss(router()(torch.ones(3, 4)), **option),
     ("optim", "BalanceController"): lambda **option: optim.BalanceController(router(), **option),
     ("optim", "Muon"): lambda **option: optim.Muon(kernel(), **option),
     ("optim", "MuonAdamW"): lambda **option: optim.MuonAdamW([{"params": kernel(), "algorithm": "muon"}], **option),

@@ -1,15 +1,20 @@
 """CUR: true certificates on hostile matrices, the optimal core, the intersection core, unequal numbers, tolerances."""
 
 import itertools
+import math
+from fractions import Fraction
 
 import array_api_strict
 import numpy as np
 import pytest
+import scipy.linalg
 import torch
 
 import infimum
 from infimum import errors, lowrank
 from infimum._arrays import working
+from infimum._compensated import residual_norm
+from tests.accepted import accepted
 from tests.lowrank import exact
 from tests.lowrank.hostile import matrices, with_spectrum
 
@@ -153,3 +158,33 @@ def test_simulated_device_is_kept():
 def test_bad_input(options, error, message):
     with pytest.raises(error, match=message):
         lowrank.cur(np.array([[1.0, 0.3, 0.1], [0.2, 1.0, 0.7], [0.3, 0.9, 1.1]]), **options)
+
+
+def rational_loss(M, factors):
+    """Frobenius norm of the difference in rational numbers, rounded once."""
+    parts = [np.vectorize(Fraction, otypes=[object])(part) for part in (M, *factors)]
+    rest = parts[0] - parts[1].dot(parts[2]).dot(parts[3])
+    return math.sqrt(sum(entry**2 for entry in rest.ravel()))
+
+
+@pytest.mark.parametrize("complex_", [False, True])
+def test_a_residual_in_twice_the_precision(complex_):
+    A = scipy.linalg.hilbert(10)
+    for kept in (3, 6, 8):
+        factors = A[:, :kept], np.linalg.inv(A[:kept, :kept]), A[:kept]
+        found, doubt = residual_norm(*((A * 1j, (1j * factors[0], *factors[1:])) if complex_ else (A, factors)))
+        true = rational_loss(A, factors)
+        assert abs(found - true) <= doubt < 1e-9 * true
+    assert residual_norm(A * 1e-200, factors) is None
+    assert residual_norm(A, (factors[0] * 1e150, *factors[1:])) is None
+    assert residual_norm(np.zeros((2, 2)), (np.zeros((2, 1)), np.zeros((1, 1)), np.zeros((1, 2)))) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("core", ["optimal", "intersection"])
+def test_no_allowance_swamps_the_loss_of_a_matrix_that_decays_fast(core):
+    """The entries of the core go up to 1e8: a bound on how they round says 1e-5, and what is lost is 3e-9."""
+    H = scipy.linalg.hilbert(60)
+    result = lowrank.cur(H, rows=20, columns=20, core=core)
+    accepted(result, H)
+    assert result.certificate.value < 2e-8
+    assert result.certificate.value >= rational_loss(H, (result.C, result.core, result.R))

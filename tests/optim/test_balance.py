@@ -408,3 +408,22 @@ def test_metrics_of_every_layer():
     assert all(type(value) is float for value in found.values())
     alone = optim.BalanceController(router())
     assert set(alone.metrics()) == {"max_violation", "load_entropy", "dead_experts", "bias_range"}
+
+
+def test_the_default_rate_of_softmax_scores_is_in_their_size():
+    """The same tokens, with drift: at the rate of sigmoid scores the biases of softmax scores overshoot."""
+
+    def worst(rate, score="softmax"):
+        torch.manual_seed(0)
+        router = nn.BalancedRouter(32, 64, 8, score=score)
+        router.weight.data.mul_(3.0)
+        router.weight.requires_grad_(False)
+        controller, seen = optim.BalanceController(router, rate=rate), []
+        for step in range(240):
+            router(torch.randn(1024, 32) + 0.5).weights.sum().backward()
+            controller.step()
+            seen += [controller.max_violation()] if step >= 200 else []
+        return sum(seen) / len(seen)
+
+    assert worst(None) == worst(1e-2 / 64) < 0.7 * worst(1e-3)
+    assert worst(None, "sigmoid") == worst(1e-3, "sigmoid")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from infimum._arguments import whole_number
 from infimum._display import Shown
-from infimum.compress.calibrate import tokens_for
+from infimum.compress.calibrate import Batches, tokens_for
 from infimum.compress.load import load_any
 from infimum.compress.measure.moments import Progress
 from infimum.compress.measure.text import Text
@@ -51,7 +51,7 @@ def heal(
     *,
     minutes: float = 20.0,
     steps: int | None = None,
-    text: Text = "pydoc",
+    text: Text | Batches = "pydoc",
     rate: float = 1e-3,
     seed: int = 0,
     original: str | Path | None = None,

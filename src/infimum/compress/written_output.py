@@ -80,7 +80,7 @@ class WrittenOutput:
         least sum over all choices may have fallen as much, and not more.
         """
         stored = self.described
-        tokens = stored_inputs({name: part.numpy() for name, part in read_all(self.path / TEXT).items()}, TEXT)
+        tokens = stored_inputs({name: t.numpy() for name, t in read_all(self.path / TEXT).items()}, TEXT)
         chosen = {name: stored.calibration[name] for name in ("seed", "projections", "split")}
         task = Task(self.checkpoint, collect(self.checkpoint, tokens, **chosen, on_progress=on_progress), self.settings)
         orders = read_all(self.path / CHANNELS) if CHANNELS in stored.files else {}

@@ -178,7 +178,7 @@ class _Search:
         core_with = self._optimal_core(C, R) if self.core == "optimal" else self._inverse(C, row_index)
         theorem, bound = _claimed_bound(M, rows.size, columns.size, reduced)
         best, eps = None, float(M.xp.finfo(M.outer.dtype).eps)
-        for power in (1.0, 0.75, 0.5):
+        for power in (1.0, 0.85, 0.75, 0.65, 0.5):
             middle = times_power_of_two(core_with(max(M.shape) * eps**power), -M.exponent)
             middle = narrow(middle, M.outer, "the core")
             certificate = certify_cur(M, C, middle, R, theorem, bound, room=ROOM)

@@ -1,6 +1,7 @@
 """Minimax approximation: best polynomials, and compositions of them, with proofs from both sides."""
 
-from infimum.minimax.check import Optimality, check, sup_norm
+from infimum.minimax.check import check, sup_norm
+from infimum.minimax.given.optimality import Change, Optimality
 from infimum.minimax.least_degree import LeastDegree, degree_for
 from infimum.minimax.polynomial import polynomial
 from infimum.minimax.published import PUBLISHED, PublishedTable
@@ -14,6 +15,7 @@ from infimum.proof.answers.rounded import RoundedPolynomial
 
 __all__ = [
     "PUBLISHED",
+    "Change",
     "Composition",
     "LeastDegree",
     "MinimaxPolynomial",

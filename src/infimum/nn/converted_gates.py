@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal, NamedTuple, Self
+from typing import Any, ClassVar, Literal, NamedTuple, Self
 
 import torch
 
@@ -28,6 +28,7 @@ class BalancedGate(Float32Buffers):
     """
 
     mode: Literal["topk"] = "topk"
+    score: ClassVar[str] = "sigmoid"  # what the bias is added to: the default rate depends on it
     expert_bias: torch.Tensor
     tally: torch.Tensor
     recorded: list[torch.Tensor] | None
@@ -119,6 +120,8 @@ class _Added(BalancedGate):
 
 
 class _OfSoftmax(_Added):
+    score = "softmax"
+
     def _route(self, stock: tuple[torch.Tensor, ...]) -> Routed:
         logits, weights, _ = stock
         scores = torch.softmax(logits.float(), dim=-1)
@@ -130,6 +133,8 @@ class _OfSoftmax(_Added):
 
 
 class _OfLogits(_Added):
+    score = "logits"
+
     def _route(self, stock: tuple[torch.Tensor, ...]) -> Routed:
         logits, weights, _ = stock
         scores = logits.float()

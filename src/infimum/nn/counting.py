@@ -24,8 +24,11 @@ def count(
 ) -> torch.Tensor:
     """Return `weights`; their backward pass adds to `tally` (n + 1) the tokens of each active expert, and all tokens.
 
-    `tokens` tells which rows count; the others are padding or not finite.
+    `tokens` tells which rows count; the others are padding or not finite. Under a transform of torch.func nothing is
+    counted: what it differentiates must not change tensors from outside.
     """
+    if not torch.compiler.is_compiling() and torch._C._functorch.is_functorch_wrapped_tensor(weights):
+        return weights
     same: torch.Tensor = _Count.apply(weights, experts, active, tokens, tally)  # type: ignore[no-untyped-call]
     return same
 
@@ -33,16 +36,15 @@ def count(
 class _Count(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any,
-        weights: torch.Tensor,
-        experts: torch.Tensor,
-        active: torch.Tensor,
-        tokens: torch.Tensor,
-        tally: torch.Tensor,
+        weights: torch.Tensor, experts: torch.Tensor, active: torch.Tensor, tokens: torch.Tensor, tally: torch.Tensor
     ) -> torch.Tensor:
+        return weights.view_as(weights)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+        _, experts, active, tokens, tally = inputs
         ctx.save_for_backward(experts, active, tokens)
         ctx.tally = tally
-        return weights.view_as(weights)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor | None, ...]:

@@ -43,12 +43,15 @@ class Routing(NamedTuple):
         Whether the expert is to be used: False for padding, and below the threshold.
     scores : tensor (..., n)
         Scores before the bias, at least float32, with gradient: for an auxiliary loss or a certificate.
+    logits : tensor (..., n)
+        What the scores are of, at least float32, with gradient.
     """
 
     weights: torch.Tensor
     experts: torch.Tensor
     active: torch.Tensor
     scores: torch.Tensor
+    logits: torch.Tensor
 
     def __repr__(self) -> str:
         return words(self, facts_of(self))
@@ -66,7 +69,7 @@ class BalancedRouter(Float32Buffers):
     - Logits, scores and bias are float32 at least, also under autocast; the bias stays float32 in ``.to(bfloat16)``.
     - Tokens are counted in the backward pass, in int64: once for each training step through the layer, whether it is
       recomputed by activation checkpointing or not, and never in evaluation. Tokens with logits that are not finite
-      are not counted.
+      are not counted, and nothing is under torch.func.
     - The counts are neither parameters nor buffers, so that DistributedDataParallel does not overwrite them.
 
     Parameters
@@ -201,7 +204,7 @@ class BalancedRouter(Float32Buffers):
         Returns
         -------
         Routing
-            `weights`, `experts`, `active`, `scores`.
+            `weights`, `experts`, `active`, `scores`, `logits`.
         """
         if x.shape[-1] != self.dim:
             raise ShapeError(f"x must have {self.dim} features in its last axis, got shape {tuple(x.shape)}")
@@ -232,7 +235,7 @@ class BalancedRouter(Float32Buffers):
                 from infimum.nn.recording import record  # imports the compiler: only when asked for
 
                 weights = record(weights, masked, tokens, self.recorded)
-        return Routing(weights.to(x.dtype), experts, active, scores)
+        return Routing(weights.to(x.dtype), experts, active, scores, logits)
 
     def _select(self, scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Return experts, whether they are active, and the scores with those outside the admitted groups at -inf."""

@@ -20,6 +20,7 @@ from infimum.optim.quantiles import quantile_bias  # noqa: E402
 Groups: TypeAlias = distributed.ProcessGroup | Sequence[distributed.ProcessGroup] | None
 Quantile: TypeAlias = Literal["quantile", "midpoint"]
 QUANTILES: tuple[Quantile, ...] = get_args(Quantile)
+SOFTMAX = 10.0  # of the default rate over n: measured on drifting tokens, see the page on routing
 
 
 class BalanceController:
@@ -43,8 +44,9 @@ class BalanceController:
         "midpoint", the same with the middle of the optimal intervals. These two record the scores of a step (float32,
         tokens x experts a layer), find the quantiles over all processes exactly, and break the graph of torch.compile.
     rate : float or callable, optional
-        Step length, or a function from the number of updates done to it; at 0 the bias rests. Default 1e-3; for the
-        quantile rules 1.0, and a smaller rate is a moving average of the biases.
+        Step length, or a function from the number of updates done to it; at 0 the bias rests. Default 1e-3, for softmax
+        scores, of which each is about 1/n, ``1e-2 / n``; for the quantile rules 1.0, and a smaller rate is a moving
+        average of the biases.
     load : sequence of n numbers, optional
         Proportions of the wanted loads; default: even.
     group : ProcessGroup, sequence of ProcessGroup, or None
@@ -108,6 +110,8 @@ class BalanceController:
             )
         self.rule, self.momentum, self.every = rule, momentum, whole_number("every", every, 1)
         self.rate = (1.0 if rule in QUANTILES else 1e-3) if rate is None else rate
+        own = rate is None and rule not in QUANTILES
+        self.units = [SOFTMAX / m.n_experts if own and m.score == "softmax" else 1.0 for m in self.routers]
         self._rate(0)
         self.group, self.frozen = group, False
         self.calls = self.updates = 0
@@ -195,7 +199,7 @@ class BalanceController:
             change = step(self.loads[index], self.rule, target, center=topk)  # type: ignore[arg-type]
             velocity = self.velocity[index] = self.velocity[index].to(change.device)
             change = velocity.mul_(self.momentum).add_(change, alpha=1.0 - self.momentum)
-        bias.copy_(bias.double() + rate * change)
+        bias.copy_(bias.double() + rate * self.units[index] * change)
 
     def _reduce(self, groups: Sequence[Any]) -> Sequence[torch.Tensor]:
         device = self.routers[0].tally.device

@@ -118,13 +118,8 @@ Inputs: TypeAlias = Any  # Tokens or Samples, which have the same methods
 
 
 def stored_inputs(arrays: Mapping[str, np.ndarray], source: str) -> Inputs:
-    """Return what `arrays` of tokens or samples were."""
-    return Tokens(arrays["ids"], arrays["mask"], source) if is_tokens(arrays) else Samples(arrays, source)
-
-
-def is_tokens(arrays: Mapping[str, np.ndarray]) -> bool:
-    """Whether stored arrays are those of tokens."""
-    return arrays.keys() == {"ids", "mask"}
+    """Return inputs by what was stored of them: token ids with their mask, or all that a model takes."""
+    return Tokens(**arrays, source=source) if arrays.keys() == {"ids", "mask"} else Samples(arrays, source)
 
 
 def _array(name: str, value: Any) -> np.ndarray:

@@ -11,31 +11,31 @@ import torch
 
 from infimum import memory, optim
 from infimum.compress.measure.moments import BATCH, Progress
-from infimum.compress.measure.outputs import answer_of, answers, divergence, embedding
-from infimum.compress.measure.text import Tokens
+from infimum.compress.measure.outputs import Given, answer_of, answers, divergence, embedding
+from infimum.compress.measure.samples import Inputs
 from infimum.compress.menu.forms import StoredForm
 from infimum.compress.model.heads import Head
 from infimum.compress.search.tunable import Tunable, tunable
 
-Batch = tuple[torch.Tensor, torch.Tensor]
+Batch = tuple[Given, torch.Tensor]
 DECAY, WARMUP = 0.1, 0.1  # of the changes, towards none; part of the steps
 LOOKS, PATIENCE = 10, 3  # on the half that judges: so many in a run, so many without a better one before it ends
 JUDGED = 16_384  # tokens of a look
 DRY = 3  # steps by which the time of one is known
 
 
-def distance_of(head: Head) -> Callable[[Any, Any, torch.Tensor, torch.Tensor], torch.Tensor]:
+def distance_of(head: Head) -> Callable[[Any, Any, Given, torch.Tensor], torch.Tensor]:
     """Return the function of original, compressed model, ids and mask that is made smaller: one number per answer."""
     if head.goal == "embedding":
 
-        def moved(original: Any, model: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        def moved(original: Any, model: Any, ids: Given, mask: torch.Tensor) -> torch.Tensor:
             with torch.no_grad():
                 before = embedding(original, ids, mask, head.pooling)
             return (embedding(model, ids, mask, head.pooling) - before).square().sum(dim=-1)
 
         return moved
 
-    def diverged(original: Any, model: Any, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+    def diverged(original: Any, model: Any, ids: Given, mask: torch.Tensor) -> torch.Tensor:
         with torch.no_grad():
             before = answers(original, ids, mask)
         after = answers(model, ids, mask)
@@ -56,13 +56,13 @@ class Tuned(NamedTuple):
 class Tuning:
     """A compressed model whose stored numbers are trained on one half of a text, and judged on the other."""
 
-    def __init__(self, original: Any, model: Any, forms: Mapping[str, StoredForm], head: Head, tokens: Tokens) -> None:
+    def __init__(self, original: Any, model: Any, forms: Mapping[str, StoredForm], head: Head, tokens: Inputs) -> None:
         self._original, self._model, self._distance = original.requires_grad_(False), model, distance_of(head)
         self._tunable: dict[str, Tunable] = tunable(model, forms)
         self.forms: dict[str, StoredForm] = {name: forms[name] for name in self._tunable}
         half, judge = tokens.halves()
-        self._half = half
-        self._judge = [*judge.sample(JUDGED, 0).batches(max(1, BATCH // tokens.ids.shape[1]))]
+        size = max(1, BATCH // tokens.length)
+        self._half, self._judge = half.batches(size), judge.sample(JUDGED, 0).batches(size)
         groups: dict[str, list[torch.nn.Parameter]] = {}
         for one in self._tunable.values():
             for algorithm, parameters in one.parameters_by_algorithm().items():
@@ -71,7 +71,7 @@ class Tuning:
 
     def run(self, *, rate: float, minutes: float, most: int | None, seed: int, on_progress: Progress | None) -> Tuned:
         """Train, and keep the numbers that are best on the half that judges, as they are stored."""
-        ends, batches = time.monotonic() + 60.0 * minutes, self._batches(seed)
+        ends, batches = time.monotonic() + 60.0 * minutes, self._shuffled(seed)
         before = least = self._judged()
         looking = time.monotonic() - ends + 60.0 * minutes
         steps = self._affordable(batches, 60.0 * minutes - (LOOKS + 2) * looking, most)
@@ -127,18 +127,14 @@ class Tuning:
         possible = int(DRY * seconds / (time.monotonic() - began))
         return max(0, possible if most is None else min(most, possible))
 
-    def _step(self, optimizer: torch.optim.Optimizer, ids: torch.Tensor, mask: torch.Tensor) -> None:
+    def _step(self, optimizer: torch.optim.Optimizer, ids: Given, mask: torch.Tensor) -> None:
         self._distance(self._original, self._model, ids, mask).mean().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()
 
-    def _batches(self, seed: int) -> Iterator[Batch]:
-        """Yield rows of the half that trains, in another order each time."""
-        rng, half = np.random.default_rng(seed), self._half
-        size = max(1, BATCH // half.ids.shape[1])
+    def _shuffled(self, seed: int) -> Iterator[Batch]:
+        """Yield the batches of the half that trains, in another order each time."""
+        rng = np.random.default_rng(seed)
         while True:
-            order = rng.permutation(len(half.ids))
-            for start in range(0, len(order), size):
-                rows = order[start : start + size]
-                longest = int(half.mask[rows].sum(axis=1).max())
-                yield torch.from_numpy(half.ids[rows, :longest]), torch.from_numpy(half.mask[rows, :longest])
+            for place in rng.permutation(len(self._half)):
+                yield self._half[place]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,30 +10,20 @@ import numpy as np
 
 from infimum._arguments import Numbers, axes
 from infimum._arrays import namespace
-from infimum.errors import NonFiniteError, OptionError
+from infimum.errors import OptionError
 from infimum.proof import evidence, wording
 from infimum.proof.certificate import Certificate
-from infimum.proof.enclosure import taylor_model
 from infimum.proof.enclosure.approximants import ChebyshevSum
-from infimum.proof.enclosure.balls import working
 from infimum.proof.enclosure.domain import points_of
 from infimum.proof.enclosure.functions import given_again
-from infimum.proof.enclosure.point_values import formula, values_at, weights_at
 from infimum.proof.enclosure.quotients import barycentric, degree, roots_of
 from infimum.proof.enclosure.spaces import Powers
 from infimum.proof.enclosure.task import Task, as_task
-from infimum.proof.enclosure.taylor_model import Cell, Model
 from infimum.proof.result import Result
-from infimum.proof.theorems import sup_norm, vallee_poussin
-from infimum.proof.theorems.sup_norm import Modelled
-from infimum.proof.uniform_error.error_bounds import (
-    about_singular_points,
-    is_enclosable,
-    is_mirrored,
-    order_of_models,
-    partition,
-)
-from infimum.proof.uniform_error.error_certificate import outwards, scale
+from infimum.proof.theorems import vallee_poussin
+from infimum.proof.uniform_error.error_bounds import is_enclosable
+from infimum.proof.uniform_error.error_certificate import outwards
+from infimum.proof.uniform_error.quotient_error import bound_by_alternation, enclose_quotient
 from infimum.proof.uniform_error.stated_task import (
     numbers_of_pairs,
     refuse_other_signs,
@@ -45,10 +34,6 @@ from infimum.proof.uniform_error.stated_task import (
     stated_weight,
 )
 
-FIRST_BITS, MOST_BITS = 256, 1 << 12
-SHARP = 2.0**-60  # relative radius of an error that is known well enough
-SPARE = 40  # bits of the working precision that ball arithmetic may lose
-ZERO_BITS = 1024  # an error that may be 0 in so many bits is taken for it
 DRAWN = 2001
 LARGEST_TYPE = 40
 MOST_POINTS = 2 * LARGEST_TYPE + 4  # of the alternation of any best quotient
@@ -193,64 +178,11 @@ def certify_rational(
     p = _polynomial("numerator", task, quotient[0], type_[0])
     q = _polynomial("denominator", task, quotient[1], type_[1])
     needed = vallee_poussin.points_needed(type_, (degree(p), degree(q)))
-    bound, errors, bits = _bound_by_alternation(task, p, q, points, needed)
-    size = scale(task)
-    unit = max(map(abs, errors)) or size or 1.0
-    domain = task.half if task.mirror and is_mirrored(task) and _same_parity(task.mirror, p, q) else task.intervals
-    found = sup_norm.enclose(
-        _error_model(task, p, q),
-        domain,
-        partition(domain, points, (*task.breakpoints, *task.singular)),
-        unit=unit,
-        tol=tol / 4,
-        enough=max(bound * (1 + tol / 2), size * 2.0 ** (SPARE - bits)),
-        bits=bits,
-        order=order_of_models(size, unit),
-    )
-    if not math.isfinite(found.upper):
-        raise NonFiniteError(
-            f"the error cannot be bounded between x = {found.worst[0]!r} and x = {found.worst[1]!r}: f is not defined "
-            "there, or the denominator has a zero"
-        )
+    bound, errors, bits = bound_by_alternation(task, p, q, points, needed)
+    found = enclose_quotient(task, p, q, points, max(map(abs, errors)), tol, enough=bound * (1 + tol / 2), bits=bits)
     value, bound = outwards(found.upper, bound, room)
     signs = tuple((e > 0) - (e < 0) for e in errors)
     return Certificate(value, bound, vallee_poussin.THEOREM, "enclosed", witness={"points": points}), signs
-
-
-def _bound_by_alternation(
-    task: Task, p: ChebyshevSum, q: ChebyshevSum, points: np.ndarray, needed: int
-) -> tuple[float, list[float], int]:
-    """Bound from the errors at the points; these, 0 where their sign is not known; the bits in which they are known."""
-    bits = FIRST_BITS
-    while True:
-        with working(bits) as module:
-            x = [module.arb(point) for point in points.tolist()]
-            data = zip(x, values_at(task.f, x), weights_at(task, x), strict=True)
-            errors = [(w if w > 0 else w.nan()) * (value - p.at(point) / q.at(point)) for point, value, w in data]
-            known = [e.is_finite() and e.rad() <= abs(e.mid()) * SHARP for e in errors]
-            none = [bits >= ZERO_BITS and e.is_finite() and e.contains(0) for e in errors]
-            if bits >= MOST_BITS or all(a or b for a, b in zip(known, none, strict=True)):
-                bound = vallee_poussin.lower_bound(points.tolist(), task.intervals[0], errors, needed)
-                return bound, [float(e.mid()) if e > 0 or e < 0 else 0.0 for e in errors], bits
-        bits *= 2
-
-
-def _error_model(task: Task, p: ChebyshevSum, q: ChebyshevSum) -> Modelled:
-    """Taylor models of ``w (p - f q) / q``, or of that over f: there is none where q may vanish."""
-
-    def model(cell: Cell, order: int) -> Model:
-        below = q.model(cell, order)
-        error = taylor_model.difference(
-            p.model(cell, order), taylor_model.product(formula(task.f).model(cell, order), below)
-        )
-        if task.relative:
-            below = taylor_model.product(below, formula(task.whole).model(cell, order))
-        error = taylor_model.quotient(error, below)
-        if task.weight is not None:
-            error = taylor_model.product(error, formula(task.weight).model(cell, order))
-        return error
-
-    return about_singular_points(task, model)
 
 
 def _polynomial(name: str, task: Task, coefficients: Any, most: int) -> ChebyshevSum:
@@ -258,8 +190,3 @@ def _polynomial(name: str, task: Task, coefficients: Any, most: int) -> Chebyshe
     evidence.whole(f"the number of rows of the {name}", c.shape[0], least=1, most=MOST_PARTS)
     evidence.whole(f"the number of coefficients of the {name}", c.shape[1], least=1, most=most + 1)
     return ChebyshevSum(Powers(0, 1, c.shape[1]), task.intervals[0], c)
-
-
-def _same_parity(parity: int, p: ChebyshevSum, q: ChebyshevSum) -> bool:
-    """Tell whether the coefficients show p/q to be even (1) or odd (-1)."""
-    return not np.any(q.coefficients[:, 1::2]) and not np.any(p.coefficients[:, (parity > 0) :: 2])

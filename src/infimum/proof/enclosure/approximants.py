@@ -16,8 +16,9 @@ import numpy as np
 from infimum.proof.enclosure.balls import Ball, flint, working
 from infimum.proof.enclosure.change_of_basis import chebyshev_value, exact_sums, rounded_sums
 from infimum.proof.enclosure.expressions import Expression
+from infimum.proof.enclosure.rational_form import polynomial_form
 from infimum.proof.enclosure.spaces import Functions, Powers
-from infimum.proof.enclosure.taylor_model import Cell, Model, constant, of_polynomial, padded, product, total
+from infimum.proof.enclosure.taylor_model import Cell, Model, constant, of_polynomial, padded, product, quotient, total
 
 
 class Approximant(Protocol):
@@ -37,6 +38,10 @@ class Approximant(Protocol):
 
     def polynomial(self) -> Any:
         """Return the same as a polynomial (flint.fmpq_poly), exactly; None if it is none."""
+        ...
+
+    def is_like(self, parity: int) -> bool:
+        """Tell whether what is stored shows the function to be even (1) or odd (-1)."""
         ...
 
 
@@ -103,6 +108,13 @@ class ChebyshevSum:
         t = x**self.space.stride * module.fmpq(*slope.as_integer_ratio()) + module.fmpq(*offset.as_integer_ratio())
         return clenshaw(totals, x)(t) * x**self.space.start
 
+    def is_like(self, parity: int) -> bool:
+        """Tell whether what is stored shows the function to be even (1) or odd (-1)."""
+        if self.space.stride % 2 == 0:
+            return bool(self.space.start % 2 == (parity < 0))
+        symmetric = self.space.stride == 1 and self.space.start == 0 and self.interval[0] == -self.interval[1]
+        return symmetric and not np.any(self.coefficients[:, (parity > 0) :: 2])
+
     def model(self, cell: Cell, order: int) -> Model:
         """Taylor model: the shift to the centre in u, then ``u - u(c) = v(s)``, a polynomial without constant."""
         with working(self._bits()) as module:
@@ -162,6 +174,10 @@ class Monomials:
             dense[power] = module.fmpq(*c.as_integer_ratio())
         return module.fmpq_poly(dense)
 
+    def is_like(self, parity: int) -> bool:
+        """Tell whether the coefficients show the function to be even (1) or odd (-1)."""
+        return all(power % 2 == (parity < 0) for power, c in self.coefficients.items() if c)
+
     def expansion(self, cell: Cell) -> list[Ball]:
         """All Taylor coefficients about the centre, in s."""
         with working(self._bits()):
@@ -211,6 +227,65 @@ class Combination:
             x**power * module.fmpq(*value.as_integer_ratio()) for power, value in zip(self.space.powers, c, strict=True)
         )
         return sum(terms, module.fmpq_poly([0]))
+
+    def is_like(self, parity: int) -> bool:
+        """Tell whether the functions are even (1) or odd (-1)."""
+        return all(function.parity() == parity for function in self.space.functions)
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A function that is known as a formula."""
+
+    expression: Expression
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Values in double precision."""
+        return self.expression(x)
+
+    def at(self, x: Ball) -> Ball:
+        """Value at a point, as a ball."""
+        return self.expression.at(x)
+
+    def model(self, cell: Cell, order: int) -> Model:
+        """Taylor model on a cell."""
+        return self.expression.model(cell, order)
+
+    def polynomial(self) -> Any:
+        """Return the same as a polynomial (flint.fmpq_poly), exactly; None if it is none."""
+        return polynomial_form(self.expression)
+
+    def is_like(self, parity: int) -> bool:
+        """Tell whether the formula shows the function to be even (1) or odd (-1)."""
+        return self.expression.parity() == parity
+
+
+@dataclass(frozen=True)
+class Quotient:
+    """One approximation over another."""
+
+    above: Approximant
+    below: Approximant
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Values in double precision."""
+        return np.asarray(self.above(x) / self.below(x))
+
+    def at(self, x: Ball) -> Ball:
+        """Value at a point, as a ball."""
+        return self.above.at(x) / self.below.at(x)
+
+    def model(self, cell: Cell, order: int) -> Model:
+        """Taylor model on a cell: none where the denominator may vanish."""
+        return quotient(self.above.model(cell, order), self.below.model(cell, order))
+
+    def polynomial(self) -> None:
+        """Return nothing: it is no polynomial, as far as is known."""
+        return
+
+    def is_like(self, parity: int) -> bool:
+        """Tell whether numerator and denominator show the quotient to be even (1) or odd (-1)."""
+        return self.above.is_like(parity) and self.below.is_like(1)
 
 
 def stored(

@@ -10,7 +10,11 @@ import numpy as np
 
 def monomials(expansion: np.ndarray, interval: tuple[float, float], divisor: int = 1) -> list[Fraction]:
     """Coefficients in powers of t of ``sum_k c_k T_k(u)``, u the affine image in [-1, 1] of t in `interval`."""
-    columns = exact_sums(expansion, divisor)
+    return chebyshev_monomials(exact_sums(expansion, divisor), interval)
+
+
+def chebyshev_monomials(columns: list[Fraction], interval: tuple[float, float]) -> list[Fraction]:
+    """Do the same for coefficients that are rational numbers."""
     low, high = map(Fraction, interval)
     slope, offset = 2 / (high - low), -(low + high) / (high - low)
     # Clenshaw's recurrence on polynomials in t

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -54,13 +53,6 @@ PARTS: dict[str, Callable[..., Model]] = {
         taylor_model.product(v, taylor_model.composed(OPERATIONS["log"].series, u)),
     ),
 }
-POLYNOMIAL: dict[str, Callable[..., Any]] = {
-    "add": operator.add,
-    "sub": operator.sub,
-    "mul": operator.mul,
-    "neg": operator.neg,
-}
-HIGHEST_DEGREE = 2000  # of what is expanded as a polynomial
 SIGN_ORDER = 3  # of the model of what changes its sign: linear, most often
 LIMIT_BITS, LIMIT_ORDER = 64, 8  # of the cell and the model from which a limit is taken
 
@@ -211,25 +203,12 @@ class Expression:
             return arb.nan()
         return values[0] if len(values) == 1 else values[0].union(values[1])
 
-    def polynomial(self) -> Any:
-        """Return the function as a polynomial (flint.fmpq_poly); None where the formula does not show it to be one."""
-        module = flint()
+    def substituted(self, argument: Expression) -> Expression:
+        """Return the function of another variable."""
         if self.operation == "x":
-            return module.fmpq_poly([0, 1])
-        if self.operation == "number":
-            return module.fmpq_poly([module.fmpq(self.number.numerator, self.number.denominator)])  # type: ignore[union-attr]
-        parts = [operand.polynomial() for operand in self.operands]
-        if any(part is None for part in parts):
-            return None
-        if self.operation == "pow":
-            n = self.number or Fraction(0)
-            whole = n.denominator == 1 and 0 <= n * max(parts[0].degree(), 1) <= HIGHEST_DEGREE
-            return parts[0] ** int(n) if whole else None
-        if self.operation == "div":
-            return parts[0] / parts[1][0] if parts[1].degree() == 0 else None
-        if self.operation not in POLYNOMIAL or sum(part.degree() for part in parts) > HIGHEST_DEGREE:
-            return None
-        return POLYNOMIAL[self.operation](*parts)
+            return argument
+        operands = tuple(operand.substituted(argument) for operand in self.operands)
+        return Expression(self.operation, operands, self.number)
 
     def parity(self) -> int:
         """1 if the formula shows the function to be even, -1 if odd, else 0."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import operator
 import re
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 
 from infimum.errors import OptionError
@@ -19,13 +20,13 @@ DEEPEST = 60  # nested operations
 HIGHEST_POWER = 10_000
 
 BINARY = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div", ast.Pow: "pow"}
-KNOWN = {*COMPOSED, *(name for name, known in OPERATIONS.items() if known.public)}
+KNOWN = {"where", *COMPOSED, *(name for name, known in OPERATIONS.items() if known.public)}
 TOO_LARGE = 10**308
 X = Expression("x")
 
 
-def parse(text: str, name: str = "f") -> Expression:
-    """Read the name of a function or an expression in x."""
+def parse(text: str, name: str = "f", tables: Mapping[str, Expression] | None = None) -> Expression:
+    """Read the name of a function or an expression in x; `tables` are further functions that it may name."""
     if len(text) > LONGEST:
         raise OptionError(f"{name} must be an expression of at most {LONGEST} characters, got {len(text)}")
     stripped = text.strip()
@@ -38,12 +39,16 @@ def parse(text: str, name: str = "f") -> Expression:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         reason = getattr(error, "msg", str(error))
         raise OptionError(f"{name} must be an expression in x such as 'exp(-x**2)', got {text!r}: {reason}") from None
-    return _build(tree.body, name, DEEPEST)
+    return _build(tree.body, name, DEEPEST, tables or {})
 
 
-def _build(node: ast.expr, name: str, depth: int) -> Expression:
+def _build(node: ast.expr, name: str, depth: int, tables: Mapping[str, Expression]) -> Expression:
     if depth == 0:
         raise OptionError(f"{name} is nested more than {DEEPEST} deep; write it in a flatter way")
+
+    def build(part: ast.expr) -> Expression:
+        return _build(part, name, depth - 1, tables)
+
     match node:
         case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
             return _literal(Fraction(repr(value)) if abs(value) < TOO_LARGE else None, name)
@@ -52,19 +57,16 @@ def _build(node: ast.expr, name: str, depth: int) -> Expression:
         case ast.Name(id=constant) if constant in CONSTANTS:
             return Expression(constant)
         case ast.UnaryOp(op=ast.UAdd(), operand=operand):
-            return _build(operand, name, depth - 1)
+            return build(operand)
         case ast.UnaryOp(op=ast.USub(), operand=operand):
-            return _negative(_build(operand, name, depth - 1))
+            return _negative(build(operand))
         case ast.BinOp(left=left, op=symbol, right=right) if type(symbol) in BINARY:
-            return _binary(BINARY[type(symbol)], _build(left, name, depth - 1), _build(right, name, depth - 1), name)
-        case ast.Call(func=ast.Name(id="where"), args=[condition, *values], keywords=[]) if len(values) == 2:
-            below, otherwise = (_build(value, name, depth - 1) for value in values)
-            return _choice(condition, below, otherwise, name, depth - 1)
-        case ast.Call(func=ast.Name(id=function), args=[*arguments], keywords=[]) if function in KNOWN:
-            return _call(function, [_build(argument, name, depth - 1) for argument in arguments], name)
+            return _binary(BINARY[type(symbol)], build(left), build(right), name)
+        case ast.Call(func=ast.Name(id=function), args=arguments, keywords=[]) if function in {*KNOWN, *tables}:
+            return _call(function, arguments, build, name, tables)
     raise OptionError(
         f"{name}: {ast.unparse(node)!r} is not understood; an expression is made of x, numbers, pi, e, + - * / **, "
-        f"and the functions {', '.join(sorted({*KNOWN, 'where'}))}, as in 'where(x < 0, exp(x) - 1, x)'"
+        f"and the functions {', '.join(sorted(KNOWN))}, as in 'where(x < 0, exp(x) - 1, x)'"
     )
 
 
@@ -74,11 +76,14 @@ def _literal(number: Fraction | None, name: str) -> Expression:
     return Expression("number", number=number)
 
 
-def _choice(condition: ast.expr, below: Expression, otherwise: Expression, name: str, depth: int) -> Expression:
+def _choice(
+    condition: ast.expr, values: list[Expression], build: Callable[[ast.expr], Expression], name: str
+) -> Expression:
     """Return ``where(left < right, below, otherwise)``: what counts is the sign of the difference."""
+    below, otherwise = values
     match condition:
         case ast.Compare(left=left, ops=[symbol], comparators=[right]):
-            a, b = _build(left, name, depth), _build(right, name, depth)
+            a, b = build(left), build(right)
             match symbol:
                 case ast.Lt():
                     return Expression("where", (_binary("sub", a, b, name), below, otherwise))
@@ -112,10 +117,21 @@ def _binary(operation: str, left: Expression, right: Expression, name: str) -> E
     return Expression("pow", (left,), right.number)
 
 
-def _call(function: str, arguments: list[Expression], name: str) -> Expression:
-    arity = 1 if function in COMPOSED else OPERATIONS[function].arity
-    if len(arguments) != arity:
-        raise OptionError(f"{name}: {function} takes {arity} argument(s), got {len(arguments)}")
+def _call(
+    function: str,
+    parts: Sequence[ast.expr],
+    build: Callable[[ast.expr], Expression],
+    name: str,
+    tables: Mapping[str, Expression],
+) -> Expression:
+    arity = 1 if function in COMPOSED or function in tables else OPERATIONS[function].arity
+    if len(parts) != arity:
+        raise OptionError(f"{name}: {function} takes {arity} argument(s), got {len(parts)}")
+    if function == "where":
+        return _choice(parts[0], [build(value) for value in parts[1:]], build, name)
+    arguments = [build(part) for part in parts]
+    if function in tables:
+        return tables[function].substituted(arguments[0])
     if function in COMPOSED:
         return parse(re.sub(r"\bx\b", lambda _: f"({arguments[0]})", COMPOSED[function]), name)
     return Expression(function, tuple(arguments))

@@ -18,6 +18,7 @@ from infimum.proof.enclosure.domain import Intervals
 from infimum.proof.enclosure.expressions import Expression
 from infimum.proof.enclosure.functions import BlackBox
 from infimum.proof.enclosure.point_values import formula, values_at, weights_at
+from infimum.proof.enclosure.rational_form import polynomial_form
 from infimum.proof.enclosure.spaces import Powers
 from infimum.proof.enclosure.task import Task
 from infimum.proof.enclosure.taylor_model import Cell, Model
@@ -184,8 +185,9 @@ def polynomial_of(task: Task) -> Any:
     """Return f as a polynomial (flint.fmpq_poly) of the degree of the space; None where the formula shows no such."""
     function = formula(task.f)
     if isinstance(function, Expression):
-        function = function.on(Cell(*hull(task.intervals[0][0], task.intervals[-1][1])))
-    found = function.polynomial()
+        found = polynomial_form(function.on(Cell(*hull(task.intervals[0][0], task.intervals[-1][1]))))
+    else:
+        found = function.polynomial()
     return None if found is None or found.degree() > max(task.space.powers, default=-1) else found
 
 
@@ -222,7 +224,7 @@ def enclose_error(
     `size` is that of f, from whose digits those of the error are left after subtraction.
     """
     centres = np.asarray(sorted(points), dtype=np.float64)
-    halved = task.mirror and is_mirrored(task)
+    halved = task.mirror and is_mirrored(task) and approximant.is_like(task.mirror)
     if task.mirror and not halved:
         centres = np.union1d(centres, -centres)
     domain = task.half if halved else task.intervals

@@ -158,7 +158,7 @@ def _size_of_terms(task: Task, approximant: Approximant) -> float:
     x = points_of(task.half, 1001)
     if isinstance(approximant, Monomials):
         powers = approximant.coefficients.items()
-        terms = [abs(c) * np.abs(x) ** power for power, c in powers]
+        terms = [abs(float(c)) * np.abs(x) ** power for power, c in powers]
     else:
         assert isinstance(approximant, Combination)
         coefficients = rounded_sums(approximant.coefficients)

@@ -1,0 +1,1 @@
+"""What a user gives as an approximation: coefficients, polynomials, quotients, expressions, and answers."""

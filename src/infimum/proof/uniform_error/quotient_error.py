@@ -1,0 +1,97 @@
+"""The error of a quotient p/q: bounded from both sides, with the proof that q has no zero on the domain."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+from infimum.errors import NonFiniteError
+from infimum.proof.enclosure import taylor_model
+from infimum.proof.enclosure.approximants import Approximant
+from infimum.proof.enclosure.balls import working
+from infimum.proof.enclosure.point_values import formula, values_at, weights_at
+from infimum.proof.enclosure.task import Task
+from infimum.proof.enclosure.taylor_model import Cell, Model
+from infimum.proof.theorems import sup_norm, vallee_poussin
+from infimum.proof.theorems.sup_norm import Modelled, SupNorm
+from infimum.proof.uniform_error.error_bounds import about_singular_points, is_mirrored, order_of_models, partition
+from infimum.proof.uniform_error.error_certificate import scale
+
+FIRST_BITS, MOST_BITS = 256, 1 << 12
+SHARP = 2.0**-60  # relative radius of an error that is known well enough
+SPARE = 40  # bits of the working precision that ball arithmetic may lose
+ZERO_BITS = 1024  # an error that may be 0 in so many bits is taken for it
+
+
+def bound_by_alternation(
+    task: Task, p: Approximant, q: Approximant, points: np.ndarray, needed: int
+) -> tuple[float, list[float], int]:
+    """Bound from the errors at the points; these, 0 where their sign is not known; the bits in which they are known."""
+    bits = FIRST_BITS
+    while True:
+        with working(bits) as module:
+            x = [module.arb(point) for point in points.tolist()]
+            data = zip(x, values_at(task.f, x), weights_at(task, x), strict=True)
+            errors = [(w if w > 0 else w.nan()) * (value - p.at(point) / q.at(point)) for point, value, w in data]
+            known = [e.is_finite() and e.rad() <= abs(e.mid()) * SHARP for e in errors]
+            none = [bits >= ZERO_BITS and e.is_finite() and e.contains(0) for e in errors]
+            if bits >= MOST_BITS or all(a or b for a, b in zip(known, none, strict=True)):
+                bound = vallee_poussin.lower_bound(points.tolist(), task.intervals[0], errors, needed)
+                return bound, [float(e.mid()) if e > 0 or e < 0 else 0.0 for e in errors], bits
+        bits *= 2
+
+
+def enclose_quotient(
+    task: Task,
+    p: Approximant,
+    q: Approximant,
+    points: Iterable[float],
+    unit: float,
+    tol: float,
+    *,
+    enough: float = 0.0,
+    bits: int = FIRST_BITS,
+) -> SupNorm:
+    """Enclose the largest error, and prove that there is no pole; `unit` is its rough size."""
+    size = scale(task)
+    centres, unit = np.asarray(list(points), dtype=np.float64), unit or size or 1.0
+    halved = task.mirror and is_mirrored(task) and p.is_like(task.mirror) and q.is_like(1)
+    domain = task.half if halved else task.intervals
+    found = sup_norm.enclose(
+        _error_model(task, p, q),
+        domain,
+        partition(domain, centres, (*task.breakpoints, *task.singular)),
+        unit=unit,
+        tol=tol / 4,
+        enough=max(enough, size * 2.0 ** (SPARE - bits)),
+        bits=bits,
+        order=order_of_models(size, unit),
+    )
+    if not math.isfinite(found.upper):
+        raise NonFiniteError(
+            f"the error cannot be bounded between x = {found.worst[0]!r} and x = {found.worst[1]!r}: f is not defined "
+            "there, or the denominator has a zero"
+        )
+    return found
+
+
+def _error_model(task: Task, p: Approximant, q: Approximant) -> Modelled:
+    """Taylor models of ``w (p - f q) / q``, or of that over f: there is none where q may vanish."""
+
+    def model(cell: Cell, order: int) -> Model:
+        below = q.model(cell, order)
+        if not taylor_model.sign_of(below)[1]:
+            return taylor_model.unknown()
+        error = taylor_model.difference(
+            p.model(cell, order), taylor_model.product(formula(task.f).model(cell, order), below)
+        )
+        if task.relative:
+            below = taylor_model.product(below, formula(task.whole).model(cell, order))
+        error = taylor_model.quotient(error, below)
+        if task.weight is not None:
+            error = taylor_model.product(error, formula(task.weight).model(cell, order))
+        return error
+
+    return about_singular_points(task, model)
