@@ -228,6 +228,10 @@ def test_evaluate(run, model, texts, short, tmp_path):
         assert word in outcome.out
     content = json.loads(run(*arguments, "--json").out)
     dense, compressed = content["models"]
+    assert content["differences"] == []
+    third = json.loads(run(*arguments, out, "--json").out)["differences"]
+    assert [(pair["mean"], pair["standard_error"]) for pair in third] == [(0.0, 0.0)]
+    assert "cosine +0, standard error 0: not told apart" in run(*arguments, out).out
     assert dense["score"]["mean"] == pytest.approx(1.0, abs=1e-6)
     assert 0.5 < compressed["score"]["mean"] < 1.0
     assert compressed["numbers"] < dense["numbers"]

@@ -20,11 +20,13 @@ from infimum._arrays import (
 )
 from infimum._linalg import adjoint
 from infimum.errors import OptionError
+from infimum.lowrank.stacks import over_stacks
 from infimum.proof.answers.pinv import PseudoInverse, certify_pinv, penrose_residuals
 from infimum.proof.rounding import ROOM
 from infimum.proof.theorems import tikhonov_dual
 
 
+@over_stacks(1)
 def pinv(A: ArrayLike, *, rtol: float | None = None) -> PseudoInverse:
     """Pseudo-inverse of a matrix: the B that brings ``A @ B`` nearest to the identity, and the shortest such B.
 
@@ -34,7 +36,7 @@ def pinv(A: ArrayLike, *, rtol: float | None = None) -> PseudoInverse:
 
     Parameters
     ----------
-    A : array (m, n)
+    A : array (m, n), or a stack (..., m, n)
         Real or complex, finite, of any library of the array API standard.
     rtol : float, optional
         Singular values up to `rtol` times the largest count as zero, 0 <= rtol < 1. Default: ``max(m, n)`` times the
@@ -44,7 +46,8 @@ def pinv(A: ArrayLike, *, rtol: float | None = None) -> PseudoInverse:
     -------
     PseudoInverse
         `matrix` (n, m): library, dtype and device of `A`; `rank`, `singular_values`, `cut`, `gap`,
-        `ambiguous`, `penrose`; `certificate`.
+        `ambiguous`, `penrose`; `certificate`. Of a stack a
+        `Batch`: their fields stacked, one array of certificates.
 
     Raises
     ------
