@@ -29,6 +29,7 @@ ArrayLike: TypeAlias = HasShape | list[Any] | tuple[Any, ...]  # what a caller m
 Namespace: TypeAlias = Any
 
 _is_torch = array_api_compat.is_torch_array
+_NUMPY = array_api_compat.array_namespace(np.empty(0))
 
 
 class Working(NamedTuple):
@@ -81,6 +82,8 @@ def as_array(item: Any, name: str) -> Array:
 
 def namespace(**arrays: Array) -> Namespace:
     """Return the common array namespace; refuse to mix libraries or devices."""
+    if all(type(array) is np.ndarray for array in arrays.values()):  # of a small matrix this is asked for most often
+        return _NUMPY
     try:
         xp = array_api_compat.array_namespace(*arrays.values())
     except TypeError as error:
@@ -149,6 +152,8 @@ def _sum_is_finite(array: Array) -> bool:
 
 def is_complex(array: Array) -> bool:
     """Tell whether the elements are complex."""
+    if isinstance(array, np.ndarray):
+        return bool(array.dtype.kind == "c")
     return bool(array_api_compat.array_namespace(array).isdtype(array.dtype, "complex floating"))
 
 

@@ -252,7 +252,7 @@ def test_numpy_integers_do_not_overflow():
 
 def test_no_step_at_all():
     result = product_plus_remainder(10**9 + 7, max_steps=0)
-    assert (result.a, result.b, result.c) == (0, 0, 10**9 + 7)
+    assert (result.a, result.b, result.c) == (31622, 31623, 10**9 + 7 - 31622 * 31623)  # nearly a square
     assert result.certificate.lower_bound == math.isqrt(4 * (10**9 + 7))
     infimum.verify(result, 10**9 + 7)
 
@@ -298,3 +298,14 @@ def test_the_same_with_gmpy2():
     out = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
     result = product_plus_remainder(10**9 + 7)
     assert out.split() == [str(result.a), str(result.b), str(result.c)]
+
+
+@pytest.mark.parametrize("steps", [0, 1, 10])
+@pytest.mark.parametrize(
+    ("n", "cost"), [(1009, (1, 1, 10**6)), (1009, (1, 50, 10**6)), (10**12 + 39, (3, 1, 7)), (1, (5, 2, 9))]
+)
+def test_stopped_early_it_is_no_worse_than_what_needs_no_search(n, cost, steps):
+    result = product_plus_remainder(n, cost=cost, max_steps=steps)
+    trivial = min(cost[2] * n, cost[0] + cost[1] * n, cost[0] * n + cost[1])
+    assert result.certificate.lower_bound <= result.value <= trivial
+    infimum.verify(result, n)

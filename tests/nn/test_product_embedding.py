@@ -266,3 +266,63 @@ def test_word_embeddings_of_minilm():
     assert layer.certificate.ratio < 1 + 1e-6
     # without training neither form keeps much of a trained table, and the SVD keeps a little more
     assert 0.95 < rival / layer.certificate.value < 1.0
+
+
+def test_whole_numbers_are_asked_for():
+    with pytest.raises(DTypeError, match="whole numbers"):
+        ProductEmbedding(53, 4)(torch.tensor([1.5]))
+
+
+@pytest.mark.parametrize("combine", COMBINE)
+def test_made_on_meta_and_filled(combine):
+    options = {"combine": combine, "padding_idx": 7, "counts": torch.arange(53.0)}
+    here, later = ProductEmbedding(53, 4, **options), ProductEmbedding(53, 4, device="meta", **options)
+    later.to_empty(device="cpu")
+    later.private_ids.fill_(-1)  # what empty memory may hold
+    later.reset_parameters()
+    assert torch.equal(later.private_ids, here.private_ids)
+    assert not later(torch.tensor([7])).any()
+    by_state = ProductEmbedding(53, 4, device="meta", **options)
+    by_state.load_state_dict(here.state_dict(), assign=True)
+    assert torch.equal(by_state.to_dense(), here.to_dense())
+    assert by_state.padding_row == here.padding_row
+
+
+def test_other_private_ids_and_other_numbers_of_them_load():
+    layer, other = ProductEmbedding(53, 4), ProductEmbedding(53, 4, private=[3, 9, 20, 40, 50], padding_idx=9)
+    assert layer.private.shape != other.private.shape
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.1)
+    layer.load_state_dict(other.state_dict())
+    assert torch.equal(layer.to_dense(), other.to_dense())
+    before = layer.to_dense()
+    layer(torch.arange(53)).sum().backward()
+    optimizer.step()
+    assert not torch.equal(layer.to_dense(), before), "the optimizer holds the parameters that were loaded"
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        layer.load_state_dict(ProductEmbedding(54, 4).state_dict())
+
+
+def test_a_tied_head():
+    layer = ProductEmbedding(53, 4)
+    hidden = torch.randn(6, 4)
+    (hidden @ layer.weight.T).square().sum().backward()
+    assert layer.left.grad.any()
+    assert layer.right.grad.any()
+    assert torch.equal(layer.weight, layer.to_dense())
+    assert isinstance(layer, torch.nn.Embedding)
+    assert set(layer.state_dict()) == {"left", "right", "private", "private_ids"}
+
+
+def test_sparse_gradients_in_distributed_data_parallel(tmp_path):
+    torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    try:
+        layer = ProductEmbedding(53, 4, sparse=True)
+        plain = copy.deepcopy(layer)
+        ids = torch.tensor([[1, 2, 52]])
+        torch.nn.parallel.DistributedDataParallel(layer)(ids).square().sum().backward()
+        plain(ids).square().sum().backward()
+        for ours, theirs in zip(layer.parameters(), plain.parameters(), strict=True):
+            assert ours.grad.is_sparse
+            assert torch.equal(ours.grad.to_dense(), theirs.grad.to_dense())
+    finally:
+        torch.distributed.destroy_process_group()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,7 +23,7 @@ from infimum.proof.folder import check_model_folder
 from infimum.report.files import check_output, write_text
 
 if TYPE_CHECKING:
-    from infimum.compress import Score
+    from infimum.compress import Difference, Score
     from infimum.compress.measure.samples import Inputs
 
 
@@ -117,7 +118,11 @@ def _measurements(models: Sequence[Path], tokens: Inputs) -> Any:
 def _write_json(target: Path, tokens: Inputs, seed: int, rows: Sequence[dict[str, Any]]) -> None:
     document = {
         "text": {"source": tokens.source, "tokens": tokens.count, "seed": seed, "sha256": tokens.sha256},
-        "models": [{**row, "score": asdict(row["score"])} for row in rows],
+        "models": [{**row, "score": _without_rows(row["score"])} for row in rows],
+        "differences": [
+            {"first": first["model"], "second": second["model"], **asdict(found)}
+            for first, second, found in _differences(rows)
+        ],
     }
     content = json.dumps(document, indent=1) + "\n"
     if target == STDOUT:
@@ -138,3 +143,21 @@ def _show(rows: Sequence[dict[str, Any]]) -> None:
         amounts = (f"{row['numbers']:,}", plain_text.size(row["bytes"]), *row["score"].figures.values())
         table.add_row(row["model"], *amounts, f"{row['seconds']:.3g} s")
     screen.console().print(table)
+    for one, other, found in _differences(rows):
+        verdict = "" if found.is_told_apart else ": not told apart by this text"
+        numbers = f"{found.mean:+.2g}, standard error {found.standard_error:.1g}"
+        screen.console().print(f"{other['model']} against {one['model']}: {first.per_row} {numbers}{verdict}")
+
+
+def _differences(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[str, Any], Difference]]:
+    """Compare all pairs of models; of those that are compared with the first, itself left out."""
+    from infimum.compress import Perplexity, difference
+
+    compared = rows if isinstance(rows[0]["score"], Perplexity) else rows[1:]
+    if len(rows[0]["score"].rows) > 1:  # of one row nothing is known about others
+        for first, second in itertools.combinations(compared, 2):
+            yield first, second, difference(first["score"], second["score"])
+
+
+def _without_rows(score: Score) -> dict[str, Any]:
+    return {name: value for name, value in asdict(score).items() if name != "rows"}

@@ -11,10 +11,12 @@ for _module in ("torch", "transformers", "safetensors"):
 from infimum.compress.calibrate import calibrate, tokens_for  # noqa: E402
 from infimum.compress.evaluate import (  # noqa: E402
     Agreement,
+    Difference,
     Perplexity,
     Score,
     Similarity,
     agreement,
+    difference,
     embeddings,
     perplexity,
     scorer,
@@ -38,6 +40,7 @@ from infimum.proof.checkpoint import LayerPlan  # noqa: E402
 __all__ = [
     "Agreement",
     "Checkpoint",
+    "Difference",
     "Healed",
     "LayerPlan",
     "Moments",
@@ -51,6 +54,7 @@ __all__ = [
     "Tokens",
     "agreement",
     "calibrate",
+    "difference",
     "embeddings",
     "heal",
     "knee",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeAlias
 
 import torch
@@ -15,7 +15,9 @@ from infimum.compress.measure.moments import BATCH
 from infimum.compress.measure.outputs import answer_of, answers, divergence, embedding, predicted, token_losses
 from infimum.compress.measure.samples import Inputs
 from infimum.compress.model.heads import Pooling, loader_of
-from infimum.errors import CalibrationError
+from infimum.errors import CalibrationError, OptionError
+
+Rows: TypeAlias = tuple[tuple[float, int], ...]  # of each row of the text the sum of what is measured, and how often
 
 
 @dataclass(frozen=True)
@@ -23,11 +25,13 @@ class Similarity(Shown):
     """Cosine similarity of a model's sentence embeddings to those of the original, over paragraphs of a text."""
 
     measure: ClassVar[str] = "sentence embeddings against the original's"
+    per_row: ClassVar[str] = "cosine"
 
     mean: float
     least: float
     paragraphs: int
     tokens: int
+    rows: Rows = field(default=(), repr=False)
 
     @property
     def figures(self) -> dict[str, str]:
@@ -48,11 +52,13 @@ class Perplexity(Shown):
     """
 
     measure: ClassVar[str] = "prediction of the next token"
+    per_row: ClassVar[str] = "loss per token"
 
     perplexity: float
     loss: float
     predicted: int
     tokens: int
+    rows: Rows = field(default=(), repr=False)
 
     @property
     def figures(self) -> dict[str, str]:
@@ -75,12 +81,14 @@ class Agreement(Shown):
     """
 
     measure: ClassVar[str] = "answers against the original's"
+    per_row: ClassVar[str] = "divergence"
 
     divergence: float
     same: float
     answers: int
     tokens: int
     numbers: bool = False
+    rows: Rows = field(default=(), repr=False)
 
     @property
     def figures(self) -> dict[str, str]:
@@ -95,7 +103,49 @@ class Agreement(Shown):
         return f"{self.answers:,} answers to {self.tokens:,} tokens"
 
 
+@dataclass(frozen=True)
+class Difference(Shown):
+    """What one model has more than another, per token or answer of a text that both have seen: loss, or cosine.
+
+    `standard_error` is that of the mean over the rows of the text, row by row in pairs: how hard a row is, is the same
+    for both, and drops out. A difference below about two of them may be that of another text, too.
+    """
+
+    mean: float
+    standard_error: float
+    rows: int
+
+    @property
+    def is_told_apart(self) -> bool:
+        """Whether the difference is more than two standard errors."""
+        return abs(self.mean) > 2.0 * self.standard_error
+
+
 Score: TypeAlias = Similarity | Perplexity | Agreement
+
+
+def difference(first: Score, second: Score) -> Difference:
+    """Compare two models in pairs: what the score of the second is above that of the first, on the same text.
+
+    The ratio estimator of a mean over rows of different length.
+
+    Raises
+    ------
+    OptionError
+        The scores are of different kinds or texts, or of a text of one row.
+
+    References
+    ----------
+    .. [1] W. G. Cochran, "Sampling techniques", 3rd ed., 1977, section 6.
+    """
+    counts = [count for _, count in first.rows]
+    if type(first) is not type(second) or counts != [count for _, count in second.rows] or len(counts) < 2:
+        raise OptionError("two scores of one kind on the same text of several rows were expected")
+    changes = [after - before for (before, _), (after, _) in zip(first.rows, second.rows, strict=True)]
+    total, size = sum(counts), len(counts)
+    mean = math.fsum(changes) / total
+    spread = math.fsum((change - mean * count) ** 2 for change, count in zip(changes, counts, strict=True))
+    return Difference(mean, math.sqrt(spread * size / (size - 1)) / total, size)
 
 
 def embeddings(model: PreTrainedModel, tokens: Inputs, *, pooling: Pooling = "mean") -> torch.Tensor:
@@ -115,31 +165,35 @@ def similarity(
 ) -> Similarity:
     """Compare a model with `reference`, the original's `embeddings` of the same tokens."""
     cosines = (reference * embeddings(model, tokens, pooling=pooling)).sum(dim=1)
-    return Similarity(float(cosines.mean()), float(cosines.min()), len(cosines), tokens.count)
+    rows = tuple((cosine, 1) for cosine in cosines.tolist())
+    return Similarity(float(cosines.mean()), float(cosines.min()), len(cosines), tokens.count, rows)
 
 
 def perplexity(model: PreTrainedModel, tokens: Inputs) -> Perplexity:
     """Measure the perplexity of a language model on a text."""
-    total, count = 0.0, 0
+    rows: list[tuple[float, int]] = []
     with torch.no_grad():
         for ids, mask in _batches(tokens):
-            total += float(token_losses(model, ids, mask).double().sum())
-            count += predicted(model, ids, mask)
+            losses = token_losses(model, ids, mask).double().sum(dim=1)
+            rows += zip(losses.tolist(), predicted(model, ids, mask).tolist(), strict=True)
+    total, count = (sum(column) for column in zip(*rows, strict=True))
     if count == 0:
         raise CalibrationError("perplexity needs rows of at least two tokens: the first of each row is not predicted")
     loss = total / count
-    return Perplexity(math.exp(loss) if loss < 700.0 else math.inf, loss, count, tokens.count)
+    return Perplexity(math.exp(loss) if loss < 700.0 else math.inf, loss, count, tokens.count, tuple(rows))
 
 
 def agreement(original: PreTrainedModel, model: PreTrainedModel, tokens: Inputs) -> Agreement:
     """Compare the answers of a classifier with those of the original on the same text; both are run."""
-    kind, far, pairs = answer_of(original), 0.0, []
+    kind, rows, pairs = answer_of(original), [], []
     with torch.no_grad():
         for ids, mask in _batches(tokens):
             before, after = (answers(each, ids, mask) for each in (original, model))
             wanted = mask.bool() if before.shape[:2] == mask.shape else torch.ones(before.shape[:2], dtype=torch.bool)
+            counts = wanted.sum(dim=1).tolist()
             before, after = before[wanted].double(), after[wanted].double()
-            far += float(divergence(before, after, kind).sum())
+            far = torch.split(divergence(before, after, kind), counts)
+            rows += [(float(part.sum()), count) for part, count in zip(far, counts, strict=True)]
             pairs.append(
                 (before, after) if kind == "number" else _classes(before, after, several=kind == "each or none")
             )
@@ -148,7 +202,8 @@ def agreement(original: PreTrainedModel, model: PreTrainedModel, tokens: Inputs)
         same = float(torch.corrcoef(torch.stack((one.flatten(), other.flatten())))[0, 1])
     else:
         same = float((one == other).flatten(1).all(dim=1).double().mean())
-    return Agreement(far / len(one), same, len(one), tokens.count, kind == "number")
+    mean = sum(total for total, _ in rows) / len(one)
+    return Agreement(mean, same, len(one), tokens.count, kind == "number", tuple(rows))
 
 
 def _classes(before: torch.Tensor, after: torch.Tensor, *, several: bool) -> tuple[torch.Tensor, torch.Tensor]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 from infimum._arguments import whole_number
 from infimum.errors import OptionError
 from infimum.proof.answers.product_plus_remainder import ProductPlusRemainder, in_order
 from infimum.proof.theorems import product_plus_remainder as theorem
-from infimum.proof.theorems.product_plus_remainder import Equation, Visited
+from infimum.proof.theorems.product_plus_remainder import Equation, Triple, Visited
 
 
 def product_plus_remainder(
@@ -63,8 +65,20 @@ def product_plus_remainder(
     first, seen = _search_lines(equation, budget, all)
     complete = all and theorem.outside(equation, first, seen.stop) > seen.best
     prices = equation.unit * equation.alpha, equation.unit * equation.beta, equation.gamma
-    certificate = theorem.certify_triple(equation, seen.triples[0], {"first": first, "stop": seen.stop}, first, seen)
-    return ProductPlusRemainder(*seen.triples[0], prices, in_order(seen) if complete else None, certificate=certificate)
+    # a search that was stopped early may not have come to a triple that needs none
+    triple = min((seen.triples[0], *_without_search(equation)), key=equation.price)
+    certificate = theorem.certify_triple(equation, triple, {"first": first, "stop": seen.stop}, first, seen)
+    return ProductPlusRemainder(*triple, prices, in_order(seen) if complete else None, certificate=certificate)
+
+
+def _without_search(equation: Equation) -> list[Triple]:
+    """Return triples that anyone could name: a row of all, and a table that is nearly square at the given prices."""
+    n = equation.n
+    if n == 0:
+        return []
+    a = min(n, max(1, math.isqrt(equation.beta * n // equation.alpha)))
+    found = [(1, n, 0), (n, 1, 0), (a, n // a, n % a)]
+    return [(a, b, c) for a, b, c in found if equation.alpha != equation.beta or a <= b]
 
 
 def _search_lines(equation: Equation, budget: int, ties: bool) -> tuple[int, Visited]:

@@ -15,12 +15,14 @@ from infimum.proof.answers.nystrom import Nystrom
 from infimum.proof.answers.pinv import PseudoInverse
 from infimum.proof.answers.solve import Solution
 from infimum.proof.answers.svd import SVD
+from infimum.proof.batch import Batch
 from infimum.proof.operators.kernel import KernelMatrix
 
 __all__ = [
     "CR",
     "CUR",
     "SVD",
+    "Batch",
     "Interpolative",
     "KernelMatrix",
     "Nystrom",

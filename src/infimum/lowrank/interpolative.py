@@ -16,6 +16,7 @@ from infimum._tables import labels
 from infimum.errors import OptionError
 from infimum.lowrank.columns.interpolation import Search, ThroughColumns
 from infimum.lowrank.columns.strategies import Chooser, StrategyName, known
+from infimum.lowrank.stacks import over_stacks
 from infimum.proof.answers.chosen_columns import chosen_names
 from infimum.proof.answers.interpolative import Interpolative
 from infimum.proof.operators.inputs import for_columns
@@ -23,6 +24,7 @@ from infimum.proof.operators.inputs import for_columns
 Method: TypeAlias = StrategyName | Literal["exact"] | Chooser
 
 
+@over_stacks(1)
 def interpolative(
     M: ArrayLike,
     rank: int | None = None,
@@ -40,7 +42,7 @@ def interpolative(
 
     Parameters
     ----------
-    M : array (m, n)
+    M : array (m, n), or a stack (..., m, n)
         Real or complex, finite, of any library of the array API standard, or a table of pandas, Polars or xarray; or a
         SciPy sparse array or LinearOperator, or the blocks of rows of a matrix larger than memory
         (`infimum.scale.RowBlocks`).
@@ -67,7 +69,8 @@ def interpolative(
     Interpolative
         `columns` (rank,) int64, `skeleton` (m, rank), `coefficients` (rank, n): library, dtype and device of `M`;
         `names` of the chosen where M has them; `certificate`, whose `lower_bound` holds for every choice of columns.
-        Unpacks into ``skeleton, coefficients`` (for rows the other way round).
+        Unpacks into ``skeleton, coefficients`` (for rows the other way round). Of a stack a
+        `Batch`: their fields stacked, one array of certificates.
 
     Raises
     ------

@@ -9,10 +9,12 @@ import numpy as np
 from infimum._arrays import ArrayLike, as_array, namespace, narrow, times_power_of_two, to_numpy, working
 from infimum._linalg import adjoint
 from infimum.errors import OptionError
+from infimum.lowrank.stacks import over_stacks
 from infimum.proof.answers.solve import Solution, certify_solution, checked_system, scaled_ridge
 from infimum.proof.rounding import ROOM
 
 
+@over_stacks(2)
 def solve(A: ArrayLike, B: ArrayLike, *, ridge: float = 0.0, rtol: float | None = None) -> Solution:
     """Best solution of a linear system in the sense of least squares: ``A @ X ≈ B``.
 
@@ -22,9 +24,9 @@ def solve(A: ArrayLike, B: ArrayLike, *, ridge: float = 0.0, rtol: float | None 
 
     Parameters
     ----------
-    A : array (m, n)
+    A : array (m, n), or a stack (..., m, n)
         Real or complex, finite, of any library of the array API standard.
-    B : array (m, k) or (m,)
+    B : array (m, k) or (m,), or a stack (..., m, k)
         Right-hand sides, or one as a vector, of the same library.
     ridge : float
         Weight of ``norm(X)**2``, 0 or more.
@@ -35,7 +37,8 @@ def solve(A: ArrayLike, B: ArrayLike, *, ridge: float = 0.0, rtol: float | None 
     Returns
     -------
     Solution
-        `matrix` (n, k), or (n,) for a vector: library, dtype and device of `B`; `certificate`.
+        `matrix` (n, k), or (n,) for a vector: library, dtype and device of `B`; `certificate`. Of a stack a
+        `Batch`: their fields stacked, one array of certificates.
 
     Raises
     ------

@@ -15,6 +15,7 @@ from infimum.lowrank.spectra.full import exact, gram, resolved
 from infimum.lowrank.spectra.krylov import krylov
 from infimum.lowrank.spectra.spectrum import Goal, Spectrum, least
 from infimum.lowrank.spectra.subspace_iteration import randomized
+from infimum.lowrank.stacks import over_stacks
 from infimum.proof.answers.factored import certify_factors
 from infimum.proof.answers.svd import SVD, certify_centred, scaled_left
 from infimum.proof.operators.centred import Centred, centred
@@ -30,6 +31,7 @@ PROVED = 1e-3  # gap of the error that is proved where the triples have to be ac
 SQUARED = 1e-6  # residuals that are asked for below which singular values are not taken from their squares
 
 
+@over_stacks(1)
 def svd(
     M: ArrayLike,
     rank: int | None = None,
@@ -49,7 +51,7 @@ def svd(
 
     Parameters
     ----------
-    M : array (m, n)
+    M : array (m, n), or a stack (..., m, n)
         Real or complex, finite, of any library of the array API standard, or a table of pandas, Polars or xarray; or a
         SciPy sparse array or LinearOperator, or the blocks of rows of a matrix larger than memory
         (`infimum.scale.RowBlocks`).
@@ -83,6 +85,7 @@ def svd(
     SVD
         `U` (m, rank), `s` (rank,), `Vh` (rank, n): library, dtype and device of `M` (`s` real), of NumPy for a table;
         `mean` (n,) with `center`; `names` of columns where M has them; `certificate`. Unpacks into ``U, s, Vh``.
+        Of a stack a `Batch`: their fields stacked, one array of certificates.
 
     Raises
     ------

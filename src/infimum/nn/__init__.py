@@ -16,12 +16,14 @@ if TYPE_CHECKING:
     from infimum.nn.nystrom_attention import NystromAttention, iterated_pinv
     from infimum.nn.packed import QuantizedEmbedding
     from infimum.nn.product_embedding import ProductEmbedding
+    from infimum.nn.product_vq import BalancedProductVQ
     from infimum.nn.router import BalancedRouter, Routing
     from infimum.nn.vq import BalancedVQ, Quantized
 
 optional("torch", "torch")
 
 __all__ = [
+    "BalancedProductVQ",
     "BalancedRouter",
     "BalancedVQ",
     "LowRankLinear",
@@ -42,6 +44,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "BalancedProductVQ": "infimum.nn.product_vq",
     "BalancedRouter": "infimum.nn.router",
     "BalancedVQ": "infimum.nn.vq",
     "LowRankLinear": "infimum.nn.linear",

@@ -116,7 +116,7 @@ def z_loss(routing: Routing, *, padding_mask: torch.Tensor | None = None) -> tor
     >>> import torch
     >>> from infimum import nn
     >>> routing = nn.BalancedRouter(16, 8, 2)(torch.zeros(5, 16))
-    >>> round(float(nn.z_loss(routing)), 4)  # log(8) ** 2
+    >>> round(nn.z_loss(routing).item(), 4)  # log(8) ** 2
     4.3241
     """
     real = _real_tokens(routing, padding_mask)

@@ -22,12 +22,17 @@ from infimum.proof.theorems import eckart_young
 Combine = Literal["multiply", "add", "concatenate"]
 
 
-class ProductEmbedding(torch.nn.Module):
+class ProductEmbedding(torch.nn.Embedding):
     """An embedding with the fewest stored rows in which every pair is used and every other id has a row of its own.
 
     c private ids have a row each. The others, in order, are the a*b cells of a table: id number k of them combines row
     ``k // b`` of `left` with row ``k % b`` of `right`. Every id has a representation of its own. The numbers a, b, c
     are the exact answer of `infimum.integers.product_plus_remainder`, at the cost of what a row of each table stores.
+
+    It is a `torch.nn.Embedding` to who asks, so that DistributedDataParallel expects sparse gradients; `weight` is the
+    table that it stands for, with gradients for the rows, so that an output head can be tied to it. A state dict may
+    have other private ids, and another number of them: tables of other sizes are taken as they are. On the meta device
+    ``to_empty`` and `reset_parameters` give what the constructor would have drawn.
 
     Parameters
     ----------
@@ -54,7 +59,8 @@ class ProductEmbedding(torch.nn.Module):
     private_ids : torch.Tensor (c,)
         Sorted ids of the private rows.
     split : ProductPlusRemainder
-        The numbers a, b and c (without `private` ids) of the least number of parameters, with the proof.
+        The numbers a, b and c (without `private` ids) of the least number of parameters, with the proof: those of the
+        constructor's arguments, whatever was loaded since.
     certificate : Certificate or None
         Of `from_embedding`: how near the table came, and how near any tables of this shape and order can come.
 
@@ -73,6 +79,7 @@ class ProductEmbedding(torch.nn.Module):
 
     private_ids: torch.Tensor
     padding_row: int | None
+    padding_idx: int | None
 
     def __init__(
         self,
@@ -87,11 +94,12 @@ class ProductEmbedding(torch.nn.Module):
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
     ) -> None:
-        super().__init__()
+        torch.nn.Module.__init__(self)  # there is no table for the base class to make
         one_of("combine", combine, get_args(Combine))
         self.num_embeddings = whole_number("num_embeddings", num_embeddings, least=1)
         self.embedding_dim = whole_number("embedding_dim", embedding_dim, least=2 if combine == "concatenate" else 1)
         self.combine, self.sparse = combine, bool(sparse)
+        self.max_norm, self.norm_type, self.scale_grad_by_freq = None, 2.0, False  # what an embedding is asked for
         self.padding_idx = None if padding_idx is None else _padding(padding_idx, self.num_embeddings)
         self.certificate: Certificate | None = None
         wanted = _wanted(private, self.padding_idx, self.num_embeddings)
@@ -99,13 +107,12 @@ class ProductEmbedding(torch.nn.Module):
         self.split: ProductPlusRemainder = product_plus_remainder(
             self.num_embeddings - len(wanted), cost=(*widths, self.embedding_dim)
         )
-        ids = _add_frequent(wanted, self.split.c, counts, self.num_embeddings)
+        self._own_ids = ids = _add_frequent(wanted, self.split.c, counts, self.num_embeddings)
         self.register_buffer("private_ids", ids.to(device))
         self.left = _rows(self.split.a, widths[0], dtype, device)
         self.right = _rows(self.split.b, widths[1], dtype, device)
         self.private = _rows(len(ids), self.embedding_dim, dtype, device)
         self.register_load_state_dict_post_hook(_find_padding_row)  # type: ignore[no-untyped-call]
-        _find_padding_row(self)
         self.reset_parameters()
 
     def _widths(self) -> tuple[int, int]:
@@ -119,6 +126,9 @@ class ProductEmbedding(torch.nn.Module):
         std = math.sqrt(0.5) if self.combine == "add" else 1.0
         for parameter, scale in ((self.left, std), (self.right, std), (self.private, 1.0)):
             torch.nn.init.normal_(parameter, std=scale)
+        if self._own_ids.shape == self.private_ids.shape:
+            self.private_ids.copy_(self._own_ids)
+        _find_padding_row(self)
         if self.padding_row is not None:
             with torch.no_grad():
                 self.private[self.padding_row].zero_()
@@ -189,14 +199,34 @@ class ProductEmbedding(torch.nn.Module):
         error = norm((cells - products).flatten(0, 1)) + eps * norm(products.flatten(0, 1))
         return Certificate(error * slack, math.hypot(*floors) / slack, eckart_young.THEOREM, "rounded")
 
+    @property
+    def weight(self) -> torch.Tensor:  # type: ignore[override]
+        """The table that the rows stand for, (n, d), made anew: for a tied head, ``hidden @ embedding.weight.T``."""
+        return self.to_dense()
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Make room for tables of other sizes, if together they stand for as many ids."""
+        names = ("left", "right", "private", "private_ids")
+        found = [state_dict.get(prefix + name) for name in names]
+        if all(isinstance(item, torch.Tensor) for item in found):
+            a, b, c, ids = (len(item) for item in found)  # type: ignore[arg-type]
+            if a * b + c == self.num_embeddings and c == ids:
+                for name, item in zip(names, found, strict=True):
+                    own = getattr(self, name)
+                    if own.shape[0] != len(item) and own.shape[1:] == item.shape[1:]:  # type: ignore[arg-type,union-attr]
+                        own.data = own.data.new_empty(item.shape)  # type: ignore[union-attr]
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
     def to_dense(self) -> torch.Tensor:
         """Return the weight of the equal torch.nn.Embedding, (n, d)."""
         return self.forward(torch.arange(self.num_embeddings, device=self.private_ids.device))
 
     def forward(self, ids: torch.Tensor) -> torch.Tensor:
         """Look up ids of any shape; returns (..., d)."""
+        if ids.is_floating_point() or ids.is_complex():
+            raise DTypeError(f"ids must be whole numbers, got a tensor of {ids.dtype}")
         ids = ids.long().contiguous()
-        if self.split.a * self.split.b == 0:
+        if self.left.shape[0] * self.right.shape[0] == 0:
             return self._private(ids)
         below = torch.searchsorted(self.private_ids, ids)  # private ids below: what the composed ones are counted by
         if self.private.shape[0] == 0:
@@ -210,15 +240,15 @@ class ProductEmbedding(torch.nn.Module):
         return functional.embedding(row, self.private, padding_idx=self.padding_row, sparse=self.sparse)
 
     def _composed(self, cell: torch.Tensor) -> torch.Tensor:
-        left = functional.embedding(cell // self.split.b, self.left, sparse=self.sparse)
-        right = functional.embedding(cell % self.split.b, self.right, sparse=self.sparse)
+        left = functional.embedding(cell // self.right.shape[0], self.left, sparse=self.sparse)
+        right = functional.embedding(cell % self.right.shape[0], self.right, sparse=self.sparse)
         if self.combine == "concatenate":
             return torch.cat([left, right], dim=-1)
         return left * right if self.combine == "multiply" else left + right
 
     def extra_repr(self) -> str:
         """Describe the layer inside its parent's repr."""
-        numbers = f"{self.split.a} * {self.split.b} composed, {self.private.shape[0]} private"
+        numbers = f"{self.left.shape[0]} * {self.right.shape[0]} composed, {self.private.shape[0]} private"
         padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"
         return f"{self.num_embeddings}, {self.embedding_dim}, {numbers}, combine={self.combine!r}{padding}"
 
@@ -229,7 +259,7 @@ def _rows(count: int, width: int, dtype: torch.dtype | None, device: torch.devic
 
 def _find_padding_row(layer: Any, *_: Any) -> None:
     """Private ids may have come with a state dict, so the row is looked up again."""
-    padding, ids = layer.padding_idx, layer.private_ids
+    padding, ids = layer.padding_idx, layer._own_ids if layer.private_ids.is_meta else layer.private_ids
     layer.padding_row = None if padding is None else int(torch.searchsorted(ids, ids.new_tensor(padding)))
 
 

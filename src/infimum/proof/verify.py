@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 
 from infimum._arguments import RNGLike
+from infimum._arrays import as_array
 from infimum.errors import MissingExtraError, VerificationError
+from infimum.proof.batch import Batch, CertificateArray
 from infimum.proof.certificate import Certificate
 from infimum.proof.evidence import one_line, shown
 from infimum.proof.result import Result
@@ -15,7 +18,7 @@ from infimum.proof.result import Result
 DRAWN = ("probable", "sampled")  # rigours in which a random draw takes part
 
 
-def verify(result: Result, *inputs: Any, rng: RNGLike = None) -> Certificate:
+def verify(result: Result | Batch, *inputs: Any, rng: RNGLike = None) -> Certificate:
     """Derive value and lower bound again from the input, the answer and the witness, and compare with the claim.
 
     No solver takes part, and nothing that the result says about its own quality is believed. What is claimed must
@@ -25,7 +28,7 @@ def verify(result: Result, *inputs: Any, rng: RNGLike = None) -> Certificate:
 
     Parameters
     ----------
-    result : Result
+    result : Result or Batch
         What a public solver returned, or what was read back from JSON.
     *inputs : array or other data
         The data that the solver was given, in the same order, without options.
@@ -35,8 +38,8 @@ def verify(result: Result, *inputs: Any, rng: RNGLike = None) -> Certificate:
 
     Returns
     -------
-    Certificate
-        The certificate as derived here.
+    Certificate or CertificateArray
+        The certificate as derived here; of a batch those of all its answers.
 
     Raises
     ------
@@ -53,6 +56,8 @@ def verify(result: Result, *inputs: Any, rng: RNGLike = None) -> Certificate:
     >>> infimum.verify(result, M).theorem
     'eckart_young'
     """
+    if isinstance(result, Batch):
+        return _verified_batch(result, *inputs, rng=rng)  # type: ignore[return-value]  # the same, as arrays
     if not isinstance(result, Result):
         raise VerificationError(f"a result of infimum was expected, got {type(result).__name__}")
     claimed = result.certificate
@@ -73,6 +78,21 @@ def verify(result: Result, *inputs: Any, rng: RNGLike = None) -> Certificate:
         raise VerificationError(f"the check of {result.problem} failed: {shown(str(error))}") from error
     _compare(claimed, derived)
     return derived
+
+
+def _verified_batch(batch: Batch, *inputs: Any, rng: RNGLike = None) -> CertificateArray:
+    """Verify every answer of a batch."""
+    stacks = [as_array(item, "a stack of matrices") for item in inputs]
+    if any(tuple(stack.shape[:-2]) != tuple(batch.stack) for stack in stacks):
+        raise VerificationError(f"stacks of the shape {batch.stack} were expected, got {[s.shape for s in stacks]}")
+    if len(batch.results) != math.prod(batch.stack):
+        raise VerificationError(f"a batch of {math.prod(batch.stack)} answers was expected, got {len(batch.results)}")
+    places = np.ndindex(*batch.stack)
+    derived = [
+        verify(result, *(stack[(*place, ...)] for stack in stacks), rng=rng)
+        for place, result in zip(places, batch.results, strict=True)
+    ]
+    return CertificateArray.of(derived, batch.stack)
 
 
 def _compare(claimed: Certificate, derived: Certificate) -> None:

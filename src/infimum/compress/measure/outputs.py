@@ -124,14 +124,14 @@ def _second_half(model: Any, ids: Given, mask: torch.Tensor) -> torch.Tensor:
     return losses.view(wanted.shape) * mask[:, half:]
 
 
-def predicted(model: Any, ids: Given, mask: torch.Tensor) -> int:
-    """Return how many tokens of a batch `token_losses` predicts."""
+def predicted(model: Any, ids: Given, mask: torch.Tensor) -> torch.Tensor:
+    """Return how many tokens of each row of a batch `token_losses` predicts."""
     if not isinstance(ids, torch.Tensor):
         if "labels" in ids:
             first = 0 if model.config.is_encoder_decoder else 1
-            return int((ids["labels"][:, first:] != IGNORED).sum())
+            return (ids["labels"][:, first:] != IGNORED).sum(dim=1)
         _, mask = _tokens(ids)
-    return int(mask[:, mask.shape[1] // 2 if model.config.is_encoder_decoder else 1 :].sum())
+    return mask[:, mask.shape[1] // 2 if model.config.is_encoder_decoder else 1 :].sum(dim=1)
 
 
 def answers(model: Any, ids: Given, mask: torch.Tensor) -> torch.Tensor:
