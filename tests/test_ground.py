@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import infimum
-from infimum import _arrays, errors
+from infimum import _arrays, _linalg, errors
 from infimum._threads import one_thread
 from infimum.proof.certificate import Certificate
 
@@ -173,3 +173,21 @@ def test_plots_draw_on_given_axes(name):
     assert problem.solve(*case.inputs, **case.options).plot(ax=ax) is ax
     figure.canvas.draw()
     pyplot.close(figure)
+
+
+@pytest.mark.parametrize("make", [np.asarray, torch.asarray, lambda A: A * (1 + 2j)])
+def test_a_thin_qr_is_orthonormal_and_exact(make):
+    rng = np.random.default_rng(0)
+    tall = rng.standard_normal((900, 8)) * np.logspace(0, -200, 8)  # columns of any length, far from dependent
+    dependent = tall.copy()
+    dependent[:, 1] = dependent[:, 0] * (1.0 + 1e-9)
+    zero = tall.copy()
+    zero[:, 3] = 0.0
+    for A in (tall, dependent, zero, rng.standard_normal((30, 20)), rng.standard_normal((50, 1))):
+        Q, R = _linalg.thin_qr(make(A))
+        assert type(Q) is type(make(A))
+        whole, Q, R = np.asarray(make(A)), np.asarray(Q), np.asarray(R)
+        assert np.linalg.norm(Q.conj().T @ Q - np.eye(Q.shape[1])) <= 1e-13
+        sizes = np.linalg.norm(whole, axis=0)
+        assert np.all(np.linalg.norm(Q @ R - whole, axis=0) <= 1e-13 * sizes)
+        assert np.allclose(np.tril(R, -1), 0.0)

@@ -110,6 +110,38 @@ def orthonormal_basis(array: Array) -> Array:
     return namespace(array=array).linalg.qr(array, mode="reduced")[0]
 
 
+TALL, SLIM = 20, 200  # rows for each column, and columns, from and up to which a thin QR goes through Gram matrices
+CONDITION = 1e5  # of columns scaled to length 1, above which that would lose too many digits
+
+
+def thin_qr(array: Array) -> tuple[Array, Array]:
+    """QR decomposition of a matrix with at least as many rows as columns.
+
+    Of a tall one by two Cholesky decompositions of Gram matrices, which are products alone; orthonormal to rounding
+    where the columns are far from dependent, as LAPACK's (Y. Yamamoto and others, "Roundoff error analysis of the
+    CholeskyQR2 algorithm", ETNA 44 (2015)).
+    """
+    rows, columns = array.shape
+    if rows < TALL * columns or columns > SLIM:
+        return tuple(namespace(array=array).linalg.qr(array, mode="reduced"))
+    Q, whole = array, np.eye(columns)
+    for step in range(2):
+        gram = to_numpy(adjoint(Q) @ Q)
+        lengths = np.sqrt(np.diagonal(gram).real)
+        try:
+            if not (lengths.min(initial=1.0) > 0.0 and np.all(np.isfinite(lengths))):
+                raise np.linalg.LinAlgError
+            triangle = np.linalg.cholesky(gram / np.outer(lengths, lengths)).conj().T
+            inverse = np.linalg.inv(triangle)
+        except np.linalg.LinAlgError:
+            return tuple(namespace(array=array).linalg.qr(array, mode="reduced"))
+        if np.linalg.norm(inverse) * np.linalg.norm(triangle) > (CONDITION if step == 0 else 1.0 + columns):
+            return tuple(namespace(array=array).linalg.qr(array, mode="reduced"))
+        Q = Q @ like_array(np.ascontiguousarray(inverse / lengths[:, None]).astype(gram.dtype), array)
+        whole = (triangle * lengths) @ whole
+    return Q, like_array(whole.astype(gram.dtype), array)
+
+
 def pivoted_qr(array: Array) -> tuple[np.ndarray, np.ndarray]:
     """Column-pivoted QR on the host: the pivots and the triangular factor as NumPy arrays (LAPACK geqp3).
 

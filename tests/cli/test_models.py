@@ -160,6 +160,19 @@ def test_failure_after_the_search_leaves_no_report(run, model, short, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_report_is_there_before_the_comparison(run, model, texts, short, tmp_path, monkeypatch):
+    def fail(*_):
+        raise OutputError("the models do not fit into memory")
+
+    monkeypatch.setattr(sys.modules[command.__module__], "_score_both", fail)
+    arguments = ["compress", model, *short, "-o", tmp_path / "out", "--report", tmp_path / "r.html"]
+    outcome = run(*arguments, "--held-out", texts / "held.txt")
+    assert (outcome.status, "do not fit into memory" in outcome.err) == (1, True)
+    assert json.loads((tmp_path / "r.json").read_text())["comparisons"] == []
+    assert "<svg" in (tmp_path / "r.html").read_text()
+    assert (tmp_path / "out" / "infimum.json").is_file()
+
+
 def test_inspect_writes_the_page_of_budgets(run, model, texts, tmp_path):
     page = tmp_path / "budgets.html"
     calib = ("--calib", texts / "calib.txt")

@@ -341,3 +341,26 @@ def test_files_are_those_of_safetensors(tmp_path: Path) -> None:
     assert {k: (t.dtype, t.shape) for k, t in found.items()} == {k: (t.dtype, t.shape) for k, t in tensors.items()}
     assert all(torch.equal(found[name], tensor) for name, tensor in tensors.items())
     assert (tmp_path / "ours").stat().st_size == (tmp_path / "theirs").stat().st_size
+
+
+WITHOUT = """
+import sys, torch, transformers, numba, scipy.linalg
+sys.modules["fcntl"] = sys.modules["resource"] = None
+from pathlib import Path
+from infimum import _system, compress
+from infimum.compress.measure.scratch import Shelf
+shelf = Shelf()
+shelf.put("x", {"x": torch.ones(2)})
+assert shelf.get("x")["x"].sum() == 2
+folder = shelf._folder
+other = Shelf()
+assert folder.is_dir()  # nobody can tell here that it is abandoned
+del shelf, other
+assert not folder.exists()
+assert _system.peak_memory() == 0
+"""
+
+
+def test_a_system_without_locks() -> None:
+    """As Windows: neither fcntl nor resource is there."""
+    subprocess.run([sys.executable, "-c", WITHOUT], check=True, timeout=120)

@@ -21,7 +21,7 @@ from tests.compress.conftest import LOWER, tiny_bert, tiny_llama, write  # noqa:
 from tests.compress.test_language_models import tiny_experts, tiny_gpt2  # noqa: E402
 
 SOURCE = Path(infimum.__file__).parent
-GROUND = {"_arrays", "_arguments", "_linalg", "_threads", "errors", "__init__"}
+GROUND = {"_arrays", "_arguments", "_linalg", "_system", "_threads", "errors", "__init__"}
 
 
 @pytest.fixture(scope="module")

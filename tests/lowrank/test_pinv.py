@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+import infimum
 from infimum import errors, lowrank
 from tests.lowrank.hostile import with_spectrum
 
@@ -85,3 +86,23 @@ def test_penrose_residuals_and_gap_are_reported():
     assert result.penrose[0] == pytest.approx(np.linalg.norm([1e-5, 1e-6]) / np.linalg.norm(A), rel=1e-6)
     assert result.gap == pytest.approx(1e5, rel=1e-6)
     assert lowrank.pinv(np.eye(3)).gap == np.inf
+
+
+@pytest.mark.parametrize("shape", [(150, 120), (120, 150)])
+@pytest.mark.parametrize("complex_", [False, True])
+def test_large_matrices_that_are_well_conditioned(shape, complex_):
+    """They are inverted through QR, others through their singular vectors: both are accurate, and certified alike."""
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal(shape) + 1j * complex_ * rng.standard_normal(shape)
+    A = A if complex_ else A.real
+    ill = A.copy()
+    ill[:, 0] *= 1e-9
+    for M in (A, ill):
+        result = lowrank.pinv(M)
+        infimum.verify(result, M)
+        assert result.rank == 120
+        assert np.max(result.penrose) < 1e-6 if M is ill else np.max(result.penrose) < 1e-12
+        scale = np.linalg.norm(np.linalg.pinv(M))
+        assert np.linalg.norm(result.matrix - np.linalg.pinv(M)) <= (1e-5 if M is ill else 1e-12) * scale
+        np.testing.assert_allclose(result.singular_values, np.linalg.svd(M, compute_uv=False), rtol=1e-6)
+    assert lowrank.pinv(A, rtol=0.5).rank < 120

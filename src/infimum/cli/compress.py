@@ -149,10 +149,9 @@ def compress(
         checkpoint = room.open_checkpoint(model)
         # before the work: the text may be missing
         unseen = _unseen(checkpoint, calib, held_out, max_tokens) if compare else None
-        source = "" if unseen is None else unseen.source
+        source, start = "" if unseen is None else unseen.source, time.perf_counter()
         if size is not None:
             remove, of = fraction_for(checkpoint, parse_size(size)), "bytes"
-        start = time.perf_counter()
         choices: dict[str, Any] = {"objective": objective, "allocation": allocation, "plain": plain}
         choices |= {"menu": _kinds(menu), "form": form, "format": format, "keep": keep, "only": only}
         choices |= {"remove": remove if target_objective is None else 0.0, "of": of}
@@ -161,11 +160,13 @@ def compress(
         plan = _searched(plan, target_objective, size, on_progress)
         seconds = time.perf_counter() - start
         plan.save(out, adapter=adapter)
-        comparisons = [] if unseen is None else _score_both(plan, out, unseen, on_progress)
-        if report is not None:
+        if report is not None:  # before the comparison, for which both models are loaded whole
             own = None if plan.settings.format == "infimum" else plan.with_own_format(on_progress=on_progress)
-            details = {"out": out, "comparisons": comparisons, "held_out": source, "seconds": seconds}
-            write(plan, report, overwrite=force, own_format=own, **details)
+            details = {"out": out, "seconds": seconds, "own_format": own}
+            write(plan, report, overwrite=force, **details)
+        comparisons = [] if unseen is None else _score_both(plan, out, unseen, on_progress)
+        if report is not None and comparisons:
+            write(plan, report, overwrite=True, comparisons=comparisons, held_out=source, **details)
     if not talk.quiet:
         show_plan(plan, comparisons, source)
         _show_search(plan, target_objective, size)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import resource
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from infimum._system import peak_memory
 from infimum.compress.measure.moments import Progress
 from infimum.compress.menu.budget import budget_of
 from infimum.compress.menu.layer_plan import dense_row
@@ -69,7 +69,7 @@ def within_budget(task: Task, offers: tuple[Offer, ...], on_progress: Progress |
         rigour="rounded",
         witness={"multiplier": multiplier},
     )
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    peak = peak_memory()
     orders = {each.group.layers[-1].name: each.group.order for each in offers if each.group.order is not None}
     return Answer(*task, table, certificate, budget, multiplier, forms, orders, task.notes, peak)
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import resource
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from infimum._system import peak_memory
 from infimum._threads import one_thread
 from infimum.compress.measure.moments import Progress
 from infimum.compress.measure.passes import collect
@@ -109,7 +109,7 @@ class WrittenOutput:
             rigour="rounded",
             witness={"multiplier": stored.multiplier},
         )
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        peak = peak_memory()
         named = {name: np.asarray(order) for name, order in orders.items()}
         return Answer(*task, table, certificate, stored.budget, stored.multiplier, shelf, named, stored.notes, peak)
 

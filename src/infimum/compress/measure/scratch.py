@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import glob
 import os
 import shutil
@@ -18,6 +17,7 @@ from typing import Any
 
 import torch
 
+from infimum._system import can_lock, close_folder, lock, open_folder
 from infimum.compress.model.tensor_files import Stored, names_in, read_all, write_small
 
 PREFIX = "infimum-scratch-"
@@ -31,12 +31,12 @@ def claim(parent: Path, prefix: str) -> tuple[Path, int]:
     folder tells: it ends with the process, however that ends.
     """
     with _locked(parent, PATIENCE):  # between its making and its lock a folder would look abandoned
-        for old in parent.glob(f"{glob.escape(prefix)}*"):
+        for old in parent.glob(f"{glob.escape(prefix)}*") if can_lock() else ():
             with suppress(OSError), _locked(old):
                 shutil.rmtree(old, ignore_errors=True)
         folder = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
-        descriptor = os.open(folder, os.O_RDONLY)
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        descriptor = open_folder(folder)
+        lock(descriptor)  # which is new, so that nobody has it
     return folder, descriptor
 
 
@@ -44,7 +44,7 @@ def claim(parent: Path, prefix: str) -> tuple[Path, int]:
 def new_folder(out: Path) -> Iterator[Path]:
     """Yield a folder to fill, which gets the name `out` at the end, or goes if anything fails."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    draft, lock = claim(out.parent, f".{out.name}.infimum-partial-")
+    draft, held = claim(out.parent, f".{out.name}.infimum-partial-")
     try:
         yield draft
         draft.chmod(0o755)  # folders made for a temporary purpose are private
@@ -53,15 +53,15 @@ def new_folder(out: Path) -> Iterator[Path]:
         shutil.rmtree(draft, ignore_errors=True)
         raise
     finally:
-        os.close(lock)
+        close_folder(held)
 
 
 @contextmanager
 def _locked(folder: Path, patience: float = 0.0) -> Iterator[None]:
     """Hold the lock on a folder, for which to wait at most so many seconds."""
-    descriptor, start, said = os.open(folder, os.O_RDONLY), time.monotonic(), False
+    descriptor, start, said = open_folder(folder), time.monotonic(), False
     try:
-        while not _lock(descriptor):
+        while not lock(descriptor):
             waited = time.monotonic() - start
             if waited >= patience:
                 message = f"another process has held the lock on it for {waited:.0f} s; end that, or set TMPDIR"
@@ -72,16 +72,7 @@ def _locked(folder: Path, patience: float = 0.0) -> Iterator[None]:
             time.sleep(0.05)
         yield
     finally:
-        os.close(descriptor)
-
-
-def _lock(descriptor: int) -> bool:
-    """Take a lock, if nobody has it."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
+        close_folder(descriptor)
 
 
 class Shelf:
@@ -117,4 +108,4 @@ class Shelf:
 def _remove(folder: Path, descriptor: int, owner: int) -> None:
     if os.getpid() == owner:  # a forked process has a copy of the object, not of the folder
         shutil.rmtree(folder, ignore_errors=True)
-    os.close(descriptor)
+    close_folder(descriptor)

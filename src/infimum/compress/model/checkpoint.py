@@ -284,8 +284,9 @@ def _check_tensors(checkpoint: Checkpoint) -> None:
             continue
         if tensor is None:
             raise CheckpointError(
-                f"tensor {checkpoint.names.in_files(parameter)} of the model is in no file of {name}, so that it "
-                "would be random; download the checkpoint again, or complete it with transformers and save_pretrained"
+                f"tensor {checkpoint.names.in_files(parameter)} of the model is in no file of {name}, so that it would "
+                "be random: what was saved is another class than config.json names (architectures), or a file is "
+                "missing; load it with transformers, train what is new, and save_pretrained"
             )
         shape = headers[tensor][1]
         if tuple(shape) != tuple(meta.shape):

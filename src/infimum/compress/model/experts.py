@@ -70,12 +70,18 @@ class Expert(torch.nn.Module):
 class Experts(torch.nn.ModuleList):
     """The experts of a block; called as transformers calls its stacked ones.
 
-    `parts` say where the matrices lie in the parameters of the module that was replaced.
+    `parts` say where the matrices lie in the parameters of the module that was replaced, `stacks` their shapes.
     """
 
-    def __init__(self, experts: Iterable[Expert], parts: Mapping[str, Part], after: Callable[..., Any] | None) -> None:
+    def __init__(
+        self,
+        experts: Iterable[Expert],
+        parts: Mapping[str, Part],
+        stacks: Mapping[str, tuple[int, ...]],
+        after: Callable[..., Any] | None,
+    ) -> None:
         super().__init__(experts)
-        self.parts, self.after = dict(parts), after
+        self.parts, self.stacks, self.after = dict(parts), dict(stacks), after
 
     def forward(
         self, hidden_states: torch.Tensor, top_k_index: torch.Tensor, top_k_weights: torch.Tensor
@@ -190,7 +196,8 @@ def _one_by_one(module: Any, parts: Mapping[str, Part]) -> Experts:
         owner, _, child = stack.rpartition(".")
         if not owner.startswith("post_expert_norm"):
             delattr(module.get_submodule(owner), child)
-    return Experts((Expert(layers, combine) for layers in experts), parts, after)
+    stacks = {part.parameter: tuple(named[part.parameter].shape) for part in parts.values()}
+    return Experts((Expert(layers, combine) for layers in experts), parts, stacks, after)
 
 
 def _combine(module: Any) -> Callable[..., torch.Tensor]:

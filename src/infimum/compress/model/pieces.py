@@ -17,17 +17,22 @@ from infimum.compress.model.names import Names, renamed
 from infimum.compress.model.tensor_files import Kind, TensorFiles
 
 
-class Piece(NamedTuple):
-    """What is made of tensors of the files, `sources`, or of `rows` of one.
+class Stack(NamedTuple):
+    """A tensor of transformers that consists of several: its name and kind, and the one that is `part`, as a view."""
 
-    `stack` is the tensor of the files that consists of this one and others, with its kind; then `make` returns a view.
-    """
+    name: str
+    kind: Kind
+    part: Callable[[torch.Tensor], torch.Tensor]
+
+
+class Piece(NamedTuple):
+    """What is made of tensors of the files, `sources`, or of `rows` of one; and the stack that it is a part of."""
 
     sources: tuple[str, ...]
     rows: tuple[int, int] | None
     kind: Kind
     make: Callable[[list[torch.Tensor]], torch.Tensor]
-    stack: tuple[str, Kind] | None = None
+    stack: Stack | None = None
 
 
 class ModelTensors(Mapping[str, torch.Tensor]):
@@ -72,7 +77,7 @@ class ModelTensors(Mapping[str, torch.Tensor]):
     @property
     def stacks(self) -> dict[str, Kind]:
         """The stacks of which some pieces are parts."""
-        return dict(piece.stack for piece in self.pieces.values() if piece.stack)
+        return {piece.stack.name: piece.stack.kind for piece in self.pieces.values() if piece.stack}
 
     def kinds(self) -> dict[str, Kind]:
         """Return dtype, as safetensors calls it, and shape of every tensor."""
@@ -83,11 +88,11 @@ def stacked(pieces: Mapping[str, Piece], stack: str, read: Callable[[str], torch
     """Put the pieces of a stack together again."""
     whole = torch.empty(0)
     for name, piece in pieces.items():
-        if piece.stack and piece.stack[0] == stack:
+        if piece.stack is not None and piece.stack.name == stack:
             value = read(name)
             if not whole.numel():
-                whole = torch.empty(piece.stack[1][1], dtype=value.dtype)
-            piece.make([whole if piece.rows is None else whole[slice(*piece.rows)]]).copy_(value)
+                whole = torch.empty(piece.stack.kind[1], dtype=value.dtype)
+            piece.stack.part(whole).copy_(value)
     return whole
 
 
@@ -113,21 +118,21 @@ def _cut(whole: Piece, tensor: str, part: Part, index: int) -> Piece:
     """Take an expert's part out of a stack: of one that is in a file no more than the expert is read."""
     kind, shape = whole.kind
     rows = shape[0] // part.experts
-    empty = part.of(part.block(torch.empty(shape, device="meta"), index))
-    if whole.make is _only:
-        one = part._replace(experts=1)
-        return Piece(
-            whole.sources,
-            (index * rows, (index + 1) * rows),
-            (kind, tuple(empty.shape)),
-            lambda tensors: one.of(one.block(tensors[0], 0) if rows > 1 else tensors[0][0]),
-            (tensor, whole.kind),
-        )
+
+    def view(stack: torch.Tensor) -> torch.Tensor:
+        return part.of(part.block(stack, index))
+
+    own = kind, tuple(view(torch.empty(shape, device="meta")).shape)
+    stack = Stack(tensor, whole.kind, view)
+    if whole.make is not _only:
+        return Piece(whole.sources, None, own, lambda tensors: view(whole.make(tensors)), stack)
+    one = part._replace(experts=1) if rows > 1 else None
     return Piece(
         whole.sources,
-        None,
-        (kind, tuple(empty.shape)),
-        lambda tensors: part.of(part.block(whole.make(tensors), index)),
+        (index * rows, (index + 1) * rows),
+        own,
+        lambda tensors: part.of(tensors[0][0] if one is None else one.block(tensors[0], 0)),
+        stack,
     )
 
 
@@ -175,8 +180,25 @@ def _made(
     own = rule.copy(rule._original_source_patterns, rule._original_target_patterns, operations=rule.operations)
     for pattern, tensor in zip(patterns, tensors, strict=True):
         own.add_tensor(target, "", pattern, tensor)
-    made = own.convert(target, model=model, config=model.config)
+    made = own.convert(target, model=_Stock(model), config=model.config)
     return {name: value[0] if isinstance(value, list) else value for name, value in made.items()}
+
+
+class _Stock:
+    """A model as rules of transformers see it: its experts stacked."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self._model = model
+
+    def get_parameter(self, name: str) -> torch.Tensor:
+        """Return a parameter, or a stack without numbers."""
+        try:
+            return self._model.get_parameter(name)
+        except AttributeError:
+            for owner, module in self._model.named_modules():
+                if isinstance(module, Experts) and (shape := module.stacks.get(name.removeprefix(f"{owner}."))):
+                    return torch.empty(shape, device="meta")
+            raise
 
 
 def _one_of(

@@ -33,13 +33,14 @@ def tied_head(model: PreTrainedModel) -> dict[str, str]:
     return {head: embeddings} if shares else {}
 
 
-def embeddings_of(model: PreTrainedModel) -> torch.nn.Embedding | None:
-    """Return the embeddings of tokens; None where a model has none, or images in their place."""
+def embeddings_of(model: PreTrainedModel) -> Any:
+    """Return the module that embeds tokens; None where a model has none, or images in their place."""
     try:
         found: Any = model.get_input_embeddings()
     except NotImplementedError:
         return None
-    return found if isinstance(found, torch.nn.Embedding) else None
+    weight = getattr(found, "weight", None)  # I-BERT has a kind of its own
+    return found if weight is not None and weight.dim() == 2 and not isinstance(found, torch.nn.Linear) else None
 
 
 def _head(model: PreTrainedModel) -> Any:

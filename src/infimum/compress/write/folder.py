@@ -142,7 +142,7 @@ def stacks_of(plan: Answer) -> dict[str, Stored | None]:
 
     for name, piece in pieces.items():
         if piece.stack is not None:
-            stack, (kind, shape) = piece.stack
+            stack, (kind, shape), _ = piece.stack
             whole = Stored(stack, kind, shape, partial(stacked, pieces, stack, value))
             found[name] = None if stack in seen else whole
             seen.add(stack)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from infimum._arrays import Array, narrow, real_part, times_power_of_two
-from infimum._linalg import adjoint
+from infimum._linalg import adjoint, thin_qr
 from infimum.errors import ToleranceError
 from infimum.proof.operators.operator import Operator
 from infimum.proof.theorems.ritz_block import Bound
@@ -98,6 +98,6 @@ def least(spectrum: Spectrum, goal: Goal, truncate: Callable[[Spectrum, int], Tr
 
 def from_right(M: Operator, V: Array, image: Array | None = None) -> Triples:
     """Best triples whose right vectors lie in the span of the orthonormal V; ``image = M @ V``."""
-    Q, R = M.xp.linalg.qr(M.times(V) if image is None else image, mode="reduced")
+    Q, R = thin_qr(M.times(V) if image is None else image)
     u, s, wh = M.xp.linalg.svd(R, full_matrices=False)
     return Q @ u, s, wh @ adjoint(V)

@@ -6,8 +6,6 @@ p = min(m, n)) for all B with ``norm(B) <= radius``. Statement and proof: docs/t
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from infimum._arrays import Working, to_numpy
@@ -42,14 +40,20 @@ def lower_bound(above: np.ndarray, rows: int, radius: float, mu: float, room: fl
 
 
 def dual_value(above: np.ndarray, rows: int, radius: float, mu: float, room: float = 1.0) -> float:
-    """Evaluate the bound where its hypotheses are known to hold.
+    """Evaluate the bound where its hypotheses are known to hold."""
+    return float(dual_values(above, rows, radius, np.array([mu]), room)[0])
+
+
+def dual_values(above: np.ndarray, rows: int, radius: float, mu: np.ndarray, room: float = 1.0) -> np.ndarray:
+    """Evaluate the bound for several multipliers.
 
     The sum has p terms, each accurate to 6 unit roundoffs, and a few roundings follow: less than half the allowance.
     """
-    beyond, root = float(rows - above.size), math.sqrt(mu)
-    with np.errstate(over="ignore"):
-        reached = float(np.sum(1.0 / (1.0 + np.square(above / root)))) if root > 0.0 else 0.0
-        paid = float(np.square(root * radius))
+    beyond, root = float(rows - above.size), np.sqrt(mu)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+        terms = 1.0 / (1.0 + np.square(above[None, :] / root[:, None]))
+        reached = np.sum(np.where(root[:, None] > 0.0, terms, 0.0), axis=1)
+        paid = np.square(root * radius)
     rounding = 4.0 * (above.size + 4) * np.finfo(float).eps * (beyond + reached + paid)
     left = beyond + reached - paid - room * rounding
-    return math.sqrt(left) * (1.0 - room * 2.0**-50) if left > 0.0 else 0.0
+    return np.where(left > 0.0, np.sqrt(np.maximum(left, 0.0)) * (1.0 - room * 2.0**-50), 0.0)
