@@ -77,7 +77,14 @@ def as_array(item: Any, name: str) -> Array:
         raise LibraryError(
             f"{name} must be an array (NumPy, PyTorch, CuPy, JAX, ...), got {type(item).__name__}; {way}"
         )
-    return item.detach() if _is_torch(item) else item
+    if not _is_torch(item):
+        return item
+    if str(item.layout) != "torch.strided":
+        raise LibraryError(
+            f"{name} must be a dense tensor, got one of layout {item.layout}: give {name}.to_dense(), or where sparse "
+            "matrices are taken a SciPy sparse array of its entries"
+        )
+    return item.detach()
 
 
 def namespace(**arrays: Array) -> Namespace:

@@ -5,6 +5,7 @@ import itertools
 import flint
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 
 import infimum
@@ -204,3 +205,35 @@ def test_entries_that_dwarf_the_diagonal_are_refused_by_name(method, size, as_ke
     kernel = lowrank.KernelMatrix(places, lambda X, Y: K[np.ix_(X[:, 0].astype(int), Y[:, 0].astype(int))])
     with pytest.raises(errors.NotSemidefiniteError, match="times as large as its diagonal"):
         lowrank.nystrom(kernel if as_kernel else K, 40, method=method, rng=0)
+
+
+@pytest.mark.parametrize("order", [60, 2100])
+@pytest.mark.parametrize("method", ["auto", "rpcholesky", "greedy", "uniform"])
+def test_sparse_matrices_stay_sparse(order, method):
+    rng = np.random.default_rng(0)
+    factor = scipy.sparse.random_array((order, order // 20), density=0.1, rng=rng)
+    K = (factor @ factor.T).tocsr()
+    result = lowrank.nystrom(K, 20 if order > 100 else 2, method=method, rng=0)
+    infimum.verify(result, K)
+    assert isinstance(result.factor, np.ndarray)
+    dense = K.toarray()
+    left = np.trace(dense) - np.linalg.norm(result.factor) ** 2
+    assert result.certificate.value == pytest.approx(left, rel=1e-6)
+    values = np.linalg.eigvalsh(dense)
+    assert result.certificate.lower_bound <= np.sum(values[: -result.rank]) * (1 + 1e-9)
+
+
+def test_sparse_matrices_that_are_no_kernels():
+    K = scipy.sparse.eye_array(2100).tolil()
+    for wrong, error in (
+        (scipy.sparse.random_array((2100, 2100), density=1e-3, rng=0), errors.NotSemidefiniteError),
+        (scipy.sparse.eye_array(2100, 2101), errors.ShapeError),
+        (-scipy.sparse.eye_array(2100), errors.NotSemidefiniteError),
+    ):
+        with pytest.raises(error):
+            lowrank.nystrom(wrong, 3)
+    K[5, 5] = np.nan
+    with pytest.raises(errors.NonFiniteError):
+        lowrank.nystrom(K.tocsr(), 3)
+    with pytest.raises(errors.OptionError, match="kmeans"):
+        lowrank.nystrom(scipy.sparse.eye_array(30), 3, method="kmeans")

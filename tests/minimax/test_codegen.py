@@ -194,7 +194,7 @@ def test_random_programs(seed):
     machine = FORMATS[dtype]
     for x in points(domain, dtype, 30):
         values = {"x": x}
-        for target, *items in operations:
+        for target, *items, _ in operations:
             factor, by, plus = (values[i] if isinstance(i, str) else i and machine.round(i) for i in items)
             values[target] = machine.round(factor * by)
             if plus is not None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import random
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 import infimum
 from infimum import minimax
 from infimum.errors import InfimumError, OptionError, VerificationError
+from infimum.proof.enclosure.functions import as_function
 from tests.minimax.agreement import follows
 
 
@@ -126,11 +128,13 @@ def test_poles_and_zeros():
     assert product.real == pytest.approx(result(x) / result(0.8), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_a_quotient_that_does_not_converge_is_honest():
     """The best of type (6, 6) is within 1e-11 of that of type (5, 5), by a pole and a zero that nearly meet."""
     certificate = minimax.rational("gelu", (6, 6), (-8, 8)).certificate
-    assert 0.0 < certificate.lower_bound < certificate.value
-    assert certificate.value <= 0.00319409
+    assert 0.0 <= certificate.lower_bound < certificate.value
+    assert certificate.value <= minimax.rational("gelu", (5, 6), (-8, 8)).certificate.value * (1.0 + 1e-6)
+    assert certificate.value <= 0.0031648
 
 
 @pytest.mark.slow
@@ -152,6 +156,47 @@ def test_a_quotient_that_does_not_converge_is_honest():
 def test_types_from_4_to_30_close(f, domain, n):
     result = minimax.rational(f, (n, n), domain)
     assert result.certificate.ratio <= 1.01 or result.certificate.value < 1e-30
+
+
+def test_a_type_that_only_a_smaller_domain_leads_to():
+    """From all nodes at hand the search ends at type (3, 3), whose error is larger than that of (3, 4) as well."""
+    result = minimax.rational("erf(x)", (4, 4), (-2.1, 3))
+    assert result.certificate.ratio <= 1.0 + 1e-6
+    assert result.certificate.value == pytest.approx(0.00182338, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("f", "type_"), [("x**3 - x", (4, 3)), ("1/(3 + x)", (1, 2)), ("(x/3 + 1)/(7 + x**2)", (1, 2)), ("1/3", (2, 2))]
+)
+def test_quotients_of_the_type_are_found_exactly(f, type_):
+    result = minimax.rational(f, type_, (0, 2.7))
+    assert (result.certificate.value, result.certificate.lower_bound) == (0.0, 0.0)
+    assert infimum.verify(infimum.from_json(result.to_json()), f).value == 0.0
+    changed = result.numerator.copy()
+    changed[0, 0] = np.nextafter(changed[0, 0], np.inf)
+    with pytest.raises(VerificationError):
+        infimum.verify(dataclasses.replace(result, numerator=changed), f)
+    assert minimax.check(result, f, (0, 2.7)).optimal
+
+
+@pytest.mark.slow
+def test_no_type_is_worse_than_a_smaller_one():
+    """Random functions, domains and types: the value is at most that of (m - 1, n - 1), and no claim is false."""
+    draw = random.Random(0)
+    functions = ["exp(x)", "sqrt(x + 2.01)", "abs(x - 0.2)", "log(x + 2.05)", "1/(1 + 25*x**2)", "tanh(3*x)", "erf(x)"]
+    functions += ["x**3 - x", "sin(4*x)", "gelu(x)", "exp(-x**2)*cos(3*x)", "atan(5*x)"]
+    closed = 0
+    for _ in range(60):
+        f, low = draw.choice(functions), draw.choice([-2.0, -1.0, -0.5, 0.0])
+        high, type_ = low + draw.choice([1.0, 2.0, 2.7, 3.0]), (draw.randint(1, 7), draw.randint(1, 7))
+        smaller = minimax.rational(f, (type_[0] - 1, type_[1] - 1), (low, high)).certificate
+        own = minimax.rational(f, type_, (low, high))
+        closed += own.certificate.ratio <= 1.01 or own.certificate.value < 1e-30
+        assert own.certificate.value <= smaller.value * (1.0 + 1e-6), (f, type_, low, high)
+        x = np.linspace(low, high, 301)
+        seen = np.max(np.abs(as_function(f)(x) - own(x)))
+        assert seen <= own.certificate.value * (1.0 + 1e-9) + 1e-13
+    assert closed >= 54
 
 
 def test_corrupted_results_are_refused():

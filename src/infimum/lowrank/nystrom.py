@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
+import scipy.sparse
 
 from infimum._arguments import RNGLike, one_of, rank_or_tol
 from infimum._arrays import ArrayLike, as_array, as_matrix, like_array, narrow, times_power_of_two, to_numpy
@@ -39,9 +40,9 @@ def nystrom(
     Parameters
     ----------
     K : array (n, n)
-        Hermitian positive semidefinite, of any library of the array API standard; or a `KernelMatrix`, of which only
-        the diagonal, a few columns and a small block are computed. That a kernel, or an array of order above 2000, has
-        no negative eigenvalues is taken on trust, unless the entries seen disprove it.
+        Hermitian positive semidefinite, of any library of the array API standard, or a SciPy sparse array; or a
+        `KernelMatrix`, of which only the diagonal, a few columns and a small block are computed. That a kernel, or a
+        matrix of order above 2000, has no negative eigenvalues is taken on trust, unless the entries seen disprove it.
     rank : int, optional
         Number of landmarks, 1 <= rank <= n. Give one of `rank`, `tol` and `landmarks`. Fewer come back where the rest
         of K is rounding.
@@ -90,12 +91,15 @@ def nystrom(
     True
     """
     one_of("method", method, METHODS)
-    K = K if isinstance(K, KernelMatrix) else as_matrix(K, "K")
+    sparse = scipy.sparse.issparse(K)
+    matrix: Any = K if sparse or isinstance(K, KernelMatrix) else as_matrix(K, "K")
+    if sparse and method == "kmeans":
+        raise OptionError("method='kmeans' clusters points, of which a sparse matrix has none: take another method")
     if landmarks is None:
-        rank_or_tol(rank, tol, K.shape[0])
+        rank_or_tol(rank, tol, matrix.shape[0])
     elif rank is not None or tol is not None:
         raise OptionError("give landmarks alone, or rank or tol without landmarks")
-    entries = Entries(K)
+    entries = Entries(matrix)
     generator = np.random.default_rng(rng)
     if landmarks is not None:
         wanted = to_numpy(as_array(landmarks, "landmarks"))

@@ -1,4 +1,4 @@
-"""Source code that evaluates a polynomial: C, NumPy, PyTorch and Triton, with its evaluation error stated."""
+"""Source code that evaluates a polynomial or a quotient, with its errors stated: C, NumPy, PyTorch and Triton."""
 
 from __future__ import annotations
 
@@ -8,11 +8,18 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal
 
 from infimum._arguments import whole_number
 from infimum.errors import OptionError
-from infimum.minimax.formats.straight_line import EvaluationError, Operand, Operation, evaluation_error, program
+from infimum.minimax.formats.straight_line import (
+    EvaluationError,
+    Operand,
+    Operation,
+    evaluation_error,
+    program,
+    quotient_program,
+)
 from infimum.proof.answers.source_code import Emitter, Scheme
 from infimum.proof.enclosure.machine_formats import as_format
 from infimum.proof.evidence import shown
@@ -28,20 +35,36 @@ and and_eq bitand bitor catch char16_t char32_t char8_t class co_await co_return
 consteval constinit decltype delete dynamic_cast explicit export friend mutable namespace new noexcept not not_eq
 operator or or_eq private protected public reinterpret_cast requires static_cast template this throw try typeid
 typename using virtual wchar_t xor xor_eq"""
-TAKEN = frozenset(WORDS.split())  # the code's own names, and the keywords of C and C++
+LIBRARY = """
+acos acosh asin asinh atan atan2 atanh cbrt ceil copysign cos cosh erf erfc exp exp2 expm1 fabs fdim floor fma
+fmax fmin fmod frexp hypot ilogb ldexp lgamma llrint llround log log10 log1p log2 logb lrint lround modf nan nearbyint
+nextafter pow remainder remquo rint round scalbln scalbn sin sinh sqrt tan tanh tgamma trunc"""
+OTHERS = """main abs labs div exit free malloc calloc realloc printf scanf puts getchar putchar rand srand signal raise
+mask n offsets x_ptr y_ptr BLOCK"""
+TAKEN = frozenset(  # the code's own names, the keywords of C and C++, and functions of C that a compiler knows
+    [*WORDS.split(), *OTHERS.split(), *(name + suffix for name in LIBRARY.split() for suffix in ("", "f", "l"))]
+)
 MOST_POWERS = 4096  # between the lowest and the highest power: one operation each
 READABLE = frozenset(map(chr, range(32, 127))) - {"\\", '"', "?"}  # what a comment of C or Python may hold
 
 
 def _program(subject: Emitter, scheme: Scheme) -> list[Operation]:
-    """Return the program of a polynomial; it may have been read from a file, and nothing else asked for its fields."""
-    powers = [whole_number("a power of x", power, 0) for power in subject.powers]
-    if not powers or len(set(powers)) != len(powers) or max(powers) - min(powers) >= MOST_POWERS:
-        raise OptionError(f"powers must be different, and within {MOST_POWERS} of each other, got {shown(powers)}")
-    for low, high in subject.domain:
-        if not (isinstance(low, float | int) and isinstance(high, float | int) and -math.inf < low < high < math.inf):
-            raise OptionError(f"the domain must be intervals of finite floats, got {shown((low, high))}")
-    return program(dict(zip(powers, subject.exact_coefficients(), strict=True)), scheme)
+    """Return the program of a polynomial or quotient; it may have been read from a file, and nothing asked for it."""
+    parts = subject.parts_of_code()
+    for part in parts:
+        powers = [whole_number("a power of x", power, 0) for power in part]
+        if not powers or max(powers) - min(powers) >= MOST_POWERS:
+            raise OptionError(f"powers must be within {MOST_POWERS} of each other, got {shown(powers)}")
+    for interval in intervals_of(subject):
+        inside = len(interval) == 2 and all(isinstance(end, float | int) for end in interval)
+        if not inside or not -math.inf < interval[0] < interval[1] < math.inf:
+            raise OptionError(f"the domain must be intervals of finite floats, got {shown(interval)}")
+    return program(parts[0], scheme) if len(parts) == 1 else quotient_program(parts[0], parts[1], scheme)
+
+
+def intervals_of(subject: Emitter) -> Any:
+    """Return the domain as a list of intervals: a quotient has one."""
+    return (subject.domain,) if isinstance(subject.domain[0], int | float) else subject.domain
 
 
 def generate(subject: Emitter, language: Language, dtype: object, scheme: Scheme, name: str) -> str:
@@ -52,7 +75,9 @@ def generate(subject: Emitter, language: Language, dtype: object, scheme: Scheme
         raise OptionError(f"{language} has no {machine.name}: take one of {', '.join(allowed)}, or PyTorch or Triton")
     _check_name(name)
     operations = _program(subject, scheme)
-    found = evaluation_error(operations, subject.domain, machine.name)
+    if language == "triton" and machine.bits < 24 and any(operation.divides for operation in operations):
+        raise OptionError(f"Triton divides in float32 and float64 alone, got {machine.name}")
+    found = evaluation_error(operations, intervals_of(subject), machine.name)
     lines = [readable(line) for line in comment(subject, machine.name, scheme, found)]
     return WRITERS[language](name, operations, machine.name, lines)
 
@@ -73,7 +98,7 @@ def readable(text: str) -> str:
 
 def rounding_of(subject: Emitter, dtype: object, scheme: Scheme) -> EvaluationError:
     """Bound what rounding adds when a polynomial is evaluated in a format."""
-    return evaluation_error(_program(subject, scheme), subject.domain, as_format(dtype).name)
+    return evaluation_error(_program(subject, scheme), intervals_of(subject), as_format(dtype).name)
 
 
 def comment(subject: Emitter, dtype: str, scheme: str, found: EvaluationError) -> list[str]:
@@ -84,38 +109,60 @@ def comment(subject: Emitter, dtype: str, scheme: str, found: EvaluationError) -
     reached = f"{error} <= {_upwards(certificate.value)} (proven)"
     if certificate.rigour == "sampled":
         reached = f"the largest {error} of samples is {_upwards(certificate.value)}, nothing is proven between them"
-    where = " and ".join(f"[{low!r}, {high!r}]" for low, high in subject.domain)
+    kind = "polynomial" if len(subject.parts_of_code()) == 1 else "quotient"
+    where = " and ".join(f"[{low!r}, {high!r}]" for low, high in intervals_of(subject))
     lines = [
         f"p(x) for f(x) = {subject.f} on {where}, by infimum.minimax.",
         f"Approximation: {reached}.",
-        f"No such polynomial gets below {_downwards(certificate.lower_bound)}.",
+        f"No such {kind} gets below {_downwards(certificate.lower_bound)}.",
         f"Rounding ({scheme.capitalize()} in {dtype}): |computed - p(x)| <= {_upwards(found.absolute)},",
     ]
     if found.relative < 1.0:
         underflow = f" + {_upwards(found.underflow)}" if found.underflow else ""
         lines.append(f"and <= {_upwards(found.relative)} |p(x)|{underflow},")
     lines.append("for every x of the format in the domain, with or without fused multiply-add,")
-    return [*lines, "and where subnormal numbers are taken for 0."]
+    lines.append("and where subnormal numbers are taken for 0.")
+    return [*lines, *_total_error(subject, dtype, found)]
 
 
-def _upwards(number: float) -> str:
+def _total_error(subject: Emitter, dtype: str, found: EvaluationError) -> list[str]:
+    """Say how far what is computed is from f, where that is proven and no weight is in the way."""
+    certificate = subject.certificate
+    if subject.weight is not None or certificate.rigour != "enclosed":
+        return []
+    if not subject.relative:
+        total = Fraction(certificate.value) + Fraction(found.absolute)
+        return [f"Total: |computed - f(x)| <= {_upwards(total)} (proven)."]
+    if not math.isfinite(found.relative):
+        return []
+    value, rounding = Fraction(certificate.value), Fraction(found.relative)
+    total = value + rounding * (1 + value)
+    underflow = f" + {_upwards(found.underflow)}" if found.underflow else ""
+    ulp = _upwards(total * 2 ** as_format(dtype).bits)
+    return [f"Total: |computed - f(x)| <= {_upwards(total)} |f(x)|{underflow} (proven), {ulp} units in the last place."]
+
+
+def _upwards(number: float | Fraction) -> str:
     """Write three digits of a bound, no smaller than it is."""
     return _digits(number, decimal.ROUND_CEILING)
 
 
-def _downwards(number: float) -> str:
+def _downwards(number: float | Fraction) -> str:
     return _digits(number, decimal.ROUND_FLOOR)
 
 
-def _digits(number: float, rounding: str) -> str:
-    digits, _, exponent = f"{decimal.Context(prec=3, rounding=rounding).create_decimal(number):.2e}".partition("e")
+def _digits(number: float | Fraction, rounding: str) -> str:
+    context, exact = decimal.Context(prec=3, rounding=rounding), Fraction(number)
+    digits, _, exponent = f"{context.divide(exact.numerator, exact.denominator):.2e}".partition("e")
     return f"{digits}e{int(exponent):+03d}"
 
 
-def _expression(operation: Operation, constant: Callable[[Fraction], str]) -> str:
+def _expression(operation: Operation, constant: Callable[[Fraction], str], divide: str = "{} / {}") -> str:
     def text(item: Operand) -> str:
         return item if isinstance(item, str) else constant(item)
 
+    if operation.divides:
+        return divide.format(text(operation.factor), text(operation.by))
     product = f"{text(operation.factor)} * {text(operation.by)}"
     plus = operation.plus
     if plus is None:
@@ -147,8 +194,8 @@ def _python(head: Sequence[str], name: str, lines: list[str], start: Sequence[st
     return "\n".join([*head, f"def {name}(x):", *documentation, *inner, "    return y", ""])
 
 
-def _body(operations: Sequence[Operation], constant: Callable[[Fraction], str]) -> list[str]:
-    return [f"{operation.target} = {_expression(operation, constant)}" for operation in operations]
+def _body(operations: Sequence[Operation], constant: Callable[[Fraction], str], divide: str = "{} / {}") -> list[str]:
+    return [f"{operation.target} = {_expression(operation, constant, divide)}" for operation in operations]
 
 
 def _numpy(name: str, operations: Sequence[Operation], dtype: str, lines: list[str]) -> str:
@@ -171,8 +218,10 @@ def _triton(name: str, operations: Sequence[Operation], dtype: str, lines: list[
         # a bare number in Triton is a float32
         return f"tl.full((), {value}, tl.float64)" if dtype == "float64" else value
 
+    # in float32 a plain quotient is off by two units in the last place
+    divide = "{} / {}" if dtype == "float64" else "tl.div_rn({}, {})"
     head = ["import triton", "import triton.language as tl", "", "", "@triton.jit"]
-    function = _python(head, name, lines, [f"x = x.to(tl.{dtype})"], _body(operations, constant))
+    function = _python(head, name, lines, [f"x = x.to(tl.{dtype})"], _body(operations, constant, divide))
     kernel = [
         "",
         "",

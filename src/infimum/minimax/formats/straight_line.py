@@ -27,12 +27,13 @@ UPWARDS = 1.0 + 2.0**-46  # more than a few roundings to nearest lose
 
 
 class Operation(NamedTuple):
-    """``target = factor * by``, plus `plus` if there is one."""
+    """``target = factor * by``, plus `plus` if there is one; or ``target = factor / by``."""
 
     target: str
     factor: Operand
     by: Operand
     plus: Operand | None = None
+    divides: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,18 @@ def program(coefficients: Mapping[int, Fraction], scheme: Scheme) -> list[Operat
     elif isinstance(value, Fraction):  # a constant: keep the shape of x
         operations.append(Operation("y", Fraction(0), "x", value))
     return [*operations[:-1], operations[-1]._replace(target="y")]
+
+
+def quotient_program(above: Mapping[int, Fraction], below: Mapping[int, Fraction], scheme: Scheme) -> list[Operation]:
+    """Evaluate two polynomials, and divide."""
+    operations: list[Operation] = []
+    for prefix, coefficients in (("p", above), ("q", below)):
+        names = {"x": "x"}
+        for operation in program(coefficients, scheme):
+            items = [names.get(item, item) if isinstance(item, str) else item for item in operation[1:4]]
+            names[operation.target] = f"{prefix}_{operation.target}"
+            operations.append(Operation(names[operation.target], items[0], items[1], items[2]))  # type: ignore[arg-type]
+    return [*operations, Operation("y", "p_y", "q_y", divides=True)]
 
 
 def _horner(dense: Sequence[Fraction], t: str, operations: list[Operation]) -> Operand:
@@ -155,6 +168,8 @@ def evaluation_error(
     relative, underflow = float(np.max(found.error / found.smallest)) if np.all(found.smallest > 0.0) else np.inf, 0.0
     if not np.isfinite(relative) and last.plus is None and (last.factor, last.by) == ("q", "x"):
         relative, underflow = _of_product(values["q"], machine)
+    if not np.isfinite(relative) and last.divides and Operation("p_y", "p_q", "x") in operations:
+        relative, underflow = _of_quotient(_of_product(values["p_q"], machine), values["q_y"], machine)
     return EvaluationError(absolute, relative * UPWARDS, underflow)
 
 
@@ -170,6 +185,17 @@ def _of_product(q: _Value, machine: Format) -> tuple[float, float]:
     return inner + machine.unit + inner * machine.unit, machine.tiny * max(float(np.max(q.size)), 1.0) * UPWARDS
 
 
+def _of_quotient(above: tuple[float, float], b: _Value, machine: Format) -> tuple[float, float]:
+    """Do the same where that product is divided by b, which is nowhere 0."""
+    relative, underflow = above
+    least = _down(b.smallest - b.error)
+    below = float(np.max(b.error / least)) * UPWARDS
+    rounding = relative + below + relative * below
+    rounding += machine.unit * (1.0 + rounding)
+    lost = underflow * float(np.max(1.0 / least)) * (1.0 + machine.unit) * UPWARDS + machine.tiny
+    return rounding * UPWARDS, lost * UPWARDS
+
+
 def _cells(domain: Sequence[tuple[float, float]]) -> _Value:
     """Cut the domain into cells."""
     ends = [np.minimum(np.linspace(low, high, CELLS + 1), high) for low, high in domain]
@@ -178,7 +204,7 @@ def _cells(domain: Sequence[tuple[float, float]]) -> _Value:
 
 
 def _constants(operations: Sequence[Operation]) -> list[Fraction]:
-    return [item for operation in operations for item in operation[1:] if isinstance(item, Fraction)]
+    return [item for operation in operations for item in operation[1:4] if isinstance(item, Fraction)]
 
 
 def _values(
@@ -188,9 +214,9 @@ def _values(
     rounding = _Rounding(machine, machine.unit, machine.tiny if underflows else 0.0)
     values = {"x": x._replace(error=np.full_like(x.low, rounding.tiny))}  # a subnormal x may be read as 0
     with np.errstate(all="ignore"):
-        for target, *items in operations:
+        for target, *items, divides in operations:
             operands = [_operand(item, values, rounding) for item in items if item is not None]
-            found = _product(operands[0], operands[1], rounding)
+            found = (_quotient if divides else _product)(operands[0], operands[1], rounding)
             values[target] = _sum(found, operands[2], rounding) if len(operands) == 3 else found
     return values
 
@@ -224,6 +250,17 @@ def _product(a: _Value, b: _Value, rounding: _Rounding) -> _Value:
     if a is b:
         low = np.maximum(low, np.where((a.low <= 0.0) & (a.high >= 0.0), 0.0, _down(np.minimum(a.low**2, a.high**2))))
     carried = a.size * b.error + b.size * a.error + a.error * b.error
+    return _after_rounding(low, high, carried, rounding)
+
+
+def _quotient(a: _Value, b: _Value, rounding: _Rounding) -> _Value:
+    """Division: ``|(a + da)/(b + db) - a/b| <= (|da| + |a/b| |db|) / (|b| - |db|)``."""
+    least = _down(b.smallest - b.error)
+    if not np.all(least > 0.0):
+        raise RangeError(f"the denominator may be 0 in the arithmetic of {rounding.machine.name}: take a wider format")
+    corners = np.stack([a.low / b.low, a.low / b.high, a.high / b.low, a.high / b.high])
+    low, high = _down(corners.min(axis=0)), _up(corners.max(axis=0))
+    carried = (a.error + np.maximum(np.abs(low), np.abs(high)) * b.error) / least * UPWARDS
     return _after_rounding(low, high, carried, rounding)
 
 

@@ -12,6 +12,7 @@ from infimum.proof.enclosure.balls import working
 from infimum.proof.enclosure.spaces import Powers
 from infimum.proof.enclosure.task import Task
 from infimum.proof.uniform_error.error_bounds import BITS, polynomial_of
+from infimum.proof.uniform_error.quotient_error import fraction_of
 
 
 def exact_member(task: Task, interval: tuple[float, float]) -> tuple[np.ndarray, int] | None:
@@ -25,6 +26,19 @@ def exact_member(task: Task, interval: tuple[float, float]) -> tuple[np.ndarray,
         return None
     own = [exact[power] if power < len(exact) else Fraction(0) for power in powers]
     return _as_doubles(_chebyshev(own, interval) if isinstance(task.space, Powers) else own)
+
+
+def exact_quotient(task: Task, type_: tuple[int, int]) -> tuple[np.ndarray, np.ndarray] | None:
+    """Return rows of doubles for numerator and denominator that are f; None where it is no quotient of the type."""
+    with working(BITS):
+        form = fraction_of(task)
+        if form is None or any(part.degree() > most for part, most in zip(form, type_, strict=True)):
+            return None
+        parts = [[Fraction(int(c.p), int(c.q)) for c in part.coeffs()] or [Fraction(0)] for part in form]
+    above, below = (_chebyshev(part, task.intervals[0]) for part in parts)
+    unit = max(map(abs, below))
+    rows = _as_doubles([c / unit for c in (*above, *below)])
+    return None if rows is None else (rows[0][:, : len(above)], rows[0][:, len(above) :])
 
 
 def _chebyshev(coefficients: list[Fraction], interval: tuple[float, float]) -> list[Fraction]:

@@ -8,7 +8,7 @@ exchange on m + n + 2 points converges. Nothing here is trusted: what was found 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -28,7 +28,6 @@ PATIENCE = 5
 CLOSED = 1e-11
 UNFINISHED = 1e-7
 GOALS = (3.0, 1.2)  # ratios of the largest to the smallest error between nodes, from which the exchange is tried
-AT_ONCE = 6  # the smaller of two degrees up to which Chebyshev points are a good start
 LOOKS = 30  # at quotients while nodes are balanced
 FIRST_STEP, LEAST_STEP = 0.3, 1e-3
 DETOUR = 1.1  # of the spread: what a step may lose
@@ -79,43 +78,11 @@ class _Balanced(NamedTuple):
     @property
     def ratio(self) -> float:
         """Largest error over the smallest."""
-        return float(np.max(self.errors) / max(np.min(self.errors), 1.0 / LARGEST))
+        logarithms = np.log(np.maximum(self.errors, 1.0 / LARGEST))
+        return float(np.exp(min(np.max(logarithms) - np.min(logarithms), np.log(LARGEST))))
 
 
-def search(task: Task, type_: tuple[int, int]) -> Found | None:
-    """Find the best quotient of a type in t, by way of smaller types where it is large.
-
-    Where a search ends at a smaller type (m - d, n - d), its best quotient may be that of the wanted type as well: it
-    is, if its error alternates often enough.
-    """
-    m, n = type_
-    met: list[Found] = []
-    for below in range(max(min(type_) - AT_ONCE, 0), min(type_) + 1):
-        found = _from_nodes(task, (m - below, n - below), None)
-        if found is not None and found.own < UNFINISHED:
-            *others, last = _climb(task, type_, found)
-            met += [*others, _alternating(last, n + 2 + last.quotients.m)]
-            break
-        met += [] if found is None else [found]
-    met.sort(key=lambda found: (found.largest, found.distance))
-    return next((found for found in met if _has_no_pole(found.quotients, found.quotient)), None)
-
-
-def _climb(task: Task, type_: tuple[int, int], start: Found) -> list[Found]:
-    """Go up to a type from the best quotient of a smaller one, in steps that are halved where they fail."""
-    attempts, reached, step = [], start, max(type_)
-    while (below := type_[0] - reached.quotients.m) and step:
-        step = min(step, below, 1 + min(reached.quotients.m, reached.quotients.n) // 2)
-        found = _from_nodes(task, (type_[0] - below + step, type_[1] - below + step), reached.points)
-        if found is not None and found.own < UNFINISHED:
-            reached, step = found, 2 * step
-        else:
-            attempts += [] if found is None else [found]
-            step //= 2
-    return [*attempts, reached]
-
-
-def _from_nodes(task: Task, type_: tuple[int, int], smaller: np.ndarray | None) -> Found | None:
+def from_nodes(task: Task, type_: tuple[int, int], smaller: np.ndarray | None) -> Found | None:
     """Balance nodes and exchange references, with as many bits as that takes."""
     quotients = Quotients(task, type_, FIRST_BITS + BITS_A_DEGREE * sum(type_))
     nodes = _first_nodes(quotients, smaller)
@@ -125,7 +92,7 @@ def _from_nodes(task: Task, type_: tuple[int, int], smaller: np.ndarray | None) 
         if balanced is None:
             break
         if balanced.vanishes:
-            if not _has_no_pole(quotients, balanced.quotient):  # a factor that p and q share
+            if not has_no_pole(quotients, balanced.quotient):  # a factor that p and q share
                 break
             return Found(quotients, balanced.quotient, balanced.places, float(np.max(balanced.errors)), 0.0, 0.0, True)
         found = _exchange(quotients, balanced)
@@ -137,7 +104,8 @@ def _from_nodes(task: Task, type_: tuple[int, int], smaller: np.ndarray | None) 
     return best
 
 
-def _has_no_pole(quotients: Quotients, quotient: Quotient) -> bool:
+def has_no_pole(quotients: Quotients, quotient: Quotient) -> bool:
+    """Tell whether the denominator is positive at many points."""
     return quotients.is_positive(quotient, points_of(quotients.task.half, FINE))
 
 
@@ -226,7 +194,7 @@ def _exchange(quotients: Quotients, balanced: _Balanced) -> Found | None:
         if not math.isfinite(largest):
             break
         points = alternating(x, e, reference.size, reference, error)
-        own = _distance(error, points, largest)
+        own = distance_of(error, points, largest)
         idle += 1
         if quotients.is_positive(quotient, x) and (best is None or own < best.own):
             best, idle = Found(quotients, quotient, points, largest, own, own), 0
@@ -234,18 +202,6 @@ def _exchange(quotients: Quotients, balanced: _Balanced) -> Found | None:
             break
         reference, near = points, quotient
     return best
-
-
-def _alternating(found: Found, needed: int) -> Found:
-    """Look for as many alternating errors as prove a quotient best of a larger type."""
-    if found.points.size >= needed or not found.largest:
-        return found
-    error = found.quotients.error(found.quotient)
-    x, e = extrema(error, (found.quotients.interval,), found.quotients.task.breakpoints, found.points)
-    points = alternating(x, e, needed, found.points, error)
-    if points.size < needed:
-        return replace(found, distance=1.0)
-    return replace(found, points=points, distance=_distance(error, points, found.largest))
 
 
 def _levelled(quotients: Quotients, reference: np.ndarray, near: Quotient) -> Quotient | None:
@@ -262,5 +218,6 @@ def _levelled(quotients: Quotients, reference: np.ndarray, near: Quotient) -> Qu
     return None
 
 
-def _distance(error: ErrorFunction, points: np.ndarray, largest: float) -> float:
+def distance_of(error: ErrorFunction, points: np.ndarray, largest: float) -> float:
+    """Relative distance of the smallest error at points from the largest anywhere."""
     return 0.0 if not largest else float(1.0 - np.min(np.abs(error(points))) / largest)

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from infimum.minimax.remez.exact_member import exact_quotient
 from infimum.minimax.remez.exchange import alternating, extrema, first_reference
-from infimum.minimax.remez.rational_exchange import Found, search
+from infimum.minimax.remez.rational_exchange import Found
+from infimum.minimax.remez.rational_search import search
 from infimum.proof.answers.rational import MOST_PARTS
 from infimum.proof.enclosure.approximants import ChebyshevSum
 from infimum.proof.enclosure.balls import working
@@ -30,6 +32,9 @@ class Stored:
 
 def best_quotient(task: Task, type_: tuple[int, int], tol: float) -> Stored | None:
     """Find the best quotient of a type, or the best that was met; None if all of them have poles."""
+    member = exact_quotient(task, type_)
+    if member is not None:
+        return Stored(*member, first_reference(task.away_from_zero(task.intervals), sum(type_) + 2))
     reduced = _type_in_t(task, type_)
     found = search(task, reduced) if min(reduced) >= 0 else None
     nothing = _nothing(task, type_[0])

@@ -125,6 +125,8 @@ class MinimaxPolynomial(Emitter, Result):
             if isinstance(space, Powers)
             else exact_sums(rows, self.divisor)
         )
+        if len(free) != len(space.powers):
+            raise OptionError(f"powers must be different, one for each coefficient, got {evidence.shown(self.powers)}")
         all_of_them = {**dict(as_fixed(self.fixed)), **dict(zip(space.powers, free, strict=True))}
         return [all_of_them[power] for power in self.powers]
 

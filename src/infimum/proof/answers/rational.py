@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,8 +13,10 @@ from infimum._arguments import Numbers, axes
 from infimum._arrays import namespace
 from infimum.errors import OptionError
 from infimum.proof import evidence, wording
+from infimum.proof.answers.source_code import Emitter
 from infimum.proof.certificate import Certificate
 from infimum.proof.enclosure.approximants import ChebyshevSum
+from infimum.proof.enclosure.change_of_basis import monomials
 from infimum.proof.enclosure.domain import points_of
 from infimum.proof.enclosure.functions import given_again
 from infimum.proof.enclosure.quotients import barycentric, degree, roots_of
@@ -41,7 +44,7 @@ MOST_PARTS = 32  # doubles a coefficient
 
 
 @dataclass(frozen=True)
-class MinimaxRational(Result):
+class MinimaxRational(Emitter, Result):
     """A best uniform approximation ``p / q``, the answer of `rational`.
 
     Attributes
@@ -87,6 +90,17 @@ class MinimaxRational(Result):
     @property
     def _parts(self) -> tuple[np.ndarray, np.ndarray]:
         return np.asarray(self.numerator), np.asarray(self.denominator)
+
+    def parts_of_code(self) -> tuple[dict[Any, Fraction], ...]:
+        """Coefficients of powers of x, scaled so that the largest of the denominator is 1."""
+        arrays = [evidence.doubles("a part", part, (None, None)) for part in self._parts]
+        for part in arrays:
+            evidence.whole("the number of rows", part.shape[0], least=1, most=MOST_PARTS)
+            evidence.whole("the number of coefficients", part.shape[1], least=1, most=LARGEST_TYPE + 1)
+        above, below = (monomials(part, self.domain) for part in arrays)
+        unit = max(below, key=abs)
+        parts = ({k: c / unit for k, c in enumerate(part) if c} for part in (above, below))
+        return tuple(part or {0: Fraction(0)} for part in parts)
 
     def poles(self) -> np.ndarray:
         """Zeros of q, all of them outside of the domain, as complex numbers (python-flint)."""
@@ -160,6 +174,8 @@ def rational_task(
     The space of the task is that of the polynomials of the larger degree.
     """
     task = as_task(f, max(*type_, 1), domain, "full", weight, relative, breakpoints)
+    if len(task.intervals) > 1:
+        raise OptionError(f"rational approximation needs one interval as domain, got {domain!r}")
     if not is_enclosable(task):
         raise OptionError("rational approximation needs f and weight as names, expressions or tables, not as functions")
     return task

@@ -6,25 +6,27 @@ import importlib
 from fractions import Fraction
 from typing import Any, Literal
 
+from infimum.errors import OptionError
 from infimum.proof.certificate import Certificate
+from infimum.proof.evidence import shown
 
 Scheme = Literal["horner", "estrin"]
 
 
 class Emitter:
-    """Abstract base of polynomials that write themselves as source code.
+    """Abstract base of polynomials and quotients that write themselves as source code.
 
     The code is written by `infimum.minimax.codegen`, which is loaded on use: no proof depends on it.
 
-    The comment of the code states the certified approximation error and a proven bound on what rounding adds: that of
-    the coefficients to the format, and that of every operation. `dtype` is "float32" or "float64" for C; NumPy also has
-    "float16", PyTorch and Triton "float16" and "bfloat16". `scheme` "horner" has the fewest operations, "estrin" the
-    shortest chain of them. `name` is that of the function.
+    The comment of the code states the certified approximation error, a proven bound on what rounding adds (that of the
+    coefficients to the format, and that of every operation), and the sum of both. `dtype` is "float32" or "float64" for
+    C; NumPy also has "float16", PyTorch and Triton "float16" and "bfloat16" (in Triton no quotients). `scheme` "horner"
+    has the fewest operations, "estrin" the shortest chain of them. `name` is that of the function.
     """
 
     f: str
     powers: tuple[int, ...]
-    domain: tuple[tuple[float, float], ...]
+    domain: Any
     relative: bool
     weight: Any
     certificate: Certificate
@@ -32,6 +34,15 @@ class Emitter:
     def exact_coefficients(self) -> list[Fraction]:
         """Coefficients of ``x**powers`` as rational numbers."""
         raise NotImplementedError(f"{type(self).__name__} must have coefficients")
+
+    def parts_of_code(self) -> tuple[dict[Any, Fraction], ...]:
+        """Coefficients by their powers: of a polynomial, or of numerator and denominator."""
+        exact, powers = self.exact_coefficients(), tuple(self.powers)
+        if len(set(powers)) != len(powers) or len(exact) != len(powers):
+            raise OptionError(
+                f"powers must be different, one for each of {len(exact)} coefficients, got {shown(powers)}"
+            )
+        return (dict(zip(powers, exact, strict=True)),)
 
     def to_c(self, dtype: object = "float32", scheme: Scheme = "horner", name: str = "p") -> str:
         """Return a C99 function, with its coefficients as hexadecimal floats."""
@@ -50,7 +61,7 @@ class Emitter:
         return str(_writer().generate(self, "triton", dtype, scheme, name))
 
     def evaluation_error(self, dtype: object = "float32", scheme: Scheme = "horner") -> Any:
-        """Bound what rounding adds when the polynomial is evaluated in a format; see `infimum.minimax.codegen`."""
+        """Bound what rounding adds when it is evaluated in a format; see `infimum.minimax.codegen`."""
         return _writer().rounding_of(self, dtype, scheme)
 
 

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+import scipy.sparse
 
 from infimum._arrays import (
     Array,
@@ -20,7 +21,7 @@ from infimum._arrays import (
     to_numpy,
 )
 from infimum._linalg import frobenius
-from infimum.errors import NotSemidefiniteError, ShapeError
+from infimum.errors import DTypeError, NotSemidefiniteError, ShapeError
 from infimum.proof.rounding import rounding_allowance
 
 BLOCK = 128  # points at a time when only the diagonal is wanted
@@ -81,6 +82,33 @@ class KernelMatrix:
         return namespace(points=self.points).take(self.points, like_array(indices, self.points), axis=0)
 
 
+class SparseKernel(KernelMatrix):
+    """A large SciPy sparse matrix in the place of a kernel: its zeros are formed for the columns that are wanted."""
+
+    def __init__(self, matrix: Any) -> None:
+        if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+            raise ShapeError(f"K must be square, got shape {matrix.shape}")
+        if matrix.dtype.kind not in "biufc":
+            raise DTypeError(f"K must hold real or complex numbers, got dtype {matrix.dtype}; convert it first")
+        self.matrix = scipy.sparse.csc_array(matrix, dtype=matrix.dtype if matrix.dtype.kind in "fc" else np.float64)
+        require_finite(self.matrix.data, "K")
+        if (self.matrix != self.matrix.conj().T).nnz:
+            raise NotSemidefiniteError("K must be Hermitian, but it differs from its conjugate transpose")
+        self.shape = (int(matrix.shape[0]), int(matrix.shape[0]))
+
+    def columns(self, indices: np.ndarray) -> np.ndarray:
+        """Return ``K[:, indices]``."""
+        return np.asarray(self.matrix[:, indices].toarray())
+
+    def block(self, indices: np.ndarray) -> np.ndarray:
+        """Return the rows and columns of these indices."""
+        return np.asarray(self.matrix[:, indices].tocsr()[indices, :].toarray())
+
+    def diagonal(self) -> np.ndarray:
+        """Return the diagonal."""
+        return np.asarray(self.matrix.diagonal())
+
+
 class Entries:
     """Columns and diagonal of a checked input, in double precision on the host, scaled by a power of four.
 
@@ -99,6 +127,8 @@ class Entries:
     """
 
     def __init__(self, K: Any) -> None:
+        if scipy.sparse.issparse(K):
+            K = SparseKernel(K) if max(K.shape) > SPECTRUM else K.toarray()
         self.kernel = K if isinstance(K, KernelMatrix) else None
         self.array = np.empty((0, 0))
         if self.kernel is not None:

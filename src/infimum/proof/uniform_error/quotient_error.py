@@ -11,17 +11,26 @@ from infimum.errors import NonFiniteError
 from infimum.proof.enclosure import taylor_model
 from infimum.proof.enclosure.approximants import Approximant
 from infimum.proof.enclosure.balls import working
+from infimum.proof.enclosure.expressions import Expression
 from infimum.proof.enclosure.point_values import formula, values_at, weights_at
+from infimum.proof.enclosure.rational_form import RationalForm, rational_form
 from infimum.proof.enclosure.task import Task
 from infimum.proof.enclosure.taylor_model import Cell, Model
 from infimum.proof.theorems import sup_norm, vallee_poussin
 from infimum.proof.theorems.sup_norm import Modelled, SupNorm
-from infimum.proof.uniform_error.error_bounds import about_singular_points, is_mirrored, order_of_models, partition
+from infimum.proof.uniform_error.error_bounds import (
+    BITS,
+    about_singular_points,
+    is_mirrored,
+    order_of_models,
+    partition,
+)
 from infimum.proof.uniform_error.error_certificate import scale
 
 FIRST_BITS, MOST_BITS = 256, 1 << 12
 SHARP = 2.0**-60  # relative radius of an error that is known well enough
 SPARE = 40  # bits of the working precision that ball arithmetic may lose
+ANYTHING = 1e100  # units: any bound shows that there is no pole
 ZERO_BITS = 1024  # an error that may be 0 in so many bits is taken for it
 
 
@@ -59,13 +68,15 @@ def enclose_quotient(
     centres, unit = np.asarray(list(points), dtype=np.float64), unit or size or 1.0
     halved = task.mirror and is_mirrored(task) and p.is_like(task.mirror) and q.is_like(1)
     domain = task.half if halved else task.intervals
+    vanishes = _vanishes(task, p, q)
+    goal = unit * ANYTHING if vanishes else max(enough, size * 2.0 ** (SPARE - bits))
     found = sup_norm.enclose(
         _error_model(task, p, q),
         domain,
         partition(domain, centres, (*task.breakpoints, *task.singular)),
         unit=unit,
         tol=tol / 4,
-        enough=max(enough, size * 2.0 ** (SPARE - bits)),
+        enough=goal,
         bits=bits,
         order=order_of_models(size, unit),
     )
@@ -74,7 +85,25 @@ def enclose_quotient(
             f"the error cannot be bounded between x = {found.worst[0]!r} and x = {found.worst[1]!r}: f is not defined "
             "there, or the denominator has a zero"
         )
-    return found
+    return found._replace(lower=0.0, upper=0.0) if vanishes else found
+
+
+def _vanishes(task: Task, p: Approximant, q: Approximant) -> bool:
+    """Tell whether the formulas show function and quotient to be the same fraction of polynomials."""
+    with working(BITS):
+        form = fraction_of(task)
+        above, below = p.polynomial(), q.polynomial()
+        return form is not None and bool(above * form[1] == below * form[0])
+
+
+def fraction_of(task: Task) -> RationalForm | None:
+    """Return f as a fraction of polynomials without a common factor; None where the formula does not show it."""
+    function = formula(task.f)
+    form = rational_form(function) if isinstance(function, Expression) else None
+    if form is None:
+        return None
+    common = form[0].gcd(form[1])
+    return form[0] // common, form[1] // common
 
 
 def _error_model(task: Task, p: Approximant, q: Approximant) -> Modelled:

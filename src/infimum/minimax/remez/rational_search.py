@@ -1,0 +1,110 @@
+"""The way to the best quotient of a type: by smaller types, by neighbouring ones, and by smaller domains."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from infimum.minimax.remez.exchange import alternating, extrema
+from infimum.minimax.remez.rational_exchange import UNFINISHED, Found, distance_of, from_nodes, has_no_pole
+from infimum.proof.enclosure.task import Task
+
+AT_ONCE = 6  # the smaller of two degrees up to which Chebyshev points are a good start
+PART, WIDENINGS = 0.25, 24  # of the domain that is left out at first, and steps to the whole
+
+
+def search(task: Task, type_: tuple[int, int]) -> Found | None:
+    """Find the best quotient of a type in t, by way of smaller types where it is large.
+
+    Where a search ends at a smaller type (m - d, n - d), its best quotient may be that of the wanted type as well: it
+    is, if its error alternates often enough.
+    """
+    met = _met(task, type_)
+    if not any(found.distance < UNFINISHED for found in met):
+        met += _by_neighbours(task, type_)
+    met.sort(key=lambda found: (found.largest, found.distance))
+    best = next((found for found in met if has_no_pole(found.quotients, found.quotient)), None)
+    if best is not None or not type_[1]:
+        return best
+    smaller = search(task, (type_[0], type_[1] - 1))  # down to a polynomial, which has no pole
+    return None if smaller is None else replace(smaller, distance=1.0)
+
+
+def _met(task: Task, type_: tuple[int, int]) -> list[Found]:
+    """Quotients of a type, and of smaller types (m - d, n - d), that a search meets."""
+    m, n = type_
+    met: list[Found] = []
+    for below in range(max(min(type_) - AT_ONCE, 0), min(type_) + 1):
+        found = from_nodes(task, (m - below, n - below), None)
+        if found is not None and found.own < UNFINISHED:
+            *others, last = _climb(task, type_, found)
+            met += [*others, _alternating(last, n + 2 + last.quotients.m)]
+            break
+        met += [] if found is None else [found]
+    return met
+
+
+def _by_neighbours(task: Task, type_: tuple[int, int]) -> list[Found]:
+    """Quotients of types with one degree less, and what is reached from their references and from smaller domains."""
+    found: list[Found] = []
+    for m, n in ((type_[0] - 1, type_[1]), (type_[0], type_[1] - 1)):
+        closed = [other for other in _met(task, (m, n)) if other.own < UNFINISHED] if min(m, n) >= 0 else []
+        for other in sorted(closed, key=lambda other: other.largest)[:1]:
+            reached = from_nodes(task, type_, other.points)
+            found += [other] if reached is None else [other, reached]
+    if not any(other.own < UNFINISHED and (other.quotients.m, other.quotients.n) == type_ for other in found):
+        found += [reached for side in (0, 1) if (reached := _widened(task, type_, side)) is not None]
+    return [replace(other, distance=1.0) if other.points.size < sum(type_) + 2 else other for other in found]
+
+
+def _widened(task: Task, type_: tuple[int, int], side: int) -> Found | None:
+    """Solve on a part of the domain, and take the reference along as it grows to the whole at one end."""
+    if task.mirror or len(task.intervals) > 1:
+        return None
+    (low, high), missing, step = task.intervals[0], PART, PART
+    reached: Found | None = None
+    for _ in range(WIDENINGS):
+        ends = (low + missing * (high - low), high) if side == 0 else (low, high - missing * (high - low))
+        start = None
+        if reached is not None:
+            (a, b), (c, d) = reached.quotients.task.intervals[0], ends
+            start = np.clip(c + (reached.points - a) * ((d - c) / (b - a)), c, d)
+        part = task if missing == 0.0 else replace(task, intervals=(ends,))
+        found = from_nodes(part, type_, start)
+        if found is not None and found.own < UNFINISHED:
+            if missing == 0.0:
+                return found
+            reached, here = found, missing
+        elif reached is None:
+            return None
+        else:
+            step /= 2.0
+        missing = max(here - step, 0.0)
+    return None
+
+
+def _climb(task: Task, type_: tuple[int, int], start: Found) -> list[Found]:
+    """Go up to a type from the best quotient of a smaller one, in steps that are halved where they fail."""
+    attempts, reached, step = [], start, max(type_)
+    while (below := type_[0] - reached.quotients.m) and step:
+        step = min(step, below, 1 + min(reached.quotients.m, reached.quotients.n) // 2)
+        found = from_nodes(task, (type_[0] - below + step, type_[1] - below + step), reached.points)
+        if found is not None and found.own < UNFINISHED:
+            reached, step = found, 2 * step
+        else:
+            attempts += [] if found is None else [found]
+            step //= 2
+    return [*attempts, reached]
+
+
+def _alternating(found: Found, needed: int) -> Found:
+    """Look for as many alternating errors as prove a quotient best of a larger type."""
+    if found.points.size >= needed or not found.largest:
+        return found
+    error = found.quotients.error(found.quotient)
+    x, e = extrema(error, (found.quotients.interval,), found.quotients.task.breakpoints, found.points)
+    points = alternating(x, e, needed, found.points, error)
+    if points.size < needed:
+        return replace(found, distance=1.0)
+    return replace(found, points=points, distance=distance_of(error, points, found.largest))
