@@ -11,13 +11,17 @@ WORKERS ?= 2
 PYTEST := PYTHONDONTWRITEBYTECODE= OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 export PYTHONWARNINGS ?=
 
-.PHONY: demo demo-lm test test-all coverage mutants lint bench docs linkcheck package clean
+.PHONY: demo demo-lm capstone test test-all coverage mutants lint bench docs linkcheck package clean
 
 demo: .venv/.demo
 	$(BIN)/infimum demo --out demo-output --force
 
 demo-lm: .venv/.demo-lm
 	$(BIN)/infimum demo-lm --wheel .venv/wheels/gensim-4.4.0-*.whl --out demo-lm-output --force
+
+# One training run in which the parts of infimum train together, and what each of them is good for: see docs/everything.md.
+capstone: .venv/.core
+	OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python examples/everything/run.py capstone-output
 
 test: .venv/.dev
 	$(PYTEST) -m "not slow"
@@ -58,7 +62,7 @@ package: .venv/.package
 	$(BIN)/validate-pyproject pyproject.toml
 
 clean:
-	rm -rf .venv dist docs/_build docs/gallery docs/_generated docs/api/generated docs/api/modules demo-output demo-lm-output
+	rm -rf .venv dist docs/_build docs/gallery docs/_generated docs/api/generated docs/api/modules demo-output demo-lm-output capstone-output
 
 .venv/.core: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

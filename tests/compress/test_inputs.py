@@ -217,3 +217,13 @@ def test_sounds_of_other_rates(tmp_path: Path) -> None:
     file.write_bytes(b"RIFF")
     with pytest.raises(CalibrationError, match="is no WAV file"):
         read_wav(file, 8000)
+
+
+def test_how_much_there_is(tmp_path: Path) -> None:
+    images = Samples.of([{"pixel_values": np.zeros((4, 3, 16, 16))}])
+    assert (images.count, images.rows, images.extent) == (4, 4, "4 rows")
+    ids, mask = np.ones((2, 5), dtype=np.int32), np.array([[1] * 5, [1, 1, 0, 0, 0]])
+    text = Samples.of([{"input_ids": ids, "attention_mask": mask}])
+    assert (text.count, text.length, text.extent) == (7, 5, "7 tokens")
+    assert text.sample(5, seed=0).rows == 2  # 5 of 7 tokens take more than one of two rows
+    assert [half.rows for half in Samples.of([{"x": np.zeros((16, 1))}]).halves()] == [8, 8]

@@ -128,6 +128,26 @@ def test_every_expert_is_a_layer(tmp_path: Path) -> None:
     assert torch.equal(dense, checkpoint.weight(expert))
 
 
+@pytest.mark.parametrize("plain", [True, False])
+def test_what_loaders_would_join_is_refused(plain: bool, text: list[str], tmp_path: Path) -> None:
+    """What transformers cuts while it loads is in no output: the code beside the weights cuts nothing."""
+    torch.manual_seed(0)
+    folder = write(nomic(), tmp_path / "model")
+    out = compress.plan(folder, remove=0.3, menu=("ranks",), calib=text, only=("*.mlp.*",), plain=plain).save(
+        tmp_path / "out"
+    )
+    files, fused = load_file(out / "model.safetensors"), "nomic_bert.encoder.layers.0.attn.Wqkv.weight"
+    original = load_file(folder / "model.safetensors")[fused]
+    parts = [f"nomic_bert.layers.0.self_attn.{part}_proj.weight" for part in "qkv"]
+    assert torch.equal(torch.cat([files.pop(part) for part in parts]), original)
+    save_file({**files, fused: original}, out / "model.safetensors", metadata={"format": "pt"})
+    described = json.loads((out / "infimum.json").read_text())
+    described["files"]["model.safetensors"] = file_hash(out / "model.safetensors")
+    (out / "infimum.json").write_text(json.dumps(described))
+    with pytest.raises(VerificationError, match="the tensors that are taken apart"):
+        compress.verify(out)
+
+
 @pytest.mark.parametrize("kind", [gpt_oss, dbrx])
 def test_experts_in_one_tensor(kind: Any, tmp_path: Path) -> None:
     """Each expert is a layer with the matrices that the stack holds of it, and computes what it did."""

@@ -237,3 +237,28 @@ def test_input_is_left_alone():
 def test_bad_arguments(M, options, error):
     with pytest.raises(error):
         optim.orthogonalize(M, **options)
+
+
+@pytest.mark.slow  # the compiler takes most of it
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # PyTorch's own compiler does
+def test_a_learning_rate_in_a_tensor_is_compiled_once():
+    """The first step makes the state, the second is the graph of all that follow."""
+    from torch._dynamo.utils import counters
+
+    compiled, plain = parameters()[:1], parameters()[:1]
+    optimizers = [optim.Muon(params, lr=torch.tensor(0.1), foreach=True) for params in (compiled, plain)]
+    torch._dynamo.reset()
+    counters.clear()
+    step = torch.compile(optimizers[0].step, backend="aot_eager", fullgraph=True)
+    generator = torch.Generator().manual_seed(2)
+    for rate in (0.1, 0.05, 0.02, 0.01):
+        for ours, theirs in zip(compiled, plain, strict=True):
+            ours.grad = torch.randn(ours.shape, generator=generator)
+            theirs.grad = ours.grad.clone()
+        for optimizer in optimizers:
+            optimizer.param_groups[0]["lr"].fill_(rate)
+        step()
+        optimizers[1].step()
+    assert counters["stats"]["unique_graphs"] == 2
+    off = [float((ours - theirs).detach().abs().max()) for ours, theirs in zip(compiled, plain, strict=True)]
+    assert max(off) < 1e-3, off  # products in bfloat16 need not round alike

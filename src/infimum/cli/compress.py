@@ -273,9 +273,7 @@ def show_plan(plan: Plan, comparisons: list[Comparison], held_out: str) -> None:
     for name, count in sizes(plan).items():
         label = {"linear": "linear weights", "all": "all weights", "bytes": "bytes"}[name]
         rows[label] = f"{count['before']:,} to {count['after']:,} ({1 - count['after'] / count['before']:.1%} removed)"
-    rows["calibration"] = (
-        f"{plan.moments.tokens.source}, {plan.moments.tokens.count:,} tokens, seed {plan.moments.seed}"
-    )
+    rows["calibration"] = f"{plan.moments.tokens.source}, {plan.moments.tokens.extent}, seed {plan.moments.seed}"
     rows["peak memory"] = plain_text.size(plan.peak_memory)
     console.print()
     console.print(screen.facts(rows))

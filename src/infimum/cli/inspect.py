@@ -173,6 +173,6 @@ def show_curve(plan: Plan) -> None:
     console.print(
         f"fractions of {DENOMINATORS[plan.settings.of]}; {plan.settings.objective} objective, "
         f"menu {', '.join(plan.settings.menu)}, calibrated on {plan.moments.tokens.source} "
-        f"({plan.moments.tokens.count:,} tokens)",
+        f"({plan.moments.tokens.extent})",
         style="dim",
     )

@@ -78,6 +78,11 @@ class Samples(Shown):
         return int(self.inputs.get("attention_mask", np.ones(ids.shape)).sum())
 
     @property
+    def extent(self) -> str:
+        """How much there is, in words."""
+        return f"{self.count:,} tokens" if "input_ids" in self.inputs else f"{self.rows:,} rows"
+
+    @property
     def sha256(self) -> str:
         """Hash of all inputs."""
         found = hashlib.sha256()

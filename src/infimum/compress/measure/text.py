@@ -61,6 +61,11 @@ class Tokens(Shown):
         return int(self.mask.sum())
 
     @property
+    def extent(self) -> str:
+        """How much there is, in words."""
+        return f"{self.count:,} tokens"
+
+    @property
     def sha256(self) -> str:
         """Hash of ids and mask, to tell whether two runs saw the same text."""
         return hashlib.sha256(self.ids.tobytes() + self.mask.tobytes()).hexdigest()

@@ -90,6 +90,7 @@ def check_tensors(checkpoint: Checkpoint, table: Sequence[LayerPlan], found: Out
         raise VerificationError(f"tensor {missing[0]} is missing; the folder is incomplete")
     stacks = checkpoint.tensors.stacks if keeps_stacks(table) else {}
     same("the stacks of experts", found.stacks, stacks)
+    same("the tensors that are taken apart", found.taken_apart, sorted(stacks))  # by code beside the weights none is
     for name, kind in expected.items():
         same(f"tensor {name}: kind and shape", kinds[name], kind)
     replaced = {row.tensor for row in table if row.form != "dense"}

@@ -75,6 +75,11 @@ class ModelTensors(Mapping[str, torch.Tensor]):
         return self._files.paths
 
     @property
+    def taken_apart(self) -> list[str]:
+        """The tensors of the files in whose place are pieces."""
+        return sorted({source for piece in self.pieces.values() for source in piece.sources})
+
+    @property
     def stacks(self) -> dict[str, Kind]:
         """The stacks of which some pieces are parts."""
         return {piece.stack.name: piece.stack.kind for piece in self.pieces.values() if piece.stack}

@@ -24,7 +24,11 @@ def search(task: Task, type_: tuple[int, int]) -> Found | None:
     if not any(found.distance < UNFINISHED for found in met):
         met += _by_neighbours(task, type_)
     met.sort(key=lambda found: (found.largest, found.distance))
-    return next((found for found in met if has_no_pole(found.quotients, found.quotient)), None)
+    best = next((found for found in met if has_no_pole(found.quotients, found.quotient)), None)
+    if best is not None or not type_[1]:
+        return best
+    smaller = search(task, (type_[0], type_[1] - 1))  # down to a polynomial, which has no pole
+    return None if smaller is None else replace(smaller, distance=1.0)
 
 
 def _met(task: Task, type_: tuple[int, int]) -> list[Found]:

@@ -174,6 +174,8 @@ def rational_task(
     The space of the task is that of the polynomials of the larger degree.
     """
     task = as_task(f, max(*type_, 1), domain, "full", weight, relative, breakpoints)
+    if len(task.intervals) > 1:
+        raise OptionError(f"rational approximation needs one interval as domain, got {domain!r}")
     if not is_enclosable(task):
         raise OptionError("rational approximation needs f and weight as names, expressions or tables, not as functions")
     return task
