@@ -194,3 +194,89 @@ def test_without_terms_there_is_the_whole_product():
     fit = FIT._replace(energy=4.0, energy_error=1e-4, target_error=0.1)
     for room in (1.0, 3.0):
         assert optimum_bound(fit, 0, NODES, 1e9, room=room)[0] <= 2.0 - room * 0.1
+
+
+@pytest.mark.parametrize("complex_", [False, True])
+def test_allowances_have_the_size_on_the_page(monkeypatch, complex_):
+    """With a spacing of 1e-4 the allowances are seen: each is what the page says, as often as `room` says."""
+    monkeypatch.setattr(weighted_terms, "EPS", 1e-4)
+    rng, size, kept = np.random.default_rng(6), 5, 2
+    factor = rng.standard_normal((7, size)) + 1j * complex_ * rng.standard_normal((7, size))
+    factor = (factor if complex_ else factor.real) / np.linalg.norm(factor, axis=0)
+    unit, q = factor.conj().T @ factor, rng.standard_normal(size) * (1 + 0.5j * complex_)
+    q = q if complex_ else q.real
+    b = unit @ np.array([3.0, 2.0, 1.0, 1.0, 0.5])
+    fit = Fit(unit, b, float((np.array([3.0, 2.0, 1.0, 1.0, 0.5]) @ b).real), 1e-5, 2e-4, 3e-3, 4e-3)
+    least = float(np.linalg.eigvalsh(unit)[0])
+    for room in (1.0, 3.0):
+        relaxed = Relaxed(fit, np.full(size, 0.5 * least), room)
+        q_near = np.where(np.arange(size) < 2, np.array([3.0, 2.0, 0, 0, 0]), 0.05 * q)
+        total, d = float(np.sum(np.abs(q_near))), relaxed.d
+        image = unit @ q_near
+        entries = np.abs(b - image + d * q_near) * (1.0 + 4e-4) + room * (2e-4 + (1e-5 + 18e-4) * total)
+        gains = np.sort(entries**2 / d)[::-1]
+        for inside in (0, 1):
+            largest = gains[:kept].sum()
+            if inside:
+                rest = np.sort(entries[1:] ** 2 / d[1:])[::-1]
+                largest = entries[0] ** 2 / d[0] + rest[: kept - 1].sum()
+            form = float((q_near.conj() @ image).real) - float(d @ np.abs(q_near) ** 2)
+            doubt = 3e-3 + (1e-5 + 26e-4) * total**2 + 13e-4 * (fit.energy + abs(form) + largest)
+            squared = fit.energy - form - largest - room * doubt
+            expected = max(0.0, math.sqrt(max(squared, 0.0)) - room * 4e-3)
+            assert relaxed.bound(q_near, kept, inside) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+        assert relaxed.bound(q_near * 0.0, 0) == pytest.approx(
+            math.sqrt(fit.energy - room * (3e-3 + 13e-4 * fit.energy)) - room * 4e-3, rel=1e-9
+        )
+
+
+def test_errors_of_a_fit_have_the_size_on_the_page(monkeypatch):
+    monkeypatch.setattr(weighted_terms, "EPS", 0.5)
+    rng = np.random.default_rng(7)
+    parts = product.terms(rng.standard_normal((4, 5)), rng.standard_normal((5, 3)))
+    fit, total = weighted_terms.fit(parts), float(np.sum(parts.norms))
+    error = (4 + 3 + 6) * 2.0**-52
+    assert fit.error == error
+    assert fit.products_error == pytest.approx((error + 7 * 0.5) * total, rel=1e-14)
+    assert fit.energy_error == pytest.approx((error + 14 * 0.5) * total**2, rel=1e-14)
+    assert fit.target_error == pytest.approx(error * total + parts.smallest, rel=1e-14)
+
+
+def test_a_point_solves_the_relaxed_problem_and_shares_are_the_best():
+    rng = np.random.default_rng(8)
+    fit = drawn(rng, 6, rows=5)[2]
+    relaxed = Relaxed(fit, np.full(6, max(0.0, float(np.linalg.eigvalsh(fit.unit)[0]))))
+    share = np.array([1.0, 0.5, 0.3, 0.2, 0.0, 1.0])
+    point = relaxed.point(share)
+    used = share > 0.0
+    matrix = fit.unit[np.ix_(used, used)] + np.diag(relaxed.d[used] * (1.0 / share[used] - 1.0))
+    assert point[4] == 0.0
+    assert np.allclose(matrix @ point[used], fit.products[used])
+    for kept, inside in ((3, 0), (3, 1), (2, 2), (5, 0)):
+        best = relaxed.shares(point, kept, inside)
+        assert np.all((best >= 0.0) & (best <= 1.0))
+        assert best[:inside].tolist() == [1.0] * inside
+        assert best.sum() == pytest.approx(min(kept, 5))
+        sizes = relaxed.d * np.abs(point) ** 2
+
+        def cost(h, sizes=sizes):
+            return float(np.sum(np.where(sizes > 0.0, sizes / np.maximum(h, 1e-12), 0.0)))
+
+        for _ in range(30):  # no shift of share from one term to another helps
+            i, j = rng.choice(np.arange(inside, 6), 2, replace=False) if inside < 5 else (0, 0)
+            step = min(0.01, best[i], 1.0 - best[j])
+            moved = best.copy()
+            moved[i] -= step
+            moved[j] += step
+            assert cost(best) <= cost(moved) * (1.0 + 1e-9)
+
+
+def test_the_tree_ends_by_its_nodes_and_by_what_is_reached():
+    fit = drawn(np.random.default_rng(9), 7)[2]
+    whole = optimum_bound(fit, 3, NODES, 1e9)[0]
+    root = optimum_bound(fit, 3, 0, 1e9)
+    assert root[1] is None
+    assert root[0] < whole
+    assert optimum_bound(fit, 3, NODES, whole * 0.9)[0] == pytest.approx(whole * 0.9)
+    assert optimum_bound(fit, 7, NODES, 1e9)[0] < 1e-6
+    assert optimum_bound(fit, 3, NODES, 1e9, room=3.0)[0] <= whole

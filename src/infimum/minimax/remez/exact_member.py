@@ -7,6 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
+from infimum.proof.answers.conversions import chebyshev_coefficients
 from infimum.proof.answers.polynomial import LARGEST_DIVISOR, MOST_PARTS
 from infimum.proof.enclosure.balls import working
 from infimum.proof.enclosure.spaces import Powers
@@ -25,7 +26,7 @@ def exact_member(task: Task, interval: tuple[float, float]) -> tuple[np.ndarray,
     if any(c for power, c in enumerate(exact) if power not in set(powers)):
         return None
     own = [exact[power] if power < len(exact) else Fraction(0) for power in powers]
-    return _as_doubles(_chebyshev(own, interval) if isinstance(task.space, Powers) else own)
+    return _as_doubles(chebyshev_coefficients(own, interval) if isinstance(task.space, Powers) else own)
 
 
 def exact_quotient(task: Task, type_: tuple[int, int]) -> tuple[np.ndarray, np.ndarray] | None:
@@ -35,29 +36,10 @@ def exact_quotient(task: Task, type_: tuple[int, int]) -> tuple[np.ndarray, np.n
         if form is None or any(part.degree() > most for part, most in zip(form, type_, strict=True)):
             return None
         parts = [[Fraction(int(c.p), int(c.q)) for c in part.coeffs()] or [Fraction(0)] for part in form]
-    above, below = (_chebyshev(part, task.intervals[0]) for part in parts)
+    above, below = (chebyshev_coefficients(part, task.intervals[0]) for part in parts)
     unit = max(map(abs, below))
     rows = _as_doubles([c / unit for c in (*above, *below)])
     return None if rows is None else (rows[0][:, : len(above)], rows[0][:, len(above) :])
-
-
-def _chebyshev(coefficients: list[Fraction], interval: tuple[float, float]) -> list[Fraction]:
-    """Coefficients of the Chebyshev polynomials of an interval from those of powers: Horner's rule.
-
-    ``u T_k = (T_(k+1) + T_(k-1)) / 2``.
-    """
-    low, high = map(Fraction, interval)
-    middle, half = (low + high) / 2, (high - low) / 2
-    c: list[Fraction] = []
-    for coefficient in reversed(coefficients):
-        shifted = [*(middle * value for value in c), Fraction(0)]
-        for k, value in enumerate(c):
-            shifted[k + 1] += half * value if k == 0 else half * value / 2
-            if k:
-                shifted[k - 1] += half * value / 2
-        shifted[0] += coefficient
-        c = shifted
-    return c[: len(coefficients)]
 
 
 def _as_doubles(numbers: list[Fraction]) -> tuple[np.ndarray, int] | None:

@@ -12,6 +12,7 @@ import numpy as np
 from infimum._arguments import RNGLike, axes, one_of
 from infimum.errors import OptionError, VerificationError
 from infimum.proof import evidence
+from infimum.proof.answers.conversions import Convertible
 from infimum.proof.answers.rounded import RoundedPolynomial
 from infimum.proof.answers.source_code import Emitter
 from infimum.proof.certificate import Certificate
@@ -37,7 +38,7 @@ DRAWN = 2001  # points of the error curve in a plot
 
 
 @dataclass(frozen=True)
-class MinimaxPolynomial(Emitter, Result):
+class MinimaxPolynomial(Emitter, Convertible, Result):
     """A best uniform approximation, the answer of `polynomial`.
 
     Attributes

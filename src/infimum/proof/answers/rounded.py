@@ -11,6 +11,7 @@ import numpy as np
 from infimum._arguments import RNGLike, axes
 from infimum.errors import VerificationError
 from infimum.proof import evidence
+from infimum.proof.answers.conversions import Convertible
 from infimum.proof.answers.source_code import Emitter
 from infimum.proof.certificate import Certificate
 from infimum.proof.enclosure.approximants import Monomials
@@ -34,7 +35,7 @@ DRAWN = 2001
 
 
 @dataclass(frozen=True)
-class RoundedPolynomial(Emitter, Result):
+class RoundedPolynomial(Emitter, Convertible, Result):
     """A polynomial with machine numbers as coefficients, the answer of `rounded` and of `MinimaxPolynomial.round`.
 
     Attributes

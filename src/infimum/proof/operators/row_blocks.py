@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,8 @@ class RowBlocks(Blockwise):
     """A tall matrix that is read in blocks of rows, for `svd`, `interpolative` and `cur` of `infimum.lowrank`.
 
     Every pass reads each block once; the solver is the same as in memory, and so is the certificate. `infimum.verify`
-    takes it, too.
+    takes it, too. Of a Dask array the products are formed by its own scheduler, on the workers of a cluster where there
+    is one: what travels are thin factors and small matrices.
 
     Parameters
     ----------
@@ -49,6 +51,14 @@ class RowBlocks(Blockwise):
     """
 
     gram_limit = 4000  # passes are dear, and the Gram matrix takes one
+
+    def __new__(cls, source: Any = None, rows: int | None = None) -> RowBlocks:
+        """Make blocks that are multiplied where they lie, where the source is a Dask array."""
+        there = cls is RowBlocks and array_api_compat.is_dask_array(source)
+        made: RowBlocks = object.__new__(
+            importlib.import_module("infimum.proof.operators.dask_blocks").DaskBlocks if there else cls
+        )
+        return made
 
     def __init__(self, source: Any, rows: int | None = None) -> None:
         if isinstance(source, str | Path):

@@ -1,0 +1,74 @@
+"""Answers as objects of NumPy and SymPy, their derivatives and zeros; quotients likewise where they have them."""
+
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+
+from infimum import minimax
+from infimum.errors import InfimumError, OptionError
+
+sympy: Any = pytest.importorskip("sympy")
+X = np.linspace(-1.0, 1.0, 41)
+
+
+@pytest.fixture(scope="module")
+def answers():
+    return {
+        "full": minimax.polynomial("exp", 6),
+        "odd": minimax.polynomial("sin", 7, system="odd", fixed={1: 1}),
+        "rounded": minimax.rounded("exp2", 3),
+        "listed": minimax.polynomial("exp(x)", None, (0.1, 1.0), system=[0, 1, 4]),
+    }
+
+
+@pytest.mark.parametrize("name", ["full", "odd", "rounded", "listed"])
+def test_numpy_and_sympy_have_the_same_values(answers, name):
+    answer = answers[name]
+    x = X if name != "listed" else np.linspace(0.1, 1.0, 41)
+    for kind in ("monomial", "chebyshev"):
+        assert answer.to_polynomial(kind)(x) == pytest.approx(answer(x), rel=1e-13, abs=1e-15)
+    expression = answer.to_sympy("t")
+    t = sympy.Symbol("t")
+    exact = dict(zip(answer.powers, answer.exact_coefficients(), strict=True))
+    for power, c in exact.items():
+        assert expression.coeff(t, power) == sympy.Rational(c.numerator, c.denominator)
+    assert minimax.sup_norm(answer, expression, (0.1, 1.0))[1] <= 1e-12
+
+
+def test_derivatives_are_exact_and_judged(answers):
+    answer = answers["full"]
+    first = answer.deriv()
+    exact = answer.exact_coefficients()
+    assert first == {k: (k + 1) * exact[k + 1] for k in range(6)}
+    assert answer.deriv(2) == {k: (k + 1) * (k + 2) * exact[k + 2] for k in range(5)}
+    assert answer.deriv(7) == {0: Fraction(0)}
+    lower, upper = minimax.sup_norm(first, "exp")
+    assert lower <= np.max(np.abs(answer.to_polynomial().deriv()(X) - np.exp(X))) * (1 + 1e-6)
+    assert answer.certificate.value < upper < 1e-3
+    for order in (0, -1, 1.5):
+        with pytest.raises(InfimumError):
+            answer.deriv(order)
+
+
+def test_zeros():
+    answer = minimax.polynomial("cos(3*x)", 8)
+    zeros = answer.roots()
+    assert zeros.size == 8
+    real = np.sort(zeros[np.abs(zeros.imag) < 1e-12].real)
+    inside = real[np.abs(real) < 1.0]
+    assert inside == pytest.approx([-np.pi / 6, np.pi / 6], abs=1e-4)
+    assert np.abs(answer(inside)) == pytest.approx(np.zeros(2), abs=1e-14)
+
+
+def test_functions_have_no_powers():
+    answer = minimax.polynomial("1/(1 + x)", None, (0, 2), system=["1", "exp(-x)"])
+    for call in (answer.deriv, answer.roots, answer.to_polynomial, answer.to_sympy):
+        with pytest.raises(OptionError, match="only polynomials"):
+            call()
+
+
+def test_other_kinds_are_refused(answers):
+    with pytest.raises(OptionError, match="kind must be"):
+        answers["full"].to_polynomial("legendre")
