@@ -86,7 +86,7 @@ def compressed(out: Path) -> dict[str, Any]:
     plan.save(out / "compressed")
     compress.verify(out / "compressed")
     folders = {"before": out / "model", "after": out / "compressed"}
-    sizes = {name: sum(f.stat().st_size for f in folder.glob("*.safetensors")) for name, folder in folders.items()}
+    sizes = {name: sum(f.stat().st_size for f in folder.glob("model*.safetensors")) for name, folder in folders.items()}
     losses = {name: capstone.held_out_loss(compress.load_any(folder)) for name, folder in folders.items()}
     return {"bytes": sizes, "held out": losses}
 
@@ -152,7 +152,10 @@ def draw(found: dict[str, Any], file: Path) -> None:
     for name in ("before", "after"):
         axes[5].plot(sizes[name] / 1e3, losses[name], "o", label=f"{name} compression")
     axes[5].legend()
-    axes[5].set(title="size and held-out loss", xlabel="kB of weights", xlim=(0.0, None))
+    middle = (losses["before"] + losses["after"]) / 2.0
+    axes[5].set(
+        title="size and held-out loss", xlabel="kB of weights", xlim=(0.0, None), ylim=(middle - 0.1, middle + 0.1)
+    )
     for ax in axes[:4]:
         ax.set_xlabel("step")
     figure.savefig(file, dpi=110)

@@ -316,6 +316,14 @@ def test_wrapped_models_are_one(both, name, rule, every):
         assert_equal(result[name], expected)
 
 
+def test_muon_of_sharded_matrices_is_that_of_whole_ones(both):
+    for result in both:
+        for got, wanted in zip(result["muon"], two_processes.orthogonal(), strict=True):
+            assert torch.allclose(
+                got, wanted, atol=2e-3
+            )  # products in bfloat16, of gradients that were added otherwise
+
+
 def test_groups_are_the_callers_choice(both):
     for rank, result in enumerate(both):
         assert_equal(result["groups"], result["midpoint"])

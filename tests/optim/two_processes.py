@@ -53,6 +53,22 @@ def train(model, rule, rank=None, group=None, wrapped=None, every=1):
     return {"bias": biases, "loads": controller.loads, "updates": controller.updates}
 
 
+def orthogonal(rank=None):
+    """Train with Muon, on one process or sharded over two (FSDP2); return the matrices, gathered."""
+    torch.manual_seed(3)
+    model = torch.nn.Sequential(torch.nn.Linear(16, 12, bias=False), torch.nn.Linear(12, 8, bias=False))
+    if rank is not None:
+        fully_shard(model)
+    optimizer = optim.Muon(model.parameters(), lr=0.1)
+    for step in range(STEPS):
+        x = batch(step, 0)
+        model(x if rank is None else x.chunk(WORLD)[rank]).square().mean().backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    found = [parameter.detach() for parameter in model.parameters()]
+    return [item.full_tensor() if hasattr(item, "full_tensor") else item for item in found]
+
+
 def columns(rank):
     """Rows of a matrix for each process: many for the first, few for the second; and none at all."""
     values = torch.randn(1000, 5, generator=torch.Generator().manual_seed(7)).round(decimals=1)
@@ -73,6 +89,7 @@ def main(rank, store, output):
     results["ddp"] = train(model, "rms", rank, wrapped=DistributedDataParallel(model))
     model = Model()
     results["fsdp"] = train(model, "midpoint", rank, wrapped=fully_shard(model))
+    results["muon"] = orthogonal(rank)
     results["every"] = train(Model(), "sign", rank, every=2)
     results["groups"] = train(Model(), "midpoint", rank, group=[alone, world])  # replicas alone, then all
     results["local"] = train(Model(), "rms", rank, group=())
