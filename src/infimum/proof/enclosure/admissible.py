@@ -16,6 +16,8 @@ TOUCHES = 1e-9  # of its values nearby: a weight so small vanishes between two p
 def require_finite(name: str, function: Function, intervals: Intervals) -> None:
     """Refuse a function that is not finite, or too large for doubles."""
     x = points_of(intervals)
+    if any(low < 0.0 < high for low, high in intervals):
+        x = np.append(x, 0.0)
     values = function(x)
     bad = ~np.isfinite(values)
     if np.any(bad):

@@ -14,6 +14,7 @@ Intervals = tuple[tuple[float, float], ...]
 Domain: TypeAlias = tuple[float, float] | Sequence[tuple[float, float]] | np.ndarray
 
 MOST_INTERVALS = 100
+HALVINGS = 1200  # of a bracket: more than any two doubles are apart
 SAMPLES = 4001  # points at which a function is looked at before anything is solved
 
 
@@ -60,6 +61,13 @@ def zeros_of(function: Any, intervals: Intervals) -> list[float]:
         found += x[y == 0.0].tolist()
         for i in np.flatnonzero(np.sign(y[:-1]) * np.sign(y[1:]) < 0.0):
             found.append(
-                scipy.optimize.brentq(lambda z: float(function(np.asarray([z]))[0]), x[i], x[i + 1], xtol=1e-300)
+                scipy.optimize.brentq(
+                    lambda z: float(function(np.asarray([z]))[0]),
+                    x[i],
+                    x[i + 1],
+                    xtol=1e-300,
+                    maxiter=HALVINGS,
+                    disp=False,
+                )
             )
     return found

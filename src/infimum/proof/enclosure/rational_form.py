@@ -52,7 +52,11 @@ def rational_form(expression: Expression) -> RationalForm | None:
 def polynomial_form(expression: Expression) -> Any:
     """Return an expression as a polynomial (flint.fmpq_poly); None where the formula does not show it to be one."""
     found = rational_form(expression)
-    return found[0] / found[1][0] if found is not None and found[1].degree() == 0 else None
+    if found is None:
+        return None
+    common = found[0].gcd(found[1])  # not 0, since the denominator is not
+    above, below = found[0] // common, found[1] // common
+    return above / below[0] if below.degree() == 0 else None
 
 
 def _power(base: RationalForm, exponent: Fraction) -> RationalForm | None:

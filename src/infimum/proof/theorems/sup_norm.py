@@ -28,7 +28,10 @@ PRECISIONS = 4  # each of four times the bits of the one before
 
 
 class SupNorm(NamedTuple):
-    """``lower <= sup |e| <= upper``, the number of cells bounded, and the cell with the largest bound."""
+    """``lower <= sup |e| <= upper``, the number of cells bounded, and the cell with the largest bound.
+
+    A cell in k times the bits counts for k.
+    """
 
     lower: float
     upper: float
@@ -65,8 +68,8 @@ def enclose(
 
         def bound(low: float, high: float) -> None:
             nonlocal found, done
-            model, precisions = _modelled(error, low, high, order, scale * tol / BLURRED)
-            done += precisions
+            model, cost = _modelled(error, low, high, order, scale, tol / BLURRED)
+            done += cost
             heapq.heappush(heap, (-largest(model, scale), low, high))
             if len(model.coefficients) > 1 and model.inside:  # else it holds no value; an infinite one counts as none
                 found = max(found, float_below(model.coefficients[0].abs_lower() / scale))
@@ -87,16 +90,17 @@ def enclose(
         return SupNorm(_below(found, scale), _above(upper, scale), done, (low, high))
 
 
-def _modelled(error: Modelled, low: float, high: float, order: int, blur: Ball) -> tuple[Model, int]:
-    """Model on a cell in as many bits as its value at the centre asks for; also how many precisions were tried."""
-    bits = int(flint().ctx.prec)
+def _modelled(error: Modelled, low: float, high: float, order: int, unit: Ball, blur: float) -> tuple[Model, int]:
+    """Model on a cell in as many bits as its value at the centre asks for; and its cost, in cells of the first bits."""
+    bits, cost = int(flint().ctx.prec), 0
     for tried in range(1, PRECISIONS + 1):
         with working(bits << 2 * (tried - 1)):
             model = error(Cell(*hull(low, high)), order)
+        cost += 1 << 2 * (tried - 1)
         terms = model.coefficients
-        if len(terms) < 2 or not terms[0].is_finite() or not terms[0].rad() > blur:
+        if len(terms) < 2 or not terms[0].is_finite() or not terms[0].rad() > blur * unit.max(abs(terms[0].mid())):
             break
-    return model, tried
+    return model, cost
 
 
 def _require_cover(domain: Iterable[tuple[float, float]], cells: Sequence[tuple[float, float]]) -> None:
