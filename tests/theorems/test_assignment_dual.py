@@ -443,3 +443,19 @@ def test_a_bias_of_no_groups_needs_no_groups():
     given_bias = bias(1.0, -2.0)
     found = dual(SCORES, 1, GOOD, given_bias._replace(groups=np.zeros((2, 0))))
     assert found.bound == dual(SCORES, 1, GOOD, given_bias).bound
+
+
+@pytest.mark.parametrize(
+    ("row", "parts"),
+    [
+        # rounded, the first sum is ahead by a spacing; what rounding took and gave, and the second parts, say otherwise
+        ([1.0, 1.0], [[2.0**-53 + 2.0**-60, 2.0**-53 - 2.0**-60], [-(2.0**-58), 2.0**-58]]),
+        # the first parts leave exact sums in one order, the second parts turn it
+        ([1.0, 1.0 - 2.0**-30], [[0.0, 0.0], [-1.5 * 2.0**-31, 1.5 * 2.0**-31]]),
+    ],
+)
+def test_longer_biases_overrule_the_order_of_rounded_sums(row, parts):
+    found = largest(np.array([row]), Bias(np.array(parts)), 1)
+    exact = [Fraction(x) + sum(map(Fraction, b)) for x, b in zip(row, zip(*parts, strict=True), strict=True)]
+    assert exact[1] > exact[0]
+    assert found.tolist() == [[1]]
