@@ -11,6 +11,7 @@ import numpy as np
 import infimum
 from infimum._arrays import Array, is_array, is_floating, to_numpy
 from infimum.errors import DTypeError, FalseCertificateError, InfimumError
+from infimum.lowrank import Batch
 from infimum.problems import Case, Problem
 from infimum.proof.certificate import Certificate
 from infimum.proof.result import Result
@@ -71,10 +72,12 @@ def check_bad_arrays(problem: Problem, library: str) -> None:
             inputs = list(base.inputs)
             inputs[position] = bad
             try:
-                solve(problem, converted(Case(tuple(inputs), base.options), library))
+                solved: object = solve(problem, converted(Case(tuple(inputs), base.options), library))
             except InfimumError as error:
                 caught: Exception | None = error
             else:
+                if label == "one axis more" and isinstance(solved, Batch):
+                    continue  # a stack of one: the problem takes stacks
                 caught = None
             assert isinstance(caught, ValueError | TypeError), f"{label}: {caught!r}"
             assert problem.inputs[position] in str(caught), f"{label}: the error does not name the parameter: {caught}"

@@ -230,6 +230,18 @@ def test_no_gradients_are_nearer(seed):
     assert positive or seed
 
 
+def test_allowance_of_gradients(monkeypatch):
+    """4 (T + 8) eps (max u + max pull + 2 + |m|), and twice the rounding of the averages: for one room, as stated."""
+    target, caps, rates = np.ones(6, WIDE), np.full(6, 0.1, WIDE), np.zeros(6, WIDE)
+    task = (target, caps, rates, 0.5, np.full(6, 0.6), np.full(6, 0.9), 0.9)
+    exact, averages = 0.9 - 0.3, 2.0**-53 * (12.0 + 8.0 + 80.0)  # m = 0.6 - 0.9
+    allowance = 4.0 * 14.0 * SPACING * (0.6 + 2.0 + 0.3) + 2.0 * averages
+    found = gradients_bound(*task, room=1e12)
+    assert found == pytest.approx(exact - 1e12 * allowance, abs=1e9 * SPACING)
+    monkeypatch.setattr(profile_dual, "rounding", lambda beta, steps: 1e-3)
+    assert gradients_bound(*task) == pytest.approx(exact - 2e-3, abs=1e-12)
+
+
 def test_without_momentum_it_is_the_bound_of_the_updates():
     target, caps, rates = problem(8)
     u = np.array([0.5, 1.5, 0.4, 0.7, 2.0, 0.3])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from functools import wraps
@@ -26,7 +27,8 @@ def over_stacks(count: int) -> Callable[[Callable[P, Answer]], Callable[P, Answe
             if not args or not _stacked(args[0]):
                 return solve(*args, **options)
             stacks = [as_array(item, "a stack of matrices") for item in args[:count]]
-            return _of_each(solve, stacks, args[count:], options)  # type: ignore[return-value]
+            names = list(inspect.signature(solve).parameters)[:count]
+            return _of_each(solve, names, stacks, args[count:], options)  # type: ignore[return-value]
 
         return solver
 
@@ -40,12 +42,19 @@ def _stacked(item: Any) -> bool:
     )
 
 
-def _of_each(solve: Callable[..., Any], stacks: list[Array], rest: tuple[Any, ...], options: dict[str, Any]) -> Batch:
+def _of_each(
+    solve: Callable[..., Any],
+    names: list[str],
+    stacks: list[Array],
+    rest: tuple[Any, ...],
+    options: dict[str, Any],
+) -> Batch:
     shapes = [tuple(int(length) for length in stack.shape) for stack in stacks]
     leading = shapes[0][:-2]
     if any(len(shape) < 3 or shape[:-2] != leading for shape in shapes) or 0 in leading:
         raise ShapeError(
-            f"stacks of one shape before the last two dimensions, none of them 0, were expected, got {shapes}"
+            f"{' and '.join(names)} must be matrices, or stacks with the same leading dimensions, none of them 0; got "
+            f"shapes {shapes}"
         )
     flat = [
         namespace(stack=stack).reshape(stack, (-1, *shape[-2:])) for stack, shape in zip(stacks, shapes, strict=True)

@@ -57,7 +57,7 @@ class Nystroem(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Certified):
     >>> import numpy as np
     >>> from infimum.sklearn import Nystroem
     >>> X = np.linspace(0, 1, 60)[:, None]
-    >>> features = Nystroem(gamma=5.0, n_components=8, random_state=0).fit_transform(X)
+    >>> features = Nystroem(gamma=5.0, n_components=10, random_state=0).fit_transform(X)
     >>> bool(np.abs(features @ features.T - np.exp(-5 * (X - X.T) ** 2)).max() < 1e-6)
     True
     """

@@ -150,8 +150,8 @@ def certify_cr(
 ) -> Certificate:
     """Measure what the kept terms with their weights lose, and bound what any other choice loses from below.
 
-    A tree ends when its bound is `enough`; it gets twice the nodes of the witness, since rounding may order them
-    otherwise than it did for the solver.
+    Where a bound is claimed that should be `enough`, a tree gets twice the nodes of the witness, since rounding may
+    order them otherwise than it did for the solver.
     """
     value = product.residual_norm(parts, kept, weights, room)
     if theorem == eckart_young.THEOREM:
@@ -160,9 +160,8 @@ def certify_cr(
         relaxation = gram.Relaxation(gram.gram(parts), witness["diagonal"], room)
         if "nodes" in witness:
             nodes = evidence.whole("nodes", witness["nodes"], least=0, most=gram.NODES)
-            goal = _scaled_down(math.nextafter(math.nextafter(enough, math.inf), math.inf), parts.exponent)
-            nodes *= 1 if math.isinf(enough) else 2
-            bound = gram.optimum_bound(relaxation, kept.size, nodes, value, goal)[0]
+            # to the end: a check that stopped where the claim is met would derive what was claimed
+            bound = gram.optimum_bound(relaxation, kept.size, nodes * (1 if math.isinf(enough) else 2), value)[0]
         else:
             bound = relaxation.bound(witness["point"], parts.norms.size - kept.size)
     elif weights is not None and theorem in (weighted_terms.THEOREM, column_subset.THEOREM):
@@ -201,9 +200,7 @@ def _bound_with_weights(
     if "nodes" not in witness:
         return weighted_terms.Relaxed(fit, witness["diagonal"], room).bound(witness["point"], count)
     nodes = evidence.whole("nodes", witness["nodes"], least=0, most=weighted_terms.NODES)
-    goal = _scaled_down(math.nextafter(math.nextafter(enough, math.inf), math.inf), parts.exponent)
-    nodes *= 1 if math.isinf(enough) else 2
-    return weighted_terms.optimum_bound(fit, count, nodes, value, goal, room)[0]
+    return weighted_terms.optimum_bound(fit, count, nodes * (1 if math.isinf(enough) else 2), value, room=room)[0]
 
 
 def _scaled_down(value: float, exponent: int) -> float:
