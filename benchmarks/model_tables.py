@@ -72,6 +72,15 @@ def _times(task: Mapping[str, Any]) -> tuple[str, str]:
     )
 
 
+def steps(document: Document) -> str:
+    """Return the table of what a training step pays: medians of interleaved ratios, with the lowest and highest."""
+    lines = _table(["what", "ratio", "seconds"])
+    for row in document["rows"]:
+        ratio = f"{row['ratio']:.2f} ({row['lowest']:.2f} to {row['highest']:.2f})"
+        lines.append(_line([row["what"], ratio, f"{row['seconds']:.3g}"]))
+    return _page(document, lines)
+
+
 def few_bits(document: Document) -> str:
     """Return the table of methods at equal bytes: cosines of an encoder, what a language model loses in nats."""
     rows = document["rows"]
@@ -140,6 +149,7 @@ TABLES: dict[str, Callable[[Document], str]] = {
     "judged_errors": judged_errors,
     "language_models": perplexities,
     "model_speed": speeds,
+    "steps": steps,
 }
 
 
@@ -153,7 +163,8 @@ def _page(document: Document, lines: Iterable[str]) -> str:
     machine = document["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in machine["versions"].items())
     when = f"{machine['date']}, commit {machine['commit']}"
-    setting = f"{document['model']}; {when}; {machine['processor']}, {machine['threads']} thread(s); {versions}."
+    setting = f"{when}; {machine['processor']}, {machine['threads']} thread(s); {versions}."
+    setting = f"{document['model']}; {setting}" if "model" in document else setting
     return "\n".join([*lines, "", setting, ""])
 
 

@@ -361,7 +361,7 @@ def test_a_changed_companion_is_refused(out: Path, name: str) -> None:
     [
         (lambda row: row.update(rank=row["rank"] - 1), "cost"),
         (lambda row: row.update(rank=-3), "rank must be from 1 to"),
-        (lambda row: row.update(form="dense"), "should be as in the original"),
+        (lambda row: row.update(form="dense"), "README.md must be what this version"),
         (lambda row: row.update(form="pivot"), "must be what this version"),
     ],
 )

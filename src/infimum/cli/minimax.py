@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from typing import Annotated, Any, Literal
@@ -33,6 +34,7 @@ def minimax(
     odd: Annotated[bool, FLAG, Parameter(group=SPACE)] = False,
     even: Annotated[bool, FLAG, Parameter(group=SPACE)] = False,
     system: Annotated[list[int], LISTED, Parameter(name="--powers", group=SPACE)] | None = None,
+    fixed: Annotated[list[str], LISTED, Parameter(group=SPACE)] | None = None,
     relative: Annotated[bool, FLAG, Parameter(group=ERROR)] = False,
     weight: Annotated[str | None, Parameter(group=ERROR)] = None,
     breakpoints: Annotated[list[float], LISTED, Parameter(group=ERROR)] | None = None,
@@ -64,6 +66,8 @@ def minimax(
         Even powers only.
     system
         These powers only: 1,3,7.
+    fixed
+        Coefficients that are given, exactly: 0=1,1=1/3.
     relative
         Divide the error by the function.
     weight
@@ -89,6 +93,7 @@ def minimax(
         raise OptionError("--degree and --powers exclude each other: give one of them")
     intervals = _pairs(domain if domain is not None else [-1.0, 1.0])
     options: dict[str, Any] = {"domain": intervals, "system": _system(odd, even, system), "relative": relative}
+    options["fixed"] = _fixed(fixed or [])
     options |= {"weight": weight, "breakpoints": tuple(breakpoints or ()), "precision": precision, "tol": tol}
     with screen.progress("solving minimax.polynomial", outputs):
         start = time.perf_counter()
@@ -119,6 +124,13 @@ def _pairs(ends: list[float]) -> list[tuple[float, float]]:
     if not ends or len(ends) % 2:
         raise OptionError(f"--on takes two numbers an interval, such as --on -1 1, got {len(ends)} of them")
     return list(zip(ends[::2], ends[1::2], strict=True))
+
+
+def _fixed(given: list[str]) -> dict[int, str]:
+    pairs = [re.fullmatch(r"\s*(\d+)\s*=\s*(\S+)\s*", text) for entry in given for text in entry.split(",")]
+    if not all(pairs):
+        raise OptionError(f"--fixed takes power=number, such as --fixed 0=1,1=1/3, got {','.join(given)!r}")
+    return {int(pair[1]): pair[2] for pair in pairs if pair is not None}
 
 
 def _system(odd: bool, even: bool, powers: list[int] | None) -> Any:
