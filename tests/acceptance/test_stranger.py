@@ -129,16 +129,15 @@ print(len(cells))
 
 
 def test_a_notebook_shows_every_result_in_short(user, tmp_path):
-    import nbformat
-
     (tmp_path / "make.py").write_text(NOTEBOOK, encoding="utf-8")
     count = int(user.run("python", "make.py", "answers.ipynb", cwd=tmp_path))
-    notebook = nbformat.read(tmp_path / "answers.ipynb", as_version=4)
-    shown = [output for cell in notebook.cells for output in cell.outputs]
+    notebook = json.loads((tmp_path / "answers.ipynb").read_text(encoding="utf-8"))
+    shown = [output for cell in notebook["cells"] for output in cell["outputs"]]
     assert len(shown) == count - 1
     for output in shown:
-        assert output.output_type == "execute_result", output
-        for kind, text in output.data.items():
+        assert output["output_type"] == "execute_result", output
+        for kind, lines in output["data"].items():
+            text = "".join(lines)
             assert len(PICTURE.sub("", text)) < LONGEST_OUTPUT, (kind, text[:300])
 
 
