@@ -37,6 +37,17 @@ def test_k_largest(kind, monkeypatch):
             assert np.all(np.diff(found.columns, axis=1) > 0)
 
 
+def test_the_loop_says_the_same_uncompiled():
+    """Python runs what Numba compiles: what coverage sees of it."""
+    loop, rng = largest_entries._k_largest, np.random.default_rng(2)
+    uncompiled = getattr(loop, "py_func", loop)
+    for kind in ("floats", "ties", "whole"):
+        rows = scores(kind, rng, (12, 7))
+        bias, least = np.zeros(7, dtype=rows.dtype), rows.min() - 1
+        for k in (1, 3, 7):
+            assert same(uncompiled(rows, bias, k, least), loop(rows, bias, k, least))
+
+
 def test_sums_are_in_the_precision_of_the_bias():
     rows = np.array([[1.0, 1.0]], dtype=np.float32)
     found = largest_entries.k_largest(rows, 1, np.array([0.0, 2.0**-40]))

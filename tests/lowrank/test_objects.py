@@ -242,3 +242,11 @@ def test_tables_that_hold_more_than_numbers_are_told_the_columns():
     with pytest.raises(errors.NonFiniteError, match="1 of its 2"):
         lowrank.svd(pandas.DataFrame({"x": pandas.array([1, None], dtype="Int64")}), 1)
     lowrank.svd(pandas.DataFrame({"x": [1, 2], "y": [0.5, True]}, dtype=object).astype({"x": int, "y": float}), 1)
+
+
+def test_transposes_unpack_and_multiply_vectors():
+    result = lowrank.svd(np.random.default_rng(0).standard_normal((6, 4)), 2)
+    assert np.allclose(np.asarray(result.T.to_dense()), np.asarray(result.to_dense()).T)
+    assert len(list(result.T)) == len(result.T.parts)
+    x = np.arange(6.0)
+    assert np.allclose(result.rmatvec(x), result.H @ x)

@@ -148,3 +148,12 @@ def test_empty_sparse_matrix():
 def test_bad_operators(item, error, message):
     with pytest.raises(error, match=message), np.errstate(invalid="ignore"):
         lowrank.svd(item, 1)
+
+
+def test_a_sparse_matrix_gathers_and_refuses_what_has_no_entries():
+    matrix = scipy.sparse.csr_array(np.eye(4)[:3])
+    operator = sparse_operator.Sparse(matrix, "M")
+    assert np.array_equal(operator.take(np.array([2, 0]), 1), np.eye(4)[:3][:, [2, 0]])
+    assert np.array_equal(operator.take(np.array([1]), 0), np.eye(4)[[1]])
+    with pytest.raises(errors.ShapeError, match="at least one row"):
+        sparse_operator.Sparse(scipy.sparse.csr_array((0, 3)), "M")

@@ -5,8 +5,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from infimum.proof.enclosure import taylor_model
-from infimum.proof.enclosure.approximants import ChebyshevSum, Monomials
+from infimum.proof.enclosure import series, taylor_model
+from infimum.proof.enclosure.approximants import ChebyshevSum, Formula, Monomials, Quotient
 from infimum.proof.enclosure.balls import LARGEST, float_above, float_below, hull, working
 from infimum.proof.enclosure.change_of_basis import monomials
 from infimum.proof.enclosure.parsing import parse
@@ -188,3 +188,44 @@ def test_duality_is_tight_for_the_parabola():
         points = [flint.arb(v) for v in (-1, 0, 1)]
         bound = alternation.duality(alternation.divided_difference(points), [p * p for p in points], [flint.arb(1)] * 3)
         assert abs(bound - flint.arb(1) / 2).contains(0)
+
+
+@pytest.mark.parametrize(
+    ("name", "x", "value"),
+    [
+        ("softplus", 0.3, np.log1p(np.exp(0.3))),
+        ("asin", 0.5, np.arcsin(0.5)),
+        ("asin", 1.0, np.pi / 2),
+        ("acos", -0.5, np.arccos(-0.5)),
+        ("asinh", -0.5, np.arcsinh(-0.5)),
+        ("asinh", 2.0, np.arcsinh(2.0)),
+        ("acosh", 1.5, np.arccosh(1.5)),
+        ("atanh", -0.25, np.arctanh(-0.25)),
+        ("cbrt", -8.0, -2.0),
+        ("cbrt", 27.0, 3.0),
+    ],
+)
+def test_series_have_the_values_of_their_functions(name, x, value):
+    with working(100) as flint:
+        found = getattr(series, name)(series.constant(flint.arb(x)))
+        assert abs(float(found[0].mid()) - value) <= 1e-14
+        wide = getattr(series, name)(series.constant(flint.arb(x, 2.0**-20)))[0]
+        assert wide.contains(flint.arb(value)) or abs(x) == 1.0, "beyond its range the arc sine has no value"
+
+
+def test_the_cube_root_of_a_ball_around_zero_holds_both_sides():
+    with working(100) as flint:
+        found = series.cbrt(series.constant(flint.arb(0, 1)))[0]
+        assert found.contains(flint.arb(1))
+        assert found.contains(flint.arb(-1))
+
+
+def test_what_a_quotient_of_formulas_says_of_itself():
+    odd = Quotient(Formula(parse("x")), Formula(parse("1 + x**2")))
+    assert np.allclose(odd(np.array([2.0, -1.0])), [0.4, -0.5])
+    assert odd.is_like(-1)
+    assert not odd.is_like(1)
+    assert odd.polynomial() is None
+    with working(100) as flint:
+        assert Formula(parse("2*x + 1")).polynomial() == flint.fmpq_poly([1, 2])
+        assert odd.at(flint.arb(2)).contains(flint.arb(2) / 5)

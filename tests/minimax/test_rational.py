@@ -11,6 +11,7 @@ import infimum
 from infimum import minimax
 from infimum.errors import InfimumError, OptionError, VerificationError
 from infimum.proof.enclosure.functions import as_function
+from infimum.proof.enclosure.quotients import _between
 from tests.minimax.agreement import follows
 
 
@@ -241,3 +242,9 @@ def test_hostile_input(f, type_, domain, options):
         minimax.rational(f, type_, domain, **options)
     with pytest.raises(OptionError):
         minimax.rational("exp", "22")
+
+
+def test_nodes_where_points_are_too_few_lie_in_the_domain():
+    nodes = _between(np.array([0.5]), (-1.0, 3.0), 4)
+    assert len(set(nodes)) == 4
+    assert all(-1.0 < node < 3.0 for node in nodes)
