@@ -136,6 +136,13 @@ def test_wrong_options(
     assert not (tmp_path / "healed").exists()
 
 
+def test_embeddings_of_few_bits_stay(models: dict[str, Path], tmp_path: Path) -> None:
+    plan = compress.plan(models["llama"], calib=TEXT, of="bytes", remove=0.72, menu=("bits",))
+    assert any(row.form == "bits" for row in plan.table if "embed" in row.name)
+    healed = compress.heal(plan.save(tmp_path / "out"), tmp_path / "healed", steps=3, text=TEXT)
+    compress.verify(healed.out)
+
+
 def test_wrong_folders(models: dict[str, Path], outputs: dict[str, Path], tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="exists already"):
         compress.heal(outputs["bits"], tmp_path, text=TEXT)

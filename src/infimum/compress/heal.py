@@ -127,6 +127,6 @@ def heal(
         tokens_for(output.checkpoint, text),
     )
     tuned = tuning.run(rate=rate, minutes=minutes, most=steps, seed=seed, on_progress=on_progress)
-    answer = output.with_forms(tuning.forms, on_progress)
+    answer = output.with_forms(forms | tuning.forms, on_progress)  # embeddings stay as they are
     write_folder(answer, target)
     return Healed(target, *tuned, answer.certificate)
