@@ -60,7 +60,7 @@ def as_array(item: Any, name: str) -> Array:
             f"{name} must be an array without a mask, since masked entries would count; give {name}.filled(value)"
         )
     if isinstance(item, np.ndarray):
-        item = np.asarray(item)  # a subclass, such as numpy.matrix, may multiply and reduce in ways of its own
+        return np.asarray(item)  # a subclass, such as numpy.matrix, may multiply and reduce in ways of its own
     if array_api_compat.is_dask_array(item):
         raise LibraryError(
             f"{name} must be in memory, got a Dask array: bring it there with {name}.compute(), or where matrices "
@@ -154,7 +154,7 @@ def require_finite(array: Array, name: str) -> None:
 def _sum_is_finite(array: Array) -> bool:
     """Tell whether the sum of all entries is finite: then every one of them is."""
     with np.errstate(over="ignore", invalid="ignore"):
-        return cmath.isfinite(complex(array_api_compat.array_namespace(array).sum(array)))
+        return cmath.isfinite(complex(namespace(array=array).sum(array)))
 
 
 def is_complex(array: Array) -> bool:

@@ -1,6 +1,7 @@
 """Generated code is compiled and run, and stays within the bounds that its comment states."""
 
 import ctypes
+import dataclasses
 import itertools
 import random
 import re
@@ -233,3 +234,10 @@ def test_refusals(results):
         minimax.polynomial("exp", 3, (0.0, 12.0)).to_numpy("float16")
     with pytest.raises(OptionError):
         minimax.polynomial("exp", system=["1", "x"]).to_c()
+
+
+@pytest.mark.parametrize("solve", [minimax.polynomial, minimax.rounded])
+def test_coefficients_of_one_power_twice_are_refused(solve):
+    result = solve("exp", 2)
+    with pytest.raises(OptionError, match="powers must be different"):
+        dataclasses.replace(result, powers=(0, 0, 1)).to_c()

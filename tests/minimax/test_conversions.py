@@ -1,5 +1,6 @@
 """Answers as objects of NumPy and SymPy, their derivatives and zeros; quotients likewise where they have them."""
 
+import sys
 from fractions import Fraction
 from typing import Any
 
@@ -7,7 +8,7 @@ import numpy as np
 import pytest
 
 from infimum import minimax
-from infimum.errors import InfimumError, OptionError
+from infimum.errors import InfimumError, MissingExtraError, OptionError
 
 sympy: Any = pytest.importorskip("sympy")
 X = np.linspace(-1.0, 1.0, 41)
@@ -72,3 +73,16 @@ def test_functions_have_no_powers():
 def test_other_kinds_are_refused(answers):
     with pytest.raises(OptionError, match="kind must be"):
         answers["full"].to_polynomial("legendre")
+
+
+def test_sympy_is_asked_for_by_name(answers, monkeypatch):
+    monkeypatch.setitem(sys.modules, "sympy", None)
+    with pytest.raises(MissingExtraError, match="pip install sympy"):
+        answers["full"].to_sympy()
+
+
+def test_cases_of_more_than_one_comparison_are_refused():
+    x = sympy.Symbol("x")
+    middle = sympy.Piecewise((x, sympy.And(x > 0, x < sympy.Rational(1, 2))), (0, True))
+    with pytest.raises(OptionError, match="must be one comparison"):
+        minimax.polynomial(middle, 3)

@@ -1,11 +1,13 @@
 """The trusted core, attacked: conversions, models and bounds against exact arithmetic and dense samples."""
 
+import os
+import runpy
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
-from infimum.proof.enclosure import series, taylor_model
+from infimum.proof.enclosure import balls, series, taylor_model
 from infimum.proof.enclosure.approximants import ChebyshevSum, Formula, Monomials, Quotient
 from infimum.proof.enclosure.balls import LARGEST, float_above, float_below, hull, working
 from infimum.proof.enclosure.change_of_basis import monomials
@@ -229,3 +231,22 @@ def test_what_a_quotient_of_formulas_says_of_itself():
     with working(100) as flint:
         assert Formula(parse("2*x + 1")).polynomial() == flint.fmpq_poly([1, 2])
         assert odd.at(flint.arb(2)).contains(flint.arb(2) / 5)
+        model = odd.model(Cell(*hull(0.5, 0.75)), 8)
+        assert model.is_finite()
+        assert abs(model.coefficients[0] - flint.arb(0.625) / (1 + flint.arb(0.625) ** 2)) <= model.tail
+        assert not Quotient(Formula(parse("1")), Formula(parse("x"))).model(Cell(*hull(-1.0, 1.0)), 8).is_finite()
+
+
+@pytest.mark.parametrize(("ball", "exponent"), [((0.0, 0.5), Fraction(-1, 3)), ((-2.0, 0.5), Fraction(1, 3))])
+def test_powers_without_a_value_have_no_series(ball, exponent):
+    with working(100, 4) as flint:
+        assert not series.power_series(flint.arb_series([flint.arb(*ball), 1]), exponent)[0].is_finite()
+
+
+def test_systems_without_ways_to_fork():
+    """Windows has none: the module is run again, apart, as it is loaded there."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delattr(os, "register_at_fork", raising=False)
+        names = runpy.run_path(balls.__file__)
+    with names["working"](70) as flint:
+        assert flint.ctx.prec == 70

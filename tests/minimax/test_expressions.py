@@ -32,6 +32,8 @@ FORMULAS = [
     "(1 + x)/(2 + x**3)",
     "where(x < 1/2, x**2, 1 - x)",
     "where(x >= 1, exp(x), 2)",
+    "where(x > 1/2, x, exp(x))",
+    "where(x <= 1, x**3, 3 - x)",
     "elu(2*x)",
     "hardswish",
 ]

@@ -116,6 +116,13 @@ def test_forged_fixed_parts_are_refused():
             infimum.verify(dataclasses.replace(result, fixed=fixed), "exp(x)")
 
 
+def test_forged_values_of_what_is_fixed_are_refused():
+    result = minimax.rounded("2**x", 3, (0, 1), dtype="bfloat16", fixed={0: 1})
+    other = dataclasses.replace(result, values=np.concatenate([[1.0078125], result.values[1:]]))
+    with pytest.raises(VerificationError, match="that are fixed"):
+        infimum.verify(other, result.f)
+
+
 @pytest.mark.parametrize(
     ("fixed", "message"),
     [

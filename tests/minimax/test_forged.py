@@ -136,6 +136,8 @@ CHANGES = [
     ("sampled", ("certificate", "rigour"), "rounded"),
     ("sampled", ("answer", "breakpoints"), np.linspace(-1.0, 1.0, 200_000).tolist()),
     ("sampled", ("answer", "domain"), [[-2.0, 2.0]]),
+    ("sampled", POINTS, array([1.0, 0.5, 0.2])),
+    ("sampled", POINTS, array([1e-200, 2e-200, 1.0])),
 ]
 
 

@@ -7,6 +7,7 @@ import pytest
 import infimum
 from infimum import minimax
 from infimum.errors import NonFiniteError, OptionError
+from infimum.proof.enclosure import continuation
 from infimum.proof.enclosure.balls import working
 from infimum.proof.enclosure.parsing import parse
 from infimum.proof.enclosure.task import as_task
@@ -82,6 +83,14 @@ def test_a_singular_point_beside_the_domain():
     at_zero = minimax.polynomial("(tan(sqrt(x)) - sqrt(x))/x**(3/2)", 4, (0.0, 0.6)).certificate
     assert found.ratio <= 1.0 + 1e-6
     assert found.value == pytest.approx(at_zero.value, rel=1e-6)
+
+
+def test_roots_of_a_high_order_have_no_taylor_polynomials(monkeypatch):
+    function = parse("sin(x**(1/13))/x**(1/13)")
+    assert continuation.singular_points(function, ((0.0, 1.0),)) == (0.0,)
+    assert continuation.continued(function, {0.0}, (), ((0.0, 1.0),)) is function
+    monkeypatch.setattr(continuation, "available", lambda: False)
+    assert continuation.singular_points(parse("sin(x)/x"), ((-1.0, 1.0),)) == ()
 
 
 RELATIVE = {

@@ -73,6 +73,14 @@ def test_every_cell_is_bounded_once_where_nothing_needs_halving():
     assert found.lower == 2.0
 
 
+def test_values_that_no_precision_sharpens_count_with_their_radius():
+    with working(128) as flint:
+        blurred = Model([flint.arb(2, 0.5), flint.arb(0)], flint.arb(0))
+        found = sup_norm.enclose(lambda cell, order: blurred, UNIT_INTERVAL, UNIT_INTERVAL, unit=1.0, tol=1e-6, most=1)
+    assert found.lower == pytest.approx(1.5, rel=1e-9)
+    assert found.upper == pytest.approx(2.5, rel=1e-9)
+
+
 def test_models_are_asked_for_at_the_order_and_precision():
     seen = []
     with working(64) as flint:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from infimum._arrays import ArrayLike, as_matrix, like_array
 from infimum.balance.search.optimal_assignment import best_assignment
 from infimum.errors import DTypeError
-from infimum.proof.answers.linear_assignment import LinearAssignment, costs_to_minimise, signed_duals
+from infimum.proof.answers.linear_assignment import LinearAssignment, costs_to_minimise, forbidden, signed
 from infimum.proof.real_arrays import fitted
 
 
@@ -58,15 +56,14 @@ def linear_assignment(cost: ArrayLike, *, maximize: bool = False) -> LinearAssig
     """
     if not isinstance(maximize, bool):
         raise DTypeError(f"maximize must be True or False, got {maximize!r}")
-    cost = as_matrix(cost, "cost", besides=-np.inf if maximize else np.inf)
-    values = costs_to_minimise(cost, maximize)
-    columns, proof, certificate, total = best_assignment(values)
-    rows, cols = signed_duals(values, proof.high, maximize)
+    cost = as_matrix(cost, "cost", besides=forbidden(maximize))
+    columns, judged = best_assignment(costs_to_minimise(cost, maximize))
+    rows, cols = signed(judged.duals, maximize)
     return LinearAssignment(
         columns=like_array(columns, cost),
         row_duals=fitted(rows, cost, narrow=True),
         column_duals=fitted(cols, cost, narrow=True),
-        cost=-total if maximize else total,
+        cost=-judged.total if maximize else judged.total,
         maximize=maximize,
-        certificate=certificate,
+        certificate=judged.certificate,
     )

@@ -12,7 +12,11 @@ LARGEST = 2.0**1000  # sums of entries and biases stay within float64
 
 def float64_matrix(matrix: Array, name: str, *, besides: float | None = None) -> np.ndarray:
     """Return a real matrix as float64 on the host, every digit kept; `besides` is an infinity that entries may be."""
-    matrix = as_matrix(matrix, name, besides=besides)
+    return float64_values(as_matrix(matrix, name, besides=besides), name, besides=besides)
+
+
+def float64_values(matrix: Array, name: str, *, besides: float | None = None) -> np.ndarray:
+    """Do the work of `float64_matrix` for what `as_matrix` returned."""
     if is_complex(matrix):
         raise DTypeError(f"{name} must be real, got dtype {matrix.dtype}; take the real part or the modulus first")
     values = to_numpy(matrix)
@@ -34,6 +38,8 @@ def fitted(values: np.ndarray, like: Array, *, narrow: bool = False) -> Array:
     overflows in it nor vanishes.
     """
     host = isinstance(like, np.ndarray)
+    if host and like.dtype == np.float64:
+        return values
     xp, largest = np if host else namespace(like=like), float(np.abs(values).max(initial=0.0))
     moved = values if host else like_array(values, like)
     types = [dtype for dtype in (like.dtype, xp.float32, xp.float64) if narrow or xp.finfo(dtype).bits >= 32]

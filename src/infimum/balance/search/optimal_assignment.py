@@ -11,25 +11,24 @@ from infimum.balance.search.augmenting_paths import places
 from infimum.balance.search.exact_paths import exact_routing
 from infimum.balance.search.integer_scores import FAR, LARGEST, as_floats, leading_digits
 from infimum.errors import InfeasibleError
-from infimum.proof.answers.linear_assignment import certify_assignment
-from infimum.proof.certificate import Certificate
+from infimum.proof.answers.linear_assignment import Judged, judge_assignment
 from infimum.proof.theorems.assignment_dual import Bias, Limits
 
 SLACK = 2.0**-40  # of the largest cost: by so much, if ties allow, the duals clear every entry that is not chosen
 
 
-def best_assignment(cost: np.ndarray) -> tuple[np.ndarray, Bias, Certificate, float]:
-    """Return the column of every row (-1: none), the duals that prove it, its certificate and its cost."""
+def best_assignment(cost: np.ndarray) -> tuple[np.ndarray, Judged]:
+    """Return the column of every row (-1: none), and what it is worth, with the duals that prove it."""
     upright = cost.shape[0] <= cost.shape[1]
     for taken, dual in _attempts(cost if upright else np.ascontiguousarray(cost.T), "row" if upright else "column"):
         columns = taken
         if not upright:
             columns = np.full(cost.shape[0], -1)
             columns[taken] = np.arange(cost.shape[1])
-        certificate, total, optimal = certify_assignment(cost, columns, dual)
-        if optimal:
+        judged = judge_assignment(cost, columns, dual)
+        if judged.optimal:
             break
-    return columns, dual, certificate, total
+    return columns, judged
 
 
 def _attempts(cost: np.ndarray, side: str) -> Iterator[tuple[np.ndarray, Bias]]:

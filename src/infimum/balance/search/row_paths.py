@@ -165,17 +165,19 @@ def _reach_from(state: State, tree: Tree, row: int, base: Number, floor: Number)
     """
     entries, never, dual, owner = state.cost[row], state.never, state.dual, state.owner
     distance, before, done = tree.distance, tree.before, tree.done
+    for column in range(entries.size):  # without a branch: so several columns are done at once
+        reached = base + (entries[column] - dual[column])
+        closer = (reached < distance[column]) & (entries[column] < never) & (not done[column])
+        distance[column] = reached if closer else distance[column]
+        before[column] = row if closer else before[column]
     nearest, least = -1, never
     for column in range(entries.size):
-        if not done[column]:
-            if entries[column] < never:
-                reached = base + (entries[column] - dual[column])
-                if reached < distance[column]:
-                    distance[column], before[column] = reached, row
-            length = distance[column]
-            if length <= floor and owner[column] < 0:
+        length = distance[column]
+        if (length <= least or length <= floor) and not done[column]:
+            vacant = owner[column] < 0
+            if vacant and length <= floor:
                 return column
-            if length < least or (length == least and nearest >= 0 and owner[column] < 0 <= owner[nearest]):
+            if length < least or (length == least and nearest >= 0 and vacant and owner[nearest] >= 0):
                 nearest, least = column, length
     return nearest
 

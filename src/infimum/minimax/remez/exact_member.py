@@ -25,7 +25,7 @@ def exact_member(task: Task, interval: tuple[float, float]) -> tuple[np.ndarray,
         exact = [Fraction(int(c.p), int(c.q)) for c in polynomial.coeffs()]
     if any(c for power, c in enumerate(exact) if power not in set(powers)):
         return None
-    own = [exact[power] if power < len(exact) else Fraction(0) for power in powers]
+    own = [exact[power] if power < len(exact) else Fraction(0) for power in powers or range(task.space.size)]
     return _as_doubles(chebyshev_coefficients(own, interval) if isinstance(task.space, Powers) else own)
 
 

@@ -171,8 +171,10 @@ class Collocation:
         scale = np.max(np.abs(matrix), axis=0)
         if not np.all(scale > 0.0):
             raise OptionError("system is no Haar system: one of its functions vanishes on the points of a reference")
-        basis, _ = np.linalg.qr(matrix / scale, mode="complete")
-        weights = basis[:, -1]
+        sizes = np.max(np.abs(matrix / scale), axis=1)
+        sizes = np.where(sizes > 0.0, sizes, 1.0)  # near a point where all vanish the signs would be those of rounding
+        basis, _ = np.linalg.qr(matrix / scale / sizes[:, None], mode="complete")
+        weights = basis[:, -1] / sizes
         if not np.all(weights[:-1] * weights[1:] < 0.0):
             raise OptionError(
                 f"system is no Haar system on this domain: some combination of its {self.size} functions vanishes at "

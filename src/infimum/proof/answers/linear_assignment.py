@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
 from infimum._arguments import axes
-from infimum._arrays import Array, to_numpy
+from infimum._arrays import Array, as_matrix, to_numpy
 from infimum.errors import VerificationError
 from infimum.proof import wording
 from infimum.proof.certificate import Certificate
+from infimum.proof.complementary_slackness import slackness_holds
 from infimum.proof.evidence import array, indices, number, shown
-from infimum.proof.real_arrays import float64_matrix
+from infimum.proof.real_arrays import float64_values
 from infimum.proof.result import Result
 from infimum.proof.routing_evidence import require_rounded, sums
-from infimum.proof.theorems.assignment_dual import THEOREM, Bias, Limits, blocks, dual, exact_sum, outward
+from infimum.proof.theorems.assignment_dual import (
+    REACH,
+    THEOREM,
+    Bias,
+    Limits,
+    blocks,
+    dual,
+    exact_sum,
+    outward,
+)
 
 
 @dataclass(frozen=True)
@@ -52,17 +63,15 @@ class LinearAssignment(Result):
         """Derive the certificate of an assignment from the costs, the answer and the witness duals alone."""
         if type(self.maximize) is not bool:
             raise VerificationError(f"maximize must be True or False, got {shown(self.maximize)}")
-        values = costs_to_minimise(cost, self.maximize)
+        values = costs_to_minimise(as_matrix(cost, "cost", besides=forbidden(self.maximize)), self.maximize)
         rows, columns = values.shape
         taken = np.asarray(to_numpy(array("columns", self.columns, (rows,), "integer")))
         indices("columns", taken[taken != -1], columns, min(rows, columns))
         witness = sums(self.certificate.witness, "dual", max(rows, columns))
-        certificate, total, _ = certify_assignment(values, taken.astype(np.int64), Bias(witness))
+        certificate, total, _, duals = judge_assignment(values, taken.astype(np.int64), Bias(witness))
         if number("cost", self.cost) != (-total if self.maximize else total):
             raise VerificationError(f"cost must be {abs(total)!r} in size, got {self.cost!r}")
-        for name, wide in zip(
-            ("row_duals", "column_duals"), signed_duals(values, witness[0], self.maximize), strict=True
-        ):
+        for name, wide in zip(("row_duals", "column_duals"), signed(duals, self.maximize), strict=True):
             require_rounded(name, getattr(self, name), wide, narrow=True)
         return certificate
 
@@ -80,34 +89,72 @@ class LinearAssignment(Result):
         return ax
 
 
+def forbidden(maximize: bool) -> float:
+    """Return what stands for a column that a row must not take."""
+    return -math.inf if maximize else math.inf
+
+
 def costs_to_minimise(cost: Array, maximize: bool) -> np.ndarray:
-    """Return the costs as float64 on the host, negated when they are maximised: forbidden entries are infinite."""
-    values = float64_matrix(cost, "cost", besides=-np.inf if maximize else np.inf)
+    """Return a checked matrix of costs as float64 on the host, negated when they are maximised."""
+    values = float64_values(cost, "cost", besides=forbidden(maximize))
     return -values if maximize else values
 
 
-def certify_assignment(cost: np.ndarray, columns: np.ndarray, longer_dual: Bias) -> tuple[Certificate, float, bool]:
-    """Return the certificate of an assignment, its cost, and whether it is an optimum.
+class Judged(NamedTuple):
+    """What an assignment and duals are worth together; the duals in the order rows, columns, of costs to minimise."""
+
+    certificate: Certificate
+    total: float
+    optimal: bool
+    duals: tuple[np.ndarray, np.ndarray]
+
+
+def judge_assignment(cost: np.ndarray, columns: np.ndarray, longer_dual: Bias) -> Judged:
+    """Return the certificate of an assignment, its cost, whether it is an optimum, and the duals of both sides.
 
     The theorem gives every row a column. With more rows than columns the sides change places.
     """
     rows = np.flatnonzero(columns >= 0)
-    chosen = cost[rows, columns[rows]]
-    if not np.all(np.isfinite(chosen)):
+    upright, taken = cost.shape[0] <= cost.shape[1], columns[rows]
+    chosen = cost[rows, taken]
+    total = math.fsum(chosen.tolist()) + 0.0
+    if not math.isfinite(total):
         raise VerificationError("the chosen entries must not be infinite: those are forbidden")
-    total = exact_sum(chosen)
-    wide = cost if cost.shape[0] <= cost.shape[1] else cost.T
-    most = np.ones(wide.shape[1], dtype=np.int64)
-    least = most if wide.shape[0] == wide.shape[1] else np.zeros_like(most)
-    best = -dual(-wide, 1, Limits(least, most), longer_dual).bound
-    value, bound = outward(total, best)
+    wide = cost if upright else np.ascontiguousarray(cost.T)
+    if not upright:
+        order = np.argsort(taken)
+        chosen, taken = chosen[order], rows[order]
+    high = longer_dual.high
+    optimal = _slackness_holds(wide, taken, longer_dual)
+    if optimal:  # the dual is worth what the assignment costs
+        shorter = chosen - high[taken]
+        value, bound = _outward_sum(chosen.tolist(), total)
+    else:
+        shorter = np.concatenate([(part - high).min(axis=1) for part in blocks(wide)])
+        most = np.ones(wide.shape[1], dtype=np.int64)
+        least = most if wide.shape[0] == wide.shape[1] else np.zeros_like(most)
+        exact, best = exact_sum(chosen), -dual(-wide, 1, Limits(least, most), longer_dual).bound
+        value, bound = outward(exact, best)
+        optimal = exact == best
     certificate = Certificate(value, bound, THEOREM, "exact", witness={"dual": longer_dual.parts})
-    return certificate, float(total), total == best
+    return Judged(certificate, total, optimal, (shorter, high) if upright else (high, shorter))
 
 
-def signed_duals(cost: np.ndarray, longer_dual: np.ndarray, maximize: bool) -> tuple[np.ndarray, np.ndarray]:
-    """Return row and column duals in the sign of the caller's costs, from those of the longer side."""
-    upright = cost.shape[0] <= cost.shape[1]
-    shorter = np.concatenate([(part - longer_dual).min(axis=1) for part in blocks(cost if upright else cost.T)])
-    rows, columns = (shorter, longer_dual) if upright else (longer_dual, shorter)
-    return (-rows, -columns) if maximize else (rows, columns)
+def _slackness_holds(wide: np.ndarray, taken: np.ndarray, longer_dual: Bias) -> bool:
+    """Tell whether an assignment of all rows and a dual of single floats, prove each other."""
+    parts = longer_dual.parts
+    single = parts.dtype == np.float64 and parts.shape == (1, wide.shape[1]) and taken.size == wide.shape[0]
+    return single and slackness_holds(wide, taken, longer_dual.high, REACH)
+
+
+def _outward_sum(values: list[float], nearest: float) -> tuple[float, float]:
+    """Return a sum rounded up, and rounded down; fsum is 0 only where the exact sum is."""
+    rest = math.fsum([*values, -nearest])
+    return nearest if rest <= 0.0 else math.nextafter(nearest, math.inf), (
+        nearest if rest >= 0.0 else math.nextafter(nearest, -math.inf)
+    )
+
+
+def signed(duals: tuple[np.ndarray, np.ndarray], maximize: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Return row and column duals in the sign of the caller's costs."""
+    return (-duals[0], -duals[1]) if maximize else duals

@@ -220,9 +220,9 @@ class Combination:
     def polynomial(self) -> Any:
         """Return the same as a polynomial (flint.fmpq_poly), exactly; None if it is none."""
         module = flint()
-        if not self.space.powers:
-            return None
         x, c = module.fmpq_poly([0, 1]), exact_sums(self.coefficients, self.divisor)
+        if not self.space.powers:
+            return None if any(c) else module.fmpq_poly([0])
         terms = (
             x**power * module.fmpq(*value.as_integer_ratio()) for power, value in zip(self.space.powers, c, strict=True)
         )

@@ -26,7 +26,7 @@ def as_number(item: Any, name: str) -> Fraction:
     """Return a number without any rounding: int, float of any precision, Fraction, text, or a pair that is a sum."""
     if isinstance(item, tuple | list) and len(item) == 2:
         return as_number(item[0], name) + as_number(item[1], name)
-    if isinstance(item, str) and len(item) <= LONGEST_NUMBER and TEXT.fullmatch(item) and not item.endswith("/0"):
+    if isinstance(item, str) and len(item) <= LONGEST_NUMBER and TEXT.fullmatch(item):
         top, _, bottom = item.partition("/")
         if not bottom or int(bottom):
             return Fraction(top) / Fraction(bottom or 1)
@@ -76,8 +76,6 @@ def fixed_value(fixed: Fixed, x: Any) -> Any:
 
 def without(function: Function, fixed: Fixed) -> Function:
     """Return the function less a polynomial: what the other coefficients have to approximate."""
-    if not fixed:
-        return function
     if isinstance(function, Expression):
         for power, value in fixed:
             function = Expression("sub", (function, _term(power, value)))

@@ -23,7 +23,7 @@ from infimum.proof.enclosure.domain import SAMPLES, Intervals, as_intervals, poi
 from infimum.proof.enclosure.expressions import Expression
 from infimum.proof.enclosure.fixed_part import Fixed, as_fixed, without
 from infimum.proof.enclosure.functions import Function, as_function
-from infimum.proof.enclosure.spaces import Powers, Space, as_space, space_of
+from infimum.proof.enclosure.spaces import Space, as_space, space_of
 
 MOST_BREAKPOINTS = 4000  # each costs samples, cells and a piece of the exchange
 BITS, CONFIRMED = 256, 10  # bits and points in which a parity is looked for
@@ -93,7 +93,7 @@ class Task:
 
     def contains_zero(self) -> bool:
         """Tell whether all functions of the space vanish at a point of the domain, x = 0."""
-        vanishing = isinstance(self.space, Powers) and self.space.start > 0
+        vanishing = min(self.space.powers, default=0) > 0
         return vanishing and any(low <= 0.0 <= high for low, high in self.intervals)
 
 

@@ -87,8 +87,6 @@ def _upper_squares(M: Operator, block: ritz_block.Block, mu: float | None, count
     for tau in _choices_of_tau(block.theta, outside, count, defect):
         shift = tau - outside
         raised = np.diag(block.theta) + (1.0 + WEIGHT) * block.residual_gram / shift
-        if not np.all(np.isfinite(raised)):
-            continue
         values = np.linalg.eigvalsh(raised)[::-1]
         lengths = float(np.sum(ritz_block.energies(block)))
         hidden = M.shape[1] * M.eps * math.sqrt(block.theta.size) * lengths / shift

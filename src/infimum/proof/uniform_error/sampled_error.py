@@ -21,7 +21,6 @@ FIRST_LOOK = 1 << 16  # samples, shared by the intervals by their length
 LEAST_LOOK = 1 << 12  # of every interval
 WIDTH = 2048  # cells that are halved together; those that might hold most are preferred
 LATER_LOOK = 1 << 16  # samples in halved cells, at most
-LEVELS = 64  # a cell halved as often is narrower than that
 FINEST = 2.0**-60  # of the largest x: narrower cells count as jumps, with the larger of the errors at their ends
 SHARP = 1e-12  # relative: what may be missing of a maximum
 LARGEST_KEPT = 64  # places of large errors that are remembered
@@ -83,7 +82,7 @@ def sample(
     largest = max(float(np.max(np.abs(e))) for _, e in candidates)
     least = FINEST * max(max(abs(low), abs(high)) for low, high in intervals)
     left_out, spent = 0.0, 0
-    for _ in range(LEVELS):
+    while True:  # until all cells that matter are as narrow as `least`
         windows, dropped = _promising(windows, largest * (1.0 + SHARP) + resolution, LATER_LOOK - spent)
         left_out = max(left_out, dropped)
         windows, x, e = _halved(error, windows, least)
