@@ -115,9 +115,9 @@ def as_matrix(item: Any, name: str, *, besides: float | None = None) -> Array:
     xp = namespace(**{name: array})
     if isinstance(array, np.ndarray) and array.dtype.fields:
         raise DTypeError(f"{name} must hold real or complex numbers, got dtype {array.dtype}; take one field first")
-    if xp.isdtype(array.dtype, ("bool", "integral")):
-        array = xp.astype(array, xp.asarray(1.0).dtype)
-    elif not is_floating(array):
+    if not is_floating(array):
+        if xp.isdtype(array.dtype, ("bool", "integral")):
+            return xp.astype(array, xp.asarray(1.0).dtype)
         raise DTypeError(f"{name} must hold real or complex numbers, got dtype {array.dtype}; convert it first")
     if besides is not None and not _sum_is_finite(array):
         require_finite(xp.where(array == besides, xp.zeros_like(array), array), name)

@@ -68,23 +68,22 @@ def test_compiled_and_plain_search_give_the_same_bits(monkeypatch):
         if found[0].min() >= 0 and cost.shape[0] == cost.shape[1]:
             matched += 1
             columns, dual = row_paths.assign(cost, np.inf, np.inf)
-            slack = 2.0**-40 * cost[cost < np.inf].max()
-            freed = row_paths.with_slack(cost, columns, dual, slack)
-            assert freed.tolist() == plain.with_slack(cost, columns, dual, slack).tolist()
+            freed = row_paths.with_slack(cost, columns, dual, 2.0**-40)
+            assert freed.tolist() == plain.with_slack(cost, columns, dual, 2.0**-40).tolist()
     assert matched > 12
 
 
 def test_slack_is_given_where_no_tie_forbids_it():
-    rng, slack = np.random.default_rng(3), 2.0**-40
+    rng, share = np.random.default_rng(3), 2.0**-40
     cost = rng.random((40, 40))
     columns, dual = row_paths.assign(cost, np.inf, np.inf)
-    reduced = cost - row_paths.with_slack(cost, columns, dual, slack)
+    chosen, reduced = cost[np.arange(40), columns], cost - row_paths.with_slack(cost, columns, dual, share)
     reduced -= reduced[np.arange(40), columns][:, None]
-    assert np.sort(reduced, axis=1)[:, 1].min() > 0.9 * slack
+    assert np.sort(reduced, axis=1)[:, 1].min() > 0.9 * share * max(chosen.max(), np.abs(dual).max())
     ties = np.zeros((3, 3))
-    assert row_paths.with_slack(ties, np.arange(3), np.zeros(3), slack).tolist() == [0.0, 0.0, 0.0]
+    assert row_paths.with_slack(ties, np.arange(3), np.zeros(3), share).tolist() == [0.0, 0.0, 0.0]
     rare = np.ones((200, 200))  # more exchanges that cost next to nothing than are looked at
-    assert row_paths.with_slack(rare, np.arange(200), np.zeros(200), slack).tolist() == [0.0] * 200
+    assert row_paths.with_slack(rare, np.arange(200), np.zeros(200), share).tolist() == [0.0] * 200
 
 
 def test_a_dual_beyond_the_limit_is_given_up():

@@ -1,13 +1,11 @@
-"""What one of two processes computes: ``python -m tests.nn.expert_processes RANK STORE OUTPUT``."""
-
-import sys
+"""What one of two processes computes (see test_moe and tests.gloo)."""
 
 import torch
 from torch import distributed
 
 from infimum import nn
+from tests import gloo
 
-WORLD = 2
 SIZES = (3, 5)  # tokens of each process
 
 
@@ -21,7 +19,7 @@ def layer(group=None, **options):
     mine = nn.MoE(16, 8, 8, 2, shared=1, group=group, **options)
     state = whole.state_dict()
     for name in ("up", "down"):
-        state[name] = state[name].chunk(WORLD)[distributed.get_rank(group)]
+        state[name] = state[name].chunk(gloo.WORLD)[distributed.get_rank(group)]
     mine.load_state_dict(state)
     return mine
 
@@ -41,16 +39,12 @@ def results(moe, x, group=None):
     return {"y": y.detach(), "x": x.grad, **gradients, "tally": moe.router.tally, "loss": loss.detach()}
 
 
-def main(rank, store, output):
-    distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=WORLD)
+def main(rank, folder):
     world = distributed.group.WORLD
     x = torch.split(batch(), SIZES)[rank]
-    found = {"all": results(layer(world), x, world)}
     everything = torch.zeros(0, 16) if rank == 0 else batch()
-    found["one empty"] = results(layer(world), everything, world)
-    torch.save(found, output)
-    distributed.destroy_process_group()
+    return {"all": results(layer(world), x, world), "one empty": results(layer(world), everything, world)}
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2], sys.argv[3])
+    gloo.run(main)

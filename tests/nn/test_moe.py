@@ -1,9 +1,6 @@
 """The mixture of experts: one graph, transforms, capacity, losses of its routing; and two processes against one."""
 
 import copy
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -13,6 +10,7 @@ from infimum.balance import aux_loss
 from infimum.errors import OptionError, ShapeError
 from infimum.nn import BalancedRouter, MoE, balance_loss, z_loss
 from infimum.nn.grouped import grouped_linear, grouped_outer
+from tests import gloo
 from tests.nn import expert_processes
 
 
@@ -182,19 +180,7 @@ def test_bad_losses():
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
     """What two processes over gloo computed."""
-    folder = tmp_path_factory.mktemp("gloo")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    command = [sys.executable, "-m", "tests.nn.expert_processes"]
-    started = [
-        subprocess.Popen([*command, str(rank), str(folder / "store"), str(folder / f"{rank}.pt")], env=environment)
-        for rank in range(expert_processes.WORLD)
-    ]
-    try:
-        assert [process.wait(timeout=240) for process in started] == [0, 0]
-    finally:
-        for process in started:
-            process.kill()
-    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(expert_processes.WORLD)]
+    return gloo.results(expert_processes, tmp_path_factory.mktemp("gloo"))
 
 
 @pytest.mark.parametrize("case", ["all", "one empty"])

@@ -302,6 +302,17 @@ def test_other_private_ids_and_other_numbers_of_them_load():
         layer.load_state_dict(ProductEmbedding(54, 4).state_dict())
 
 
+def test_private_rows_that_come_or_go_with_a_state_dict_are_learned_or_not():
+    with_rows, without = ProductEmbedding(40, 4, private=range(4)), ProductEmbedding(40, 4)
+    assert (len(with_rows.private), len(without.private)) == (4, 0)
+    state = with_rows.state_dict()
+    with_rows.load_state_dict(without.state_dict())
+    without.load_state_dict(state)
+    assert (with_rows.private.requires_grad, without.private.requires_grad) == (False, True)
+    without(torch.tensor([1])).sum().backward()
+    assert without.private.grad[1].tolist() == [1.0] * 4
+
+
 def test_a_tied_head():
     layer = ProductEmbedding(53, 4)
     hidden = torch.randn(6, 4)
@@ -316,13 +327,18 @@ def test_a_tied_head():
 def test_sparse_gradients_in_distributed_data_parallel(tmp_path):
     torch.distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
     try:
-        layer = ProductEmbedding(53, 4, sparse=True)
-        plain = copy.deepcopy(layer)
-        ids = torch.tensor([[1, 2, 52]])
-        torch.nn.parallel.DistributedDataParallel(layer)(ids).square().sum().backward()
-        plain(ids).square().sum().backward()
-        for ours, theirs in zip(layer.parameters(), plain.parameters(), strict=True):
-            assert ours.grad.is_sparse
-            assert torch.equal(ours.grad.to_dense(), theirs.grad.to_dense())
+        for count in (53, 40):  # with private rows, and without
+            layer = ProductEmbedding(count, 4, sparse=True)
+            plain = copy.deepcopy(layer)
+            ids = torch.tensor([[1, 2, count - 1]])
+            wrapped = torch.nn.parallel.DistributedDataParallel(layer)
+            for _ in range(2):  # the second step fails where a parameter of the first got no gradient
+                wrapped(ids).square().sum().backward()
+                plain(ids).square().sum().backward()
+            for ours, theirs in zip(layer.parameters(), plain.parameters(), strict=True):
+                assert ours.requires_grad == theirs.requires_grad == (len(ours) > 0)
+                if ours.requires_grad:
+                    assert ours.grad.is_sparse
+                    assert torch.equal(ours.grad.to_dense(), theirs.grad.to_dense())
     finally:
         torch.distributed.destroy_process_group()

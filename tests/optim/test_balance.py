@@ -1,9 +1,6 @@
 """BalanceController: order of the updates, accumulation, skipped steps, resume, and two processes that equal one."""
 
 import copy
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -11,6 +8,7 @@ import torch
 
 from infimum import balance, nn, optim
 from infimum.errors import DTypeError, InfeasibleError, OptionError, ShapeError
+from tests import gloo
 from tests.optim import two_processes
 
 COUNT_RULES = ("sign", "rms", "sgd", "relative", "tanh")
@@ -280,19 +278,7 @@ def test_resume_is_bit_identical(rule, stop, tmp_path):
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
     """What two processes over gloo computed."""
-    folder = tmp_path_factory.mktemp("gloo")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONWARNINGS": "ignore"}
-    command = [sys.executable, "-m", "tests.optim.two_processes"]
-    started = [
-        subprocess.Popen([*command, str(rank), str(folder / "store"), str(folder / f"{rank}.pt")], env=environment)
-        for rank in range(two_processes.WORLD)
-    ]
-    try:
-        assert [process.wait(timeout=240) for process in started] == [0, 0]
-    finally:
-        for process in started:
-            process.kill()
-    return [torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(two_processes.WORLD)]
+    return gloo.results(two_processes, tmp_path_factory.mktemp("gloo"))
 
 
 def assert_equal(result, expected):

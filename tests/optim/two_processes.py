@@ -1,6 +1,4 @@
-"""What one of two processes computes: ``python -m tests.optim.two_processes RANK STORE OUTPUT`` (see test_balance)."""
-
-import sys
+"""What one of two processes computes (see test_balance and tests.gloo)."""
 
 import torch
 from torch import distributed
@@ -8,8 +6,9 @@ from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
 
 from infimum import nn, optim
+from tests import gloo
 
-WORLD, STEPS, MICRO = 2, 4, 2
+STEPS, MICRO = 4, 2
 RULES = ("sign", "rms", "sgd", "tanh", "quantile", "midpoint")
 
 
@@ -62,7 +61,7 @@ def orthogonal(rank=None):
     optimizer = optim.Muon(model.parameters(), lr=0.1)
     for step in range(STEPS):
         x = batch(step, 0)
-        model(x if rank is None else x.chunk(WORLD)[rank]).square().mean().backward()
+        model(x if rank is None else x.chunk(gloo.WORLD)[rank]).square().mean().backward()
         optimizer.step()
         optimizer.zero_grad()
     found = [parameter.detach() for parameter in model.parameters()]
@@ -78,10 +77,9 @@ def columns(rank):
 RANKS = torch.tensor([[1, 10, 500, 999, 1000], [2, 11, 501, 1000, 1000]])
 
 
-def main(rank, store, output):
-    distributed.init_process_group("gloo", init_method=f"file://{store}", rank=rank, world_size=WORLD)
+def main(rank, folder):
     world = distributed.group.WORLD
-    alone = [distributed.new_group([one]) for one in range(WORLD)][rank]
+    alone = [distributed.new_group([one]) for one in range(gloo.WORLD)][rank]
     results = {}
     for rule in RULES:
         results[rule] = train(Model(), rule, rank)
@@ -96,9 +94,8 @@ def main(rank, store, output):
     results["columns"] = optim.order_statistics(columns(rank), RANKS, [world])
     nobody = columns(None) if rank == 0 else columns(None)[:0]
     results["one empty"] = optim.order_statistics(nobody, RANKS, [world])
-    torch.save(results, output)
-    distributed.destroy_process_group()
+    return results
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), sys.argv[2], sys.argv[3])
+    gloo.run(main)

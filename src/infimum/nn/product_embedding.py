@@ -214,6 +214,8 @@ class ProductEmbedding(torch.nn.Embedding):
                 for name, item in zip(names, found, strict=True):
                     own = getattr(self, name)
                     if own.shape[0] != len(item) and own.shape[1:] == item.shape[1:]:  # type: ignore[arg-type,union-attr]
+                        if 0 in (own.shape[0], len(item)) and isinstance(own, torch.nn.Parameter):  # type: ignore[arg-type]
+                            own.requires_grad_(own.shape[0] == 0 and self.left.requires_grad)
                         own.data = own.data.new_empty(item.shape)  # type: ignore[union-attr]
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
@@ -254,7 +256,8 @@ class ProductEmbedding(torch.nn.Embedding):
 
 
 def _rows(count: int, width: int, dtype: torch.dtype | None, device: torch.device | str | None) -> torch.nn.Parameter:
-    return torch.nn.Parameter(torch.empty(count, width, dtype=dtype, device=device))
+    # a table without rows takes no part: what waits for its gradient (DDP, checkpoints of AdamW) would wait forever
+    return torch.nn.Parameter(torch.empty(count, width, dtype=dtype, device=device), requires_grad=count > 0)
 
 
 def _find_padding_row(layer: Any, *_: Any) -> None:

@@ -55,5 +55,11 @@ def _k_largest(rows: np.ndarray, bias: np.ndarray, k: int, least: Any) -> tuple[
                 values[place], places[place] = number, column
             elif number > lost:
                 lost = number
-        columns[row], threshold[row], dropped[row] = np.sort(places), values[k - 1], lost
+        threshold[row], dropped[row] = values[k - 1], lost
+        for taken in range(k):  # np.sort would take as long as all else
+            column, place = places[taken], taken
+            while place > 0 and columns[row, place - 1] > column:
+                columns[row, place] = columns[row, place - 1]
+                place -= 1
+            columns[row, place] = column
     return columns, threshold, dropped

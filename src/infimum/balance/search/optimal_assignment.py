@@ -14,7 +14,7 @@ from infimum.errors import InfeasibleError
 from infimum.proof.answers.linear_assignment import Judged, judge_assignment
 from infimum.proof.theorems.assignment_dual import Bias, Limits
 
-SLACK = 2.0**-40  # of the largest cost: by so much, if ties allow, the duals clear every entry that is not chosen
+SLACK = 2.0**-40  # of what is chosen: by so much, if ties allow, the duals clear every entry that is not
 
 
 def best_assignment(cost: np.ndarray) -> tuple[np.ndarray, Judged]:
@@ -41,7 +41,7 @@ def _attempts(cost: np.ndarray, side: str) -> Iterator[tuple[np.ndarray, Bias]]:
         raise InfeasibleError(_obstacle(np.isfinite(cost), side))
     # whole numbers are not rounded, so that no slack is needed; with columns to spare their duals are at 0, without it
     if square and not row_paths.all_whole(cost):
-        dual = row_paths.with_slack(cost, columns, dual, SLACK * _largest_finite(cost))
+        dual = row_paths.with_slack(cost, columns, dual, SLACK)
     yield columns, Bias(dual[None])
     # floats are too coarse to prove it, or to find it
     digits = leading_digits(-cost)
@@ -52,13 +52,6 @@ def _attempts(cost: np.ndarray, side: str) -> Iterator[tuple[np.ndarray, Bias]]:
     limits = Limits(most if square else np.zeros_like(most), most)
     routing = exact_routing(-cost, 1, limits, dual)
     yield routing.member.argmax(axis=1), routing.bias
-
-
-def _largest_finite(cost: np.ndarray) -> float:
-    largest = float(cost.max())
-    if largest == np.inf:
-        largest = float(cost.max(where=cost < np.inf, initial=0.0))
-    return max(largest, -float(cost.min()))
 
 
 def _obstacle(finite: np.ndarray, side: str) -> str:

@@ -243,11 +243,15 @@ def _tight(
 
 
 @compiled
-def with_slack(cost: np.ndarray, taken: np.ndarray, dual: np.ndarray, slack: float) -> np.ndarray:
-    """Return duals of a square assignment by which every exchange loses at least `slack`; as they were, if ties forbid.
+def with_slack(cost: np.ndarray, taken: np.ndarray, dual: np.ndarray, share: float) -> np.ndarray:
+    """Return duals of a square assignment by which every exchange loses a little; as they were, if ties forbid.
 
-    Only exchanges that lose next to nothing matter: a dual falls by few slacks.
+    That is at least `share` of the largest dual or cost that is taken, whose sums may have been rounded. Only exchanges
+    that lose next to nothing matter: a dual falls by little.
     """
+    slack = 0.0
+    for row in range(taken.size):
+        slack = max(slack, share * max(abs(dual[row]), abs(cost[row, taken[row]])))
     tails, heads, losses = _tight(cost, taken, dual, 4 * taken.size * slack)
     if heads.size > TIGHT * taken.size:
         return dual

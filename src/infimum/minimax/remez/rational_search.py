@@ -1,4 +1,4 @@
-"""The way to the best quotient of a type: by smaller types, by neighbouring ones, and by smaller domains."""
+"""The way to the best quotient of a type: by smaller types, from a grid, by neighbouring types, by smaller domains."""
 
 from __future__ import annotations
 
@@ -6,8 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 
+from infimum.minimax.remez.differential_correction import corrected
 from infimum.minimax.remez.exchange import alternating, extrema
-from infimum.minimax.remez.rational_exchange import UNFINISHED, Found, distance_of, from_nodes, has_no_pole
+from infimum.minimax.remez.rational_exchange import (
+    UNFINISHED,
+    Found,
+    distance_of,
+    exchange,
+    from_nodes,
+    has_no_pole,
+    quotients_of,
+)
 from infimum.proof.enclosure.task import Task
 
 AT_ONCE = 6  # the smaller of two degrees up to which Chebyshev points are a good start
@@ -21,8 +30,9 @@ def search(task: Task, type_: tuple[int, int]) -> Found | None:
     is, if its error alternates often enough.
     """
     met = _met(task, type_)
-    if not any(found.distance < UNFINISHED for found in met):
-        met += _by_neighbours(task, type_)
+    for other_way in (_by_correction, _by_neighbours):
+        if not any(found.distance < UNFINISHED for found in met):
+            met += other_way(task, type_)
     met.sort(key=lambda found: (found.largest, found.distance))
     best = next((found for found in met if has_no_pole(found.quotients, found.quotient)), None)
     if best is not None or not type_[1]:
@@ -43,6 +53,14 @@ def _met(task: Task, type_: tuple[int, int]) -> list[Found]:
             break
         met += [] if found is None else [found]
     return met
+
+
+def _by_correction(task: Task, type_: tuple[int, int]) -> list[Found]:
+    """Quotient that is reached from the best on a grid: its pole may be next to the domain, with a zero beside it."""
+    quotients = quotients_of(task, type_)
+    start = corrected(quotients)
+    found = None if start is None else exchange(quotients, start[1], start[0])
+    return [] if found is None else [found]
 
 
 def _by_neighbours(task: Task, type_: tuple[int, int]) -> list[Found]:

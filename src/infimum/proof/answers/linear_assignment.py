@@ -141,7 +141,7 @@ def judge_assignment(cost: np.ndarray, columns: np.ndarray, longer_dual: Bias) -
 
 
 def _slackness_holds(wide: np.ndarray, taken: np.ndarray, longer_dual: Bias) -> bool:
-    """Tell whether an assignment of all rows and a dual of single floats, prove each other."""
+    """Tell whether an assignment of all rows and a dual of single floats prove each other."""
     parts = longer_dual.parts
     single = parts.dtype == np.float64 and parts.shape == (1, wide.shape[1]) and taken.size == wide.shape[0]
     return single and slackness_holds(wide, taken, longer_dual.high, REACH)
@@ -150,9 +150,8 @@ def _slackness_holds(wide: np.ndarray, taken: np.ndarray, longer_dual: Bias) -> 
 def _outward_sum(values: list[float], nearest: float) -> tuple[float, float]:
     """Return a sum rounded up, and rounded down; fsum is 0 only where the exact sum is."""
     rest = math.fsum([*values, -nearest])
-    return nearest if rest <= 0.0 else math.nextafter(nearest, math.inf), (
-        nearest if rest >= 0.0 else math.nextafter(nearest, -math.inf)
-    )
+    above = nearest if rest <= 0.0 else math.nextafter(nearest, math.inf)
+    return above, nearest if rest >= 0.0 else math.nextafter(nearest, -math.inf)
 
 
 def signed(duals: tuple[np.ndarray, np.ndarray], maximize: bool) -> tuple[np.ndarray, np.ndarray]:
