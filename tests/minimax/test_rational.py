@@ -130,6 +130,23 @@ def test_poles_and_zeros():
 
 
 @pytest.mark.parametrize(
+    ("f", "type_", "domain", "optimum", "degrees"),
+    [
+        ("abs(x)**0.3", (1, 1), (-1, 1), 0.5, (0, 0)),
+        ("cos(x)", (1, 1), (-1, 1), (1.0 - math.cos(1.0)) / 2.0, (0, 0)),
+        ("exp(-x**2)*cos(3*x)", (1, 7), (-1, 1.7), 0.404457319, (0, 6)),
+        ("exp(-x**2)*cos(3*x)", (0, 7), (-1, 1.7), 0.404457319, (0, 6)),
+        ("abs", (3, 3), (-1, 1), 0.043689, (2, 2)),
+    ],
+)
+def test_smaller_types_that_are_best(f, type_, domain, optimum, degrees):
+    result = minimax.rational(f, type_, domain)
+    assert result.degrees == degrees
+    assert result.certificate.ratio <= 1.0 + 1e-6
+    assert result.certificate.value == pytest.approx(optimum, rel=1e-6)
+
+
+@pytest.mark.parametrize(
     ("f", "type_", "domain", "optimum", "smaller"),
     [
         ("gelu", (6, 6), (-8, 8), 0.00313838983, (5, 6)),
@@ -169,7 +186,14 @@ def test_types_from_4_to_30_close(f, domain, n):
 
 
 @pytest.mark.parametrize(
-    ("f", "type_"), [("x**3 - x", (4, 3)), ("1/(3 + x)", (1, 2)), ("(x/3 + 1)/(7 + x**2)", (1, 2)), ("1/3", (2, 2))]
+    ("f", "type_"),
+    [
+        ("x**3 - x", (4, 3)),
+        ("1/(3 + x)", (1, 2)),
+        ("(x/3 + 1)/(7 + x**2)", (1, 2)),
+        ("1/3", (2, 2)),
+        ("x/(2 + abs(x))", (3, 1)),
+    ],
 )
 def test_quotients_of_the_type_are_found_exactly(f, type_):
     result = minimax.rational(f, type_, (0, 2.7))
