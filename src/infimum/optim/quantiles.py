@@ -12,6 +12,7 @@ import numpy as np  # noqa: E402  (after the check for torch)
 import torch  # noqa: E402
 from torch import distributed  # noqa: E402
 
+from infimum._arrays import transposed  # noqa: E402
 from infimum.balance.search.sweeps import neighbours, thresholds  # noqa: E402
 from infimum.errors import DTypeError, ShapeError  # noqa: E402
 
@@ -137,7 +138,7 @@ def _sweep(
     scores: np.ndarray, bias: np.ndarray, load: np.ndarray, k: int, *, midpoint: bool, threshold: bool
 ) -> np.ndarray:
     """Do the work of `quantile_bias` for one process on the host, where partitions are the quickest way."""
-    columns = np.ascontiguousarray(scores.T)
+    columns = transposed(scores)
     if not threshold:
         last, next_ = neighbours(scores + bias, np.full(len(scores), float(k)))
         level = (last + next_) / 2 if midpoint else next_
