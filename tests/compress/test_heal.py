@@ -11,8 +11,9 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from infimum import compress  # noqa: E402
+from infimum.compress.menu.written_output import WrittenOutput  # noqa: E402
+from infimum.compress.rewritten import tunable_forms, with_forms  # noqa: E402
 from infimum.compress.search import tuning  # noqa: E402
-from infimum.compress.written_output import WrittenOutput  # noqa: E402
 from infimum.errors import CheckpointError, OptionError, VerificationError  # noqa: E402
 from tests.compress.conftest import LOWER, sentences, tiny_bert, tiny_llama, write  # noqa: E402
 
@@ -103,12 +104,12 @@ def test_nothing_worse_is_written(outputs: dict[str, Path], tmp_path: Path) -> N
 def test_what_layers_gain_lowers_the_bound(outputs: dict[str, Path], tmp_path: Path) -> None:
     """What is stored is offered: where its error falls, so may the least sum over all choices."""
     output = WrittenOutput.open(outputs["bits"], None)
-    forms = output.forms()
+    forms = tunable_forms(output)
     healed = compress.heal(outputs["bits"], tmp_path / "healed", steps=30, text=TEXT)
     rows = {row.name: row for row in WrittenOutput.open(healed.out, None).described.layers}
     gained = sum(max(row.error - rows[row.name].error, 0.0) for row in output.described.layers)
     assert healed.certificate.lower_bound == pytest.approx(output.described.lower_bound - gained, rel=1e-12)
-    unchanged = output.with_forms(forms, None)
+    unchanged = with_forms(output, forms, None)
     assert unchanged.certificate.lower_bound == pytest.approx(output.described.lower_bound, rel=1e-6)
     assert unchanged.certificate.value == pytest.approx(output.described.value, rel=1e-6)
 
@@ -148,7 +149,7 @@ def test_wrong_folders(models: dict[str, Path], outputs: dict[str, Path], tmp_pa
         compress.heal(outputs["bits"], tmp_path, text=TEXT)
     with pytest.raises(CheckpointError, match=r"has no infimum\.json"):
         compress.heal(models["bert"], tmp_path / "a", text=TEXT)
-    with pytest.raises(CheckpointError, match="is not the checkpoint that was compressed"):
+    with pytest.raises(VerificationError, match="is not the checkpoint that was compressed"):
         compress.heal(outputs["bits"], tmp_path / "a", text=TEXT, original=models["llama"])
     plain = compress.plan(models["bert"], calib=TEXT, plain=True).save(tmp_path / "plain")
     with pytest.raises(OptionError, match="nothing that can be tuned"):

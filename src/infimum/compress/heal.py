@@ -11,9 +11,10 @@ from infimum.compress.calibrate import Batches, tokens_for
 from infimum.compress.load import load_any
 from infimum.compress.measure.moments import Progress
 from infimum.compress.measure.text import Text
+from infimum.compress.menu.written_output import WrittenOutput
+from infimum.compress.rewritten import tunable_forms, with_forms
 from infimum.compress.search.tuning import Tuning
 from infimum.compress.write.folder import write_folder
-from infimum.compress.written_output import WrittenOutput
 from infimum.errors import CheckpointError, OptionError
 from infimum.proof.certificate import Certificate
 
@@ -93,7 +94,9 @@ def heal(
     Raises
     ------
     CheckpointError
-        The output or the original is missing, incomplete or another; `target` exists.
+        The output or the original is missing or incomplete; `target` exists.
+    VerificationError
+        The files are not those that were written, or the original is another.
     OptionError
         `minutes` or `rate` is not above 0; or nothing of the output can be tuned: its format is "gguf" or `plain`, or
         the model has encoder and decoder.
@@ -114,7 +117,7 @@ def heal(
     output = WrittenOutput.open(out, original)
     if output.checkpoint.config.is_encoder_decoder:
         raise OptionError(f"{out} is a model of encoder and decoder; healing takes models of one part")
-    forms = output.forms()
+    forms = tunable_forms(output)
     if not forms:
         raise OptionError(
             f"{out} holds nothing that can be tuned: no layer was replaced, or by a plain matrix or blocks"
@@ -127,6 +130,6 @@ def heal(
         tokens_for(output.checkpoint, text),
     )
     tuned = tuning.run(rate=rate, minutes=minutes, most=steps, seed=seed, on_progress=on_progress)
-    answer = output.with_forms(forms | tuning.forms, on_progress)  # embeddings stay as they are
+    answer = with_forms(output, forms | tuning.forms, on_progress)  # embeddings stay as they are
     write_folder(answer, target)
     return Healed(target, *tuned, answer.certificate)

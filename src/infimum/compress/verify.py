@@ -5,15 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from infimum._threads import one_thread
 from infimum.compress.measure.moments import Progress
-from infimum.compress.measure.passes import collect
-from infimum.compress.measure.samples import Inputs, stored_inputs
 from infimum.compress.menu import adapter
 from infimum.compress.menu.budget import budget_of
 from infimum.compress.menu.forms import PivotForm, PlainForm, StoredForm, stored_form
@@ -23,19 +20,19 @@ from infimum.compress.menu.loader_files import MODEL_CODE, loader_files
 from infimum.compress.menu.model_card import CARD, model_card
 from infimum.compress.menu.replacement import Replacement, form_of, measure, near_rank, replacements_of
 from infimum.compress.menu.rounded_layer import derive_rounded
-from infimum.compress.menu.settings import Settings
-from infimum.compress.menu.stored_tensors import OutputTensors, check_tensors, open_tensors
+from infimum.compress.menu.stored_tensors import check_tensors
 from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import Choice, Group, partition, unit_of
-from infimum.compress.model.checkpoint import Checkpoint, Layer, open_checkpoint
+from infimum.compress.menu.written_output import WrittenOutput
+from infimum.compress.model.checkpoint import Layer
 from infimum.compress.model.pieces import ModelTensors
-from infimum.compress.model.tensor_files import INDEX, ITEM_BYTES, read_all, same_bits
+from infimum.compress.model.tensor_files import INDEX, ITEM_BYTES, same_bits
 from infimum.errors import CalibrationError, InfimumError, VerificationError
 from infimum.proof import checkpoint as proof
 from infimum.proof import folder as files
 from infimum.proof import strict_json
 from infimum.proof.certificate import Certificate
-from infimum.proof.checkpoint import CHANNELS, TEXT, Description, LayerPlan
+from infimum.proof.checkpoint import CHANNELS, TEXT, LayerPlan
 from infimum.proof.evidence import indices, shown, whole
 from infimum.proof.theorems import allocation_dual
 from infimum.proof.theorems.allocation_dual import Unit
@@ -83,6 +80,7 @@ TRUSTED = (
     "infimum.compress.menu.layer_plan",
     "infimum.compress.menu.replacement",
     "infimum.compress.menu.stored_tensors",
+    "infimum.compress.menu.written_output",
     "infimum.compress.menu.loader_files",
     "infimum.compress.menu.model_card",
     "infimum.compress.menu.adapter",
@@ -124,17 +122,8 @@ def verify(out: str | Path, original: str | Path | None = None, *, on_progress: 
         The output or the original is missing or incomplete.
     """
     out = Path(out)
-    described = proof.read_description(out)
-    files.check_hashes(out, described.files)
-    path = Path(original or described.original)
-    files.check_outside(out, path)
-    checkpoint = open_checkpoint(path)
-    if checkpoint.sha256 != described.original_hashes:
-        raise VerificationError(f"{checkpoint.path} is not the checkpoint that was compressed: its hashes differ")
     try:
-        settings = Settings.read(described.settings)
-        tensors = open_tensors(out, checkpoint, settings.format, described.layers)
-        return _check(_Output(out, described, settings, tensors), checkpoint, on_progress)
+        return _check(WrittenOutput.open(out, original), on_progress)
     except CalibrationError as error:
         raise VerificationError(f"{TEXT} does not fit the model: {error}") from error
     except InfimumError:
@@ -143,30 +132,15 @@ def verify(out: str | Path, original: str | Path | None = None, *, on_progress: 
         raise VerificationError(f"the check of {out} failed: {shown(repr(error))}") from error
 
 
-class _Output(NamedTuple):
-    """The folder that is checked: what it says, and its tensors."""
-
-    path: Path
-    described: Description
-    settings: Settings
-    tensors: OutputTensors
-
-
-def _check(output: _Output, checkpoint: Checkpoint, on_progress: Progress | None) -> Certificate:
+def _check(output: WrittenOutput, on_progress: Progress | None) -> Certificate:
     """Check files and tensors, then measure and derive every row."""
-    described, settings = output.described, output.settings
+    described, checkpoint, settings = output.described, output.checkpoint, output.settings
     names = [layer.name for layer in settings.layers_of(checkpoint)]
     proof.same("the layers of the table", [row.name for row in described.layers], names)
-    orders = read_all(output.path / CHANNELS) if CHANNELS in described.files else {}
-    _check_files(output, checkpoint)
+    orders = output.orders()
+    _check_files(output)
     check_tensors(checkpoint, described.layers, output.tensors)
-    tokens = _tokens(output, checkpoint)
-    chosen = {name: described.calibration[name] for name in ("seed", "projections")}
-    split = described.calibration["split"]
-    if settings.rounds and not split:
-        raise VerificationError("calibration: split must be true for few bits: one half judges what the other made")
-    moments = collect(checkpoint, tokens, **chosen, split=split, on_progress=on_progress)
-    task = Task(checkpoint, moments, settings)
+    task = output.task(on_progress)
     if isinstance(settings.damping, Mapping):
         groups = [_group(task, layers, orders) for layers in partition(task)]
         check_scales(task, groups, settings.damping)
@@ -187,9 +161,9 @@ def _check(output: _Output, checkpoint: Checkpoint, on_progress: Progress | None
     return Certificate(error, bound, allocation_dual.THEOREM, "rounded", witness=witness)
 
 
-def _check_files(output: _Output, checkpoint: Checkpoint) -> None:
+def _check_files(output: WrittenOutput) -> None:
     """Ask that every file is what this model needs, and that there is no other."""
-    out, described = output.path, output.described
+    out, described, checkpoint = output.path, output.described, output.checkpoint
     written = loader_files(checkpoint, described.layers)
     written[CARD] = model_card(checkpoint, described.layers, described.original, code=MODEL_CODE in written)
     expected = set(files.check_companions(out, checkpoint.path, written)) | {TEXT}
@@ -205,21 +179,8 @@ def _check_files(output: _Output, checkpoint: Checkpoint) -> None:
         proof.same(f"{INDEX}: metadata", index["metadata"], {"total_size": size})
 
 
-def _tokens(output: _Output, checkpoint: Checkpoint) -> Inputs:
-    """Read the calibration tokens, or other inputs, and derive what is said about them."""
-    stored = {name: tensor.numpy() for name, tensor in read_all(output.path / TEXT).items()}
-    if stored.keys() == {"ids", "mask"}:
-        proof.check_tokens(stored["ids"], stored["mask"])
-    else:
-        proof.check_inputs(stored)
-    tokens = stored_inputs(stored, TEXT)
-    derived = {"paragraphs": tokens.rows, "tokens": tokens.count, "sha256": tokens.sha256, "goal": checkpoint.head.goal}
-    proof.check_calibration(output.described.calibration, derived)
-    return tokens
-
-
 def _derive_all(
-    task: Task, output: _Output, orders: Mapping[str, torch.Tensor], on_progress: Progress | None
+    task: Task, output: WrittenOutput, orders: Mapping[str, torch.Tensor], on_progress: Progress | None
 ) -> tuple[list[Unit], dict[str, LayerPlan]]:
     """Derive what all layers can become, and compare each row of the table with its own."""
     rows = {row.name: row for row in output.described.layers}

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from infimum._arguments import Numbers, whole_number
-from infimum.errors import OptionError, ToleranceError
-from infimum.minimax.remez.stored_quotient import best_quotient
+from infimum.errors import NonFiniteError, OptionError, ToleranceError
+from infimum.minimax.remez.stored_quotient import Stored, best_quotients
 from infimum.proof.answers.rational import LARGEST_TYPE, MinimaxRational, certify_rational, rational_task
+from infimum.proof.certificate import Certificate
 from infimum.proof.enclosure.functions import FunctionLike
 from infimum.proof.rounding import ROOM
+
+FOUND = 1e-3  # relative: an error that is enclosed by so much above what was seen hides no spike
 
 
 def rational(
@@ -78,14 +82,21 @@ def rational(
     if max(m, n) > LARGEST_TYPE:
         raise OptionError(f"the degrees of type must be at most {LARGEST_TYPE}, got {type!r}")
     task = rational_task(f, (m, n), _pair("domain", domain), weight, relative, breakpoints)
-    found = best_quotient(task, (m, n), tol)
-    if found is None:
+    best: tuple[Stored, Certificate, tuple[int, ...]] | None = None
+    for stored in best_quotients(task, (m, n), tol):
+        quotient = stored.numerator, stored.denominator
+        with contextlib.suppress(NonFiniteError):  # there is a pole between the points that were looked at
+            proved = certify_rational(task, (m, n), quotient, stored.points, tol, room=ROOM)
+            if best is None or proved[0].value < best[1].value:
+                best = stored, *proved
+            if proved[0].value <= stored.largest * (1.0 + FOUND) or proved[0].ratio <= 1.0 + tol:
+                break
+    if best is None:
         raise ToleranceError(
             f"no rational function of type ({m}, {n}) without poles on the domain was found for {task.f}; try another "
             "type, or a polynomial"
         )
-    quotient = found.numerator, found.denominator
-    certificate, signs = certify_rational(task, (m, n), quotient, found.points, tol, room=ROOM)
+    found, certificate, signs = best
     return MinimaxRational(
         f=str(task.f),
         numerator=found.numerator,

@@ -15,7 +15,7 @@ from infimum._display import Shown
 from infimum.errors import OptionError, ToleranceError
 from infimum.minimax.given.approximations import Coefficients, Given
 from infimum.minimax.remez.best_polynomial import enclosed, sampled
-from infimum.minimax.remez.stored_quotient import best_quotient
+from infimum.minimax.remez.stored_quotient import best_quotients
 from infimum.proof.answers.polynomial import MinimaxPolynomial
 from infimum.proof.answers.rational import LARGEST_TYPE, MinimaxRational, certify_rational, rational_task
 from infimum.proof.answers.rounded import RoundedPolynomial
@@ -243,7 +243,7 @@ def of_quotient(given: Given, f: Any, domain: Any, degree: Any, problem: dict[st
     type_ = _type_of(given, own, degree)
     task = rational_task(f, type_, domain, problem["weight"], problem["relative"], problem["breakpoints"])
     places, e = largest_errors(task, Quotient(given.function, given.below), sum(own))
-    found = best_quotient(task, type_, tol)
+    found = next(best_quotients(task, type_, tol), None)
     if found is None:
         raise ToleranceError(f"no quotient of type {type_} without poles was found to compare with")
     parts = found.numerator, found.denominator

@@ -40,7 +40,24 @@ class Quotients:
         self.task, self.bits = task, bits
         self.m, self.n = type_
         self.start, self.stride = task.space.start, task.space.stride
-        self.interval = task.away_from_zero(task.half)[0]
+        self.intervals = task.away_from_zero(task.half)
+        self.interval = self.intervals[0]
+
+    def scaled(self, x: np.ndarray) -> np.ndarray:
+        """Places u in [-1, 1] of points, in doubles."""
+        low, high = (end**self.stride for end in (self.task.half[0][0], self.task.half[-1][1]))
+        return np.asarray((2.0 * x**self.stride - low - high) / (high - low))
+
+    def of_chebyshev(self, p: np.ndarray, q: np.ndarray) -> Quotient:
+        """Return the quotient with these Chebyshev coefficients in u."""
+        with working(self.bits) as module:
+            basis = [module.arb_poly(module.fmpz_poly.chebyshev_t(k)) for k in range(max(p.size, q.size))]
+            above, below = (
+                sum((basis[k] * module.arb(value) for k, value in enumerate(c.tolist())), module.arb_poly([0]))
+                for c in (p, q)
+            )
+            unit = 1 / below(module.arb(0))
+            return Quotient(_middle(above * unit), _middle(below * unit))
 
     def interpolating(self, nodes: np.ndarray) -> Quotient | None:
         """Return the quotient that is f on m + n + 1 nodes; None where there is none."""
@@ -143,7 +160,11 @@ class Quotients:
         numerator = module.arb_poly.interpolate(places, values, algorithm="newton")
         if not all(c.is_finite() for c in numerator.coeffs()):
             return None
-        return Quotient(module.arb_poly([c.mid() for c in numerator.coeffs()]), denominator)
+        return Quotient(_middle(numerator), denominator)
+
+
+def _middle(polynomial: Any) -> Any:
+    return flint().arb_poly([c.mid() for c in polynomial.coeffs()])
 
 
 def _moments(u: list[Ball], values: list[Ball], count: int) -> list[Ball]:

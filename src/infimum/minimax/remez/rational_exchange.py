@@ -28,7 +28,7 @@ PATIENCE = 5
 CLOSED = 1e-11
 UNFINISHED = 1e-7
 GOALS = (3.0, 1.2)  # ratios of the largest to the smallest error between nodes, from which the exchange is tried
-LOOKS = 30  # at quotients while nodes are balanced
+LOOKS = 120  # at quotients while nodes are balanced
 FIRST_STEP, LEAST_STEP = 0.3, 1e-3
 DETOUR = 1.1  # of the spread: what a step may lose
 STEEPEST = 3.0  # logarithm of errors beside their median that one step takes into account
@@ -82,9 +82,14 @@ class _Balanced(NamedTuple):
         return float(np.exp(min(np.max(logarithms) - np.min(logarithms), np.log(LARGEST))))
 
 
+def quotients_of(task: Task, type_: tuple[int, int]) -> Quotients:
+    """Return the quotients of a type, with bits to begin with."""
+    return Quotients(task, type_, FIRST_BITS + BITS_A_DEGREE * sum(type_))
+
+
 def from_nodes(task: Task, type_: tuple[int, int], smaller: np.ndarray | None) -> Found | None:
     """Balance nodes and exchange references, with as many bits as that takes."""
-    quotients = Quotients(task, type_, FIRST_BITS + BITS_A_DEGREE * sum(type_))
+    quotients = quotients_of(task, type_)
     nodes = _first_nodes(quotients, smaller)
     best: Found | None = None
     for goal in GOALS:
@@ -95,7 +100,7 @@ def from_nodes(task: Task, type_: tuple[int, int], smaller: np.ndarray | None) -
             if not has_no_pole(quotients, balanced.quotient):  # a factor that p and q share
                 break
             return Found(quotients, balanced.quotient, balanced.places, float(np.max(balanced.errors)), 0.0, 0.0, True)
-        found = _exchange(quotients, balanced)
+        found = exchange(quotients, balanced.places, balanced.quotient)
         if found is not None and (best is None or found.own < best.own):
             best = found
         if best is not None and best.own < UNFINISHED:
@@ -178,10 +183,9 @@ def _look(quotients: Quotients, nodes: np.ndarray) -> _Balanced | None:
 # ------------------------------------------------------------------ references
 
 
-def _exchange(quotients: Quotients, balanced: _Balanced) -> Found | None:
+def exchange(quotients: Quotients, reference: np.ndarray, near: Quotient) -> Found | None:
     """Exchange on m + n + 2 points."""
     task, intervals = quotients.task, (quotients.interval,)
-    reference, near = balanced.places, balanced.quotient
     best: Found | None = None
     idle = 0
     for _ in range(EXCHANGES):

@@ -1,4 +1,4 @@
-"""The way to the best quotient of a type: by smaller types, by neighbouring ones, and by smaller domains."""
+"""The way to the best quotient of a type: by smaller types, from a grid, by neighbouring types, by smaller domains."""
 
 from __future__ import annotations
 
@@ -6,29 +6,51 @@ from dataclasses import replace
 
 import numpy as np
 
+from infimum.minimax.remez.differential_correction import corrected
 from infimum.minimax.remez.exchange import alternating, extrema
-from infimum.minimax.remez.rational_exchange import UNFINISHED, Found, distance_of, from_nodes, has_no_pole
+from infimum.minimax.remez.rational_exchange import (
+    UNFINISHED,
+    Found,
+    distance_of,
+    exchange,
+    from_nodes,
+    has_no_pole,
+    quotients_of,
+)
 from infimum.proof.enclosure.task import Task
 
 AT_ONCE = 6  # the smaller of two degrees up to which Chebyshev points are a good start
+MOST_BELOW = 2  # by how much the degrees are lowered on a grid
+AS_GOOD = 1e-9  # relative: an error that is no larger than another, but for rounding
 PART, WIDENINGS = 0.25, 24  # of the domain that is left out at first, and steps to the whole
 
 
-def search(task: Task, type_: tuple[int, int]) -> Found | None:
-    """Find the best quotient of a type in t, by way of smaller types where it is large.
+def search(task: Task, type_: tuple[int, int]) -> list[Found]:
+    """Find the best quotients of a type in t, by way of smaller types where it is large; the best first.
 
     Where a search ends at a smaller type (m - d, n - d), its best quotient may be that of the wanted type as well: it
     is, if its error alternates often enough.
     """
     met = _met(task, type_)
-    if not any(found.distance < UNFINISHED for found in met):
-        met += _by_neighbours(task, type_)
-    met.sort(key=lambda found: (found.largest, found.distance))
-    best = next((found for found in met if has_no_pole(found.quotients, found.quotient)), None)
-    if best is not None or not type_[1]:
-        return best
+    for other_way in (_by_correction, _by_neighbours):
+        if not any(found.distance < UNFINISHED for found in met):
+            met += other_way(task, type_)
+    met = [found for found in met if has_no_pole(found.quotients, found.quotient)]
+    if met or not type_[1]:
+        return _sorted(met)
     smaller = search(task, (type_[0], type_[1] - 1))  # down to a polynomial, which has no pole
-    return None if smaller is None else replace(smaller, distance=1.0)
+    return [_alternating(found, type_) for found in smaller]
+
+
+def _sorted(met: list[Found]) -> list[Found]:
+    """Sort by the largest error; of those that are as good as the best, those of the smallest type come first."""
+    least = min((found.largest for found in met), default=0.0) * (1.0 + AS_GOOD)
+
+    def order(found: Found) -> tuple[float, ...]:
+        size = found.quotients.m + found.quotients.n
+        return (least, found.distance >= UNFINISHED, size) if found.largest <= least else (found.largest, 0.0, size)
+
+    return sorted(met, key=order)
 
 
 def _met(task: Task, type_: tuple[int, int]) -> list[Found]:
@@ -39,9 +61,20 @@ def _met(task: Task, type_: tuple[int, int]) -> list[Found]:
         found = from_nodes(task, (m - below, n - below), None)
         if found is not None and found.own < UNFINISHED:
             *others, last = _climb(task, type_, found)
-            met += [*others, _alternating(last, n + 2 + last.quotients.m)]
+            met += [*others, _alternating(last, type_)]
             break
         met += [] if found is None else [found]
+    return met
+
+
+def _by_correction(task: Task, type_: tuple[int, int]) -> list[Found]:
+    """Quotients that are reached from the best on a grid: a pole may be next to the domain, with a zero beside it."""
+    met: list[Found] = []
+    for below in range(min(*type_, MOST_BELOW) + 1):
+        quotients = quotients_of(task, (type_[0] - below, type_[1] - below))
+        start = corrected(quotients)
+        found = None if start is None else exchange(quotients, start[1], start[0])
+        met += [] if found is None else [_alternating(found, type_)]
     return met
 
 
@@ -55,7 +88,7 @@ def _by_neighbours(task: Task, type_: tuple[int, int]) -> list[Found]:
             found += [other] if reached is None else [other, reached]
     if not any(other.own < UNFINISHED and (other.quotients.m, other.quotients.n) == type_ for other in found):
         found += [reached for side in (0, 1) if (reached := _widened(task, type_, side)) is not None]
-    return [replace(other, distance=1.0) if other.points.size < sum(type_) + 2 else other for other in found]
+    return [_alternating(other, type_) for other in found]
 
 
 def _widened(task: Task, type_: tuple[int, int], side: int) -> Found | None:
@@ -98,8 +131,9 @@ def _climb(task: Task, type_: tuple[int, int], start: Found) -> list[Found]:
     return [*attempts, reached]
 
 
-def _alternating(found: Found, needed: int) -> Found:
+def _alternating(found: Found, type_: tuple[int, int]) -> Found:
     """Look for as many alternating errors as prove a quotient best of a larger type."""
+    needed = max(found.quotients.m + type_[1], type_[0] + found.quotients.n) + 2
     if found.points.size >= needed or not found.largest:
         return found
     error = found.quotients.error(found.quotient)

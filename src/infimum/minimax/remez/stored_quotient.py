@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from infimum.minimax.remez.exact_member import exact_quotient
 from infimum.minimax.remez.exchange import alternating, extrema, first_reference
 from infimum.minimax.remez.rational_exchange import Found
-from infimum.minimax.remez.rational_search import search
+from infimum.minimax.remez.rational_search import AS_GOOD, search
 from infimum.proof.answers.rational import MOST_PARTS
 from infimum.proof.enclosure.approximants import ChebyshevSum
 from infimum.proof.enclosure.balls import working
@@ -17,32 +18,35 @@ from infimum.proof.enclosure.point_values import values_at, weights_at
 from infimum.proof.enclosure.spaces import Powers
 from infimum.proof.enclosure.task import Task
 
-AS_GOOD = 1e-9  # relative: an error that is no larger than the search's, but for rounding
 MOST_ROUNDING = 0.05  # of the tolerance: what storing may change an error by
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """Chebyshev coefficients, the sums of rows of doubles, and the alternation on the whole domain."""
+    """Chebyshev coefficients, the sums of rows of doubles, the alternation on the whole domain, and the largest error.
+
+    That is what was seen of it: next to a pole there may be more.
+    """
 
     numerator: np.ndarray
     denominator: np.ndarray
     points: np.ndarray
+    largest: float
 
 
-def best_quotient(task: Task, type_: tuple[int, int], tol: float) -> Stored | None:
-    """Find the best quotient of a type, or the best that was met; None if all of them have poles."""
+def best_quotients(task: Task, type_: tuple[int, int], tol: float) -> Iterator[Stored]:
+    """Yield the best quotient of a type, and then those that were met besides; nothing if all of them have poles."""
     member = exact_quotient(task, type_)
     if member is not None:
-        return Stored(*member, first_reference(task.away_from_zero(task.intervals), sum(type_) + 2))
+        yield Stored(*member, first_reference(task.away_from_zero(task.intervals), sum(type_) + 2), 0.0)
+        return
     reduced = _type_in_t(task, type_)
-    found = search(task, reduced) if min(reduced) >= 0 else None
+    met = search(task, reduced) if min(reduced) >= 0 else []
     nothing = _nothing(task, type_[0])
-    if nothing is not None and (found is None or nothing[0] <= found.largest * (1.0 + AS_GOOD)):
-        return Stored(np.zeros((1, 1)), np.ones((1, 1)), nothing[1])
-    if found is None:
-        return None
-    return Stored(*_few_doubles(task, found, tol), _on_whole_domain(task, found.points))
+    if nothing is not None and (not met or nothing[0] <= met[0].largest * (1.0 + AS_GOOD)):
+        yield Stored(np.zeros((1, 1)), np.ones((1, 1)), nothing[1], nothing[0])
+    for found in met:
+        yield Stored(*_few_doubles(task, found, tol), _on_whole_domain(task, found.points), found.largest)
 
 
 def _type_in_t(task: Task, type_: tuple[int, int]) -> tuple[int, int]:

@@ -171,9 +171,10 @@ def rational_task(
 ) -> Task:
     """Return the task of approximating a formula, weighted by another, on one interval; halved where it is symmetric.
 
-    The space of the task is that of the polynomials of the larger degree.
+    The space of the task is that of the polynomials of the larger degree, or of degree 3, from which on odd and even
+    powers show their stride.
     """
-    task = as_task(f, max(*type_, 1), domain, "full", weight, relative, breakpoints)
+    task = as_task(f, max(*type_, 3), domain, "full", weight, relative, breakpoints)
     if len(task.intervals) > 1:
         raise OptionError(f"rational approximation needs one interval as domain, got {domain!r}")
     if not is_enclosable(task):

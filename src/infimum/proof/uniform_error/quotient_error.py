@@ -10,7 +10,7 @@ import numpy as np
 from infimum.errors import NonFiniteError
 from infimum.proof.enclosure import taylor_model
 from infimum.proof.enclosure.approximants import Approximant
-from infimum.proof.enclosure.balls import working
+from infimum.proof.enclosure.balls import hull, working
 from infimum.proof.enclosure.expressions import Expression
 from infimum.proof.enclosure.point_values import formula, values_at, weights_at
 from infimum.proof.enclosure.rational_form import RationalForm, rational_form
@@ -99,7 +99,8 @@ def _vanishes(task: Task, p: Approximant, q: Approximant) -> bool:
 def fraction_of(task: Task) -> RationalForm | None:
     """Return f as a fraction of polynomials without a common factor; None where the formula does not show it."""
     function = formula(task.f)
-    form = rational_form(function) if isinstance(function, Expression) else None
+    whole = Cell(*hull(task.intervals[0][0], task.intervals[-1][1]))
+    form = rational_form(function.on(whole)) if isinstance(function, Expression) else None
     if form is None:
         return None
     common = form[0].gcd(form[1])
