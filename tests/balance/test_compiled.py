@@ -105,11 +105,11 @@ def test_costs_of_one_experts_moves(kind, monkeypatch):
     for module in (arc_costs, plain):
         for others in (np.arange(6), np.array([4]), np.array([5, 0]), np.arange(0)):
             again = np.full((7, 7), 5), np.full((6, 6), 5)
-            module.measure(values, member, np.flatnonzero(member[:, 2]), 2, others, *again)
+            module.cheapest_of_expert(values, member, np.flatnonzero(member[:, 2]), 2, others, *again)
             assert np.array_equal(again[0][2, others], cost[2, others])
             assert np.array_equal(again[1][2, others], owner[2, others])
             assert np.count_nonzero(again[0] != 5) == others.size
-    arc_costs.measure(values, member, np.arange(0), 2, np.arange(6), cost, owner)
+    arc_costs.cheapest_of_expert(values, member, np.arange(0), 2, np.arange(6), cost, owner)
     assert np.all(cost[2] == NONE)
     assert np.all(owner[2] == -1)
 

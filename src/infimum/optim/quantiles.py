@@ -140,7 +140,7 @@ def _sweep(
     """Do the work of `quantile_bias` for one process on the host, where partitions are the quickest way."""
     columns = transposed(scores)
     if not threshold:
-        last, next_ = neighbours(scores + bias, np.full(len(scores), float(k)))
+        last, next_ = neighbours(scores + bias, np.array([float(k)]))
         level = (last + next_) / 2 if midpoint else next_
-        columns -= np.where(np.isfinite(next_), level, last)
+        columns -= level if np.isfinite(level).all() else np.where(np.isfinite(next_), level, last)
     return thresholds(columns, load, midpoint=midpoint)

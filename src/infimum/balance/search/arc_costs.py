@@ -39,7 +39,7 @@ def cheapest_tokens(values: np.ndarray, member: np.ndarray, cost: np.ndarray, ow
                         cost[expert, other], owner[expert, other] = loss, token
 
 
-def _measure_of_arrays(
+def _cheapest_of_expert_of_arrays(
     values: np.ndarray,
     member: np.ndarray,
     tokens: np.ndarray,
@@ -57,8 +57,8 @@ def _measure_of_arrays(
         cost[expert, others[open_]], owner[expert, others[open_]] = loss[best, index][open_], tokens[best[open_]]
 
 
-@compiled_or(_measure_of_arrays)
-def measure(
+@compiled_or(_cheapest_of_expert_of_arrays)
+def cheapest_of_expert(
     values: np.ndarray,
     member: np.ndarray,
     tokens: np.ndarray,

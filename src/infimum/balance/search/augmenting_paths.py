@@ -13,7 +13,7 @@ import itertools
 import numpy as np
 
 from infimum._arrays import transposed
-from infimum.balance.search.arc_costs import cheapest_tokens, measure
+from infimum.balance.search.arc_costs import cheapest_of_expert, cheapest_tokens
 from infimum.balance.search.integer_scores import BARRED, FAR, LARGEST, NONE
 from infimum.balance.search.shortest_path import shortest_path
 from infimum.errors import InfeasibleError
@@ -78,7 +78,7 @@ class ExpertGraph:
     def _measure(self, expert: int, others: np.ndarray) -> None:
         """Find the cheapest token of an expert for each of the others."""
         tokens = np.flatnonzero(self.holds[expert])
-        measure(self.values, self.member, tokens, expert, others, self.cost, self.owner)
+        cheapest_of_expert(self.values, self.member, tokens, expert, others, self.cost, self.owner)
 
     def _measure_window(self, node: int) -> None:
         """Open the arcs between a node and its parent in the directions in which the load may still change."""

@@ -141,7 +141,7 @@ def thresholds(rows: np.ndarray, counts: np.ndarray, *, midpoint: bool) -> np.nd
 
 
 def neighbours(rows: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the two entries of every row that `thresholds` is made of; the others change places."""
+    """Return the two entries of every row that `thresholds` is made of; others change places. One count may do for all."""
     length = rows.shape[1]
     inside = length - np.clip(np.ceil(counts), 1, length).astype(np.int64)
     outside = length - np.clip(np.floor(counts) + 1, 1, length).astype(np.int64)
@@ -149,8 +149,7 @@ def neighbours(rows: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.nda
         # a partition at one place, and the largest entry before it: several times faster than one at two places
         rows.partition(inside[0], axis=1)
         return rows[:, inside[0]], rows[:, : inside[0]].max(axis=1)
-    places = np.unique(np.concatenate([inside, outside]))
-    if length > SHORT and places.size <= FEW:
+    if length > SHORT and (places := np.unique(np.concatenate([inside, outside]))).size <= FEW:
         rows.partition(places, axis=1)
     else:
         rows.sort(axis=1)
