@@ -57,7 +57,7 @@ def test_c_stays_within_its_bounds(results, tmp_path, flags):
     for key, (dtype, _) in sources.items():
         name, _, scheme = key.split("_")
         result = results[name]
-        x = machine_numbers(result.domain, dtype, 12)
+        x = machine_numbers(result.interval, dtype, 12)
         assert is_within(result, dtype, scheme, x, run(key, x)), key
         if flags == "plain":
             assert is_within(result, dtype, scheme, x, run(key, x, flush=True)), key
@@ -72,7 +72,7 @@ def test_python_stays_within_its_bounds(results, name, scheme):
             space: dict = {}
             exec(getattr(result, f"to_{language}")(dtype, scheme), space)
             machine = FORMATS[dtype]
-            low, high = result.domain
+            low, high = result.interval
             x = np.array([float(machine.round(Fraction(t))) for t in np.linspace(low, high, 61).tolist()])
             x = x[(x >= low) & (x <= high)]
             y = space["p"](torch.asarray(x)).double().numpy() if language == "torch" else space["p"](x).astype(float)
@@ -93,7 +93,7 @@ def test_the_total_error_is_proven(results):
         assert ulp == pytest.approx(relative * 2**24, rel=0.01)
         space: dict = {}
         exec(result.to_numpy("float32"), space)
-        x = machine_numbers(result.domain, "float32", 60)
+        x = machine_numbers(result.interval, "float32", 60)
         with mpmath.workdps(30):
             for point, value in zip(x.tolist(), space["p"](x).astype(float).tolist(), strict=True):
                 true = getattr(mpmath, name)(point)

@@ -8,7 +8,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Literal
 
 from infimum._arguments import whole_number
 from infimum.errors import OptionError
@@ -55,16 +55,11 @@ def _program(subject: Emitter, scheme: Scheme) -> list[Operation]:
         powers = [whole_number("a power of x", power, 0) for power in part]
         if not powers or max(powers) - min(powers) >= MOST_POWERS:
             raise OptionError(f"powers must be within {MOST_POWERS} of each other, got {shown(powers)}")
-    for interval in intervals_of(subject):
+    for interval in subject.domain:
         inside = len(interval) == 2 and all(isinstance(end, float | int) for end in interval)
         if not inside or not -math.inf < interval[0] < interval[1] < math.inf:
             raise OptionError(f"the domain must be intervals of finite floats, got {shown(interval)}")
     return program(parts[0], scheme) if len(parts) == 1 else quotient_program(parts[0], parts[1], scheme)
-
-
-def intervals_of(subject: Emitter) -> Any:
-    """Return the domain as a list of intervals: a quotient has one."""
-    return (subject.domain,) if isinstance(subject.domain[0], int | float) else subject.domain
 
 
 def generate(subject: Emitter, language: Language, dtype: object, scheme: Scheme, name: str) -> str:
@@ -77,7 +72,7 @@ def generate(subject: Emitter, language: Language, dtype: object, scheme: Scheme
     operations = _program(subject, scheme)
     if language == "triton" and machine.bits < 24 and any(operation.divides for operation in operations):
         raise OptionError(f"Triton divides in float32 and float64 alone, got {machine.name}")
-    found = evaluation_error(operations, intervals_of(subject), machine.name)
+    found = evaluation_error(operations, subject.domain, machine.name)
     lines = [readable(line) for line in comment(subject, machine.name, scheme, found)]
     return WRITERS[language](name, operations, machine.name, lines)
 
@@ -98,7 +93,7 @@ def readable(text: str) -> str:
 
 def rounding_of(subject: Emitter, dtype: object, scheme: Scheme) -> EvaluationError:
     """Bound what rounding adds when a polynomial is evaluated in a format."""
-    return evaluation_error(_program(subject, scheme), intervals_of(subject), as_format(dtype).name)
+    return evaluation_error(_program(subject, scheme), subject.domain, as_format(dtype).name)
 
 
 def comment(subject: Emitter, dtype: str, scheme: str, found: EvaluationError) -> list[str]:
@@ -110,7 +105,7 @@ def comment(subject: Emitter, dtype: str, scheme: str, found: EvaluationError) -
     if certificate.rigour == "sampled":
         reached = f"the largest {error} of samples is {_upwards(certificate.value)}, nothing is proven between them"
     kind = "polynomial" if len(subject.parts_of_code()) == 1 else "quotient"
-    where = " and ".join(f"[{low!r}, {high!r}]" for low, high in intervals_of(subject))
+    where = " and ".join(f"[{low!r}, {high!r}]" for low, high in subject.domain)
     lines = [
         f"p(x) for f(x) = {subject.f} on {where}, by infimum.minimax.",
         f"Approximation: {reached}.",
