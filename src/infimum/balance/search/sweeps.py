@@ -141,7 +141,10 @@ def thresholds(rows: np.ndarray, counts: np.ndarray, *, midpoint: bool) -> np.nd
 
 
 def neighbours(rows: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the two entries of every row that `thresholds` is made of; others change places. One count may do for all."""
+    """Return the two entries of every row that `thresholds` is made of; one count may do for all.
+
+    The other entries change places.
+    """
     length = rows.shape[1]
     inside = length - np.clip(np.ceil(counts), 1, length).astype(np.int64)
     outside = length - np.clip(np.floor(counts) + 1, 1, length).astype(np.int64)
