@@ -146,9 +146,12 @@ def neighbours(rows: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.nda
     The other entries change places.
     """
     length = rows.shape[1]
-    inside = length - np.clip(np.ceil(counts), 1, length).astype(np.int64)
-    outside = length - np.clip(np.floor(counts) + 1, 1, length).astype(np.int64)
-    if length > SHORT and inside.min() == inside.max() and outside.min() == outside.max() == inside[0] - 1:
+    alike = counts.min() == counts.max()
+    if alike:
+        counts = counts[:1]
+    inside = length - np.minimum(np.maximum(np.ceil(counts), 1.0), length).astype(np.int64)
+    outside = length - np.minimum(np.maximum(np.floor(counts) + 1.0, 1.0), length).astype(np.int64)
+    if length > SHORT and alike and outside[0] == inside[0] - 1:
         # a partition at one place, and the largest entry before it: several times faster than one at two places
         rows.partition(inside[0], axis=1)
         return rows[:, inside[0]], rows[:, : inside[0]].max(axis=1)
@@ -156,5 +159,7 @@ def neighbours(rows: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.nda
         rows.partition(places, axis=1)
     else:
         rows.sort(axis=1)
+    if alike:
+        return rows[:, inside[0]].copy(), rows[:, outside[0]].copy()
     index = np.arange(rows.shape[0])
     return rows[index, inside], rows[index, outside]
