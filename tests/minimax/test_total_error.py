@@ -9,7 +9,7 @@ import pytest
 import scipy.special
 
 from infimum import minimax
-from infimum.errors import RangeError
+from infimum.errors import OptionError, RangeError
 from infimum.minimax.formats.forms import FORMS
 from tests.minimax.compiled import FLAGS, HAS_COMPILER, build
 
@@ -87,3 +87,60 @@ def test_forms_where_powers_of_x_are_useless():
     assert "Horner about a centre" in far.to_c()
     assert "Clenshaw" in runge.to_c()
     assert "Rounding (Horner in float32)" in minimax.polynomial("exp", 5).to_c()
+
+
+S = [-1.6666654611e-1, 8.3321608736e-3, -1.9515295891e-4]  # Cephes, in single precision
+
+
+@pytest.mark.parametrize("scheme", [*FORMS, "auto"])
+def test_tables_from_anywhere(scheme):
+    """The bound holds for a table in use, evaluated with numbers of the format; it is made of two parts."""
+    found = minimax.total_error(
+        "x + x**3*S(x**2)", "sin", (-0.785, 0.785), relative=True, tables={"S": S}, scheme=scheme
+    )
+    assert (
+        found.approximation
+        == minimax.sup_norm("x + x**3*S(x**2)", "sin", (-0.785, 0.785), relative=True, tables={"S": S})[1]
+    )
+    assert found.approximation + found.rounding.relative <= found.relative < 1.001 * found.relative
+    assert found.ulp == found.relative * 2**24
+    assert found.scheme == ("horner" if scheme == "auto" else scheme)
+    x = numbers((-0.785, 0.785), 100_003)
+    if scheme == "horner":
+        t = x * x
+        q = np.float32(S[2])
+        for c in (S[1], S[0], 1.0):
+            q = q * t + np.float32(c)
+        error = np.abs((q * x).astype(float) - np.sin(x.astype(float)))
+        assert np.all(error <= found.relative * np.abs(np.sin(x.astype(float))) + found.underflow)
+
+
+def test_quotients_formats_and_absolute_errors():
+    pade = ([1, "1/2", "1/12"], [1, "-1/2", "1/12"])
+    found = minimax.total_error(pade, "exp", (-0.5, 0.5), dtype="float16", relative=True)
+    x = np.linspace(-0.5, 0.5, 4001).astype(np.float16)
+    above, below = (np.float16(1 / 12) * x + np.float16(sign * 0.5) for sign in (1, -1))
+    computed = ((above * x + np.float16(1)) / (below * x + np.float16(1))).astype(float)
+    error = np.abs(computed / np.exp(x.astype(float)) - 1)
+    assert found.relative / 10 < np.max(error) <= found.relative
+    absolute = minimax.total_error([1, 1, 0.5], "exp", (-0.1, 0.1), dtype="float64")
+    assert absolute.absolute == pytest.approx(absolute.approximation + absolute.rounding.absolute)
+    assert (absolute.relative, absolute.ulp) == (np.inf, np.inf)
+    best = minimax.polynomial("exp", 5)
+    own = minimax.total_error(best, "exp")
+    assert own.rounding == best.evaluation_error("float32", "horner")
+
+
+@pytest.mark.parametrize(
+    ("p", "f", "options", "message"),
+    [
+        ("exp(x)", "exp", {}, "must be a polynomial or a quotient"),
+        ([1, 1], "exp", {"dtype": "float8"}, "dtype must be"),
+        ([1, 1], "exp", {"scheme": "newton"}, "scheme must be"),
+        ([-0.5, 1], "x - 1/2", {"relative": True}, "f vanishes"),
+        ({1: 1, 2: -2}, "exp(x)", {"relative": True}, "p has a zero"),
+    ],
+)
+def test_what_has_no_total_error(p, f, options, message):
+    with pytest.raises(OptionError, match=message):
+        minimax.total_error(p, f, (-1, 1), **options)

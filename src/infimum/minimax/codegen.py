@@ -8,17 +8,27 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Literal
+from typing import Any, Literal, TypeAlias
 
 from infimum._arguments import one_of, whole_number
 from infimum.errors import OptionError, RangeError
-from infimum.minimax.formats.forms import FORMS, Operand, Operation, Step, program, quotient_program, written_out
+from infimum.minimax.formats.forms import (
+    FORMS,
+    Domain,
+    Operand,
+    Operation,
+    Step,
+    program,
+    quotient_program,
+    written_out,
+)
 from infimum.minimax.formats.straight_line import EvaluationError, evaluation_error
 from infimum.proof.answers.source_code import Emitter, Scheme
 from infimum.proof.enclosure.machine_formats import Format, as_format
 from infimum.proof.evidence import shown
 
 Language = Literal["c", "numpy", "torch", "triton"]
+Parts: TypeAlias = tuple[dict[Any, Fraction], ...]
 
 C_TYPES = {"float32": ("float", "f"), "float64": ("double", "")}
 WORDS = """x y q t s np tl torch triton
@@ -45,9 +55,8 @@ MOST_POWERS = 4096  # between the lowest and the highest power: one operation ea
 READABLE = frozenset(map(chr, range(32, 127))) - {"\\", '"', "?"}  # what a comment of C or Python may hold
 
 
-def _programs(subject: Emitter, scheme: Scheme, machine: Format) -> dict[str, list[Step]]:
-    """Return programs of a polynomial or quotient; it may have been read from a file, and nothing asked for it."""
-    one_of("scheme", scheme, ("auto", *FORMS))
+def _parts(subject: Emitter) -> tuple[Parts, Domain]:
+    """Return coefficients and domain of a polynomial or quotient; it may have been read from a file, unchecked."""
     parts = subject.parts_of_code()
     for part in parts:
         powers = [whole_number("a power of x", power, 0) for power in part]
@@ -57,35 +66,43 @@ def _programs(subject: Emitter, scheme: Scheme, machine: Format) -> dict[str, li
         inside = len(interval) == 2 and all(isinstance(end, float | int) for end in interval)
         if not inside or not -math.inf < interval[0] < interval[1] < math.inf:
             raise OptionError(f"the domain must be intervals of finite floats, got {shown(interval)}")
-    forms = tuple(FORMS) if scheme == "auto" else (scheme,)
-    if scheme == "auto" and max(max(part) for part in parts) > MOST_CHANGED:
-        forms = PLAIN
-    if len(parts) == 1:
-        return {form: program(parts[0], form, subject.domain, machine) for form in forms}
-    return {form: quotient_program(parts[0], parts[1], form, subject.domain, machine) for form in forms}
+    return parts, subject.domain
 
 
-def _best_form(subject: Emitter, scheme: Scheme, machine: Format) -> tuple[str, list[Step], EvaluationError]:
-    """Return a form, its program and its error; "auto" is the one whose proven total error is least.
+def best_form(
+    parts: Parts, domain: Domain, scheme: Scheme, machine: Format, value: float, *, relative: bool
+) -> tuple[str, list[Step], EvaluationError]:
+    """Return a form, its program and its error; "auto" is the form whose total error, with `value`, is least.
 
     One with more operations has to be better by a tenth.
     """
+    one_of("scheme", scheme, ("auto", *FORMS))
+    forms = tuple(FORMS) if scheme == "auto" else (scheme,)
+    if scheme == "auto" and max(max(part) for part in parts) > MOST_CHANGED:
+        forms = PLAIN
     best: tuple[float, str, list[Step], EvaluationError] | None = None
-    refusal: RangeError | None = None
-    for form, steps in _programs(subject, scheme, machine).items():
+    refusals: list[RangeError] = []
+    for form in forms:
         try:
-            found = evaluation_error(steps, subject.domain, machine.name)
-        except RangeError as error:
-            refusal = refusal or error
+            if len(parts) == 1:
+                steps = program(parts[0], form, domain, machine)
+            else:
+                steps = quotient_program(parts[0], parts[1], form, domain, machine)
+            found = evaluation_error(steps, domain, machine.name)
+        except RangeError as refusal:
+            refusals.append(refusal)
             continue
-        relative = subject.relative and math.isfinite(found.relative)
-        total = subject.certificate.value + (found.relative if relative else found.absolute)
+        total = value + (found.relative if relative and math.isfinite(found.relative) else found.absolute)
         if best is None or total < BETTER * best[0]:
             best = total, form, steps, found
     if best is None:
-        assert refusal is not None
-        raise refusal
+        raise refusals[0]
     return best[1:]
+
+
+def _form_of(subject: Emitter, scheme: Scheme, machine: Format) -> tuple[str, list[Step], EvaluationError]:
+    parts, domain = _parts(subject)
+    return best_form(parts, domain, scheme, machine, subject.certificate.value, relative=subject.relative)
 
 
 def generate(subject: Emitter, language: Language, dtype: object, scheme: Scheme, name: str) -> str:
@@ -95,7 +112,7 @@ def generate(subject: Emitter, language: Language, dtype: object, scheme: Scheme
     if allowed is not None and machine.name not in allowed:
         raise OptionError(f"{language} has no {machine.name}: take one of {', '.join(allowed)}, or PyTorch or Triton")
     _check_name(name)
-    form, steps, found = _best_form(subject, scheme, machine)
+    form, steps, found = _form_of(subject, scheme, machine)
     operations = written_out(steps)
     if language == "triton" and machine.bits < 24 and any(operation.divides for operation in operations):
         raise OptionError(f"Triton divides in float32 and float64 alone, got {machine.name}")
@@ -119,7 +136,7 @@ def readable(text: str) -> str:
 
 def rounding_of(subject: Emitter, dtype: object, scheme: Scheme) -> EvaluationError:
     """Bound what rounding adds when a polynomial is evaluated in a format."""
-    return _best_form(subject, scheme, as_format(dtype))[2]
+    return _form_of(subject, scheme, as_format(dtype))[2]
 
 
 def comment(subject: Emitter, dtype: str, form: str, found: EvaluationError) -> list[str]:
