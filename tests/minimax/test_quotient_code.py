@@ -10,6 +10,7 @@ import torch
 
 from infimum import minimax
 from infimum.errors import OptionError, RangeError
+from infimum.minimax.formats.forms import FORMS
 from infimum.proof.enclosure.machine_formats import FORMATS
 from tests.minimax.compiled import HAS_COMPILER, build, machine_numbers
 
@@ -51,7 +52,7 @@ def test_c_stays_within_its_bounds(results, tmp_path, flags):
         f"{name}_{dtype}_{scheme}": (dtype, result.to_c(dtype, scheme, f"{name}_{dtype}_{scheme}"))
         for name, result in results.items()
         for dtype in ("float32", "float64")
-        for scheme in ("horner", "estrin")
+        for scheme in FORMS
     }
     run = build(sources, tmp_path, flags)
     for key, (dtype, _) in sources.items():
@@ -63,7 +64,7 @@ def test_c_stays_within_its_bounds(results, tmp_path, flags):
             assert is_within(result, dtype, scheme, x, run(key, x, flush=True)), key
 
 
-@pytest.mark.parametrize("scheme", ["horner", "estrin"])
+@pytest.mark.parametrize("scheme", FORMS)
 @pytest.mark.parametrize("name", CASES)
 def test_python_stays_within_its_bounds(results, name, scheme):
     result = results[name]
