@@ -60,6 +60,7 @@ CALLS: dict[tuple[str, str], Any] = {
     ("minimax", "polynomial"): functools.partial(minimax.polynomial, "exp(x)", 2),
     ("minimax", "rounded"): functools.partial(minimax.rounded, "exp(x)", 2),
     ("minimax", "sup_norm"): functools.partial(minimax.sup_norm, [1.0, 1.0], "exp(x)"),
+    ("minimax", "total_error"): functools.partial(minimax.total_error, [1.0, 1.0], "exp(x)"),
     ("balance", "aux_loss"): functools.partial(balance.aux_loss, np.full((3, 2), 0.5), np.array([2, 1])),
     ("balance", "balanced_topk"): functools.partial(balance.balanced_topk, SCORES, 2),
     ("balance", "bias_precision"): functools.partial(balance.bias_precision, VECTOR),

@@ -74,8 +74,9 @@ def rows_and_columns(M: np.ndarray, rows: int, count: int) -> mpmath.mpf | None:
         return None
     whole = rational(M)
     left = [exact.projector(whole[:, list(c)]) @ whole for c in itertools.combinations(range(n), count)]
-    right = [exact.projector(whole.T[:, list(c)]) for c in itertools.combinations(range(m), rows)]
-    return root(energy(whole) - max(energy(a @ b) for a in left for b in right))
+    right = [whole @ exact.projector(whole.T[:, list(c)]) for c in itertools.combinations(range(m), rows)]
+    # of projectors P and Q the energy of P M Q is the inner product of P M and M Q
+    return root(energy(whole) - max(np.sum(a * b) for a in left for b in right))
 
 
 def interpolative(result: Any, M: np.ndarray) -> Any:

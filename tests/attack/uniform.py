@@ -72,8 +72,7 @@ def weighted(result: Any, f: str, p: Callable[[Any], Any], q: Callable[[np.ndarr
     def coarse(x: np.ndarray) -> np.ndarray:
         return rough_weight(x) * (roughly(x) - q(x)) / (roughly(x) if relative else 1.0)
 
-    domain = result.domain if np.ndim(result.domain) == 2 else (result.domain,)
-    return largest(error, coarse, domain)
+    return largest(error, coarse, result.domain)
 
 
 def chebyshev(coefficients: Sequence[Any], u: Any) -> Any:
@@ -126,14 +125,15 @@ def rounded_loss(result: Any, f: str) -> Any:
 
 
 def rational_loss(result: Any, f: str) -> Any:
-    low, high = map(real, result.domain)
+    ends = result.domain[0][0], result.domain[-1][1]
+    low, high = map(real, ends)
     parts = [np.asarray(part).T.tolist() for part in (result.numerator, result.denominator)]
     above, below = ([sum((Fraction(x) for x in column), Fraction(0)) for column in part] for part in parts)
     exact = [[real(c) for c in part] for part in (above, below)]
     rough = [[float(c) for c in part] for part in (above, below)]
-    x = np.linspace(result.domain[0], result.domain[1], LOOK)
+    x = np.concatenate([np.linspace(a, b, LOOK) for a, b in result.domain])
     signs = np.sign(chebyshev(rough[1], (2 * x - float(low + high)) / float(high - low)))
-    assert abs(signs.sum()) == LOOK, "the denominator has a zero on the domain"
+    assert abs(signs.sum()) == x.size, "the denominator changes its sign on the domain"
 
     def p(x: float) -> Any:
         u = (2 * mpmath.mpf(x) - low - high) / (high - low)

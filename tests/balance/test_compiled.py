@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 
-from infimum.balance.search import arc_costs, single_moves
+from infimum.balance.search import arc_costs, shortest_path, single_moves
 from infimum.balance.search.integer_scores import BARRED, NONE
 from infimum.proof import largest_entries
 from tests.balance.reference import without_numba
@@ -91,3 +92,44 @@ def test_cheapest_moves(kind, monkeypatch):
         movable = np.isfinite(found[0])
         assert same([part[movable] for part in found], [part[movable] for part in again])
         assert movable.any() == (excess.min() < 0 < excess.max())
+
+
+@pytest.mark.parametrize("kind", ["whole", "not admitted"])
+def test_costs_of_one_experts_moves(kind, monkeypatch):
+    rng, plain = np.random.default_rng(3), without_numba(monkeypatch, arc_costs)
+    drawn = scores(kind, rng, (40, 6))
+    values = np.where(drawn > -np.inf, np.rint(9.0 * np.where(drawn > -np.inf, drawn, 0.0)), BARRED).astype(np.int64)
+    member = (rng.random(values.shape) < 0.4) & (values != BARRED)
+    cost, owner = np.full((7, 7), NONE), np.full((6, 6), -1)
+    arc_costs.cheapest_tokens(values, member, cost, owner)
+    for module in (arc_costs, plain):
+        for others in (np.arange(6), np.array([4]), np.array([5, 0]), np.arange(0)):
+            again = np.full((7, 7), 5), np.full((6, 6), 5)
+            module.cheapest_of_expert(values, member, np.flatnonzero(member[:, 2]), 2, others, *again)
+            assert np.array_equal(again[0][2, others], cost[2, others])
+            assert np.array_equal(again[1][2, others], owner[2, others])
+            assert np.count_nonzero(again[0] != 5) == others.size
+    arc_costs.cheapest_of_expert(values, member, np.arange(0), 2, np.arange(6), cost, owner)
+    assert np.all(cost[2] == NONE)
+    assert np.all(owner[2] == -1)
+
+
+def test_shortest_paths(monkeypatch):
+    rng, plain, ends = np.random.default_rng(4), without_numba(monkeypatch, shortest_path), set()
+    for _ in range(200):
+        size = int(rng.integers(2, 8))
+        cost = np.where(rng.random((size, size)) < 0.4, rng.integers(0, 4, (size, size)), NONE)
+        potential = rng.integers(-3, 4, size)
+        cost = np.where(cost < NONE, cost + potential - potential[:, None], NONE)  # reduced, no cost is negative
+        excess = rng.permutation(np.r_[1, -1, np.zeros(size - 2, np.int64)])
+        node, distance, before = shortest_path.shortest_path(cost, potential, excess)
+        again = plain.shortest_path(cost, potential, excess)
+        assert node == again[0]
+        assert same((distance, before), again[1:])
+        arcs = np.where(cost < NONE, cost - potential + potential[:, None], 0)
+        graph = scipy.sparse.csr_array((arcs[cost < NONE] + 1e-9, np.nonzero(cost < NONE)), shape=cost.shape)
+        least = scipy.sparse.csgraph.dijkstra(graph, indices=int(excess.argmax()))[int(excess.argmin())]
+        ends.add(node >= 0)
+        assert (node < 0) == np.isinf(least)
+        assert node < 0 or distance[node] == round(least)
+    assert ends == {True, False}

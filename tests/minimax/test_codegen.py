@@ -18,7 +18,8 @@ import torch
 
 from infimum import minimax
 from infimum.errors import OptionError, RangeError
-from infimum.minimax.formats.straight_line import evaluation_error, program
+from infimum.minimax.formats.forms import FORMS, program, written_out
+from infimum.minimax.formats.straight_line import evaluation_error
 from infimum.proof.enclosure.machine_formats import FORMATS
 
 pytest.importorskip("flint")
@@ -32,7 +33,7 @@ CASES = {
     "cubes": ("x", None, (0.5, 2.0), {"system": [0, 3, 6]}),
     "powers": ("x**2", None, (0.5, 1.0), {"system": [5, 12]}),
 }
-SCHEMES = ("horner", "estrin")
+SCHEMES = tuple(FORMS)
 
 
 @pytest.fixture(scope="module")
@@ -181,7 +182,7 @@ def test_comment_states_the_bounds(results):
     assert "proven" in source
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(60))
 def test_random_programs(seed):
     """Coefficients with cancellation, and every format, in exact emulation of rounding."""
     draw = random.Random(seed)
@@ -190,9 +191,9 @@ def test_random_programs(seed):
     coefficients = {start + stride * k: Fraction(draw.gauss(0, 1)) for k in range(size)}
     low = draw.uniform(-2, 1)
     domain = (low, low + draw.uniform(0.1, 2))
-    operations = program(coefficients, scheme)
-    bound = evaluation_error(operations, [domain], dtype)
     machine = FORMATS[dtype]
+    steps = program(coefficients, scheme, [domain], machine)
+    operations, bound = written_out(steps), evaluation_error(steps, [domain], dtype)
     for x in points(domain, dtype, 30):
         values = {"x": x}
         for target, *items, _ in operations:

@@ -10,6 +10,7 @@ import torch
 
 from infimum import minimax
 from infimum.errors import OptionError, RangeError
+from infimum.minimax.formats.forms import FORMS
 from infimum.proof.enclosure.machine_formats import FORMATS
 from tests.minimax.compiled import HAS_COMPILER, build, machine_numbers
 
@@ -51,19 +52,19 @@ def test_c_stays_within_its_bounds(results, tmp_path, flags):
         f"{name}_{dtype}_{scheme}": (dtype, result.to_c(dtype, scheme, f"{name}_{dtype}_{scheme}"))
         for name, result in results.items()
         for dtype in ("float32", "float64")
-        for scheme in ("horner", "estrin")
+        for scheme in FORMS
     }
     run = build(sources, tmp_path, flags)
     for key, (dtype, _) in sources.items():
         name, _, scheme = key.split("_")
         result = results[name]
-        x = machine_numbers(result.domain, dtype, 12)
+        x = machine_numbers(result.interval, dtype, 12)
         assert is_within(result, dtype, scheme, x, run(key, x)), key
         if flags == "plain":
             assert is_within(result, dtype, scheme, x, run(key, x, flush=True)), key
 
 
-@pytest.mark.parametrize("scheme", ["horner", "estrin"])
+@pytest.mark.parametrize("scheme", FORMS)
 @pytest.mark.parametrize("name", CASES)
 def test_python_stays_within_its_bounds(results, name, scheme):
     result = results[name]
@@ -72,7 +73,7 @@ def test_python_stays_within_its_bounds(results, name, scheme):
             space: dict = {}
             exec(getattr(result, f"to_{language}")(dtype, scheme), space)
             machine = FORMATS[dtype]
-            low, high = result.domain
+            low, high = result.interval
             x = np.array([float(machine.round(Fraction(t))) for t in np.linspace(low, high, 61).tolist()])
             x = x[(x >= low) & (x <= high)]
             y = space["p"](torch.asarray(x)).double().numpy() if language == "torch" else space["p"](x).astype(float)
@@ -93,7 +94,7 @@ def test_the_total_error_is_proven(results):
         assert ulp == pytest.approx(relative * 2**24, rel=0.01)
         space: dict = {}
         exec(result.to_numpy("float32"), space)
-        x = machine_numbers(result.domain, "float32", 60)
+        x = machine_numbers(result.interval, "float32", 60)
         with mpmath.workdps(30):
             for point, value in zip(x.tolist(), space["p"](x).astype(float).tolist(), strict=True):
                 true = getattr(mpmath, name)(point)

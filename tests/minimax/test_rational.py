@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import random
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -226,6 +227,49 @@ def test_no_type_is_worse_than_a_smaller_one():
     assert closed >= 54
 
 
+APART = [
+    ("exp(x)", (2, 2), ((-1, -0.2), (0.5, 1))),
+    ("sqrt(abs(x))", (3, 3), ((-1, -0.25), (0.1, 2))),
+    ("log(x)", (4, 4), ((0.01, 0.1), (1, 2), (5, 6))),
+    ("abs(x)", (4, 4), ((-1, -0.01), (0.01, 1))),
+]
+
+
+@pytest.mark.parametrize(("f", "type_", "domain"), APART)
+def test_several_intervals(f, type_, domain):
+    result = minimax.rational(f, type_, domain)
+    assert result.certificate.ratio <= 1.0 + 1e-6
+    assert follows(result.certificate, infimum.verify(infimum.from_json(result.to_json()), f))
+    x = np.concatenate([np.linspace(low, high, 400) for low, high in domain])
+    seen = np.max(np.abs(as_function(f)(x) - result(x)))
+    assert seen == pytest.approx(result.certificate.value, rel=1e-3)
+    whole = minimax.rational(f, type_, (0.01 if f == "log(x)" else domain[0][0], domain[-1][1]))
+    assert result.certificate.value < whole.certificate.value
+    assert minimax.check(result, f, domain).optimal
+    assert len(result.plot().lines) > len(domain)
+
+
+def test_zolotarev():
+    """The sign on both sides of 0: from type to type the error falls by exp(-pi K'/K), about exp(-pi**2 / log(4/a))."""
+    low = 0.01
+    errors = [minimax.rational("sign(x)", (n, n - 1), [(-1, -low), (low, 1)]).certificate for n in (5, 7, 9)]
+    assert all(error.ratio <= 1.0 + 1e-6 for error in errors)
+    ratios = [b.value / a.value for a, b in pairwise(errors)]
+    assert ratios == pytest.approx([math.exp(-(math.pi**2) / math.log(4.0 / low))] * 2, rel=0.01)
+
+
+def test_denominators_have_one_sign_on_all_intervals():
+    """1/x is the quotient x/x**2 there; 1/x itself changes its sign between the intervals."""
+    domain = [(-2, -1), (1, 3)]
+    result = minimax.rational("1/x", (1, 2), domain)
+    assert (result.certificate.value, result.degrees) == (0.0, (1, 2))
+    forged = dataclasses.replace(
+        result, numerator=np.array([[1.0]]), denominator=np.array([[0.5, 2.5]]), signs=(0,) * len(result.points)
+    )
+    with pytest.raises(InfimumError, match="one sign"):
+        infimum.verify(forged, "1/x")
+
+
 def test_corrupted_results_are_refused():
     result = minimax.rational("exp", (2, 2))
     numerator = result.numerator.copy()
@@ -258,7 +302,7 @@ def test_json_and_plot():
         ("exp", 3, (-1, 1), {}),
         ("exp", (99, 0), (-1, 1), {}),
         ("exp", (1, 1), (1, -1), {}),
-        ("exp", (1, 1), [(0, 1), (2, 3)], {}),
+        ("exp", (1, 1), [(0, 1), (1, 3)], {}),
         ("1/x", (1, 1), (-1, 1), {}),
         ("exp", (1, 1), (-1, 1), {"weight": "x"}),
     ],
@@ -271,6 +315,9 @@ def test_hostile_input(f, type_, domain, options):
 
 
 def test_nodes_where_points_are_too_few_lie_in_the_domain():
-    nodes = _between(np.array([0.5]), (-1.0, 3.0), 4)
+    nodes = _between(np.array([0.5]), ((-1.0, 3.0),), 4)
     assert len(set(nodes)) == 4
     assert all(-1.0 < node < 3.0 for node in nodes)
+    nodes = _between(np.array([-1.0, 2.5]), ((-1.0, 0.0), (2.0, 3.0)), 5)
+    assert len(set(nodes)) == 5
+    assert all(-1.0 < node < 0.0 or 2.0 < node < 3.0 for node in nodes)

@@ -91,7 +91,8 @@ def check(text, degree, domain):
         dense = (low + (high - low) * (1 - np.cos(np.linspace(0, np.pi, 200))) / 2).tolist()
         x = [mpmath.mpf(min(max(v, low), high)) for v in (*near, *dense)]
         largest = max(abs(f(v) - p(v)) for v in x)
-        assert largest <= mpmath.mpf(certificate.value), f"false value: {largest} above {certificate}"
+        rounding = mpmath.mpf(2) ** (20 - BITS) * largest_value(f, x)  # of these 600 bits: the value may be exactly 0
+        assert largest <= certificate.value + rounding, f"false value: {largest} above {certificate}"
         assert mpmath.mpf(certificate.lower_bound) <= dual(result, f), f"false bound: {certificate}"
     # where f belongs to the space, what is left is rounding of the coefficients
     return certificate.ratio if certificate.value > 1e-25 * abs(float(largest_value(f, x))) else 1.0
@@ -162,8 +163,8 @@ def test_few_triples(seed):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(100, 120))
-def test_two_thousand_triples(seed):
+@pytest.mark.parametrize("seed", range(100, 130))
+def test_three_thousand_triples(seed):
     refused, wide = run(seed, 100)
     assert len(refused) <= 2, refused
     assert len(wide) <= 2, wide

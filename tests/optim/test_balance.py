@@ -8,6 +8,7 @@ import torch
 
 from infimum import balance, nn, optim
 from infimum.errors import DTypeError, InfeasibleError, OptionError, ShapeError
+from infimum.optim.quantiles import quantile_bias
 from tests import gloo
 from tests.optim import two_processes
 
@@ -114,6 +115,24 @@ def test_quantile_rules_are_the_sweeps_of_the_posts():
         beta = (margins[20] + margins[21]) / 2 if midpoint else margins[21]
         optimizer.step()
         np.testing.assert_allclose(layer.expert_bias.numpy(), -beta + beta.mean(), atol=2e-7)
+
+
+@pytest.mark.parametrize("midpoint", [False, True])
+@pytest.mark.parametrize("threshold", [False, True])
+def test_layers_of_equal_size_go_through_one_operation(midpoint, threshold):
+    """By histograms, as among processes, with more tokens in one layer than in the other; and each by itself."""
+    drawn = torch.Generator().manual_seed(5)
+    scores = [torch.rand(m, 6, generator=drawn) for m in (40, 33)]
+    scores[0][torch.rand(40, 6, generator=drawn) < 0.2] = -torch.inf
+    scores[1][:, 4] = -torch.inf
+    bias = 0.1 * torch.rand(2, 6, generator=drawn)
+    for load in (torch.full((2, 6), 11.0), torch.linspace(3.0, 20.5, 12).reshape(2, 6)):
+        options = {"midpoint": midpoint, "threshold": threshold}
+        together = quantile_bias(scores, bias, 2, load.double(), 33, **options)
+        for one, own, wanted, found in zip(scores, bias, load.double(), together, strict=True):
+            alone = quantile_bias([one], own[None], 2, wanted[None], len(one), **options)[0]
+            assert torch.equal(alone, found)
+    assert together[1, 4] == bias[1, 4]
 
 
 def test_midpoint_balances_a_fixed_batch_and_padding_does_not_matter():

@@ -12,9 +12,13 @@ from infimum.proof.theorems.vallee_poussin import THEOREM, lower_bound, points_n
 ENDS = (-1.0, 1.0)
 
 
-def bound(points, errors, needed, interval=ENDS):
+def bound(points, errors, needed, *domain, below=None):
     with working(64) as flint:
-        return lower_bound(points, interval, [e if isinstance(e, flint.arb) else flint.arb(e) for e in errors], needed)
+        balls = (
+            [b if isinstance(b, flint.arb) else flint.arb(b) for b in row] for row in (errors, below or errors[:0])
+        )
+        e, q = balls
+        return lower_bound(points, domain or (ENDS,), e, q if below else [flint.arb(1)] * len(e), needed)
 
 
 def test_name():
@@ -85,6 +89,22 @@ def test_too_few_points_or_equal_signs_prove_nothing():
 def test_the_points_must_be_increasing_and_inside(points, interval):
     with pytest.raises(VerificationError, match="increasing points"):
         bound(points, [1.0, -1.0, 1.0], 3, interval)
+
+
+def test_points_may_lie_in_any_interval_of_the_domain():
+    parts = ((-1.0, -0.5), (0.5, 1.0))
+    assert bound([-1.0, -0.5, 0.5, 1.0], [1.0, -2.0, 3.0, -4.0], 4, *parts) == 1.0
+    with pytest.raises(VerificationError, match="increasing points"):
+        bound([-1.0, 0.0, 1.0], [1.0, -2.0, 3.0], 3, *parts)
+
+
+@pytest.mark.parametrize("below", [[1.0, -1.0, 1.0], [-1.0, -1.0, 1.0], [0.0, 1.0, 1.0], [1.0, 1.0, math.nan]])
+def test_the_denominator_must_have_one_sign(below):
+    points, errors = [-1.0, 0.0, 1.0], [1.0, -2.0, 3.0]
+    assert bound(points, errors, 3, below=[-1.0, -2.0, -0.5]) == 1.0
+    assert bound(points, errors, 3, below=below) == 0.0
+    with pytest.raises(VerificationError, match="2 denominators"):
+        bound(points, errors, 3, below=[1.0, 1.0])
 
 
 def test_no_other_quotient_of_the_type_is_better():

@@ -15,7 +15,7 @@ from infimum.balance.search.methods import METHODS, Method, feasible, search
 from infimum.errors import DTypeError, InfeasibleError, OptionError, RangeError, ShapeError
 from infimum.proof.answers.balanced_topk import BalancedAssignment, certify_routing
 from infimum.proof.certificate import Certificate
-from infimum.proof.real_arrays import LARGEST, fitted, float64_matrix
+from infimum.proof.real_arrays import LARGEST, fitted, float64_values
 from infimum.proof.theorems.assignment_dual import Limits, dual, outward
 
 
@@ -193,7 +193,7 @@ def _checked(scores: Any, k: int) -> tuple[Array, np.ndarray, int]:
     k = whole_number("k", k, 1)
     if k > scores.shape[1]:
         raise OptionError(f"k must be at most the number of experts, {scores.shape[1]}, got {k}")
-    values = float64_matrix(scores, "scores", besides=-np.inf)
+    values = float64_values(scores, "scores", besides=-np.inf)
     few = np.flatnonzero((values > -np.inf).sum(axis=1) < k) if values.min() == -np.inf else np.zeros(0)
     if few.size:
         raise InfeasibleError(

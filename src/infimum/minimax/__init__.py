@@ -8,6 +8,7 @@ from infimum.minimax.published import PUBLISHED, PublishedTable
 from infimum.minimax.rational import rational
 from infimum.minimax.rounding import rounded
 from infimum.minimax.schedules import msign_schedule, root_schedule, verify_schedule
+from infimum.minimax.total_error import TotalError, total_error
 from infimum.proof.answers.composition import Composition
 from infimum.proof.answers.polynomial import MinimaxPolynomial
 from infimum.proof.answers.rational import MinimaxRational
@@ -23,6 +24,7 @@ __all__ = [
     "Optimality",
     "PublishedTable",
     "RoundedPolynomial",
+    "TotalError",
     "check",
     "degree_for",
     "msign_schedule",
@@ -31,6 +33,7 @@ __all__ = [
     "root_schedule",
     "rounded",
     "sup_norm",
+    "total_error",
     "verify_schedule",
 ]
 

@@ -8,23 +8,27 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
-from infimum._arguments import whole_number
-from infimum.errors import OptionError
-from infimum.minimax.formats.straight_line import (
-    EvaluationError,
+from infimum._arguments import one_of, whole_number
+from infimum.errors import OptionError, RangeError
+from infimum.minimax.formats.forms import (
+    FORMS,
+    Domain,
     Operand,
     Operation,
-    evaluation_error,
+    Step,
     program,
     quotient_program,
+    written_out,
 )
+from infimum.minimax.formats.straight_line import EvaluationError, evaluation_error
 from infimum.proof.answers.source_code import Emitter, Scheme
-from infimum.proof.enclosure.machine_formats import as_format
+from infimum.proof.enclosure.machine_formats import Format, as_format
 from infimum.proof.evidence import shown
 
 Language = Literal["c", "numpy", "torch", "triton"]
+Parts: TypeAlias = tuple[dict[Any, Fraction], ...]
 
 C_TYPES = {"float32": ("float", "f"), "float64": ("double", "")}
 WORDS = """x y q t s np tl torch triton
@@ -44,27 +48,61 @@ mask n offsets x_ptr y_ptr BLOCK"""
 TAKEN = frozenset(  # the code's own names, the keywords of C and C++, and functions of C that a compiler knows
     [*WORDS.split(), *OTHERS.split(), *(name + suffix for name in LIBRARY.split() for suffix in ("", "f", "l"))]
 )
+PLAIN = ("horner", "estrin")
+MOST_CHANGED = 128  # degree up to which other forms are tried: a change of basis in rational numbers takes its time
+BETTER = 0.9  # of the total error: what a form with more operations has to reach
 MOST_POWERS = 4096  # between the lowest and the highest power: one operation each
 READABLE = frozenset(map(chr, range(32, 127))) - {"\\", '"', "?"}  # what a comment of C or Python may hold
 
 
-def _program(subject: Emitter, scheme: Scheme) -> list[Operation]:
-    """Return the program of a polynomial or quotient; it may have been read from a file, and nothing asked for it."""
+def _parts(subject: Emitter) -> tuple[Parts, Domain]:
+    """Return coefficients and domain of a polynomial or quotient; it may have been read from a file, unchecked."""
     parts = subject.parts_of_code()
     for part in parts:
         powers = [whole_number("a power of x", power, 0) for power in part]
         if not powers or max(powers) - min(powers) >= MOST_POWERS:
             raise OptionError(f"powers must be within {MOST_POWERS} of each other, got {shown(powers)}")
-    for interval in intervals_of(subject):
+    for interval in subject.domain:
         inside = len(interval) == 2 and all(isinstance(end, float | int) for end in interval)
         if not inside or not -math.inf < interval[0] < interval[1] < math.inf:
             raise OptionError(f"the domain must be intervals of finite floats, got {shown(interval)}")
-    return program(parts[0], scheme) if len(parts) == 1 else quotient_program(parts[0], parts[1], scheme)
+    return parts, subject.domain
 
 
-def intervals_of(subject: Emitter) -> Any:
-    """Return the domain as a list of intervals: a quotient has one."""
-    return (subject.domain,) if isinstance(subject.domain[0], int | float) else subject.domain
+def best_form(
+    parts: Parts, domain: Domain, scheme: Scheme, machine: Format, value: float, *, relative: bool
+) -> tuple[str, list[Step], EvaluationError]:
+    """Return a form, its program and its error; "auto" is the form whose total error, with `value`, is least.
+
+    One with more operations has to be better by a tenth.
+    """
+    one_of("scheme", scheme, ("auto", *FORMS))
+    forms = tuple(FORMS) if scheme == "auto" else (scheme,)
+    if scheme == "auto" and max(max(part) for part in parts) > MOST_CHANGED:
+        forms = PLAIN
+    best: tuple[float, str, list[Step], EvaluationError] | None = None
+    refusals: list[RangeError] = []
+    for form in forms:
+        try:
+            if len(parts) == 1:
+                steps = program(parts[0], form, domain, machine)
+            else:
+                steps = quotient_program(parts[0], parts[1], form, domain, machine)
+            found = evaluation_error(steps, domain, machine.name)
+        except RangeError as refusal:
+            refusals.append(refusal)
+            continue
+        total = value + (found.relative if relative and math.isfinite(found.relative) else found.absolute)
+        if best is None or total < BETTER * best[0]:
+            best = total, form, steps, found
+    if best is None:
+        raise refusals[0]
+    return best[1:]
+
+
+def _form_of(subject: Emitter, scheme: Scheme, machine: Format) -> tuple[str, list[Step], EvaluationError]:
+    parts, domain = _parts(subject)
+    return best_form(parts, domain, scheme, machine, subject.certificate.value, relative=subject.relative)
 
 
 def generate(subject: Emitter, language: Language, dtype: object, scheme: Scheme, name: str) -> str:
@@ -74,11 +112,11 @@ def generate(subject: Emitter, language: Language, dtype: object, scheme: Scheme
     if allowed is not None and machine.name not in allowed:
         raise OptionError(f"{language} has no {machine.name}: take one of {', '.join(allowed)}, or PyTorch or Triton")
     _check_name(name)
-    operations = _program(subject, scheme)
+    form, steps, found = _form_of(subject, scheme, machine)
+    operations = written_out(steps)
     if language == "triton" and machine.bits < 24 and any(operation.divides for operation in operations):
         raise OptionError(f"Triton divides in float32 and float64 alone, got {machine.name}")
-    found = evaluation_error(operations, intervals_of(subject), machine.name)
-    lines = [readable(line) for line in comment(subject, machine.name, scheme, found)]
+    lines = [readable(line) for line in comment(subject, machine.name, FORMS[form], found)]
     return WRITERS[language](name, operations, machine.name, lines)
 
 
@@ -98,10 +136,10 @@ def readable(text: str) -> str:
 
 def rounding_of(subject: Emitter, dtype: object, scheme: Scheme) -> EvaluationError:
     """Bound what rounding adds when a polynomial is evaluated in a format."""
-    return evaluation_error(_program(subject, scheme), intervals_of(subject), as_format(dtype).name)
+    return _form_of(subject, scheme, as_format(dtype))[2]
 
 
-def comment(subject: Emitter, dtype: str, scheme: str, found: EvaluationError) -> list[str]:
+def comment(subject: Emitter, dtype: str, form: str, found: EvaluationError) -> list[str]:
     """Say what is computed, how near it is to the function, and what rounding adds."""
     loss = "|f - p| / |f|" if subject.relative else "|f - p|"
     weighted = f"w {loss} with w = {subject.weight}" if isinstance(subject.weight, str) else f"w {loss}"
@@ -110,12 +148,12 @@ def comment(subject: Emitter, dtype: str, scheme: str, found: EvaluationError) -
     if certificate.rigour == "sampled":
         reached = f"the largest {error} of samples is {_upwards(certificate.value)}, nothing is proven between them"
     kind = "polynomial" if len(subject.parts_of_code()) == 1 else "quotient"
-    where = " and ".join(f"[{low!r}, {high!r}]" for low, high in intervals_of(subject))
+    where = " and ".join(f"[{low!r}, {high!r}]" for low, high in subject.domain)
     lines = [
         f"p(x) for f(x) = {subject.f} on {where}, by infimum.minimax.",
         f"Approximation: {reached}.",
         f"No such {kind} gets below {_downwards(certificate.lower_bound)}.",
-        f"Rounding ({scheme.capitalize()} in {dtype}): |computed - p(x)| <= {_upwards(found.absolute)},",
+        f"Rounding ({form} in {dtype}): |computed - p(x)| <= {_upwards(found.absolute)},",
     ]
     if found.relative < 1.0:
         underflow = f" + {_upwards(found.underflow)}" if found.underflow else ""
@@ -163,8 +201,10 @@ def _expression(operation: Operation, constant: Callable[[Fraction], str], divid
 
     if operation.divides:
         return divide.format(text(operation.factor), text(operation.by))
-    product = f"{text(operation.factor)} * {text(operation.by)}"
     plus = operation.plus
+    if operation.factor == -1 and plus is not None:
+        return f"{text(plus)} - {text(operation.by)}"
+    product = text(operation.factor) if operation.by == 1 else f"{text(operation.factor)} * {text(operation.by)}"
     if plus is None:
         return product
     return f"{product} - {text(-plus)}" if isinstance(plus, Fraction) and plus < 0 else f"{product} + {text(plus)}"

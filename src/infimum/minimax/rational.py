@@ -10,6 +10,7 @@ from infimum.errors import NonFiniteError, OptionError, ToleranceError
 from infimum.minimax.remez.stored_quotient import Stored, best_quotients
 from infimum.proof.answers.rational import LARGEST_TYPE, MinimaxRational, certify_rational, rational_task
 from infimum.proof.certificate import Certificate
+from infimum.proof.enclosure.domain import Domain
 from infimum.proof.enclosure.functions import FunctionLike
 from infimum.proof.rounding import ROOM
 
@@ -19,7 +20,7 @@ FOUND = 1e-3  # relative: an error that is enclosed by so much above what was se
 def rational(
     f: FunctionLike,
     type: tuple[int, int],
-    domain: tuple[float, float] = (-1.0, 1.0),
+    domain: Domain = (-1.0, 1.0),
     *,
     weight: str | None = None,
     relative: bool = False,
@@ -40,8 +41,8 @@ def rational(
         that q has no zero is proved in ball arithmetic (python-flint).
     type : (int, int)
         Degrees m and n of numerator and denominator.
-    domain : (float, float)
-        One interval.
+    domain : (float, float) or sequence of them
+        An interval, or several disjoint ones; then q has the same sign on all of them.
     weight : str, optional
         Positive factor of the error.
     relative : bool
@@ -81,7 +82,7 @@ def rational(
     m, n = (whole_number("every degree of type", degree, least=0) for degree in _pair("type", type))
     if max(m, n) > LARGEST_TYPE:
         raise OptionError(f"the degrees of type must be at most {LARGEST_TYPE}, got {type!r}")
-    task = rational_task(f, (m, n), _pair("domain", domain), weight, relative, breakpoints)
+    task = rational_task(f, (m, n), domain, weight, relative, breakpoints)
     best: tuple[Stored, Certificate, tuple[int, ...]] | None = None
     for stored in best_quotients(task, (m, n), tol):
         quotient = stored.numerator, stored.denominator
@@ -103,7 +104,7 @@ def rational(
         denominator=found.denominator,
         signs=signs,
         type=(m, n),
-        domain=task.intervals[0],
+        domain=task.intervals,
         weight=weight,
         breakpoints=tuple(map(float, breakpoints)),
         tol=tol,

@@ -218,11 +218,10 @@ class BalancedVQ(Float32Buffers):
             self.codebook.copy_(balanced_codebook(counted.float(), self.n_codes, steps=ROUNDS, rng=0).codes)
             self.started.fill_(True)
         scores = -_squared_distances(flat, self._vectors())
+        if real is None:
+            return self._assign(scores)
         index = (scores + self.code_bias).argmax(-1)
-        if len(counted):
-            balanced = self._assign(scores if real is None else scores[real])
-            index = balanced if real is None else index.masked_scatter(real, balanced)
-        return index
+        return index.masked_scatter(real, self._assign(scores[real])) if len(counted) else index
 
     @torch.no_grad()
     def _follow(self, flat: torch.Tensor, index: torch.Tensor, real: torch.Tensor) -> None:
@@ -237,7 +236,7 @@ class BalancedVQ(Float32Buffers):
         self.codebook.copy_(torch.where(count > 0.0, followed, self.codebook.to(wide)))
 
     def _assign(self, scores: torch.Tensor) -> torch.Tensor:
-        if not bool(torch.isfinite(scores).all()):
+        if not (bool(torch.isfinite(scores.sum())) or bool(torch.isfinite(scores).all())):
             raise NonFiniteError("z and the codes must be finite in training, but a distance is NaN or infinite")
         mean = scores.shape[0] / self.n_codes
         low, high = max(0.0, 1.0 - self.slack) * mean, (1.0 + self.slack) * mean

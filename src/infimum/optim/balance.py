@@ -20,6 +20,7 @@ from infimum.optim.quantiles import quantile_bias  # noqa: E402
 Groups: TypeAlias = distributed.ProcessGroup | Sequence[distributed.ProcessGroup] | None
 Quantile: TypeAlias = Literal["quantile", "midpoint"]
 QUANTILES: tuple[Quantile, ...] = get_args(Quantile)
+TOGETHER = 2**26  # scores of routers of equal size that are looked at together
 SOFTMAX = 10.0  # of the default rate over n: measured on drifting tokens, see the page on routing
 
 
@@ -165,41 +166,60 @@ class BalanceController:
             return
         groups = _groups(self.group)
         rate = 0.0 if self.frozen else self._rate(self.updates)
-        for index, (router, tally) in enumerate(zip(self.routers, self._reduce(groups), strict=True)):
-            self.loads[index] = tally[:-1]
-            weights = self.proportions[index].to(tally.device)
-            target = weights * (router.k * tally[-1]) / weights.sum()  # exact where m k / n is whole
-            if rate:
-                self._move(index, router, target, rate, int(tally[-1]) if self.rule in QUANTILES else 0, groups)
+        tallies = self._reduce(groups)
+        self.loads = [tally[:-1] for tally in tallies]
+        if rate:
+            targets = [self._target(index, tally) for index, tally in enumerate(tallies)]
+            if self.rule in QUANTILES:
+                self._sweep(targets, [int(tally[-1]) for tally in tallies], rate, groups)
+            else:
+                self._move(targets, rate)
+        for router in self.routers:
             router.tally.zero_()
             if router.recorded is not None:
                 router.recorded.clear()
         self.updates += 1
 
-    def _move(
-        self, index: int, router: Any, target: torch.Tensor, rate: float, rows: int, groups: Sequence[Any]
-    ) -> None:
-        bias, topk = router.expert_bias, router.mode == "topk"
-        if self.rule in QUANTILES:
-            if rows == 0 or router.k == router.n_experts:
-                return
-            scores = [part.reshape(-1, router.n_experts).float() for part in router.recorded]
-            wanted = quantile_bias(
-                scores[0] if len(scores) == 1 else torch.cat([*scores, bias.new_zeros(0, router.n_experts)]),
-                bias,
-                router.k,
-                target,
-                rows,
-                midpoint=self.rule == "midpoint",
-                threshold=not topk,
-                groups=groups,
-            ).double()
-            change = (wanted - wanted.mean() if topk else wanted) - bias
-        else:
-            change = step(self.loads[index], self.rule, target, center=topk)  # type: ignore[arg-type]
+    def _target(self, index: int, tally: torch.Tensor) -> torch.Tensor:
+        """Return the wanted loads of a router, exact where m k / n is whole."""
+        weights, k = self.proportions[index].to(tally.device), int(self.routers[index].k)
+        return weights * (k * tally[-1]) / weights.sum()
+
+    def _move(self, targets: Sequence[torch.Tensor], rate: float) -> None:
+        """Take a step by the loads."""
+        for index, (router, target) in enumerate(zip(self.routers, targets, strict=True)):
+            change = step(self.loads[index], self.rule, target, center=router.mode == "topk")  # type: ignore[arg-type]
             velocity = self.velocity[index] = self.velocity[index].to(change.device)
             change = velocity.mul_(self.momentum).add_(change, alpha=1.0 - self.momentum)
-        bias.copy_(bias.double() + rate * self.units[index] * change)
+            router.expert_bias.copy_(router.expert_bias.double() + rate * self.units[index] * change)
+
+    def _sweep(self, targets: Sequence[torch.Tensor], rows: Sequence[int], rate: float, groups: Sequence[Any]) -> None:
+        """Take a step by the scores, for routers of equal size in the same operations on every process."""
+        alike: dict[tuple[Any, ...], list[int]] = {}
+        for index, router in enumerate(self.routers):
+            if rows[index] and router.k < router.n_experts:
+                size = (router.n_experts, router.k, router.mode, rows[index], router.expert_bias.device)
+                alike.setdefault(size, []).append(index)
+        for (experts, k, mode, count, _), found in alike.items():
+            together = max(1, TOGETHER // (experts * count))
+            for start in range(0, len(found), together):
+                part = found[start : start + together]
+                bias = torch.stack([self.routers[index].expert_bias for index in part])
+                wanted = quantile_bias(
+                    [_recorded(self.routers[index]) for index in part],
+                    bias,
+                    k,
+                    torch.stack([targets[index] for index in part]),
+                    count,
+                    midpoint=self.rule == "midpoint",
+                    threshold=mode != "topk",
+                    groups=groups,
+                ).double()
+                if mode == "topk":
+                    wanted -= wanted.mean(1, keepdim=True)
+                bias = bias.double()
+                for index, moved in zip(part, bias + rate * (wanted - bias), strict=True):
+                    self.routers[index].expert_bias.copy_(moved)
 
     def _reduce(self, groups: Sequence[Any]) -> Sequence[torch.Tensor]:
         device = self.routers[0].tally.device
@@ -237,6 +257,12 @@ class BalanceController:
             router.tally.copy_(state["tally"][index])
             if router.recorded is not None:
                 router.recorded[:] = [part.to(router.tally.device) for part in state["recorded"][index]]
+
+
+def _recorded(router: Any) -> torch.Tensor:
+    """Return all scores that a router recorded, as one matrix."""
+    scores = [part.reshape(-1, router.n_experts).float() for part in router.recorded]
+    return scores[0] if len(scores) == 1 else torch.cat([*scores, router.expert_bias.new_zeros(0, router.n_experts)])
 
 
 def _groups(group: Groups) -> Sequence[Any]:

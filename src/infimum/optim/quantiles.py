@@ -12,6 +12,7 @@ import numpy as np  # noqa: E402  (after the check for torch)
 import torch  # noqa: E402
 from torch import distributed  # noqa: E402
 
+from infimum._arrays import transposed  # noqa: E402
 from infimum.balance.search.sweeps import neighbours, thresholds  # noqa: E402
 from infimum.errors import DTypeError, ShapeError  # noqa: E402
 
@@ -78,7 +79,7 @@ def order_statistics(
 
 
 def quantile_bias(
-    scores: torch.Tensor,
+    scores: Sequence[torch.Tensor],
     bias: torch.Tensor,
     k: int,
     load: torch.Tensor,
@@ -92,16 +93,17 @@ def quantile_bias(
 
     Parameters
     ----------
-    scores : tensor (m, n)
-        float32 scores of this process; -inf where an expert is not admitted.
-    bias : tensor (n,)
-        The bias that the tokens' thresholds are taken with.
+    scores : sequence of tensor (m, n)
+        float32 scores of this process, of l layers that go through the same operations; -inf where an expert is not
+        admitted. Layers may differ in m.
+    bias : tensor (l, n)
+        The biases that the tokens' thresholds are taken with.
     k : int
         Experts per token.
-    load : tensor (n,)
+    load : tensor (l, n)
         Wanted loads over all processes, float64.
     rows : int
-        Tokens of all processes together, at least 1.
+        Tokens of all processes together in each layer, at least 1.
     midpoint : bool
         Middle of the optimal interval instead of its lower end (the rule as published).
     threshold : bool
@@ -111,35 +113,43 @@ def quantile_bias(
 
     Returns
     -------
-    tensor (n,)
+    tensor (l, n)
         float32; not centred. The old bias where a column has too few admitted scores.
     """
-    if not groups and scores.device.type == "cpu" and len(scores):
-        sweep = _sweep(scores.numpy(), bias.numpy(), load.numpy(), k, midpoint=midpoint, threshold=threshold)
-        wanted = torch.from_numpy(sweep)
-        return torch.where(torch.isfinite(wanted), -wanted, bias)
-    margins = scores
-    if not threshold:
-        top = (scores + bias).topk(k + 1, dim=-1).values
-        last, next_ = top[:, k - 1 : k], top[:, k:]
-        if midpoint:
-            next_ = torch.where(torch.isfinite(next_), (last + next_) / 2, last)
-        margins = scores - torch.where(torch.isfinite(next_), next_, last)
-    whole = load.floor()
-    after = whole + 1  # of c and c + 1, or twice the same if c is not whole
-    before = torch.where((load == whole) & midpoint, whole, after)
-    ranks = torch.stack([before, after]).clamp(1, rows).long()
-    wanted = order_statistics(margins, ranks if midpoint else ranks[1:], groups).mean(0)
+    if not groups and bias.device.type == "cpu":  # layer by layer: what one needs stays in the cache
+        parts = zip(scores, bias.numpy(), load.numpy(), strict=True)
+        swept = [_sweep(one.numpy(), b, c, k, midpoint=midpoint, threshold=threshold) for one, b, c in parts]
+        wanted = torch.from_numpy(np.stack(swept))
+    else:
+        margins = [_margins(one, shift, k, midpoint, threshold) for one, shift in zip(scores, bias, strict=True)]
+        whole = load.floor()
+        after = whole + 1  # of c and c + 1, or twice the same if c is not whole
+        before = torch.where((load == whole) & midpoint, whole, after)
+        ranks = torch.stack([before, after] if midpoint else [after]).clamp(1, rows).long().flatten(1)
+        # every layer adds its columns; where it has fewer tokens than others, rows that are below all of its own
+        table = torch.nn.utils.rnn.pad_sequence(margins, padding_value=-torch.inf).flatten(1)
+        wanted = order_statistics(table, ranks, groups).mean(0).reshape(bias.shape)
     return torch.where(torch.isfinite(wanted), -wanted, bias)
+
+
+def _margins(scores: torch.Tensor, bias: torch.Tensor, k: int, midpoint: bool, threshold: bool) -> torch.Tensor:
+    """Return scores less the thresholds of their tokens."""
+    if threshold:
+        return scores
+    top = (scores + bias).topk(k + 1, dim=-1).values
+    last, next_ = top[:, k - 1 : k], top[:, k:]
+    if midpoint:
+        next_ = torch.where(torch.isfinite(next_), (last + next_) / 2, last)
+    return scores - torch.where(torch.isfinite(next_), next_, last)
 
 
 def _sweep(
     scores: np.ndarray, bias: np.ndarray, load: np.ndarray, k: int, *, midpoint: bool, threshold: bool
 ) -> np.ndarray:
-    """Do the work of `quantile_bias` for one process on the host, where partitions are the quickest way."""
-    columns = np.ascontiguousarray(scores.T)
+    """Do the work of `quantile_bias` for one layer on the host, where partitions are the quickest way."""
+    columns = transposed(scores)
     if not threshold:
-        last, next_ = neighbours(scores + bias, np.full(len(scores), float(k)))
+        last, next_ = neighbours(scores + bias, np.array([float(k)]))
         level = (last + next_) / 2 if midpoint else next_
-        columns -= np.where(np.isfinite(next_), level, last)
+        columns -= level if np.isfinite(level).all() else np.where(np.isfinite(next_), level, last)
     return thresholds(columns, load, midpoint=midpoint)

@@ -39,7 +39,7 @@ PROBLEMS: tuple[Problem, ...] = (
         example_text="the logistic function on [-8, 8]",
         answer_text=lambda result: f"type {result.type}, alternation on {len(result.points)} points",
         tiny=lambda rng: Case((f"exp({rng.uniform(0.5, 2.0):.3f} * x)",), {"type": (1, 1), "domain": (0.0, 1.0)}),
-        optimum=lambda result, f: brute_force.least_error_of_quotients(f, *result.domain),
+        optimum=lambda result, f: brute_force.least_error_of_quotients(f, *result.interval),
         arrays=False,
     ),
     Problem(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from infimum._compiled import compiled_or
-from infimum.balance.search.integer_scores import BARRED, LARGEST
+from infimum.balance.search.integer_scores import BARRED, LARGEST, NONE
 
 
 def _cheapest_tokens_of_arrays(values: np.ndarray, member: np.ndarray, cost: np.ndarray, owner: np.ndarray) -> None:
@@ -37,3 +37,42 @@ def cheapest_tokens(values: np.ndarray, member: np.ndarray, cost: np.ndarray, ow
                     loss = own - offer[other]
                     if loss < cost[expert, other] and loss <= LARGEST:
                         cost[expert, other], owner[expert, other] = loss, token
+
+
+def _cheapest_of_expert_of_arrays(
+    values: np.ndarray,
+    member: np.ndarray,
+    tokens: np.ndarray,
+    expert: int,
+    others: np.ndarray,
+    cost: np.ndarray,
+    owner: np.ndarray,
+) -> None:
+    cost[expert, others], owner[expert, others] = NONE, -1
+    if tokens.size and others.size:
+        arcs = np.ix_(tokens, others)
+        loss = values[tokens, expert, None] - np.where(member[arcs], BARRED, values[arcs])
+        best, index = loss.argmin(axis=0), np.arange(others.size)
+        open_ = np.flatnonzero(loss[best, index] <= LARGEST)
+        cost[expert, others[open_]], owner[expert, others[open_]] = loss[best, index][open_], tokens[best[open_]]
+
+
+@compiled_or(_cheapest_of_expert_of_arrays)
+def cheapest_of_expert(
+    values: np.ndarray,
+    member: np.ndarray,
+    tokens: np.ndarray,
+    expert: int,
+    others: np.ndarray,
+    cost: np.ndarray,
+    owner: np.ndarray,
+) -> None:
+    """Write the least loss of a move of one of an expert's `tokens` to each of the `others`, and the first of them."""
+    for other in others:
+        cost[expert, other], owner[expert, other] = NONE, -1
+    for token in tokens:
+        own = values[token, expert]
+        for other in others:
+            loss = own - values[token, other]
+            if loss < cost[expert, other] and loss <= LARGEST and not member[token, other]:
+                cost[expert, other], owner[expert, other] = loss, token

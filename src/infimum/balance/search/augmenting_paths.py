@@ -12,8 +12,10 @@ import itertools
 
 import numpy as np
 
-from infimum.balance.search.arc_costs import cheapest_tokens
+from infimum._arrays import transposed
+from infimum.balance.search.arc_costs import cheapest_of_expert, cheapest_tokens
 from infimum.balance.search.integer_scores import BARRED, FAR, LARGEST, NONE
+from infimum.balance.search.shortest_path import shortest_path
 from infimum.errors import InfeasibleError
 from infimum.proof.largest_entries import k_largest
 from infimum.proof.theorems.assignment_dual import Limits
@@ -35,9 +37,7 @@ class ExpertGraph:
     ) -> None:
         tokens, experts = values.shape
         self.values, self.member = values, first_choice(values + bias, k, limits)
-        self.holds = np.ascontiguousarray(self.member.T)
-        # what an expert offers to each token that it does not have yet
-        self.offer = np.where(self.holds, BARRED, values.T)
+        self.holds = transposed(self.member)
         parents, low, high = [np.full(experts, experts)], [limits.low], [limits.high]
         if limits.groups is not None:
             groups = limits.groups.low.size
@@ -78,16 +78,7 @@ class ExpertGraph:
     def _measure(self, expert: int, others: np.ndarray) -> None:
         """Find the cheapest token of an expert for each of the others."""
         tokens = np.flatnonzero(self.holds[expert])
-        if not tokens.size or not others.size:
-            self.cost[expert, others], self.owner[expert, others] = NONE, -1
-            return
-        offer = self.offer if others.size == self.owner.shape[0] else self.offer[others]
-        loss = self.values[tokens, expert] - offer.take(tokens, axis=1)
-        best = loss.argmin(axis=1)
-        least = loss[np.arange(others.size), best]
-        open_ = least <= LARGEST
-        self.cost[expert, others] = np.where(open_, least, NONE)
-        self.owner[expert, others] = np.where(open_, tokens[best], -1)
+        cheapest_of_expert(self.values, self.member, tokens, expert, others, self.cost, self.owner)
 
     def _measure_window(self, node: int) -> None:
         """Open the arcs between a node and its parent in the directions in which the load may still change."""
@@ -117,23 +108,11 @@ class ExpertGraph:
 
     def _search(self) -> list[int]:
         """Find the shortest path from excess to deficit (Dijkstra) and raise the potentials along it."""
-        distance = np.where(self.excess > 0, 0, FAR)
-        key, before = distance.copy(), np.full(distance.size, -1)
-        while True:
-            node = int(key.argmin())
-            length = int(distance[node])
-            if key[node] >= FAR:
-                raise InfeasibleError(self._obstacle(before >= 0))
-            if length > LARGEST:
-                raise GridOverflowError
-            if self.excess[node] < 0:
-                break
-            reach = self.cost[node] - self.potential + (self.potential[node] + length)
-            closer = reach < distance
-            distance = np.where(closer, reach, distance)
-            key = np.where(closer, reach, key)
-            before[closer] = node
-            key[node] = FAR
+        node, distance, before = shortest_path(self.cost, self.potential, self.excess)
+        if node < 0:
+            raise InfeasibleError(self._obstacle(before >= 0))
+        if (length := int(distance[node])) > LARGEST:
+            raise GridOverflowError
         self.potential += np.minimum(distance, length)
         if np.abs(self.potential).max() > LARGEST:
             raise GridOverflowError
@@ -190,7 +169,6 @@ class ExpertGraph:
         for (a, b), tokens in moves.items():
             self.member[tokens, a] = self.holds[a, tokens] = False
             self.member[tokens, b] = self.holds[b, tokens] = True
-            self.offer[a, tokens], self.offer[b, tokens] = self.values[tokens, a], BARRED
         if sum(tokens.size for tokens in moves.values()) <= MANY:
             for (a, b), tokens in moves.items():
                 for token in tokens.tolist():

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import scipy.sparse
 
+from infimum._arrays import transposed
 from infimum.balance.search.augmenting_paths import places
 from infimum.balance.search.exact_paths import exact_routing
 from infimum.balance.search.integer_scores import FAR, LARGEST, as_floats, leading_digits
@@ -20,7 +21,7 @@ SLACK = 2.0**-40  # of what is chosen: by so much, if ties allow, the duals clea
 def best_assignment(cost: np.ndarray) -> tuple[np.ndarray, Judged]:
     """Return the column of every row (-1: none), and what it is worth, with the duals that prove it."""
     upright = cost.shape[0] <= cost.shape[1]
-    for taken, dual in _attempts(cost if upright else np.ascontiguousarray(cost.T), "row" if upright else "column"):
+    for taken, dual in _attempts(cost if upright else transposed(cost), "row" if upright else "column"):
         columns = taken
         if not upright:
             columns = np.full(cost.shape[0], -1)

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from infimum._arrays import transposed
 from infimum.balance.rules import update_bias
 from infimum.proof.largest_entries import k_largest
 from infimum.proof.theorems.assignment_dual import Limits
@@ -57,7 +58,7 @@ def gradient_steps(
 
 def quantile_sweeps(scores: np.ndarray, k: int, limits: Limits, bias: np.ndarray, steps: int | None) -> np.ndarray:
     """Apply the published quantile rule until it stands still or the sweeps are used up."""
-    columns, goal = np.ascontiguousarray(scores.T), aim(limits, scores.shape[0] * k)
+    columns, goal = transposed(scores), aim(limits, scores.shape[0] * k)
     for _ in range(SWEEPS if steps is None else steps):
         before = bias
         bias, loads = sweep(scores, columns, k, goal, bias, midpoint=False)
@@ -70,7 +71,7 @@ def midpoint_sweeps(
     scores: np.ndarray, k: int, goal: Aim, bias: np.ndarray, *, steps: int | None = None, enough: float = 0.0
 ) -> np.ndarray:
     """Apply the midpoint rule until at most `enough` assignments are missed, or no gain made; return the best bias."""
-    columns = np.ascontiguousarray(scores.T)
+    columns = transposed(scores)
     best, least, since = bias, np.inf, 0
     for _ in range(SWEEPS if steps is None else steps):
         moved, loads = sweep(scores, columns, k, goal, bias, midpoint=True)
@@ -133,22 +134,32 @@ def best_constant(bias: np.ndarray, low: np.ndarray, high: np.ndarray, total: fl
 def thresholds(rows: np.ndarray, counts: np.ndarray, *, midpoint: bool) -> np.ndarray:
     """Return for every row the middle of its c-th and (c+1)-th largest entries, or the latter; c is given in `counts`.
 
-    Where c is no whole number both are the same entry, the one at that place.
+    Where c is no whole number both are the same entry, the one at that place. Entries change places within their rows.
     """
     upper, lower = neighbours(rows, counts)
     return np.asarray((upper + lower) / 2.0 if midpoint else lower)
 
 
 def neighbours(rows: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the two entries of every row that `thresholds` is made of."""
+    """Return the two entries of every row that `thresholds` is made of; one count may do for all.
+
+    The other entries change places.
+    """
     length = rows.shape[1]
-    inside = length - np.clip(np.ceil(counts), 1, length).astype(np.int64)
-    outside = length - np.clip(np.floor(counts) + 1, 1, length).astype(np.int64)
-    if length > SHORT and inside.min() == inside.max() and outside.min() == outside.max() == inside[0] - 1:
+    alike = counts.min() == counts.max()
+    if alike:
+        counts = counts[:1]
+    inside = length - np.minimum(np.maximum(np.ceil(counts), 1.0), length).astype(np.int64)
+    outside = length - np.minimum(np.maximum(np.floor(counts) + 1.0, 1.0), length).astype(np.int64)
+    if length > SHORT and alike and outside[0] == inside[0] - 1:
         # a partition at one place, and the largest entry before it: several times faster than one at two places
-        ordered = np.partition(rows, inside[0], axis=1)
-        return ordered[:, inside[0]], ordered[:, : inside[0]].max(axis=1)
-    places = np.unique(np.concatenate([inside, outside]))
-    ordered = np.partition(rows, places, axis=1) if length > SHORT and places.size <= FEW else np.sort(rows, axis=1)
+        rows.partition(inside[0], axis=1)
+        return rows[:, inside[0]], rows[:, : inside[0]].max(axis=1)
+    if length > SHORT and (places := np.unique(np.concatenate([inside, outside]))).size <= FEW:
+        rows.partition(places, axis=1)
+    else:
+        rows.sort(axis=1)
+    if alike:
+        return rows[:, inside[0]].copy(), rows[:, outside[0]].copy()
     index = np.arange(rows.shape[0])
-    return ordered[index, inside], ordered[index, outside]
+    return rows[index, inside], rows[index, outside]

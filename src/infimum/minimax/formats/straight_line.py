@@ -15,25 +15,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from infimum._arguments import one_of
 from infimum.errors import RangeError
-from infimum.proof.answers.source_code import Scheme
+from infimum.minimax.formats.forms import Operand, Operation, Series, Step, written_out
 from infimum.proof.enclosure.machine_formats import FORMATS, Format
-
-Operand = str | Fraction  # the name of an earlier value, or a constant
 
 CELLS = 2048  # of every interval of the domain
 UPWARDS = 1.0 + 2.0**-46  # more than a few roundings to nearest lose
-
-
-class Operation(NamedTuple):
-    """``target = factor * by``, plus `plus` if there is one; or ``target = factor / by``."""
-
-    target: str
-    factor: Operand
-    by: Operand
-    plus: Operand | None = None
-    divides: bool = False
+DOUBLE = FORMATS["float64"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,84 +36,6 @@ class EvaluationError:
     absolute: float
     relative: float
     underflow: float
-
-
-def program(coefficients: Mapping[int, Fraction], scheme: Scheme) -> list[Operation]:
-    """Evaluate ``sum c x**power`` by Horner's or Estrin's scheme in ``t = x**stride``, then times ``x**start``."""
-    one_of("scheme", scheme, ("horner", "estrin"))
-    powers = sorted(coefficients)
-    start = powers[0]
-    strides = [power - start for power in powers]
-    stride = int(np.gcd.reduce(strides)) or 1
-    dense = [coefficients.get(start + stride * k, Fraction(0)) for k in range(strides[-1] // stride + 1)]
-    operations: list[Operation] = []
-    t = _power("x", stride, "t", operations) if len(dense) > 1 else "x"
-    value = (_horner if scheme == "horner" else _estrin)(dense, t, operations)
-    if start:
-        if not isinstance(value, Fraction):
-            operations[-1], value = operations[-1]._replace(target="q"), "q"
-        operations.append(Operation("y", value, _power("x", start, "s", operations)))
-    elif isinstance(value, Fraction):  # a constant: keep the shape of x
-        operations.append(Operation("y", Fraction(0), "x", value))
-    return [*operations[:-1], operations[-1]._replace(target="y")]
-
-
-def quotient_program(above: Mapping[int, Fraction], below: Mapping[int, Fraction], scheme: Scheme) -> list[Operation]:
-    """Evaluate two polynomials, and divide."""
-    operations: list[Operation] = []
-    for prefix, coefficients in (("p", above), ("q", below)):
-        names = {"x": "x"}
-        for operation in program(coefficients, scheme):
-            items = [names.get(item, item) if isinstance(item, str) else item for item in operation[1:4]]
-            names[operation.target] = f"{prefix}_{operation.target}"
-            operations.append(Operation(names[operation.target], items[0], items[1], items[2]))  # type: ignore[arg-type]
-    return [*operations, Operation("y", "p_y", "q_y", divides=True)]
-
-
-def _horner(dense: Sequence[Fraction], t: str, operations: list[Operation]) -> Operand:
-    value: Operand = dense[-1]
-    for k in range(len(dense) - 2, -1, -1):
-        operations.append(Operation("y", value, t, dense[k] or None))
-        value = "y"
-    return value
-
-
-def _estrin(dense: Sequence[Fraction], t: str, operations: list[Operation]) -> Operand:
-    values: list[Operand] = list(dense)
-    level = 0
-    while len(values) > 1:
-        paired: list[Operand] = []
-        for k in range(0, len(values) - 1, 2):
-            paired.append(f"a{level}_{k // 2}")
-            operations.append(Operation(str(paired[-1]), values[k + 1], t, values[k] or None))
-        if len(values) % 2:
-            paired.append(values[-1])
-        values, level = paired, level + 1
-        if len(values) > 1:
-            square = f"t{2**level}"
-            operations.append(Operation(square, t, t))
-            t = square
-    return values[0]
-
-
-def _power(base: str, exponent: int, name: str, operations: list[Operation]) -> str:
-    """Binary powering; every product gets a name of its own, and the last one `name`."""
-    found, square, rest, done = "", base, exponent, 1
-    while rest:
-        if rest % 2 and found:
-            operations.append(Operation(f"{name}_{done}", found, square))
-            found = operations[-1].target
-        elif rest % 2:
-            found = square
-        rest //= 2
-        if rest:
-            done *= 2
-            operations.append(Operation(f"{name}x{done}", square, square))
-            square = operations[-1].target
-    if found == base:
-        return base
-    operations[-1] = operations[-1]._replace(target=name)
-    return name
 
 
 class _Value(NamedTuple):
@@ -145,9 +55,7 @@ class _Value(NamedTuple):
         return np.asarray(np.where((self.low > 0.0) | (self.high < 0.0), nearest, 0.0))
 
 
-def evaluation_error(
-    operations: Sequence[Operation], domain: Sequence[tuple[float, float]], dtype: str
-) -> EvaluationError:
+def evaluation_error(steps: Sequence[Step], domain: Sequence[tuple[float, float]], dtype: str) -> EvaluationError:
     """Bound the rounding errors of a program over a domain, those of its constants included.
 
     Raises
@@ -156,19 +64,19 @@ def evaluation_error(
         An intermediate value may overflow, or constants are so small that the format loses them.
     """
     machine, x = FORMATS[dtype], _cells(domain)
-    last, values = operations[-1], _values(operations, x, machine)
+    last, values = steps[-1], _values(steps, x, machine)
     absolute = float(np.max(values["y"].error))
-    small = [c for c in _constants(operations) if 0 < abs(c) < 2.0**machine.least_exponent]
-    if small and absolute > 2.0 * float(np.max(_values(operations, x, machine, underflows=False)["y"].error)):
+    small = [c for c in _constants(steps) if 0 < abs(c) < 2.0**machine.least_exponent]
+    if small and absolute > 2.0 * float(np.max(_values(steps, x, machine, underflows=False)["y"].error)):
         raise RangeError(
             f"a coefficient of size {float(max(map(abs, small))):.3g} is below the normal numbers of {dtype}, where "
             "digits are lost or it is taken for 0: scale x or f to be nearer to 1, or take a wider format"
         )
     found = values["y"]
     relative, underflow = float(np.max(found.error / found.smallest)) if np.all(found.smallest > 0.0) else np.inf, 0.0
-    if not np.isfinite(relative) and last.plus is None and (last.factor, last.by) == ("q", "x"):
+    if not np.isfinite(relative) and last == Operation("y", "q", "x"):
         relative, underflow = _of_product(values["q"], machine)
-    if not np.isfinite(relative) and last.divides and Operation("p_y", "p_q", "x") in operations:
+    if not np.isfinite(relative) and Operation("p_y", "p_q", "x") in steps:
         relative, underflow = _of_quotient(_of_product(values["p_q"], machine), values["q_y"], machine)
     return EvaluationError(absolute, relative * UPWARDS, underflow)
 
@@ -203,21 +111,20 @@ def _cells(domain: Sequence[tuple[float, float]]) -> _Value:
     return _Value(low, high, np.zeros_like(low))
 
 
-def _constants(operations: Sequence[Operation]) -> list[Fraction]:
-    return [item for operation in operations for item in operation[1:4] if isinstance(item, Fraction)]
+def _constants(steps: Sequence[Step]) -> list[Fraction]:
+    return [item for operation in written_out(steps) for item in operation[1:4] if isinstance(item, Fraction)]
 
 
-def _values(
-    operations: Sequence[Operation], x: _Value, machine: Format, *, underflows: bool = True
-) -> dict[str, _Value]:
+def _values(steps: Sequence[Step], x: _Value, machine: Format, *, underflows: bool = True) -> dict[str, _Value]:
     """Follow a program over all cells; if not `underflows`, as if there were no smallest number."""
     rounding = _Rounding(machine, machine.unit, machine.tiny if underflows else 0.0)
     values = {"x": x._replace(error=np.full_like(x.low, rounding.tiny))}  # a subnormal x may be read as 0
     with np.errstate(all="ignore"):
-        for target, *items, divides in operations:
-            operands = [_operand(item, values, rounding) for item in items if item is not None]
-            found = (_quotient if divides else _product)(operands[0], operands[1], rounding)
-            values[target] = _sum(found, operands[2], rounding) if len(operands) == 3 else found
+        for step in steps:
+            if isinstance(step, Series):
+                values[step.target] = _clenshaw(step, values[step.u], rounding)
+            else:
+                values[step.target] = _operated(step, values, rounding)
     return values
 
 
@@ -242,6 +149,20 @@ def _operand(item: Operand, values: Mapping[str, _Value], rounding: _Rounding) -
         off = abs(item)  # a subnormal constant may be read as 0
     centre = np.full_like(like, float(item))
     return _Value(_down(centre), _up(centre), _up(np.full_like(like, float(off))) if off else np.zeros_like(like))
+
+
+def _operated(step: Operation, values: Mapping[str, _Value], rounding: _Rounding) -> _Value:
+    operands = [_operand(item, values, rounding) for item in step[1:4] if item is not None]
+    a, b = operands[:2]
+    if step.divides:
+        return _quotient(a, b, rounding)
+    exact = (
+        rounding._replace(unit=0.0, tiny=0.0)
+        if {1, 2} & {abs(c) for c in step[1:3] if not isinstance(c, str)}
+        else rounding
+    )
+    found = _product(a, b, exact)
+    return _sum(found, operands[2], rounding) if len(operands) == 3 else found
 
 
 def _product(a: _Value, b: _Value, rounding: _Rounding) -> _Value:
@@ -282,3 +203,48 @@ def _down(x: np.ndarray) -> np.ndarray:
 
 def _up(x: np.ndarray) -> np.ndarray:
     return np.asarray(np.nextafter(x, np.inf))
+
+
+# ------------------------------------------------------------------ Chebyshev polynomials
+
+
+def _clenshaw(series: Series, u: _Value, rounding: _Rounding) -> _Value:
+    """Range and error of ``sum c_k T_k(u)``.
+
+    What is lost in a step k of the recurrence is multiplied by ``T_k(u)`` in the result, as the coefficient c_k is. An
+    error of u counts with the derivative, ``|T_k'| <= k**2``. Where u reaches beyond 1, all of these grow.
+    """
+    c = [_up(np.abs(np.asarray(float(value)))) for value in series.coefficients]
+    reach = float(np.max(u.size + u.error)) * UPWARDS
+    growth = ((reach + np.sqrt(max(reach**2 - 1.0, 0.0))) * UPWARDS) ** len(c) if reach > 1.0 else 1.0
+    slope = growth * float(sum(k**2 * size for k, size in enumerate(c))) * UPWARDS
+    middle = u.low / 2.0 + u.high / 2.0
+    radius = _up(np.maximum(u.high - middle, middle - u.low))
+    at = np.polynomial.chebyshev.chebval(middle, [float(value) for value in series.coefficients])
+    in_doubles = _Rounding(DOUBLE, DOUBLE.unit, DOUBLE.tiny)
+    width = (radius * slope + _lost(series, c, reach, growth, in_doubles)) * UPWARDS
+    error = (_lost(series, c, reach, growth, rounding) + slope * u.error) * UPWARDS
+    return _Value(_down(at - width), _up(at + width), error)
+
+
+def _lost(series: Series, sizes: list[np.ndarray], reach: float, growth: float, rounding: _Rounding) -> float:
+    """Bound the sum of what the steps lose: ``|b_k| <= sum_(j >= k) (j - k + 1) |c_j|``, since ``|U_i| <= i + 1``."""
+    top = len(sizes) - 1
+    kept = np.zeros(top + 3)  # coefficients with what was lost
+    total = 0.0
+    for k in range(top, -1, -1):
+        own = float(sizes[k])
+        after = [growth * float(np.arange(1, top + 2 - j) @ kept[j : top + 1]) * UPWARDS for j in (k + 1, k + 2)]
+        constant = float(_operand(series.coefficients[k], {"x": _Value(*np.zeros((3, 1)))}, rounding).error[0])
+        added = own + constant + after[1]
+        product = 2.0 * reach * after[0]
+        lost = (
+            constant + rounding.unit * (2.0 * added + 2.0 * product) * (1.0 + 4.0 * rounding.unit) + 4.0 * rounding.tiny
+        )
+        if k == top:
+            lost = constant * (1.0 + 2.0 * reach)  # rounded in one product, and not in another constant
+        kept[k] = own + lost
+        total += lost
+        if not added + product < rounding.machine.largest / 4.0:
+            raise RangeError(f"the evaluation may overflow in {rounding.machine.name}: take a wider format")
+    return total * growth * UPWARDS

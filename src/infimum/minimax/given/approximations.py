@@ -76,7 +76,7 @@ def as_given(p: Any, intervals: Intervals, basis: str = "monomial", tables: Any 
         return Given(Monomials(exact) if p.fixed else p.approximant, answer=p)
     if isinstance(p, MinimaxRational):
         parts = (np.asarray(p.numerator), np.asarray(p.denominator))
-        above, below = (ChebyshevSum(Powers(0, 1, c.shape[1]), p.domain, c) for c in parts)
+        above, below = (ChebyshevSum(Powers(0, 1, c.shape[1]), p.interval, c) for c in parts)
         return Given(above, below, p)
     if isinstance(p, str):
         return _of_expression(parse(p, "p", {name: _table(name, table) for name, table in (tables or {}).items()}))

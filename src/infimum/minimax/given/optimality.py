@@ -255,7 +255,8 @@ def of_quotient(given: Given, f: Any, domain: Any, degree: Any, problem: dict[st
     value = outwards(upper, 0.0, ROOM)[0]
     certificate = Certificate(value, bound, vallee_poussin.THEOREM, "enclosed", witness=witness)
     points, errors = _alternation(*_high(places, e))
-    best = tuple(Given(ChebyshevSum(Powers(0, 1, c.shape[1]), task.intervals[0], c)).coefficients() for c in parts)
+    whole = task.intervals[0][0], task.intervals[-1][1]
+    best = tuple(Given(ChebyshevSum(Powers(0, 1, c.shape[1]), whole, c)).coefficients() for c in parts)
     changes = _changes_of_quotient(task, places, (p, q), best)
     optimal = certificate.ratio <= 1.0 + tol
     return Optimality(certificate, optimal, len(points), sum(type_) + 2, points, errors, None, 0.0, changes)

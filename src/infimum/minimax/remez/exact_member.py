@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 
@@ -31,12 +32,21 @@ def exact_member(task: Task, interval: tuple[float, float]) -> tuple[np.ndarray,
 
 def exact_quotient(task: Task, type_: tuple[int, int]) -> tuple[np.ndarray, np.ndarray] | None:
     """Return rows of doubles for numerator and denominator that are f; None where it is no quotient of the type."""
-    with working(BITS):
+    with working(BITS) as module:
         form = fraction_of(task)
-        if form is None or any(part.degree() > most for part, most in zip(form, type_, strict=True)):
+        if form is None:
+            return None
+        below = form[1]
+        for (_, high), (low, _) in pairwise(task.intervals):
+            ends = (module.fmpq(*end.as_integer_ratio()) for end in (high, low))
+            if below(next(ends)) * below(next(ends)) < 0:  # both get a zero in the gap, where the denominator has one
+                factor = module.fmpq_poly([-module.fmpq(*(high / 2 + low / 2).as_integer_ratio()), 1])
+                form = form[0] * factor, form[1] * factor
+        if any(part.degree() > most for part, most in zip(form, type_, strict=True)):
             return None
         parts = [[Fraction(int(c.p), int(c.q)) for c in part.coeffs()] or [Fraction(0)] for part in form]
-    above, below = (chebyshev_coefficients(part, task.intervals[0]) for part in parts)
+    whole = task.intervals[0][0], task.intervals[-1][1]
+    above, below = (chebyshev_coefficients(part, whole) for part in parts)
     unit = max(map(abs, below))
     rows = _as_doubles([c / unit for c in (*above, *below)])
     return None if rows is None else (rows[0][:, : len(above)], rows[0][:, len(above) :])

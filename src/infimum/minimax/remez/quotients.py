@@ -26,7 +26,7 @@ SETTLED = 2.0**-60
 
 
 class Quotient(NamedTuple):
-    """``x**start * numerator(u) / denominator(u)``, with u in [-1, 1] and denominator(0) = 1."""
+    """``x**start * numerator(u) / denominator(u)``, with u in [-1, 1]."""
 
     numerator: Any
     denominator: Any
@@ -41,7 +41,6 @@ class Quotients:
         self.m, self.n = type_
         self.start, self.stride = task.space.start, task.space.stride
         self.intervals = task.away_from_zero(task.half)
-        self.interval = self.intervals[0]
 
     def scaled(self, x: np.ndarray) -> np.ndarray:
         """Places u in [-1, 1] of points, in doubles."""
@@ -56,8 +55,7 @@ class Quotients:
                 sum((basis[k] * module.arb(value) for k, value in enumerate(c.tolist())), module.arb_poly([0]))
                 for c in (p, q)
             )
-            unit = 1 / below(module.arb(0))
-            return Quotient(_middle(above * unit), _middle(below * unit))
+            return Quotient(_middle(above), _middle(below))
 
     def interpolating(self, nodes: np.ndarray) -> Quotient | None:
         """Return the quotient that is f on m + n + 1 nodes; None where there is none."""
@@ -92,9 +90,12 @@ class Quotients:
                 if not h.is_finite() or abs(h - last) <= abs(h) * SETTLED:
                     break
                 solved = _solved((a - h * b).mid().tolist(), [row[0] for row in image.tolist()])
-                if solved is None or solved[0].contains(0):
+                if solved is None:
                     break  # h is an eigenvalue to the last bit
-                vector = module.arb_mat([[(c / solved[0]).mid()] for c in solved])
+                unit = max(solved, key=lambda c: abs(float(c)))
+                if unit.contains(0):
+                    break
+                vector = module.arb_mat([[(c / unit).mid()] for c in solved])
             if not h.is_finite():
                 return None
             levelled = [value - h * sign for value, sign in zip(f, signs, strict=True)]
@@ -116,20 +117,21 @@ class Quotients:
 
         return errors
 
-    def is_positive(self, quotient: Quotient, x: np.ndarray) -> bool:
-        """Tell whether the denominator, which is 1 at u = 0, is positive at points."""
+    def has_one_sign(self, quotient: Quotient, x: np.ndarray) -> bool:
+        """Tell whether the denominator has one sign at points."""
         with working(self.bits) as module:
-            return all(quotient.denominator(self._scaled(module.arb(point))) > 0 for point in x.tolist())
+            values = [quotient.denominator(self._scaled(module.arb(point))) for point in x.tolist()]
+            return all(value > 0 for value in values) or all(value < 0 for value in values)
 
     def stored(self, quotient: Quotient, parts: int) -> tuple[np.ndarray, np.ndarray]:
         """Chebyshev coefficients of numerator and denominator on the whole domain, as `parts` rows of doubles."""
         with working(self.bits) as module:
-            # a mirrored domain is [-b, b]: x = b v and u = 2 v**2 - 1
-            v = module.arb_poly([0, 1] if self.stride == 1 else [-1, 0, 2])
-            factor = module.arb_poly([0, self.task.intervals[0][1]]) if self.start else module.arb_poly([1])
-            above, below = (_in_chebyshev(part(v)) for part in (quotient.numerator, quotient.denominator))
-            if self.start:
-                above = _in_chebyshev(quotient.numerator(v) * factor)
+            low, high = (module.arb(end) for end in (self.task.half[0][0], self.task.half[-1][1]))
+            # a mirrored domain ends at -high and high: x = high v
+            squared = [-(low**2) - high**2, 0, 2 * high**2]
+            v = module.arb_poly([0, 1] if self.stride == 1 else [c / (high**2 - low**2) for c in squared])
+            factor = module.arb_poly([0, high] if self.start else [1])
+            above, below = (_in_chebyshev(part) for part in (quotient.numerator(v) * factor, quotient.denominator(v)))
             unit = max(abs(c) for c in below)
             return split([c / unit for c in above], parts), split([c / unit for c in below], parts)
 
@@ -142,7 +144,7 @@ class Quotients:
         return [self._scaled(point) for point in x], f, inverse
 
     def _scaled(self, x: Ball) -> Ball:
-        low, high = (flint().arb(end) ** self.stride for end in self.task.half[0])
+        low, high = (flint().arb(end) ** self.stride for end in (self.task.half[0][0], self.task.half[-1][1]))
         return (2 * x**self.stride - low - high) / (high - low)
 
     def _pencil(self, u: list[Ball], values: list[Ball]) -> Any:

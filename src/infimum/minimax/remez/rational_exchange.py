@@ -110,15 +110,15 @@ def from_nodes(task: Task, type_: tuple[int, int], smaller: np.ndarray | None) -
 
 
 def has_no_pole(quotients: Quotients, quotient: Quotient) -> bool:
-    """Tell whether the denominator is positive at many points."""
-    return quotients.is_positive(quotient, points_of(quotients.task.half, FINE))
+    """Tell whether the denominator has one sign at many points."""
+    return quotients.has_one_sign(quotient, points_of(quotients.task.half, FINE))
 
 
 def _first_nodes(quotients: Quotients, smaller: np.ndarray | None) -> np.ndarray:
     """Chebyshev points in t, or the reference of a smaller type, spread."""
     count = quotients.m + quotients.n + 1
     if smaller is None:
-        ends = first_reference((quotients.interval,), 2 * count + 1, quotients.stride)
+        ends = first_reference(quotients.intervals, 2 * count + 1, quotients.stride)
         return ends[1::2]
     spread = np.interp(np.linspace(0.0, 1.0, count + 2)[1:-1], np.linspace(0.0, 1.0, smaller.size), smaller)
     return np.asarray(spread)
@@ -129,7 +129,7 @@ def _first_nodes(quotients: Quotients, smaller: np.ndarray | None) -> np.ndarray
 
 def _balance(quotients: Quotients, nodes: np.ndarray, goal: float) -> _Balanced | None:
     """Change the lengths between nodes until the errors there are within a factor; steps that do not help shrink."""
-    low, high = quotients.interval
+    low, high = quotients.intervals[0]
     lengths = trial = np.diff(np.concatenate([[low], nodes, [high]]))
     best = here = None
     step = FIRST_STEP
@@ -158,7 +158,7 @@ def _placed(lengths: np.ndarray, low: float, high: float) -> np.ndarray:
 
 def _look(quotients: Quotients, nodes: np.ndarray) -> _Balanced | None:
     """Interpolate, with more bits where they do not resolve the error."""
-    low, high = quotients.interval
+    low, high = quotients.intervals[0]
     ends = np.concatenate([[low], nodes, [high]])
     if not np.all(np.diff(ends) > 0.0):
         return None
@@ -185,7 +185,7 @@ def _look(quotients: Quotients, nodes: np.ndarray) -> _Balanced | None:
 
 def exchange(quotients: Quotients, reference: np.ndarray, near: Quotient) -> Found | None:
     """Exchange on m + n + 2 points."""
-    task, intervals = quotients.task, (quotients.interval,)
+    task, intervals = quotients.task, quotients.intervals
     best: Found | None = None
     idle = 0
     for _ in range(EXCHANGES):
@@ -200,7 +200,7 @@ def exchange(quotients: Quotients, reference: np.ndarray, near: Quotient) -> Fou
         points = alternating(x, e, reference.size, reference, error)
         own = distance_of(error, points, largest)
         idle += 1
-        if quotients.is_positive(quotient, x) and (best is None or own < best.own):
+        if quotients.has_one_sign(quotient, x) and (best is None or own < best.own):
             best, idle = Found(quotients, quotient, points, largest, own, own), 0
         if own <= CLOSED or idle > PATIENCE:
             break

@@ -31,8 +31,9 @@ def search(task: Task, type_: tuple[int, int]) -> list[Found]:
     Where a search ends at a smaller type (m - d, n - d), its best quotient may be that of the wanted type as well: it
     is, if its error alternates often enough.
     """
-    met = _met(task, type_)
-    for other_way in (_by_correction, _by_neighbours):
+    single = len(task.half) == 1  # nodes are balanced on one interval
+    met = _met(task, type_) if single else []
+    for other_way in (_by_correction, _by_neighbours) if single else (_by_correction,):
         if not any(found.distance < UNFINISHED for found in met):
             met += other_way(task, type_)
     met = [found for found in met if has_no_pole(found.quotients, found.quotient)]
@@ -137,7 +138,7 @@ def _alternating(found: Found, type_: tuple[int, int]) -> Found:
     if found.points.size >= needed or not found.largest:
         return found
     error = found.quotients.error(found.quotient)
-    x, e = extrema(error, (found.quotients.interval,), found.quotients.task.breakpoints, found.points)
+    x, e = extrema(error, found.quotients.intervals, found.quotients.task.breakpoints, found.points)
     points = alternating(x, e, needed, found.points, error)
     if points.size < needed:
         return replace(found, distance=1.0)

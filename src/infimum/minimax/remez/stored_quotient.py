@@ -95,7 +95,8 @@ def _few_doubles(task: Task, found: Found, tol: float) -> tuple[np.ndarray, np.n
 
 
 def _errors(task: Task, quotient: tuple[np.ndarray, np.ndarray], x: np.ndarray, bits: int) -> np.ndarray:
-    p, q = (ChebyshevSum(Powers(0, 1, part.shape[1]), task.intervals[0], part) for part in quotient)
+    whole = task.intervals[0][0], task.intervals[-1][1]
+    p, q = (ChebyshevSum(Powers(0, 1, part.shape[1]), whole, part) for part in quotient)
     with working(bits) as module:
         points = [module.arb(point) for point in x.tolist()]
         data = zip(points, values_at(task.f, points), weights_at(task, points), strict=True)

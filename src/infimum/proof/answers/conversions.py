@@ -63,12 +63,14 @@ class Convertible:
         return sympy.Add(*terms)
 
 
-def chebyshev_coefficients(coefficients: list[Fraction], interval: tuple[float, float]) -> list[Fraction]:
+def chebyshev_coefficients(
+    coefficients: list[Fraction], interval: tuple[float | Fraction, float | Fraction]
+) -> list[Fraction]:
     """Coefficients of the Chebyshev polynomials of an interval from those of powers, exactly: Horner's rule.
 
     ``u T_k = (T_(k+1) + T_(k-1)) / 2``.
     """
-    low, high = map(Fraction, interval)
+    low, high = Fraction(interval[0]), Fraction(interval[1])
     middle, half = (low + high) / 2, (high - low) / 2
     c: list[Fraction] = []
     for coefficient in reversed(coefficients):

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from infimum._arguments import axes
-from infimum._arrays import Array, as_matrix, to_numpy
+from infimum._arrays import Array, as_matrix, to_numpy, transposed
 from infimum.errors import VerificationError
 from infimum.proof import wording
 from infimum.proof.certificate import Certificate
@@ -120,7 +120,7 @@ def judge_assignment(cost: np.ndarray, columns: np.ndarray, longer_dual: Bias) -
     total = math.fsum(chosen.tolist()) + 0.0
     if not math.isfinite(total):
         raise VerificationError("the chosen entries must not be infinite: those are forbidden")
-    wide = cost if upright else np.ascontiguousarray(cost.T)
+    wide = cost if upright else transposed(cost)
     if not upright:
         order = np.argsort(taken)
         chosen, taken = chosen[order], rows[order]

@@ -52,9 +52,9 @@ class MinimaxRational(Emitter, Result):
     f : str
         What was approximated.
     numerator, denominator : array (parts, m + 1) and (parts, n + 1)
-        Coefficients of p and q in the Chebyshev polynomials of the domain, lowest degree first, each the sum of its
-        column, exactly: there are more rows where one double would spoil the error. q has no zero on the domain, which
-        is proved.
+        Coefficients of p and q in the Chebyshev polynomials of `interval`, lowest degree first, each the sum of its
+        column, exactly: there are more rows where one double would spoil the error. q has no zero on the domain, and
+        one sign, which is proved.
     signs : tuple of int
         Signs of ``f - p/q`` at `points`.
     type, domain, weight, relative, breakpoints, tol
@@ -70,7 +70,7 @@ class MinimaxRational(Emitter, Result):
     denominator: np.ndarray
     signs: tuple[int, ...]
     type: tuple[int, int]
-    domain: tuple[float, float]
+    domain: tuple[tuple[float, float], ...]
     weight: str | None = None
     breakpoints: tuple[float, ...] = ()
     tol: float = 1e-6
@@ -82,9 +82,14 @@ class MinimaxRational(Emitter, Result):
         return np.asarray(self.certificate.witness["points"], dtype=np.float64)
 
     @property
+    def interval(self) -> tuple[float, float]:
+        """The smallest interval that holds the domain."""
+        return self.domain[0][0], self.domain[-1][1]
+
+    @property
     def degrees(self) -> tuple[int, int]:
         """Degrees of p and q as they are stored; that of p = 0 is -1."""
-        p, q = (ChebyshevSum(Powers(0, 1, part.shape[1]), self.domain, part) for part in self._parts)
+        p, q = (ChebyshevSum(Powers(0, 1, part.shape[1]), self.interval, part) for part in self._parts)
         return degree(p), degree(q)
 
     @property
@@ -97,18 +102,18 @@ class MinimaxRational(Emitter, Result):
         for part in arrays:
             evidence.whole("the number of rows", part.shape[0], least=1, most=MOST_PARTS)
             evidence.whole("the number of coefficients", part.shape[1], least=1, most=LARGEST_TYPE + 1)
-        above, below = (monomials(part, self.domain) for part in arrays)
+        above, below = (monomials(part, self.interval) for part in arrays)
         unit = max(below, key=abs)
         parts = ({k: c / unit for k, c in enumerate(part) if c} for part in (above, below))
         return tuple(part or {0: Fraction(0)} for part in parts)
 
     def poles(self) -> np.ndarray:
         """Zeros of q, all of them outside of the domain, as complex numbers (python-flint)."""
-        return roots_of(self._parts[1], self.domain)
+        return roots_of(self._parts[1], self.interval)
 
     def zeros(self) -> np.ndarray:
         """Zeros of p, as complex numbers (python-flint)."""
-        return roots_of(self._parts[0], self.domain)
+        return roots_of(self._parts[0], self.interval)
 
     def __call__(self, x: Any) -> Any:
         """Evaluate at an array of any library, or at a number, in its precision.
@@ -133,7 +138,7 @@ class MinimaxRational(Emitter, Result):
     def recheck(self, f: Any) -> Certificate:
         """Derive the certificate again from the function, the coefficients and the alternation alone."""
         function = same_function(f, self.f)
-        domain = numbers_of_pairs([self.domain])[0]
+        domain = numbers_of_pairs(self.domain)
         m, n = (evidence.whole("type", degree, least=0, most=LARGEST_TYPE) for degree in self.type)
         weight, breakpoints = stated_weight(self.weight), stated_breakpoints(self.breakpoints)
         relative = evidence.flag("relative", self.relative)
@@ -150,8 +155,10 @@ class MinimaxRational(Emitter, Result):
         f = given_again(self.f, f)
         task = rational_task(f, self.type, self.domain, self.weight, self.relative, self.breakpoints)
         ax = axes(ax)
-        x = np.union1d(points_of(task.intervals, DRAWN), self.points)
-        ax.plot(x, task.weights(x) * (task.f(x) - self(x)), color="C0")
+        for low, high in task.intervals:
+            own = self.points[(self.points >= low) & (self.points <= high)]
+            x = np.union1d(points_of(((low, high),), DRAWN), own)
+            ax.plot(x, task.weights(x) * (task.f(x) - self(x)), color="C0")
         limit = float(self.certificate.value)
         for level in (limit, -limit):
             ax.axhline(level, color="C1", ls="--", lw=1)
@@ -169,14 +176,12 @@ class MinimaxRational(Emitter, Result):
 def rational_task(
     f: Any, type_: tuple[int, int], domain: Any, weight: Any, relative: bool, breakpoints: Numbers
 ) -> Task:
-    """Return the task of approximating a formula, weighted by another, on one interval; halved where it is symmetric.
+    """Return the task of approximating a formula, weighted by another; halved where it is symmetric.
 
     The space of the task is that of the polynomials of the larger degree, or of degree 3, from which on odd and even
     powers show their stride.
     """
     task = as_task(f, max(*type_, 3), domain, "full", weight, relative, breakpoints)
-    if len(task.intervals) > 1:
-        raise OptionError(f"rational approximation needs one interval as domain, got {domain!r}")
     if not is_enclosable(task):
         raise OptionError("rational approximation needs f and weight as names, expressions or tables, not as functions")
     return task
@@ -206,4 +211,4 @@ def _polynomial(name: str, task: Task, coefficients: Any, most: int) -> Chebyshe
     c = evidence.doubles(name, coefficients, (None, None))
     evidence.whole(f"the number of rows of the {name}", c.shape[0], least=1, most=MOST_PARTS)
     evidence.whole(f"the number of coefficients of the {name}", c.shape[1], least=1, most=most + 1)
-    return ChebyshevSum(Powers(0, 1, c.shape[1]), task.intervals[0], c)
+    return ChebyshevSum(Powers(0, 1, c.shape[1]), (task.intervals[0][0], task.intervals[-1][1]), c)

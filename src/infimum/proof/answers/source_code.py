@@ -10,7 +10,7 @@ from infimum.errors import OptionError
 from infimum.proof.certificate import Certificate
 from infimum.proof.evidence import shown
 
-Scheme = Literal["horner", "estrin"]
+Scheme = Literal["auto", "horner", "estrin", "centred", "chebyshev"]
 
 
 class Emitter:
@@ -21,7 +21,9 @@ class Emitter:
     The comment of the code states the certified approximation error, a proven bound on what rounding adds (that of the
     coefficients to the format, and that of every operation), and the sum of both. `dtype` is "float32" or "float64" for
     C; NumPy also has "float16", PyTorch and Triton "float16" and "bfloat16" (in Triton no quotients). `scheme` "horner"
-    has the fewest operations, "estrin" the shortest chain of them. `name` is that of the function.
+    has the fewest operations, "estrin" the shortest chain of them; "centred" is Horner's in ``x - c``, "chebyshev"
+    Clenshaw's recurrence, for domains far from 0 and for high degrees; "auto" takes the form with the least proven
+    total error. `name` is that of the function.
     """
 
     f: str
@@ -44,23 +46,23 @@ class Emitter:
             )
         return (dict(zip(powers, exact, strict=True)),)
 
-    def to_c(self, dtype: object = "float32", scheme: Scheme = "horner", name: str = "p") -> str:
+    def to_c(self, dtype: object = "float32", scheme: Scheme = "auto", name: str = "p") -> str:
         """Return a C99 function, with its coefficients as hexadecimal floats."""
         return str(_writer().generate(self, "c", dtype, scheme, name))
 
-    def to_numpy(self, dtype: object = "float64", scheme: Scheme = "horner", name: str = "p") -> str:
+    def to_numpy(self, dtype: object = "float64", scheme: Scheme = "auto", name: str = "p") -> str:
         """Return a Python function of a NumPy array."""
         return str(_writer().generate(self, "numpy", dtype, scheme, name))
 
-    def to_torch(self, dtype: object = "float32", scheme: Scheme = "horner", name: str = "p") -> str:
+    def to_torch(self, dtype: object = "float32", scheme: Scheme = "auto", name: str = "p") -> str:
         """Return a Python function of a PyTorch tensor."""
         return str(_writer().generate(self, "torch", dtype, scheme, name))
 
-    def to_triton(self, dtype: object = "float32", scheme: Scheme = "horner", name: str = "p") -> str:
+    def to_triton(self, dtype: object = "float32", scheme: Scheme = "auto", name: str = "p") -> str:
         """Return a Triton function of a block, and a kernel that applies it to an array."""
         return str(_writer().generate(self, "triton", dtype, scheme, name))
 
-    def evaluation_error(self, dtype: object = "float32", scheme: Scheme = "horner") -> Any:
+    def evaluation_error(self, dtype: object = "float32", scheme: Scheme = "auto") -> Any:
         """Bound what rounding adds when it is evaluated in a format; see `infimum.minimax.codegen`."""
         return _writer().rounding_of(self, dtype, scheme)
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 
 from infimum.proof.enclosure.approximants import ChebyshevSum
 from infimum.proof.enclosure.balls import working
 from infimum.proof.enclosure.change_of_basis import exact_sums, monomials
+from infimum.proof.enclosure.domain import Intervals, points_of
 from infimum.proof.enclosure.spaces import Powers
 
 BETWEEN = 0.38  # where between two points of an alternation a node lies: seldom a number that anybody asks for
@@ -33,14 +35,15 @@ def roots_of(expansion: np.ndarray, domain: tuple[float, float]) -> np.ndarray:
 
 
 def barycentric(
-    quotient: Parts, domain: tuple[float, float], points: np.ndarray
+    quotient: Parts, intervals: Intervals, points: np.ndarray
 ) -> tuple[list[float], list[float], list[float]]:
     """Nodes, values there, and weights ``q(t_k) / prod_(j != k) (t_k - t_j)``, each rounded once.
 
     The nodes lie between the points of the alternation, where the weights are of similar size.
     """
-    p, q = (ChebyshevSum(Powers(0, 1, part.shape[1]), domain, part) for part in quotient)
-    nodes = _between(points, domain, max(degree(p), degree(q)) + 1)
+    whole = intervals[0][0], intervals[-1][1]
+    p, q = (ChebyshevSum(Powers(0, 1, part.shape[1]), whole, part) for part in quotient)
+    nodes = _between(points, intervals, max(degree(p), degree(q)) + 1)
     exact = [Fraction(node) for node in nodes]
     below = [q.exact(node) for node in nodes]
     values = [float(p.exact(node) / value) for node, value in zip(nodes, below, strict=True)]
@@ -50,10 +53,15 @@ def barycentric(
     return nodes, values, [float(weight / largest) for weight in weights]
 
 
-def _between(points: np.ndarray, domain: tuple[float, float], count: int) -> list[float]:
+def _between(points: np.ndarray, intervals: Intervals, count: int) -> list[float]:
     """So many different numbers between increasing points; between Chebyshev points where those are too few."""
-    if points.size <= count:
-        low, high = domain
-        points = (low / 2 + high / 2) - (high / 2 - low / 2) * np.cos(np.linspace(0.0, np.pi, count + 1))
-    chosen = np.round(np.linspace(0, points.size - 2, count)).astype(int)
-    return [float(x) for x in points[chosen] + BETWEEN * (points[chosen + 1] - points[chosen])]
+    pairs = _pairs(points, intervals)
+    if len(pairs) < count:
+        pairs = _pairs(points_of(intervals, -(-count // len(intervals)) + 1), intervals)
+    chosen = np.round(np.linspace(0, len(pairs) - 1, count)).astype(int)
+    return [low + BETWEEN * (high - low) for low, high in (pairs[i] for i in chosen)]
+
+
+def _pairs(points: np.ndarray, intervals: Intervals) -> list[tuple[float, float]]:
+    """Neighbouring points of one interval."""
+    return [(a, b) for a, b in pairwise(points.tolist()) if any(low <= a and b <= high for low, high in intervals)]

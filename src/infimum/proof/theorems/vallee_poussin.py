@@ -1,8 +1,9 @@
 """De la Vallée-Poussin: a lower bound on the errors of all rational functions, from the alternating errors of one.
 
-If q has no zero on the interval and ``w (f - p/q)`` alternates in sign on ``max(deg p + n, m + deg q) + 2`` points,
-then every rational function of type (m, n) without poles on the interval has at least the smallest of these errors.
-Where p = 0, ``m + deg q + 2`` points are enough. Statement and proof: docs/theorems/vallee_poussin.md.
+If ``w (f - p/q)`` alternates in sign on ``max(deg p + n, m + deg q) + 2`` points of a domain, and q has one sign there,
+then every rational function of type (m, n) whose denominator has one sign on the domain, as it has on an interval
+without poles, has at least the smallest of these errors. Where p = 0, ``m + deg q + 2`` points are enough. Statement
+and proof: docs/theorems/vallee_poussin.md.
 """
 
 from __future__ import annotations
@@ -27,19 +28,26 @@ def points_needed(type_: tuple[int, int], degrees: tuple[int, int]) -> int:
     return (m + q if p < 0 else max(p + n, m + q)) + 2
 
 
-def lower_bound(points: Sequence[float], interval: tuple[float, float], errors: Sequence[Ball], needed: int) -> float:
+def lower_bound(
+    points: Sequence[float],
+    domain: Sequence[tuple[float, float]],
+    errors: Sequence[Ball],
+    denominators: Sequence[Ball],
+    needed: int,
+) -> float:
     """Smallest modulus of alternating errors at the points, rounded downwards; 0 where they do not alternate.
 
-    That q has no zero on the interval is for the caller to prove.
+    `denominators` are the values of q at the points.
     """
-    low, high = interval
-    inside = all(low <= point <= high for point in points)
-    if not inside or not all(a < b for a, b in pairwise(points)) or len(points) != len(errors):
+    inside = all(any(low <= point <= high for low, high in domain) for point in points)
+    increasing = all(a < b for a, b in pairwise(points))
+    if not inside or not increasing or not len(points) == len(errors) == len(denominators):
         raise VerificationError(
-            f"the alternation must be errors at increasing points of [{low!r}, {high!r}], one at each, got "
-            f"{len(points)} points and {len(errors)} errors"
+            f"the alternation must be errors at increasing points of {list(domain)!r}, with a denominator at each, got "
+            f"{len(points)} points, {len(errors)} errors and {len(denominators)} denominators"
         )
     alternate = all((a > 0 and b < 0) or (a < 0 and b > 0) for a, b in pairwise(errors))
-    if len(errors) < needed or not alternate:
+    one_sign = all(q > 0 for q in denominators) or all(q < 0 for q in denominators)
+    if len(errors) < needed or not alternate or not one_sign:
         return 0.0
     return max(min(float_below(e.abs_lower()) for e in errors), 0.0)

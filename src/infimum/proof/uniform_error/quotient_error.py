@@ -11,6 +11,7 @@ from infimum.errors import NonFiniteError
 from infimum.proof.enclosure import taylor_model
 from infimum.proof.enclosure.approximants import Approximant
 from infimum.proof.enclosure.balls import hull, working
+from infimum.proof.enclosure.domain import Intervals
 from infimum.proof.enclosure.expressions import Expression
 from infimum.proof.enclosure.point_values import formula, values_at, weights_at
 from infimum.proof.enclosure.rational_form import RationalForm, rational_form
@@ -43,11 +44,15 @@ def bound_by_alternation(
         with working(bits) as module:
             x = [module.arb(point) for point in points.tolist()]
             data = zip(x, values_at(task.f, x), weights_at(task, x), strict=True)
-            errors = [(w if w > 0 else w.nan()) * (value - p.at(point) / q.at(point)) for point, value, w in data]
+            below = [q.at(point) for point in x]
+            errors = [
+                (w if w > 0 else w.nan()) * (value - p.at(point) / divisor)
+                for (point, value, w), divisor in zip(data, below, strict=True)
+            ]
             known = [e.is_finite() and e.rad() <= abs(e.mid()) * SHARP for e in errors]
             none = [bits >= ZERO_BITS and e.is_finite() and e.contains(0) for e in errors]
             if bits >= MOST_BITS or all(a or b for a, b in zip(known, none, strict=True)):
-                bound = vallee_poussin.lower_bound(points.tolist(), task.intervals[0], errors, needed)
+                bound = vallee_poussin.lower_bound(points.tolist(), task.intervals, errors, below, needed)
                 return bound, [float(e.mid()) if e > 0 or e < 0 else 0.0 for e in errors], bits
         bits *= 2
 
@@ -85,7 +90,16 @@ def enclose_quotient(
             f"the error cannot be bounded between x = {found.worst[0]!r} and x = {found.worst[1]!r}: f is not defined "
             "there, or the denominator has a zero"
         )
+    _require_one_sign(q, domain)
     return found._replace(lower=0.0, upper=0.0) if vanishes else found
+
+
+def _require_one_sign(q: Approximant, intervals: Intervals) -> None:
+    """Refuse a denominator that changes its sign from one interval, on which it has no zero, to another."""
+    with working(BITS) as module:
+        signs = {1 if q.at(module.arb(low)) > 0 else -1 for low, _ in intervals}
+    if len(signs) > 1:
+        raise NonFiniteError("the denominator must have one sign on the whole domain, it changes between two intervals")
 
 
 def _vanishes(task: Task, p: Approximant, q: Approximant) -> bool:
