@@ -11,7 +11,8 @@ from typing import Any
 import torch
 
 from benchmarks import machine, records
-from infimum import memory, nn, optim
+from benchmarks.balance import scores_like
+from infimum import balance, memory, nn, optim
 
 ROUNDS = 15
 
@@ -60,10 +61,16 @@ def pairs() -> Iterator[tuple[str, Callable[[], Any], Callable[[], Any]]]:
             )
     for tol in (0.0, 1e-2):
         yield f"BalancedVQ 8192 x 1024, tol={tol:g}: training step / evaluation", *quantiser(tol)
+    yield "balanced_topk 65536 x 256, k = 8, tol=1e-3 / torch.topk", *routing(1e-3)
     lr = memory.lr_table("cosine", 10**6, peak=1e-3, warmup=1000)
     yield (
         "memory.report of 10**6 steps with beta1 / without",
         lambda: memory.report(lr, 0.1, beta1=0.9),
+        lambda: memory.report(lr, 0.1),
+    )
+    yield (
+        "memory.design of 10**6 steps / memory.report of it",
+        lambda: memory.design("uniform", 10**6, max_lr=1e-3, weight_decay=0.1, warmup=1000),
         lambda: memory.report(lr, 0.1),
     )
 
@@ -100,6 +107,12 @@ def quantiser(tol: float) -> tuple[Callable[[], Any], Callable[[], Any]]:
     """Return a step in training, and an evaluation."""
     layer, z = nn.BalancedVQ(32, 1024, tol=tol), torch.randn(8192, 32, requires_grad=True)
     return lambda: layer.train()(z).loss.backward(), lambda: layer.eval()(z)
+
+
+def routing(tol: float) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """Return a balanced routing, with its certificate, and the unbalanced one."""
+    scores = torch.from_numpy(scores_like("skewed sigmoid scores", 65536, 256))
+    return lambda: balance.balanced_topk(scores, 8, tol=tol), lambda: scores.topk(8)
 
 
 if __name__ == "__main__":

@@ -241,12 +241,13 @@ def test_bad_arguments(M, options, error):
 
 @pytest.mark.slow  # the compiler takes most of it
 @pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # PyTorch's own compiler does
-def test_a_learning_rate_in_a_tensor_is_compiled_once():
-    """The first step makes the state, the second is the graph of all that follow."""
+@pytest.mark.parametrize("kind", [torch.tensor, float])
+def test_learning_rates_are_compiled_once(kind):
+    """The first step makes the state, the second is the graph of all that follow, whatever their rates."""
     from torch._dynamo.utils import counters
 
     compiled, plain = parameters()[:1], parameters()[:1]
-    optimizers = [optim.Muon(params, lr=torch.tensor(0.1), foreach=True) for params in (compiled, plain)]
+    optimizers = [optim.Muon(params, lr=kind(0.1), foreach=True) for params in (compiled, plain)]
     torch._dynamo.reset()
     counters.clear()
     step = torch.compile(optimizers[0].step, backend="aot_eager", fullgraph=True)
@@ -255,8 +256,9 @@ def test_a_learning_rate_in_a_tensor_is_compiled_once():
         for ours, theirs in zip(compiled, plain, strict=True):
             ours.grad = torch.randn(ours.shape, generator=generator)
             theirs.grad = ours.grad.clone()
-        for optimizer in optimizers:
-            optimizer.param_groups[0]["lr"].fill_(rate)
+        for optimizer in optimizers:  # as schedulers do
+            group = optimizer.param_groups[0]
+            group["lr"] = group["lr"].fill_(rate) if kind is torch.tensor else rate
         step()
         optimizers[1].step()
     assert counters["stats"]["unique_graphs"] == 2

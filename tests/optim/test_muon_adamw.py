@@ -324,3 +324,28 @@ def test_a_sharded_matrix_is_gathered_once():
         assert seen.get_total_counts() == 0  # every rank has whole matrices
     finally:
         torch.distributed.destroy_process_group()
+
+
+@pytest.mark.slow  # the compiler takes most of it
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")  # PyTorch's own compiler does
+def test_all_learning_rates_share_one_graph():
+    """The first step makes the state, the second is the graph of all that follow."""
+    from torch._dynamo.utils import counters
+
+    torch.manual_seed(0)
+    compiled = torch.nn.Sequential(torch.nn.Embedding(10, 8), torch.nn.Linear(8, 8), torch.nn.LayerNorm(8))
+    models = [compiled, copy.deepcopy(compiled)]
+    optimizers = [optim.MuonAdamW(optim.split_parameters(model), lr=0.02) for model in models]
+    torch._dynamo.reset()
+    counters.clear()
+    steps = [torch.compile(optimizers[0].step, backend="aot_eager"), optimizers[1].step]
+    for rate in (0.02, 0.01, 0.005, 0.003):
+        for model, optimizer, step in zip(models, optimizers, steps, strict=True):
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+            model(torch.arange(5)).square()[:, ::2].sum().backward()
+            step()
+            optimizer.zero_grad()
+    assert counters["stats"]["unique_graphs"] == 2
+    for ours, theirs in zip(compiled.parameters(), models[1].parameters(), strict=True):
+        assert torch.allclose(ours, theirs, atol=1e-3)  # products in bfloat16 need not round alike

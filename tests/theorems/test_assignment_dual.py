@@ -129,8 +129,9 @@ def test_what_is_not_admitted_is_never_chosen_whatever_its_bias():
     assert found.score == Fraction(15, 4)
     for b in (bias(0.0, 0.0, 0.0), bias(-8.0, 3.0, 0.0)):
         assert dual(scores, 2, within, b).bound >= Fraction(15, 4)
-    with pytest.raises(VerificationError, match="admit at least k = 3"):
-        dual(scores, 3, within, bias(0.0, 0.0, 0.0))
+    for rows in (scores, np.vstack([scores, np.ones((1, 3))])):  # all tokens admit too few experts, or some of them
+        with pytest.raises(VerificationError, match="admit at least k = 3"):
+            dual(rows, 3, within, bias(0.0, 0.0, 0.0))
     dual(np.array([[1.0, -np.inf, 2.0]]), 2, Limits(whole(0, 0, 0), whole(1, 1, 1)), bias(0.0, 0.0, 0.0))
     assert unbalanced(scores, 2) == Fraction(15, 4)
 
@@ -452,6 +453,10 @@ def test_a_bias_of_no_groups_needs_no_groups():
         ([1.0, 1.0], [[2.0**-53 + 2.0**-60, 2.0**-53 - 2.0**-60], [-(2.0**-58), 2.0**-58]]),
         # the first parts leave exact sums in one order, the second parts turn it
         ([1.0, 1.0 - 2.0**-30], [[0.0, 0.0], [-1.5 * 2.0**-31, 1.5 * 2.0**-31]]),
+        # the same below 0: the sums are a spacing apart, of which rounding made up all but what the second parts turn
+        ([-1.5 - 2.0**-52] * 2, [[2.0**-53, 2.0**-53 - 2.0**-80], [-(2.0**-80), 2.0**-80]]),
+        # many parts, each too small to turn the order by itself
+        ([6.0 * 2.0**-30, 0.0], [[0.0, 0.0], *[[0.0, 2.0**-30]] * 7]),
     ],
 )
 def test_longer_biases_overrule_the_order_of_rounded_sums(row, parts):
@@ -459,3 +464,10 @@ def test_longer_biases_overrule_the_order_of_rounded_sums(row, parts):
     exact = [Fraction(x) + sum(map(Fraction, b)) for x, b in zip(row, zip(*parts, strict=True), strict=True)]
     assert exact[1] > exact[0]
     assert found.tolist() == [[1]]
+
+
+def test_a_row_that_needs_more_digits_beside_one_that_does_not():
+    rows = np.array([[0.0, 0.0], [1.0, 1.0]])
+    longer = Bias(np.array([[2.0**-53, 2.0**-53], [2.0**-120, 0.0]]))
+    assert biased(rows, longer)[2].tolist() == [True, False]
+    assert largest(rows, longer, 1).tolist() == [[0], [0]]

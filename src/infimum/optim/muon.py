@@ -190,7 +190,10 @@ class Muon(Optimizer):
         lr = lr.squeeze() if isinstance(lr, torch.Tensor) else lr  # rounded as in PyTorch, in the precision of the rate
         parameter.mul_(1 - lr * group["weight_decay"])
         alpha: Any = -lr * factor
-        parameter.add_(orthogonal, alpha=alpha)
+        if torch.compiler.is_compiling():  # a number that changes is an input of the graph as a factor only
+            parameter.add_(orthogonal * alpha)
+        else:
+            parameter.add_(orthogonal, alpha=alpha)
 
 
 def check_rates(group: dict[str, Any], names: tuple[str, ...]) -> None:

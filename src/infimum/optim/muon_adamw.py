@@ -110,6 +110,10 @@ class MuonAdamW(Muon):
         states = [self._averages(parameter) for parameter in parameters]
         exp_avg, exp_avg_sq, steps = ([state[name] for state in states] for name in STATE)
         beta1, beta2 = group["betas"]
+        lr, compiling = (
+            group["lr"],
+            torch.compiler.is_compiling(),
+        )  # of a graph rate and count of steps are inputs: tensors
         adamw(
             parameters,
             gradients,
@@ -119,9 +123,10 @@ class MuonAdamW(Muon):
             steps,
             foreach=group["foreach"],
             amsgrad=False,
+            capturable=compiling,
             beta1=beta1,
             beta2=beta2,
-            lr=group["lr"],
+            lr=torch.ones((), dtype=torch.float64) * lr if compiling else lr,
             weight_decay=group["weight_decay"],
             eps=group["eps"],
             maximize=False,

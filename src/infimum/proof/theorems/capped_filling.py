@@ -107,7 +107,7 @@ class Filling(NamedTuple):
 def fill(target: np.ndarray, caps: np.ndarray, law: DecayLaw, initial: np.longdouble) -> Filling:
     """Fill the memory step by step: the target where the cap allows it, else the cap."""
     keep = 1.0 - law.decay(caps)
-    reach, growth = caps / keep, 1.0 / keep
+    reach = caps / keep
     filled = np.empty(target.size + 1, dtype=WIDE)
     filled[0] = initial
     capped = np.zeros(target.size, dtype=bool)
@@ -115,7 +115,7 @@ def fill(target: np.ndarray, caps: np.ndarray, law: DecayLaw, initial: np.longdo
     with np.errstate(over="ignore"):  # a run at the caps may be tried far beyond its end
         while step < target.size:
             part = slice(step, min(step + length, target.size))
-            run = law.free(filled[step], target[part], step) if free else filled[step] * np.cumprod(growth[part])
+            run = law.free(filled[step], target[part], step) if free else filled[step] * np.cumprod(1.0 / keep[part])
             before = np.concatenate([filled[step : step + 1], run[:-1]])
             good = (reach[part] * before >= target[part]) == free
             count = good.size if good.all() else int(np.argmin(good))
