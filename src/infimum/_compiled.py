@@ -25,10 +25,12 @@ def compiled_or(plain: Loop) -> Callable[[Loop], Loop]:
         except ImportError:
             return plain
         compile_it: Any = numba.njit
+        # no loop divides by zero; to ask in each division would keep processors from several at a time
+        options = {"nogil": True, "error_model": "numpy"}
         try:
-            fast: Loop = compile_it(cache=True, nogil=True)(loop)
+            fast: Loop = compile_it(cache=True, **options)(loop)
         except RuntimeError:  # no folder for the compiled code can be written: compiled anew in each process
-            fast = compile_it(nogil=True)(loop)
+            fast = compile_it(**options)(loop)
         return fast
 
     return compile_

@@ -18,6 +18,7 @@ from infimum import compress  # noqa: E402
 from infimum.compress.menu.alternatives import Alternative, alternatives_of, numbers_in  # noqa: E402
 from infimum.compress.menu.forms import BitsForm  # noqa: E402
 from infimum.compress.menu.task import Task  # noqa: E402
+from infimum.compress.search.offers import RoundedOffer  # noqa: E402
 from infimum.errors import CalibrationError, OptionError  # noqa: E402
 from infimum.nn import QuantizedLinear  # noqa: E402
 from tests.compress.conftest import saved_again_is_the_same, tiny_bert, tiny_llama, write  # noqa: E402
@@ -116,6 +117,22 @@ def test_more_bytes_are_never_worse(plans: dict[str, compress.Plan]) -> None:
     assert values == sorted(values, reverse=True)
     assert values[-1] == 0.0
     assert len(plan.curve(9)) == 9
+
+
+def test_what_was_built_is_not_built_again(plans: dict[str, compress.Plan], monkeypatch: pytest.MonkeyPatch) -> None:
+    remove = plans["bert"].settings.remove
+    plan = plans["bert"].with_budget(remove)
+    other = plan.with_budget(remove + 0.04)
+    built = []
+    monkeypatch.setattr(RoundedOffer, "build", lambda *asked: built.append(asked))
+    again = plan.with_budget(remove)
+    assert not built
+    assert again.table == plan.table
+    assert again.table != other.table
+    assert again.certificate == plan.certificate
+    for name, form in plan.forms.items():
+        kept = again.forms[name].tensors()
+        assert all(torch.equal(kept[part], tensor) for part, tensor in form.tensors().items())
 
 
 def test_halves_are_all_of_the_text_and_apart(text: list[str], plans: dict[str, compress.Plan]) -> None:

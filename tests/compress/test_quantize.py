@@ -60,8 +60,8 @@ def test_against_every_rounding_to_its_grid(seed):
 @pytest.mark.parametrize("bits", [2, 3, 4])
 def test_rounding_with_both_moments_loses_least(bits):
     W, C, G = problem(32, 64)
-    both = quantize(W, C, G, bits=bits, damping=(0.0, 0.0)).certificate.value
-    one = loss(W, quantize(W, C, None, bits=bits, damping=(0.0, 0.0)).to_dense(), C, G)
+    both = quantize(W, C, G, bits=bits).certificate.value
+    one = loss(W, quantize(W, C, None, bits=bits).to_dense(), C, G)
     nearest = loss(W, quantize(W, bits=bits).to_dense(), C, G)
     assert both < one < nearest
     assert both < 0.3 * nearest

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.interpolate
 
 from infimum import minimax
 from infimum.errors import InfimumError, MissingExtraError, OptionError
@@ -86,3 +87,33 @@ def test_cases_of_more_than_one_comparison_are_refused():
     middle = sympy.Piecewise((x, sympy.And(x > 0, x < sympy.Rational(1, 2))), (0, True))
     with pytest.raises(OptionError, match="must be one comparison"):
         minimax.polynomial(middle, 3)
+
+
+def test_interpolants_of_scipy_stand_for_themselves():
+    x = np.linspace(-1.0, 1.0, 300)
+    with pytest.warns(RuntimeWarning, match="AAA"):
+        near = scipy.interpolate.AAA(x, np.exp(x), max_terms=4)
+    lower, upper = minimax.sup_norm(near, "exp")
+    assert lower * (1 - 1e-6) <= np.max(np.abs(near(X) - np.exp(X))) * 1.2
+    assert np.max(np.abs(near(X) - np.exp(X))) <= upper * (1 + 1e-6)
+    judged = minimax.check(near, "exp")
+    best = minimax.rational("exp", (3, 3)).certificate
+    assert judged.certificate.lower_bound == pytest.approx(best.value, rel=1e-5)
+    assert judged.certificate.value == pytest.approx(upper, rel=1e-5)
+    nodes = np.cos(np.pi * (np.arange(7) + 0.5) / 7)
+    through = scipy.interpolate.BarycentricInterpolator(nodes, np.exp(nodes))
+    fitted = np.polynomial.Chebyshev.interpolate(np.exp, 6)
+    assert minimax.sup_norm(through, "exp")[1] == pytest.approx(minimax.sup_norm(fitted, "exp")[1], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    "interpolant",
+    [
+        scipy.interpolate.BarycentricInterpolator([0.0, 1.0], [[1.0, 2.0], [3.0, 4.0]]),
+        scipy.interpolate.BarycentricInterpolator([0.0, 1.0], [1.0, 1j]),
+        scipy.interpolate.KroghInterpolator([0.0, 0.0, 1.0], [1.0, 0.0, 2.0]),
+    ],
+)
+def test_interpolants_of_more_than_one_number_are_refused(interpolant):
+    with pytest.raises(OptionError, match="must be an interpolant"):
+        minimax.sup_norm(interpolant, "exp", (0, 1))

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from infimum.proof.enclosure import balls, series, taylor_model
-from infimum.proof.enclosure.approximants import ChebyshevSum, Formula, Monomials, Quotient
+from infimum.proof.enclosure.approximants import ChebyshevSum, Formula, Monomials
 from infimum.proof.enclosure.balls import LARGEST, float_above, float_below, hull, working
 from infimum.proof.enclosure.change_of_basis import monomials
 from infimum.proof.enclosure.parsing import parse
+from infimum.proof.enclosure.quotients import Quotient
 from infimum.proof.enclosure.spaces import Powers
 from infimum.proof.enclosure.taylor_model import Cell, Model
 from infimum.proof.theorems import alternation
@@ -135,6 +136,26 @@ def test_products_and_reciprocals_of_models_enclose():
             polynomial = sum((c * flint.arb(s) ** i for i, c in enumerate(quotient.coefficients)), flint.arb(0))
             assert (value - polynomial).abs_lower() <= quotient.tail * abs(flint.arb(s)) ** 8 + flint.arb(10) ** -30
         assert not taylor_model.reciprocal(taylor_model.of_function(parse("x - 0.3").series, cell, 8)).is_finite()
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_models_from_blocks_enclose(stride):
+    """Polynomials of a high degree are expanded about the middles of blocks first; what is left out there counts."""
+    rng = np.random.default_rng(4)
+    size = 400
+    coefficients = rng.standard_normal((2, size)) / np.arange(1, size + 1) * np.array([[1.0], [1e-17]])
+    stored = ChebyshevSum(Powers(stride - 1, stride, size), (0.25, 4.0), coefficients)
+    for bits in (53, 128):
+        with working(bits) as flint:
+            for low, width in ((0.5, 1e-5), (0.503, 1e-3), (1.1, 4e-3), (1.9999, 1e-4), (0.6, 0.5)):
+                cell = Cell(*hull(low, low + width))
+                model = stored.model(cell, 6)
+                assert model.is_finite()
+                for s in (-1.0, -0.3, 0.0, 0.8, 1.0):
+                    x = cell.centre + cell.radius * s
+                    sum_ = sum((c * flint.arb(s) ** i for i, c in enumerate(model.coefficients)), flint.arb(0))
+                    assert (stored.at(x) - sum_).abs_lower() <= model.tail * abs(flint.arb(s)) ** 6
+    assert len(stored._cache) > 4, "no blocks were made"
 
 
 @pytest.mark.parametrize(

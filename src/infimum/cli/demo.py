@@ -91,7 +91,7 @@ def compress_model(out: Path, *, force: bool, talk: Talk) -> None:
 
         checkpoint = room.open_checkpoint(source)
         start = time.perf_counter()
-        moments = room.calibrate(checkpoint, "pydoc", split=True, on_progress=on_progress)
+        moments = room.calibrate(checkpoint, "pydoc", split=True, inputs=False, on_progress=on_progress)
         plans = plan_all(checkpoint, moments, on_progress)
         seconds = time.perf_counter() - start
         out.mkdir(parents=True, exist_ok=True)
@@ -182,8 +182,9 @@ def rounded_alike(checkpoint: Checkpoint, moments: Moments, bits: float, roundin
         fitting = [width for width in widths(layer.shape[1]) if 8 * width.bytes(layer.shape) <= bits * layer.size]
         width = max(fitting, key=lambda each: each.bytes(layer.shape))
         stored += width.bytes(layer.shape)
-        W = checkpoint.weight(layer).double().numpy()
-        rounded = torch.from_numpy(rounding(W, moments.layers[layer.name].inputs, width))
+        W, inputs = checkpoint.weight(layer).double().numpy(), moments.layers[layer.name].inputs
+        assert inputs is not None  # calibrated with them
+        rounded = torch.from_numpy(rounding(W, inputs, width))
         weight: Any = model.get_submodule(layer.name).weight
         with torch.no_grad():
             weight.copy_(rounded.T if layer.transposed else rounded)

@@ -35,6 +35,7 @@ def calibrate(
     projections: int = 1,
     seed: int = 0,
     split: bool = False,
+    inputs: bool = True,
     on_progress: Progress | None = None,
 ) -> Moments:
     """Measure input and gradient moments of every linear layer of a checkpoint on a text.
@@ -63,6 +64,9 @@ def calibrate(
     split : bool
         Measure two halves of the text apart: what the one makes is judged by the other. `plan` asks for it with
         "bits" in its menu.
+    inputs : bool
+        Measure moments of inputs also where gradients alone tell how much a change costs: objective "activation" needs
+        them, the others do not, and a sixth of the time is theirs.
     on_progress : callable, optional
         Called with (what, done, of).
 
@@ -80,7 +84,9 @@ def calibrate(
         tokens = LANGUAGE_MODEL_TOKENS
     if tokens is not None:
         text = text.sample(tokens, seed)
-    return collect(checkpoint, text, seed=seed, projections=projections, split=split, on_progress=on_progress)
+    return collect(
+        checkpoint, text, seed=seed, projections=projections, split=split, inputs=inputs, on_progress=on_progress
+    )
 
 
 def tokens_for(

@@ -272,7 +272,8 @@ def plan(
     judged = damping is None and objective == "two-sided" and not settings.rounds
     if moments is None:
         size: dict[str, Any] = {"tokens": tokens, "max_tokens": max_tokens, "projections": projections, "seed": seed}
-        moments = calibrate(checkpoint, calib, **size, split=settings.rounds or judged, on_progress=on_progress)
+        size |= {"split": settings.rounds or judged, "inputs": objective == "activation"}
+        moments = calibrate(checkpoint, calib, **size, on_progress=on_progress)
     check_moments(checkpoint, moments, split=settings.rounds)
     task, offers = Task(checkpoint, moments, settings), []
     if menu == format == "auto":

@@ -76,6 +76,7 @@ TRUSTED = (
     "infimum.compress.menu.gguf_file",
     "infimum.compress.menu.rounded_menu",
     "infimum.compress.menu.grid_loops",
+    "infimum.compress.menu.seen",
     "infimum.compress.menu.rounded_layer",
     "infimum.compress.menu.layer_plan",
     "infimum.compress.menu.replacement",

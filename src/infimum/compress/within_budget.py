@@ -57,8 +57,12 @@ def within_budget(task: Task, offers: tuple[Offer, ...], on_progress: Progress |
     for index, built in enumerate(build_all(task, offers, choices)):
         bounds.append(built.claimed)
         rows |= {row.name: row for row in built.rows}
-        for name, form in built.forms.items():
-            forms[name] = form
+        for name in built.forms.keys() & {row.name for row in built.rows}:
+            if isinstance(built.forms, FormShelf):
+                forms.adopt(name, built.forms)
+            else:
+                forms[name] = built.forms[name]
+        offers[index].keep(choices[index], built._replace(forms=forms))
         if on_progress:
             on_progress("factors", index + 1, len(offers))
     table = _with_shares(_in_order(task, rows))

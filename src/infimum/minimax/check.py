@@ -11,10 +11,11 @@ from infimum._arguments import Numbers, one_of
 from infimum.errors import NonFiniteError, OptionError
 from infimum.minimax.given.approximations import Answer, Basis, Given, Table, as_given
 from infimum.minimax.given.optimality import Optimality, largest_errors, of_polynomial, of_quotient
-from infimum.proof.enclosure.approximants import Approximant, Combination, Formula, Quotient
+from infimum.proof.enclosure.approximants import Approximant, Combination, Formula
 from infimum.proof.enclosure.domain import Domain, as_intervals
 from infimum.proof.enclosure.fixed_part import Number
 from infimum.proof.enclosure.functions import FunctionLike
+from infimum.proof.enclosure.quotients import Quotient
 from infimum.proof.enclosure.spaces import as_space
 from infimum.proof.enclosure.task import as_task
 from infimum.proof.uniform_error.error_bounds import enclose_error, is_enclosable
@@ -45,8 +46,8 @@ def sup_norm(
     p : coefficients, pair of such, str, or answer
         Coefficients in the basis, lowest degree first, or as ``{power: value}``; they stand for themselves, exactly,
         whether they are floats of any precision, Fractions, text ("1/3") or pairs that are a sum. A tuple of two such
-        tables is a quotient; NumPy's polynomials, and any answer of `polynomial`, `rounded` or `rational` are taken. An
-        expression may name tables: ``"x + x**3*P(x**2)"``.
+        tables is a quotient; NumPy's polynomials, SciPy's `AAA` and `BarycentricInterpolator`, and any answer of
+        `polynomial`, `rounded` or `rational` are taken. An expression may name tables: ``"x + x**3*P(x**2)"``.
     f, domain, weight, relative, breakpoints
         As in `polynomial`; f and weight as names, expressions or tables.
     basis : {"monomial", "chebyshev"}

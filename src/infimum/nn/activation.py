@@ -10,8 +10,8 @@ import torch
 from infimum import minimax
 from infimum.errors import DTypeError, OptionError
 from infimum.proof.certificate import Certificate
-from infimum.proof.enclosure.approximants import ChebyshevSum, clenshaw
-from infimum.proof.enclosure.change_of_basis import rounded_sums
+from infimum.proof.enclosure.approximants import ChebyshevSum
+from infimum.proof.enclosure.change_of_basis import clenshaw, rounded_sums
 from infimum.proof.wording import error_label
 
 # slopes at minus and plus infinity; of every other function they are taken for 0

@@ -20,6 +20,7 @@ from infimum.proof.theorems import weighted_tail
 Progress: TypeAlias = Callable[[str, int, int], None]  # (what, done, of)
 
 BATCH = 1024  # tokens in one forward pass: more only need more memory
+BLOCK = 192  # rows of a symmetric product that are found at a time
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class LayerMoments(Shown):
 
     Attributes
     ----------
-    inputs : array (n, n)
-        Mean of ``x x'`` over tokens.
+    inputs : array (n, n), optional
+        Mean of ``x x'`` over tokens; None where only what the gradients tell was measured.
     right : array (n, n)
         Mean of ``D' D`` over paragraphs and projections. Goal "loss": `inputs`.
     left : array (m, m)
@@ -42,7 +43,7 @@ class LayerMoments(Shown):
         Mean squared gradient: of one output, in the units of ``left`` and ``right``.
     """
 
-    inputs: np.ndarray
+    inputs: np.ndarray | None
     right: np.ndarray
     left: np.ndarray
     gradient: float
@@ -53,23 +54,24 @@ class MomentShelf(Mapping[str, LayerMoments]):
 
     def __init__(self) -> None:
         self._shelf = Shelf()
-        self._holders: dict[str, tuple[str, float]] = {}
-        self._last = ("", np.empty(0))
+        self._holders: dict[str, tuple[str, float]] = {}  # who stores the moment of inputs ("": none), and a gradient
+        self._last: tuple[str, np.ndarray | None] = ("", None)
         self.shapes: dict[str, tuple[int, int]] = {}
 
     def add(self, found: Mapping[str, LayerMoments]) -> None:
         """Store the moments of more layers."""
         first: dict[int, str] = {}
         for name, moments in found.items():
-            holder = first.setdefault(id(moments.inputs), name)
-            tensors = {"left": moments.left}
-            if holder == name:
-                self._shelf.put(("inputs", name), {"inputs": torch.from_numpy(moments.inputs)})
+            holder, tensors = "", {"left": moments.left}
+            if moments.inputs is not None:
+                holder = first.setdefault(id(moments.inputs), name)
+                if holder == name:
+                    self._shelf.put(("inputs", name), {"inputs": torch.from_numpy(moments.inputs)})
             if moments.right is not moments.inputs:
                 tensors["right"] = moments.right
             self._shelf.put(name, {part: torch.from_numpy(array) for part, array in tensors.items()})
             self._holders[name] = (holder, moments.gradient)
-            self.shapes[name] = (len(moments.left), len(moments.inputs))
+            self.shapes[name] = (len(moments.left), len(moments.right))
 
     def drop(self, names: Iterable[str]) -> None:
         """Forget some layers."""
@@ -80,10 +82,12 @@ class MomentShelf(Mapping[str, LayerMoments]):
         holder, gradient = self._holders[name]
         known, inputs = self._last  # at once: other threads read other layers
         if known != holder:
-            inputs = self._shelf.get(("inputs", holder))["inputs"].numpy()
+            inputs = self._shelf.get(("inputs", holder))["inputs"].numpy() if holder else None
             self._last = (holder, inputs)
-        own = self._shelf.get(name)
-        return LayerMoments(inputs, own["right"].numpy() if "right" in own else inputs, own["left"].numpy(), gradient)
+        own = {part: tensor.numpy() for part, tensor in self._shelf.get(name).items()}
+        if inputs is not None:
+            own.setdefault("right", inputs)
+        return LayerMoments(inputs, own["right"], own["left"], gradient)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._holders)
@@ -132,10 +136,13 @@ class Moments(Shown):
         # the left moment of an embedding is one of parts, and each half counts by its whole
         energies = [count * float(np.trace(half.right)) for count, half in ((first, made), (second, judge))]
         left = right if self.goal == "loss" else energies[0] / sum(energies)
-        inputs = _mean(made.inputs, judge.inputs, right)
+        both = _mean(made.right, judge.right, right)
+        inputs = both if made.right is made.inputs else None
+        if inputs is None and made.inputs is not None and judge.inputs is not None:
+            inputs = _mean(made.inputs, judge.inputs, right)
         return LayerMoments(
             inputs,
-            inputs if made.right is made.inputs else _mean(made.right, judge.right, right),
+            both,
             _mean(made.left, judge.left, left),
             right * made.gradient + (1.0 - right) * judge.gradient,
         )
@@ -150,18 +157,23 @@ class UnequalInputsError(Exception):
 
 
 class Gather:
-    """Hooks that add up the moments while the model runs.
+    """Hooks that add up the moments while the model runs; those of inputs if they are wanted.
 
-    With `share` the moments of inputs are added up once for layers that are given the same tensor, one after the other.
+    With `share` what follows from inputs alone is found once for layers that are given the same tensor, one after the
+    other.
     """
 
-    def __init__(self, layers: Mapping[str, torch.nn.Module], *, per_token: bool, share: bool) -> None:
-        self._layers, self._per_token, self._share = layers, per_token, share
+    def __init__(
+        self, layers: Mapping[str, torch.nn.Module], *, per_token: bool, share: bool, inputs: bool = True
+    ) -> None:
+        self._layers, self._per_token, self._share, self._inputs = layers, per_token, share, inputs
         self._mask = torch.ones(0, 0)
         self._sums: dict[tuple[str, str], torch.Tensor] = {}
         self._rows: dict[str, int] = {}
+        self._widths: dict[str, int] = {}
         self._sharing: dict[str, str] = {}  # layer -> the first layer that is given the same inputs
-        self._last: tuple[torch.Tensor | None, str] = (None, "")
+        self._last: tuple[torch.Tensor | None, torch.Tensor, str] = (None, self._mask, "")
+        self._products: tuple[torch.Tensor | None, torch.Tensor] = (None, self._mask)
 
     @contextmanager
     def attached(self) -> Iterator[None]:
@@ -170,7 +182,7 @@ class Gather:
         try:
             yield
         finally:
-            self._last = (None, "")
+            self._last, self._products = (None, self._mask, ""), (None, self._mask)
             for handle in handles:
                 handle.remove()
 
@@ -180,14 +192,16 @@ class Gather:
 
     def _hook(self, name: str) -> Callable[[Any, tuple[torch.Tensor, ...], torch.Tensor], None]:
         def forward(_module: Any, args: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-            x = args[0].detach()
             if args[0] is not self._last[0] or not self._share:
-                self._last = (args[0], name)
-                text = x[self._mask] if x.shape[:-1] == self._mask.shape else x.reshape(-1, x.shape[-1])
-                self._rows[name] = self._rows.get(name, 0) + text.shape[0]
-                self._add(name, "inputs", _gram(text))
-            if self._sharing.setdefault(name, self._last[1]) != self._last[1]:
+                self._last = (args[0], args[0].detach(), name)
+            _, x, first = self._last
+            if self._sharing.setdefault(name, first) != first and self._inputs:
                 raise UnequalInputsError(name)
+            of_tokens = x.shape[:-1] == self._mask.shape
+            rows = int(self._mask.sum()) if of_tokens else x.shape[:-1].numel()
+            self._rows[name], self._widths[name] = self._rows.get(name, 0) + rows, x.shape[-1]
+            if self._inputs and first == name:
+                self._add(name, "inputs", _gram(x[self._mask] if of_tokens else x.reshape(-1, x.shape[-1])))
             if output.requires_grad:
                 output.register_hook(lambda gradient: self._backward(name, x, gradient.detach()))  # type: ignore[no-untyped-call]
 
@@ -197,14 +211,17 @@ class Gather:
         if self._per_token:
             self._add(name, "left", _gram(g.flatten(0, -2)))
             return
+        known, inner = self._products
         if g.dim() == 2:  # a layer that sees one vector per paragraph
             x, g = x[:, None], g[:, None]
         elif g.dim() > 3:  # places of an image
             x, g = x.flatten(1, -2), g.flatten(1, -2)
+        if known is not x:
+            inner = x @ x.mT
+            self._products = (x, inner)
         # D' D = x' (g g') x and D D' = g' (x x') g, paragraph by paragraph, without forming D; padding has g = 0
-        weighted_x, weighted_g = (g @ g.mT) @ x, (x @ x.mT) @ g
-        self._add(name, "right", x.flatten(0, 1).T @ weighted_x.flatten(0, 1))
-        self._add(name, "left", g.flatten(0, 1).T @ weighted_g.flatten(0, 1))
+        self._add(name, "right", _symmetric(x.flatten(0, 1), ((g @ g.mT) @ x).flatten(0, 1)))
+        self._add(name, "left", _symmetric(g.flatten(0, 1), (inner @ g).flatten(0, 1)))
         self._add(name, "gradient", (g**2).sum() / g.shape[-1])
 
     def _add(self, name: str, moment: str, value: torch.Tensor) -> None:
@@ -220,25 +237,26 @@ class Gather:
         for name in self._layers:
             if (name, "left") not in self._sums:
                 continue
-            first = self._sharing[name]
-            if first not in inputs:
-                inputs[first] = weighted_tail.semidefinite(self._finite(first, "inputs") / self._rows[first])
-            if self._rows[first] < min(most, len(inputs[first])):
+            if self._rows[name] < min(most, self._widths[name]):
                 continue  # an expert that few tokens reach is judged by too few to be changed
             left = self._finite(name, "left")
             if (energy := float(np.trace(left))) == 0.0:
                 continue
+            if self._inputs and (first := self._sharing[name]) not in inputs:
+                inputs[first] = weighted_tail.semidefinite(self._finite(first, "inputs") / self._rows[first])
+            of_inputs = inputs[self._sharing[name]] if self._inputs else None
             if self._per_token:
-                left, gradient = left / (2 * passes), energy / (2 * passes * len(left))
-                right = inputs[first]
+                assert of_inputs is not None
+                left, gradient, right = left / (2 * passes), energy / (2 * passes * len(left)), of_inputs
             else:
                 left, gradient = left / energy, float(self._sums[name, "gradient"]) / passes
                 right = weighted_tail.semidefinite(self._finite(name, "right") / passes)
-            found[name] = LayerMoments(inputs[first], right, weighted_tail.semidefinite(left), gradient)
+            found[name] = LayerMoments(of_inputs, right, weighted_tail.semidefinite(left), gradient)
         return found
 
     def _finite(self, name: str, moment: str) -> np.ndarray:
         value: np.ndarray = self._sums.pop((name, moment)).numpy()
+        value = np.triu(value) + np.triu(value, 1).T
         if not np.all(np.isfinite(value)):
             raise CalibrationError(f"activations or gradients of {name} are not finite; check the model")
         return value
@@ -248,3 +266,12 @@ def _gram(rows: torch.Tensor) -> torch.Tensor:
     """Return ``rows' rows``: NumPy knows that product for a symmetric one and computes half of it, PyTorch does not."""
     array = rows.numpy()
     return torch.from_numpy(array.T @ array)
+
+
+def _symmetric(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    """Return ``x' y``, known to be symmetric, as far as it is on and above the diagonal, in blocks."""
+    n = x.shape[1]
+    found = torch.zeros(n, n, dtype=x.dtype)
+    for start in range(0, n, BLOCK):
+        torch.mm(x[:, start : start + BLOCK].T, y[:, start:], out=found[start : start + BLOCK, start:])
+    return found

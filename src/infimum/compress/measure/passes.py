@@ -29,6 +29,7 @@ def collect(
     seed: int = 0,
     projections: int = 1,
     split: bool = False,
+    inputs: bool = True,
     on_progress: Progress | None = None,
 ) -> Moments:
     """Run a model over the text, forwards and backwards, and gather the moments of its linear layers.
@@ -44,21 +45,28 @@ def collect(
     ``trace(D' dW)**2`` is that of the Fisher information; half of it, per token, models the increase of the loss. The
     tokens of a row are taken as independent, as in K-FAC.
 
-    With `split` the moments are those of one half of the text, and `judge` holds those of the other.
+    With `split` the moments are those of one half of the text, and `judge` holds those of the other. Without `inputs`
+    their moments are found only where the goal needs them.
 
     In memory are one block of the model, its moments, and what is outside of the blocks: embeddings, norms, the head.
     The hidden states between the blocks are on disk; each block runs twice forwards and once backwards.
     """
     generator = torch.Generator().manual_seed(seed)  # one for both halves: whoever judges draws directions of its own
     parts = tokens.halves() if split else (tokens,)
-    made, *judge = [_shelf(checkpoint, part, generator, projections, on_progress) for part in parts]
+    wanted = inputs or checkpoint.head.goal == "loss"
+    made, *judge = [_shelf(checkpoint, part, generator, projections, wanted, on_progress) for part in parts]
     for shelf, other in ((made, half), (half, made)) if judge and (half := judge[0]) else ():
         shelf.drop(shelf.keys() - other.keys())  # an expert that half of the text hardly reaches
     return Moments(made, tokens, checkpoint.head.goal, seed, projections, *judge)
 
 
 def _shelf(
-    checkpoint: Checkpoint, tokens: Inputs, generator: torch.Generator, projections: int, on_progress: Progress | None
+    checkpoint: Checkpoint,
+    tokens: Inputs,
+    generator: torch.Generator,
+    projections: int,
+    inputs: bool,
+    on_progress: Progress | None,
 ) -> MomentShelf:
     goal, kind = checkpoint.head.goal, outputs.answer_of(checkpoint.skeleton)
 
@@ -72,10 +80,10 @@ def _shelf(
     passes = tokens.count if goal == "loss" else tokens.rows * projections
     state = generator.get_state()
     try:
-        return _Collection(checkpoint, tokens, passes, on_progress).run(directions)
+        return _Collection(checkpoint, tokens, passes, on_progress, inputs=inputs).run(directions)
     except UnequalInputsError:  # a layer is called twice, and with the inputs of others only once
         generator.set_state(state)
-        return _Collection(checkpoint, tokens, passes, on_progress, share=False).run(directions)
+        return _Collection(checkpoint, tokens, passes, on_progress, inputs=inputs, share=False).run(directions)
 
 
 class _Collection:
@@ -88,9 +96,11 @@ class _Collection:
         passes: int,
         on_progress: Progress | None,
         *,
+        inputs: bool,
         share: bool = True,
     ) -> None:
-        self._per_token, self._share = checkpoint.head.goal == "loss", share
+        self._per_token = checkpoint.head.goal == "loss"
+        self._options = {"per_token": self._per_token, "share": share, "inputs": inputs}
         self._passes, self._on_progress, self._done = passes, on_progress, 0
         self._runner = BlockwiseModel(checkpoint)
         _check_ids(self._runner.model, tokens)
@@ -182,7 +192,7 @@ class _Collection:
     def _gathered(self, names: Sequence[str]) -> Iterator[Gather]:
         """Gather the moments of layers, and keep them."""
         layers = {name: self._runner.model.get_submodule(name) for name in names}
-        gather = Gather(layers, per_token=self._per_token, share=self._share)
+        gather = Gather(layers, **self._options)
         with gather.attached():
             yield gather
         self._found.add(gather.moments(self._passes))

@@ -10,6 +10,8 @@ import numpy as np
 from infimum._compiled import compiled
 from infimum.proof.grid import Precision
 
+ROWS = 14  # of the space that the search for a grid needs
+
 
 class Shape(NamedTuple):
     """What a grid may be: bits, columns that share a scale, whether 0 is its middle, and the scales that are stored.
@@ -66,27 +68,39 @@ def nearest(x: float, scale: float, zero: float, top: float) -> float:
 
 @compiled
 def fitted(
-    x: np.ndarray, weights: np.ndarray, scale: float, zero: float, offset: float, top: float, moves: bool
-) -> tuple[float, float, float]:
-    """Return the weighted squared error of rounding to a grid, and the scale and offset that are best for its integers.
+    x: np.ndarray, weights: np.ndarray, tried: np.ndarray, errors: np.ndarray, top: float, moves: bool, sums: np.ndarray
+) -> None:
+    """Find what some grids lose, and the scale and offset that are best for the integers that each of them gives.
 
-    `moves`: the offset is free; else it stays.
+    A row of `tried` is scales, zeros, offsets; it becomes the best scales and offsets. `errors` become the weighted
+    squared errors. `moves`: the offset is free; else it stays. Grids lie side by side in each row, so that processors
+    take some of them at a time; the sum for each is in the order of x.
     """
-    error, mass, first, second, along, mean = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0
+    scales, zeros, offsets = tried[0], tried[1], tried[2]
+    along, second, first = sums[0], sums[1], sums[2]
+    errors[:] = 0.0
+    sums[:] = 0.0
+    mass, mean = 0.0, 0.0
     for j in range(x.size):
-        step = nearest(x[j] + offset, scale, zero, top) - zero
-        error += weights[j] * (x[j] + offset - scale * step) ** 2
-        along += weights[j] * x[j] * step
-        second += weights[j] * step * step
-        if moves:
-            mass += weights[j]
-            first += weights[j] * step
-            mean += weights[j] * x[j]
-    spread = mass * second - first * first
-    if moves and spread > 1e-12 * mass * second:
-        best = (mass * along - first * mean) / spread
-        return error, best, (best * first - mean) / mass
-    return error, (along + offset * first) / second if second > 0.0 else 0.0, offset
+        number, weight = x[j], weights[j]
+        mass += weight
+        mean += weight * number
+        for k in range(errors.size):
+            step = np.rint((number + offsets[k]) / scales[k])
+            step = step if step > -zeros[k] else -zeros[k]
+            step = step if step < top - zeros[k] else top - zeros[k]
+            lost = number + offsets[k] - scales[k] * step
+            errors[k] += weight * (lost * lost)
+            along[k] += weight * number * step
+            second[k] += weight * step * step
+            first[k] += weight * step
+    for k in range(errors.size):
+        spread = mass * second[k] - first[k] * first[k]
+        if moves and spread > 1e-12 * mass * second[k]:
+            scales[k] = (mass * along[k] - first[k] * mean) / spread
+            offsets[k] = (scales[k] * first[k] - mean) / mass
+        else:
+            scales[k] = (along[k] + offsets[k] * first[k]) / second[k] if second[k] > 0.0 else 0.0
 
 
 @compiled
@@ -105,11 +119,17 @@ def grid_of_range(
 
 @compiled
 def best_grid(
-    x: np.ndarray, weights: np.ndarray, ranges: np.ndarray, units: tuple[float, float], shape: Shape
+    x: np.ndarray,
+    weights: np.ndarray,
+    ranges: np.ndarray,
+    units: tuple[float, float],
+    shape: Shape,
+    room: np.ndarray,
 ) -> tuple[float, float, float]:
     """Choose scale, zero and offset of a group: of all ranges those of the least weighted squared error.
 
-    Each range is followed by the scale, and the offset, that are best for the integers that it gave.
+    Each range is followed by the scale, and the offset, that are best for the integers that it gave. `room` is space
+    for numbers, `ROWS` rows of one for each range.
     """
     top = float(2**shape.bits - 1)
     low, high = x.min(), x.max()
@@ -120,30 +140,39 @@ def best_grid(
         default = (top + 1.0) / 2.0 if not shape.signed or -low >= high else (top - 1.0) / 2.0
         high = max(-low, high)
         low = -high
-    best, best_scale, best_zero, best_offset = np.inf, 0.0, default, 0.0
-    for part in ranges:
-        scale, zero, offset = grid_of_range(part * low, part * high, units, default, shape)
-        for _ in range(3 if shape.offset else 2):
-            if scale == 0.0:
-                break
-            error, along, moved = fitted(x, weights, scale, zero, offset, top, shape.offset)
-            if error < best:
-                best, best_scale, best_zero, best_offset = error, scale, zero, offset
-            if along <= 0.0:
-                break
-            scale = storable(along, units[0], shape)
+    tried, given, best, sums, errors, least = room[:3], room[3:6], room[6:9], room[9:12], room[12], room[13]
+    for k in range(ranges.size):
+        part = ranges[k]
+        tried[0, k], tried[1, k], tried[2, k] = grid_of_range(part * low, part * high, units, default, shape)
+    least[:] = np.inf
+    best[:] = 0.0
+    for _ in range(3 if shape.offset else 2):
+        given[:] = tried
+        for k in range(ranges.size):  # what has come to an end is tried with any scale, and not looked at
+            tried[0, k] = tried[0, k] if tried[0, k] > 0.0 else 1.0
+        fitted(x, weights, tried, errors, top, shape.offset, sums)
+        for k in range(ranges.size):
+            if given[0, k] <= 0.0:
+                tried[0, k] = 0.0
+                continue
+            if errors[k] < least[k]:
+                least[k], best[0, k], best[1, k], best[2, k] = errors[k], given[0, k], given[1, k], given[2, k]
+            tried[0, k] = storable(tried[0, k], units[0], shape) if tried[0, k] > 0.0 else 0.0
             if shape.offset:
-                offset = storable(moved, units[1], shape)
-    return best_scale, best_zero, best_offset
+                tried[2, k] = storable(tried[2, k], units[1], shape)
+    k = int(np.argmin(least))
+    return (best[0, k], best[1, k], best[2, k]) if least[k] < np.inf else (0.0, default, 0.0)
 
 
 @compiled
-def best_units(x: np.ndarray, weights: np.ndarray, ranges: np.ndarray, shape: Shape) -> tuple[float, float]:
+def best_units(
+    x: np.ndarray, weights: np.ndarray, ranges: np.ndarray, shape: Shape, room: np.ndarray
+) -> tuple[float, float]:
     """Choose what scales and offsets of a block are multiples of: the largest becomes the largest multiple."""
     free, largest, furthest = (np.inf, np.inf), 0.0, 0.0
     for start in range(0, x.size, shape.group):
         stop = start + shape.group
-        scale, _, offset = best_grid(x[start:stop], weights[start:stop], ranges, free, shape)
+        scale, _, offset = best_grid(x[start:stop], weights[start:stop], ranges, free, shape, room)
         largest, furthest = max(largest, scale), max(furthest, offset)
     return (
         rounded_scale(largest / shape.levels, shape.digits, shape.least),
@@ -173,6 +202,7 @@ def round_tile(
     integers, lost, rest = np.zeros((rows, columns)), np.zeros((rows, columns)), np.zeros((rows, columns))
     span = shape.block if shape.block > 0 else width  # Shape.span, which Numba does not see
     grids, units = np.zeros((rows, columns // width, 3)), np.zeros((rows, columns // span, 2))
+    room = np.zeros((ROWS, ranges.size))
     for i in range(rows - 1, -1, -1):
         target, base = whole[i].copy(), row_wise[i].copy()
         for k in range(i + 1, rows):
@@ -184,11 +214,11 @@ def round_tile(
             start, stop = h * width, (h + 1) * width
             if shape.block > 0 and stop % shape.block == 0:
                 first = stop - shape.block
-                chosen = best_units(target[first:stop], weights[first:stop], ranges, shape)
+                chosen = best_units(target[first:stop], weights[first:stop], ranges, shape, room)
                 units[i, first // shape.block, 0], units[i, first // shape.block, 1] = chosen
             block = start // span
             unit = (units[i, block, 0], units[i, block, 1])
-            scale, zero, offset = best_grid(target[start:stop], weights[start:stop], ranges, unit, shape)
+            scale, zero, offset = best_grid(target[start:stop], weights[start:stop], ranges, unit, shape, room)
             grids[i, h, 0], grids[i, h, 1], grids[i, h, 2] = scale, zero, offset
             for j in range(stop - 1, start - 1, -1):
                 integer = nearest(target[j] + offset, scale, zero, top)

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.linalg
 
 from infimum.compress.measure.moments import LayerMoments
+from infimum.errors import CalibrationError
 from infimum.proof.theorems import weighted_tail
 from infimum.proof.theorems.allocation_dual import Curve
 from infimum.proof.theorems.weighted_tail import Tails
@@ -43,8 +44,10 @@ def weighting(objective: Objective, moments: LayerMoments, damping: Damping) -> 
     squared gradient as a scalar that makes layers comparable. "plain": neither.
     """
     if objective == "plain":
-        return Weighting(np.eye(moments.inputs.shape[0]), None)
+        return Weighting(np.eye(len(moments.right)), None)
     if objective == "activation":
+        if moments.inputs is None:
+            raise CalibrationError("objective 'activation' needs the moments of inputs; calibrate with inputs=True")
         return Weighting(moments.gradient * moments.inputs, None)
     right = damped(moments.right, damping.right)
     return Weighting(right if damping.scale == 1.0 else damping.scale * right, shrunk(moments.left, damping.left))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ from infimum.compress.menu.judging import narrowed
 from infimum.compress.menu.ranks import Decomposition, damped, decompose
 from infimum.compress.menu.rounded_factors import RoundedFactors, round_factors
 from infimum.compress.menu.rounding import Factors, Rounded, factors, round_matrix
+from infimum.compress.menu.seen import Seen, seen
 from infimum.compress.menu.task import Member, Task
 from infimum.compress.menu.widths import Group, Kept, narrowing
 from infimum.compress.model.checkpoint import Layer
@@ -68,16 +69,26 @@ class RoundedMenu(NamedTuple):
 
 @dataclass(frozen=True)
 class Maker:
-    """A layer, whole or narrowed, ready to be rounded: `member` with undamped moments."""
+    """A layer, whole or narrowed, ready to be rounded: `member` with undamped moments.
+
+    `known` are factors of its moments by side and damping, for all makers of one member.
+    """
 
     member: Member
     right: float
     left: float
+    known: dict[tuple[str, float], Factors] = field(default_factory=dict)
 
     @cached_property
     def _pair(self) -> tuple[Factors, Factors | None]:
         G = left_of(self.member)
-        return factors(self.member.norm.C, self.right), None if G.ndim == 1 else factors(G, self.left)
+        left = None if G.ndim == 1 else self._factors("left", G, self.left)
+        return self._factors("right", self.member.norm.C, self.right), left
+
+    def _factors(self, side: str, moment: np.ndarray, damping: float) -> Factors:
+        if (side, damping) not in self.known:
+            self.known[side, damping] = factors(moment, damping)
+        return self.known[side, damping]
 
     @cached_property
     def _damped(self) -> Member:
@@ -90,7 +101,7 @@ class Maker:
     def make(self, one: AnyAlternative) -> Rounded | RoundedFactors:
         """Round the layer in one way."""
         if one.rank:
-            return round_factors(self.member.W, self._damped.norm, self._best, one.rank, one.grid)
+            return round_factors(self.member.W, self._damped.norm, self._pair, self._best, one.rank, one.grid)
         return round_matrix(self.member.W, *self._pair, one.grid)
 
 
@@ -102,6 +113,7 @@ class Source:
     group: Group
     layer: Layer
     given: Dampings | None = None
+    _known: dict[tuple[str, float], Factors] = field(default_factory=dict)  # of the whole layer
 
     @cached_property
     def maker(self) -> Member:
@@ -112,6 +124,10 @@ class Source:
     def judges(self) -> list[Member]:
         """The layer with the norms by which what became of it is measured."""
         return self.task.judges(self.layer)
+
+    @cached_property
+    def _seen(self) -> list[Seen]:
+        return [Seen.by(judge) for judge in self.judges]
 
     @cached_property
     def _is_vocabulary(self) -> bool:
@@ -145,10 +161,10 @@ class Source:
             return Dampings(RIGHT[0], LEFT[0], self._repair)
         one = min(matrices, key=lambda each: (abs(each.bits - TRIED), abs(each.group - TRIED_GROUP)))
         part = self.counted(Kept(self.layer))
-        member = self.maker.outputs(part.outputs)
+        member, known = self.maker.outputs(part.outputs), self._known if part.outputs is None else {}
 
         def trial(right: float, left: float) -> float:
-            return self.error(part, Maker(member, right, left).make(one).matrix())
+            return self.error(part, Maker(member, right, left, known).make(one).matrix())
 
         left = LEFT[0] if self._is_vocabulary else _best(LEFT, lambda each: trial(RIGHT[0], each))
         return Dampings(_best(RIGHT, lambda each: trial(each, left)), left, self._repair)
@@ -159,7 +175,7 @@ class Source:
         if self.group.order is None or self.layer != self.group.layers[-1]:
             return REPAIR[0]
         W, norm = self.maker
-        return _best(REPAIR, lambda each: _seen(self.judges, narrowed(W, damped(norm.C, each), self.group)))
+        return _best(REPAIR, lambda each: seen(self._seen, narrowed(W, damped(norm.C, each), self.group)))
 
     @cached_property
     def _narrowing(self) -> Narrowing:
@@ -174,14 +190,14 @@ class Source:
             assert order is not None
             repaired = self._narrowing.repaired(member.W[:, order], width)[:, np.argsort(order[:width])]
             member = member.inputs(part.inputs)._replace(W=repaired)
-        return Maker(member, self.dampings.right, self.dampings.left)
+        known = self._known if member is self.maker else {}
+        return Maker(member, self.dampings.right, self.dampings.left, known)
 
     def error(self, part: Kept, matrix: np.ndarray) -> float:
         """Return the error of what became of the layer, as computed: to compare by, not to claim."""
-        judges = [judge.outputs(part.outputs) for judge in self.judges]
-        D = judges[0].W.copy()
+        D = self.judges[0].outputs(part.outputs).W.copy()
         D[:, part.places[1]] -= matrix
-        return _seen(judges, D)
+        return seen(self._seen, D, part.outputs)
 
     def offered(self, part: Kept) -> Offered:
         """Make and measure everything that the layer is offered; whole it may also stay as it is."""
@@ -212,14 +228,6 @@ def rounded_menu(task: Task, group: Group) -> RoundedMenu:
 def left_of(member: Member) -> np.ndarray:
     """Return the left moment of a norm, the identity where there is none; a vector where it is a diagonal."""
     return np.eye(len(member.W)) if member.norm.G is None else member.norm.G
-
-
-def _times(G: np.ndarray, M: np.ndarray) -> np.ndarray:
-    return np.asarray(G[:, None] * M if G.ndim == 1 else G @ M)
-
-
-def _seen(judges: Sequence[Member], D: np.ndarray) -> float:
-    return sum(max(0.0, float(np.sum(_times(left_of(judge), D @ judge.norm.C) * D))) for judge in judges)
 
 
 def _best(tried: Sequence[float], error: Callable[[float], float]) -> float:

@@ -12,6 +12,7 @@ from infimum.proof.grid import Grid
 from infimum.proof.theorems.grid_rounding import is_below
 
 ROWS, COLUMNS = 32, 128  # of a tile: what lies between tiles are products of matrices
+SINGULAR = 1e-9  # of the mean eigenvalue: what is added to a moment without a factor
 RANGES = 16  # fractions of a group's range that are tried, down to the one for so many bits
 NARROWEST = {1: 0.3, 2: 0.35, 3: 0.45, 4: 0.55, 5: 0.7, 6: 0.8, 7: 0.85, 8: 0.9}
 
@@ -42,11 +43,14 @@ class Factors(NamedTuple):
 
 def factors(moment: np.ndarray, damping: float) -> Factors:
     """Factorise a moment with `damping` times its mean eigenvalue added; beyond all bounds, the identity is left."""
-    n = len(moment)
-    if damping == np.inf:
+    n, mean = len(moment), float(np.trace(moment)) / len(moment)
+    if damping == np.inf or mean == 0.0:
         return Factors(np.eye(n), np.ones(n))
-    damped = moment + (damping * float(np.trace(moment)) / n or 1.0) * np.eye(n)
-    root = scipy.linalg.cholesky(damped, lower=True, check_finite=False)
+    damped = moment + damping * mean * np.eye(n)
+    try:
+        root = scipy.linalg.cholesky(damped, lower=True, check_finite=False)
+    except np.linalg.LinAlgError:
+        root = scipy.linalg.cholesky(damped + SINGULAR * mean * np.eye(n), lower=True, check_finite=False)
     diagonal = np.diag(root)
     return Factors(np.ascontiguousarray(root / diagonal), diagonal**2)
 

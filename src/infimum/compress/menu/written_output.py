@@ -64,4 +64,5 @@ class WrittenOutput:
         chosen = {name: self.described.calibration[name] for name in ("seed", "projections", "split")}
         if self.settings.rounds and not chosen["split"]:
             raise VerificationError("calibration: split must be true for few bits: one half judges what the other made")
+        chosen["inputs"] = self.settings.objective == "activation"
         return Task(self.checkpoint, collect(self.checkpoint, tokens, **chosen, on_progress=on_progress), self.settings)

@@ -26,6 +26,8 @@ from infimum.proof.checkpoint import LayerPlan
 from infimum.proof.rounding import ROOM
 from infimum.proof.theorems.allocation_dual import Curve, Unit
 
+KEPT = 4  # choices of a group: what else was built is built again
+
 
 class Built(NamedTuple):
     """What a choice made of a group: its bounds and rows as they are claimed, and what is stored of each layer."""
@@ -39,7 +41,8 @@ class Built(NamedTuple):
 class Offer(ABC):
     """What a group of layers can become: its alternatives, and the lower convex hull of their costs and errors.
 
-    `claimed` are the bounds that are claimed for the alternatives, `weights` the `mean_weight` of each layer.
+    `claimed` are the bounds that are claimed for the alternatives, `weights` the `mean_weight` of each layer. `made` is
+    what the last choices became, for budgets that choose them again.
     """
 
     group: Group
@@ -47,6 +50,13 @@ class Offer(ABC):
     frontier: Frontier
     claimed: Unit
     weights: tuple[tuple[float, float], ...]
+    made: dict[Choice, Built] = field(default_factory=dict, compare=False, repr=False, kw_only=True)
+
+    def keep(self, choice: Choice, built: Built) -> None:
+        """Keep what a choice became, and forget what was kept long before."""
+        self.made[choice] = built
+        while len(self.made) > KEPT:
+            del self.made[next(iter(self.made))]
 
     @abstractmethod
     def preview(self, task: Task, choice: Choice) -> list[LayerPlan]:
@@ -136,9 +146,16 @@ class RoundedOffer(Offer):
 
 
 def build_all(task: Task, offers: Sequence[Offer], choices: Sequence[Choice]) -> Iterator[Built]:
-    """Build what was chosen, as many groups of layers at a time as there are processors."""
+    """Build what was chosen, unless it was made before; as many groups of layers at a time as there are processors."""
     pairs, step = list(zip(offers, choices, strict=True)), os.cpu_count() or 1
-    for start in range(0, len(pairs), step):
-        with one_thread():
-            some = together(lambda pair: pair[0].build(task, pair[1]), pairs[start : start + step])
-        yield from some
+    missing = [pair for pair in pairs if pair[1] not in pair[0].made]
+    ready: list[Built] = []
+    for offer, choice in pairs:
+        if choice in offer.made:
+            yield offer.made[choice]
+            continue
+        if not ready:
+            with one_thread():
+                ready = together(lambda pair: pair[0].build(task, pair[1]), missing[:step])
+            missing = missing[step:]
+        yield ready.pop(0)

@@ -20,6 +20,11 @@ class FormShelf(Mapping[str, StoredForm]):
         self._shelf.put(name, form.tensors())
         self._kinds[name] = type(form)
 
+    def adopt(self, name: str, other: FormShelf) -> None:
+        """Keep what another shelf keeps of a layer, without reading it."""
+        self._shelf.adopt(name, other._shelf)
+        self._kinds[name] = other._kinds[name]
+
     def __getitem__(self, name: str) -> StoredForm:
         return self._kinds[name].read(self._shelf.get(name))
 

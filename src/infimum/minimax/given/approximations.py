@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -85,11 +87,21 @@ def as_given(p: Any, intervals: Intervals, basis: str = "monomial", tables: Any 
         return Given(above, below)
     if system is not None:
         return Given(_combination(p, system))
-    known = recognised(p) if callable(p) else None
-    if known is not None and not known.nodes:
-        with working(BITS):
-            return Given(Monomials(_exact(known.polynomial())))
-    return Given(Monomials(_coefficients_of("p", p, basis, intervals)))
+    other = _of_object(p) if callable(p) else None
+    return other or Given(Monomials(_coefficients_of("p", p, basis, intervals)))
+
+
+def _of_object(p: Any) -> Given | None:
+    """Take an object of SciPy or NumPy that can be called: what it holds says exactly what it is."""
+    if hasattr(p, "support_points") and hasattr(p, "weights"):  # AAA
+        return _of_barycentric(p.support_points, p.support_values, p.weights)
+    if hasattr(p, "xi") and hasattr(p, "yi"):  # BarycentricInterpolator
+        return _through_points(p.xi, p.yi)
+    known = recognised(p)
+    if known is None or known.nodes:
+        return None
+    with working(BITS):
+        return Given(Monomials(_exact(known.polynomial())))
 
 
 def _holds_coefficients(item: Any) -> bool:
@@ -135,11 +147,48 @@ def _of_expression(formula: Expression) -> Given:
         form = rational_form(formula)
         if form is None:
             return Given(Formula(formula))
-        common = form[0].gcd(form[1])
-        above, below = (Monomials(_exact(part // common)) for part in form)
-    if set(below.coefficients) == {0}:
-        return Given(Monomials({power: c / below.coefficients[0] for power, c in above.coefficients.items()}))
-    return Given(above, below)
+        return _of_fraction(*form)
+
+
+def _of_barycentric(support: Any, values: Any, weights: Any) -> Given:
+    """Multiply out ``sum w f / (x - z) / sum w / (x - z)``, exactly."""
+    z, f, w = (_real(numbers) for numbers in (support, values, weights))
+    with working(BITS) as module:
+        x, exact = module.fmpq_poly([0, 1]), [[module.fmpq(*v.as_integer_ratio()) for v in row] for row in (z, f, w)]
+        above, below = module.fmpq_poly([0]), module.fmpq_poly([0])
+        product = functools.reduce(lambda a, node: a * (x - node), exact[0], module.fmpq_poly([1]))
+        for node, value, weight in zip(*exact, strict=True):
+            term = product // (x - node) * weight
+            above, below = above + term * value, below + term
+        return _of_fraction(above, below)
+
+
+def _through_points(nodes: Any, values: Any) -> Given:
+    """Return the polynomial through points, exactly: its weights are those of barycentric interpolation."""
+    x = _real(nodes)
+    if len(set(x)) < len(x):
+        raise OptionError("p must be an interpolant at different points")
+    gaps = [math.prod((a - b for b in x if a != b), start=Fraction(1)) for a in x]
+    return _of_barycentric(x, values, [1 / gap for gap in gaps])
+
+
+def _real(numbers: Any) -> list[Fraction]:
+    """Return real numbers exactly, those of one row or column."""
+    if isinstance(numbers, list):
+        return numbers
+    flat = np.asarray(numbers)
+    if flat.size != max(flat.shape, default=0) or np.any(np.imag(flat) != 0):
+        raise OptionError(f"p must be an interpolant of real numbers, one at each real point, got {shown(numbers)}")
+    return [as_number(value, "p") for value in np.real(flat).ravel()]
+
+
+def _of_fraction(above: Any, below: Any) -> Given:
+    """Return a fraction of polynomials (flint.fmpq_poly) in lowest terms."""
+    common = above.gcd(below)
+    p, q = (Monomials(_exact(part // common)) for part in (above, below))
+    if set(q.coefficients) == {0}:
+        return Given(Monomials({power: c / q.coefficients[0] for power, c in p.coefficients.items()}))
+    return Given(p, q)
 
 
 def _combination(p: Any, system: Any) -> Combination:

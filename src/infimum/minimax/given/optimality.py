@@ -20,11 +20,12 @@ from infimum.proof.answers.polynomial import MinimaxPolynomial
 from infimum.proof.answers.rational import LARGEST_TYPE, MinimaxRational, certify_rational, rational_task
 from infimum.proof.answers.rounded import RoundedPolynomial
 from infimum.proof.certificate import Certificate
-from infimum.proof.enclosure.approximants import Approximant, ChebyshevSum, Combination, Monomials, Quotient, stored
+from infimum.proof.enclosure.approximants import Approximant, ChebyshevSum, Combination, Monomials, stored
 from infimum.proof.enclosure.balls import available
 from infimum.proof.enclosure.change_of_basis import exact_sums
 from infimum.proof.enclosure.domain import points_of
 from infimum.proof.enclosure.fixed_part import as_fixed
+from infimum.proof.enclosure.quotients import Quotient
 from infimum.proof.enclosure.spaces import Functions, Powers, Space, as_space
 from infimum.proof.enclosure.task import Task, as_task
 from infimum.proof.rounding import ROOM

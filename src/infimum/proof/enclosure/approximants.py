@@ -6,7 +6,8 @@ The coefficients are doubles and stand for themselves: nothing here rounds them 
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, Protocol
@@ -14,11 +15,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from infimum.proof.enclosure.balls import Ball, flint, working
-from infimum.proof.enclosure.change_of_basis import chebyshev_value, exact_sums, rounded_sums
+from infimum.proof.enclosure.change_of_basis import chebyshev_value, clenshaw, exact_sums, rounded_sums
 from infimum.proof.enclosure.expressions import Expression
 from infimum.proof.enclosure.rational_form import polynomial_form
 from infimum.proof.enclosure.spaces import Functions, Powers
-from infimum.proof.enclosure.taylor_model import Cell, Model, constant, of_polynomial, padded, product, quotient, total
+from infimum.proof.enclosure.taylor_model import Cell, Model, constant, of_polynomial, padded, product, total
 
 
 class Approximant(Protocol):
@@ -45,12 +46,9 @@ class Approximant(Protocol):
         ...
 
 
-def clenshaw(coefficients: Sequence[float], u: Any) -> Any:
-    """Sum ``c_k T_k(u)`` for an array of any library."""
-    later = last = u * 0
-    for c in reversed(coefficients[1:]):
-        later, last = 2 * u * later - last + c, later
-    return u * later - last + coefficients[0]
+PHASES = 16  # of ``T_n(cos a) = cos(n a)``, from the middle of the smallest blocks to their ends
+WIDER = 6  # by so much is the block from which another is taken
+SHORT = 10  # a block has fewer phases than one in so many coefficients
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ class ChebyshevSum:
     interval: tuple[float, float]
     coefficients: np.ndarray
     divisor: int = 1
-    _cache: dict[int, Any] = field(default_factory=dict, repr=False, compare=False)
+    _cache: dict[Any, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def _bits(self) -> int:
         """Precision: coefficients in powers of u reach ``(1 + sqrt 2)**degree``, and a shift costs some more."""
@@ -117,13 +115,14 @@ class ChebyshevSum:
 
     def model(self, cell: Cell, order: int) -> Model:
         """Taylor model: the shift to the centre in u, then ``u - u(c) = v(s)``, a polynomial without constant."""
+        bits = int(flint().ctx.prec)
         with working(self._bits()) as module:
             low, high = map(module.arb, self.interval)
             x = cell.polynomial()
             u = padded(((2 * x**self.space.stride - low - high) * (1 / (high - low))).coeffs(), 2)
             v = module.arb_poly([0, *u[1:]])
             reach = sum((c.abs_upper() for c in u[1:]), module.arb(0)).upper()
-            shifted = self._powers()(module.arb_poly([u[0], reach])).coeffs()  # in powers of v / reach
+            shifted, left_out = self._shifted(u[0], reach, bits)  # in powers of v / reach
             kept = module.arb_poly(shifted[:order])
             # what is left out is at most its coefficients' sum: |v| <= reach |s|
             dropped = sum((c.abs_upper() for c in shifted[order:]), module.arb(0))
@@ -131,7 +130,37 @@ class ChebyshevSum:
             taylor = (kept(v * (1 / reach)) * factor).coeffs()
             model = of_polynomial(padded(taylor, order), order)
             size = sum((c.abs_upper() for c in factor.coeffs()), module.arb(0))
-            return Model(model.coefficients, (model.tail + dropped * size).upper())
+            first, *rest = model.coefficients
+            return Model([first + module.arb(0, left_out * size), *rest], (model.tail + dropped * size).upper())
+
+    def _shifted(self, u: Ball, reach: Ball, bits: int, phases: int = PHASES) -> tuple[list[Ball], Ball]:
+        """Coefficients of powers of v about u, ``|v| <= reach``, and what they leave out.
+
+        They come from a block that is wide enough for so many `phases`, and it from a wider one: shifts are short then.
+        """
+        module, n = flint(), self.space.size
+        if phases * SHORT <= n:
+            near = float(u.mid())
+            width = phases / n * (math.sqrt(max(1.0 - near**2, 0.0)) + 1.0 / n)  # zeros lie closer at the ends
+            radius = module.arb(2) ** math.ceil(math.log2(width))
+            centre = round(near / float(radius)) * radius
+            if abs(u - centre) + reach <= radius:
+                block, left_out = self._block(centre, radius, bits, phases)
+                with working(bits + 2 * len(block.coeffs())):
+                    return block(module.arb_poly([(u - centre) / radius, reach / radius])).coeffs(), left_out
+        return self._powers()(module.arb_poly([u, reach])).coeffs(), module.arb(0)
+
+    def _block(self, centre: Ball, radius: Ball, bits: int, phases: int) -> tuple[Any, Ball]:
+        """Expand about the middle of a part of the interval, without the terms that so many bits do not see there."""
+        key, module = (bits, float(centre), float(radius)), flint()
+        if key not in self._cache:
+            c, left_out = self._shifted(centre, radius, bits, WIDER * phases)
+            unseen = sum((abs(v) for v in np.sum(np.abs(self.coefficients), axis=0).tolist()), module.arb(0))
+            unseen = left_out + unseen * module.arb(2) ** -bits / self.divisor
+            while len(c) > 2 and left_out + c[-1].abs_upper() <= unseen:
+                left_out += c.pop().abs_upper()
+            self._cache[key] = module.arb_poly(c), left_out.upper()
+        return self._cache[key]  # type: ignore[no-any-return]
 
 
 @dataclass(frozen=True)
@@ -258,34 +287,6 @@ class Formula:
     def is_like(self, parity: int) -> bool:
         """Tell whether the formula shows the function to be even (1) or odd (-1)."""
         return self.expression.parity() == parity
-
-
-@dataclass(frozen=True)
-class Quotient:
-    """One approximation over another."""
-
-    above: Approximant
-    below: Approximant
-
-    def __call__(self, x: np.ndarray) -> np.ndarray:
-        """Values in double precision."""
-        return np.asarray(self.above(x) / self.below(x))
-
-    def at(self, x: Ball) -> Ball:
-        """Value at a point, as a ball."""
-        return self.above.at(x) / self.below.at(x)
-
-    def model(self, cell: Cell, order: int) -> Model:
-        """Taylor model on a cell: none where the denominator may vanish."""
-        return quotient(self.above.model(cell, order), self.below.model(cell, order))
-
-    def polynomial(self) -> None:
-        """Return nothing: it is no polynomial, as far as is known."""
-        return
-
-    def is_like(self, parity: int) -> bool:
-        """Tell whether numerator and denominator show the quotient to be even (1) or odd (-1)."""
-        return self.above.is_like(parity) and self.below.is_like(1)
 
 
 def stored(

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +26,14 @@ def chebyshev_monomials(columns: list[Fraction], interval: tuple[float, float]) 
         later, last = _plus(_minus(_affine(later, 2 * slope, 2 * offset), last), c), later
     total = _plus(_minus(_affine(later, slope, offset), last), columns[0])
     return [*total, *[Fraction(0)] * (len(columns) - len(total))]
+
+
+def clenshaw(coefficients: Sequence[float], u: Any) -> Any:
+    """Sum ``c_k T_k(u)`` for an array of any library."""
+    later = last = u * 0
+    for c in reversed(coefficients[1:]):
+        later, last = 2 * u * later - last + c, later
+    return u * later - last + coefficients[0]
 
 
 def chebyshev_value(coefficients: list[Fraction], u: Fraction) -> Fraction:

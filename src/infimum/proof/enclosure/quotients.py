@@ -1,23 +1,53 @@
-"""Quotients of two sums of Chebyshev polynomials: degrees, zeros, and a form that doubles evaluate well."""
+"""Quotients: of any two approximations; of sums of Chebyshev polynomials degrees, zeros, a form for doubles."""
 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
 
-from infimum.proof.enclosure.approximants import ChebyshevSum
-from infimum.proof.enclosure.balls import working
+from infimum.proof.enclosure.approximants import Approximant, ChebyshevSum
+from infimum.proof.enclosure.balls import Ball, working
 from infimum.proof.enclosure.change_of_basis import exact_sums, monomials
 from infimum.proof.enclosure.domain import Intervals, points_of
 from infimum.proof.enclosure.spaces import Powers
+from infimum.proof.enclosure.taylor_model import Cell, Model, quotient
 
 BETWEEN = 0.38  # where between two points of an alternation a node lies: seldom a number that anybody asks for
 BITS = 256
 
 Parts = tuple[np.ndarray, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Quotient:
+    """One approximation over another."""
+
+    above: Approximant
+    below: Approximant
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Values in double precision."""
+        return np.asarray(self.above(x) / self.below(x))
+
+    def at(self, x: Ball) -> Ball:
+        """Value at a point, as a ball."""
+        return self.above.at(x) / self.below.at(x)
+
+    def model(self, cell: Cell, order: int) -> Model:
+        """Taylor model on a cell: none where the denominator may vanish."""
+        return quotient(self.above.model(cell, order), self.below.model(cell, order))
+
+    def polynomial(self) -> None:
+        """Return nothing: it is no polynomial, as far as is known."""
+        return
+
+    def is_like(self, parity: int) -> bool:
+        """Tell whether numerator and denominator show the quotient to be even (1) or odd (-1)."""
+        return self.above.is_like(parity) and self.below.is_like(1)
 
 
 def degree(polynomial: ChebyshevSum) -> int:
@@ -34,15 +64,13 @@ def roots_of(expansion: np.ndarray, domain: tuple[float, float]) -> np.ndarray:
         return np.array([complex(float(root.real.mid()), float(root.imag.mid())) for root in roots], dtype=complex)
 
 
-def barycentric(
-    quotient: Parts, intervals: Intervals, points: np.ndarray
-) -> tuple[list[float], list[float], list[float]]:
+def barycentric(parts: Parts, intervals: Intervals, points: np.ndarray) -> tuple[list[float], list[float], list[float]]:
     """Nodes, values there, and weights ``q(t_k) / prod_(j != k) (t_k - t_j)``, each rounded once.
 
     The nodes lie between the points of the alternation, where the weights are of similar size.
     """
     whole = intervals[0][0], intervals[-1][1]
-    p, q = (ChebyshevSum(Powers(0, 1, part.shape[1]), whole, part) for part in quotient)
+    p, q = (ChebyshevSum(Powers(0, 1, part.shape[1]), whole, part) for part in parts)
     nodes = _between(points, intervals, max(degree(p), degree(q)) + 1)
     exact = [Fraction(node) for node in nodes]
     below = [q.exact(node) for node in nodes]
