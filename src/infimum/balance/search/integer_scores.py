@@ -81,13 +81,13 @@ def as_floats(numbers: Sequence[int], exponent: int) -> np.ndarray:
     left = list(numbers)
     parts: list[list[float]] = []
     while not parts or any(left):
-        nearest = [_nearest(number, exponent) for number in left]
+        nearest = [_rounded_multiple(number, exponent) for number in left]
         parts.append([part for part, _ in nearest])
         left = [number - whole for number, (_, whole) in zip(left, nearest, strict=True)]
     return np.array(parts, dtype=np.float64)
 
 
-def _nearest(number: int, exponent: int) -> tuple[float, int]:
+def _rounded_multiple(number: int, exponent: int) -> tuple[float, int]:
     """Return the float64 nearest to ``number * 2**exponent``, and that in units of ``2**exponent``."""
     if abs(number) < NONE:
         whole = float(number)  # what is scaled by a power of two loses nothing: no exponent is below that of 5e-324
