@@ -18,6 +18,7 @@ from infimum.compress.budget_curve import POINTS, draw_curve, neighbours
 from infimum.compress.calibrate import Batches, calibrate, checkpoint_of
 from infimum.compress.file_size import of_size
 from infimum.compress.measure.moments import Moments, Progress
+from infimum.compress.measure.processes import spread
 from infimum.compress.measure.text import Text
 from infimum.compress.menu.checks import check_moments, check_names, check_target
 from infimum.compress.menu.defaults import DAMPING, for_engines, usual_menu
@@ -25,6 +26,7 @@ from infimum.compress.menu.gguf_model import check_model
 from infimum.compress.menu.ranks import Form, Objective
 from infimum.compress.menu.settings import AllocationRule, Format, Kind, Of, Settings
 from infimum.compress.menu.task import Task
+from infimum.compress.menu.widths import Group
 from infimum.compress.model.checkpoint import Checkpoint
 from infimum.compress.preview import Preview
 from infimum.compress.search.allocation import STEP, allocate, last, value
@@ -275,19 +277,24 @@ def plan(
         size |= {"split": settings.rounds or judged, "inputs": objective == "activation"}
         moments = calibrate(checkpoint, calib, **size, on_progress=on_progress)
     check_moments(checkpoint, moments, split=settings.rounds)
-    task, offers = Task(checkpoint, moments, settings), []
+    task = Task(checkpoint, moments, settings)
     if menu == format == "auto":
         task = for_engines(task)
     groups = ordered_groups(task)
     if judged and moments.judge is not None:
         settings = dataclasses.replace(settings, damping=judged_dampings(task, groups, on_progress))
         task = task._replace(settings=settings)
+    return _planned(task, tuple(spread(groups, lambda some: _offers(task, some, on_progress))), on_progress)
+
+
+def _offers(task: Task, groups: Sequence[Group], on_progress: Progress | None) -> list[Offer]:
+    found = []
     for index, group in enumerate(groups):
         with one_thread():
-            offers.append(offer_of(task, group))
+            found.append(offer_of(task, group))
         if on_progress:
             on_progress("spectra", index + 1, len(groups))
-    return _planned(task, tuple(offers), on_progress)
+    return found
 
 
 def _planned(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None) -> Plan:

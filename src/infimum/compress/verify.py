@@ -53,6 +53,7 @@ TRUSTED = (
     "infimum.compress.measure.text",
     "infimum.compress.measure.samples",
     "infimum.compress.measure.moments",
+    "infimum.compress.measure.processes",
     "infimum.compress.measure.outputs",
     "infimum.compress.measure.passes",
     "infimum.compress.measure.vocabulary",

@@ -73,6 +73,13 @@ class MomentShelf(Mapping[str, LayerMoments]):
             self._holders[name] = (holder, moments.gradient)
             self.shapes[name] = (len(moments.left), len(moments.right))
 
+    def groups(self) -> list[list[str]]:
+        """Return the names of layers, those together that share the moment of their inputs."""
+        found: dict[str, list[str]] = {}
+        for name, (holder, _) in self._holders.items():
+            found.setdefault(holder or name, []).append(name)
+        return list(found.values())
+
     def drop(self, names: Iterable[str]) -> None:
         """Forget some layers."""
         for name in list(names):

@@ -12,6 +12,7 @@ import torch
 
 from infimum.compress.measure import outputs
 from infimum.compress.measure.moments import BATCH, Gather, Moments, MomentShelf, Progress, UnequalInputsError
+from infimum.compress.measure.processes import place, spread, told
 from infimum.compress.measure.samples import Inputs
 from infimum.compress.measure.scratch import Shelf
 from infimum.compress.measure.text import Tokens
@@ -20,6 +21,8 @@ from infimum.compress.model.blockwise import BlockwiseModel, Call, Run
 from infimum.compress.model.checkpoint import Checkpoint
 from infimum.compress.model.vocabulary import embeddings_of
 from infimum.errors import CalibrationError
+
+SEEDS = 0x5851F42D4C957F2D  # between the seeds of the halves of a text
 
 
 def collect(
@@ -51,13 +54,31 @@ def collect(
     In memory are one block of the model, its moments, and what is outside of the blocks: embeddings, norms, the head.
     The hidden states between the blocks are on disk; each block runs twice forwards and once backwards.
     """
-    generator = torch.Generator().manual_seed(seed)  # one for both halves: whoever judges draws directions of its own
-    parts = tokens.halves() if split else (tokens,)
+    parts, own = tokens.halves() if split else (tokens,), dict[int, MomentShelf]()
     wanted = inputs or checkpoint.head.goal == "loss"
-    made, *judge = [_shelf(checkpoint, part, generator, projections, wanted, on_progress) for part in parts]
+
+    def measured(some: list[int]) -> list[list[list[str]]]:
+        for number in some:
+            # whoever judges draws directions of its own
+            generator = torch.Generator().manual_seed((seed + number * SEEDS) % 2**63 if number else seed)
+            own[number] = _shelf(checkpoint, parts[number], generator, projections, wanted, on_progress)
+        return [own[number].groups() for number in some]
+
+    groups = spread(range(len(parts)), measured)
+    made, *judge = [_known(own.get(number), names, number) for number, names in enumerate(groups)]
     for shelf, other in ((made, half), (half, made)) if judge and (half := judge[0]) else ():
         shelf.drop(shelf.keys() - other.keys())  # an expert that half of the text hardly reaches
     return Moments(made, tokens, checkpoint.head.goal, seed, projections, *judge)
+
+
+def _known(shelf: MomentShelf | None, groups: list[list[str]], number: int) -> MomentShelf:
+    """Let every process know what one of them has measured; layers that share moments go together."""
+    source, found = number % place()[1], shelf or MomentShelf()
+    for names in groups if place()[1] > 1 else ():
+        moments = told({name: shelf[name] for name in names} if shelf else None, source)
+        if shelf is None:
+            found.add(moments)
+    return found
 
 
 def _shelf(

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from infimum._threads import one_thread, together
+from infimum.compress.measure.processes import place, spread
 from infimum.compress.menu.forms import StoredForm
 from infimum.compress.menu.layer_plan import dense_row
 from infimum.compress.menu.replacement import expected, measure, near_rank, replacements_of
@@ -147,7 +148,7 @@ class RoundedOffer(Offer):
 
 def build_all(task: Task, offers: Sequence[Offer], choices: Sequence[Choice]) -> Iterator[Built]:
     """Build what was chosen, unless it was made before; as many groups of layers at a time as there are processors."""
-    pairs, step = list(zip(offers, choices, strict=True)), os.cpu_count() or 1
+    pairs, step = list(zip(offers, choices, strict=True)), (os.cpu_count() or 1) * place()[1]
     missing = [pair for pair in pairs if pair[1] not in pair[0].made]
     ready: list[Built] = []
     for offer, choice in pairs:
@@ -156,6 +157,6 @@ def build_all(task: Task, offers: Sequence[Offer], choices: Sequence[Choice]) ->
             continue
         if not ready:
             with one_thread():
-                ready = together(lambda pair: pair[0].build(task, pair[1]), missing[:step])
+                ready = spread(missing[:step], lambda some: together(lambda pair: pair[0].build(task, pair[1]), some))
             missing = missing[step:]
         yield ready.pop(0)
