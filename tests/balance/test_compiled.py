@@ -114,6 +114,21 @@ def test_costs_of_one_experts_moves(kind, monkeypatch):
     assert np.all(owner[2] == -1)
 
 
+@pytest.mark.parametrize("kind", ["whole", "not admitted"])
+def test_a_token_that_comes_lowers_costs(kind, monkeypatch):
+    rng, plain = np.random.default_rng(6), without_numba(monkeypatch, arc_costs)
+    drawn = scores(kind, rng, (40, 6))
+    values = np.where(drawn > -np.inf, np.rint(9.0 * np.where(drawn > -np.inf, drawn, 0.0)), BARRED).astype(np.int64)
+    member = (rng.random(values.shape) < 0.4) & (values != BARRED)
+    tables = [(np.full((7, 7), NONE), np.full((6, 6), -1)) for _ in range(3)]
+    arc_costs.cheapest_tokens(values, member, *tables[0])
+    for token in range(40):
+        arc_costs.lower_costs(values, member, token, *tables[1])
+        plain.lower_costs(values, member, token, *tables[2])
+    assert same(tables[0], tables[1])
+    assert same(tables[1], tables[2])
+
+
 def test_shortest_paths(monkeypatch):
     rng, plain, ends = np.random.default_rng(4), without_numba(monkeypatch, shortest_path), set()
     for _ in range(200):

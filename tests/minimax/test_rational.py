@@ -296,7 +296,8 @@ def test_json_and_plot():
 @pytest.mark.parametrize(
     ("f", "type_", "domain", "options"),
     [
-        (np.exp, (2, 2), (-1, 1), {}),
+        ("exp", (2, 2), (-1, 1), {"weight": np.exp}),
+        (lambda x: 1j * x, (2, 2), (-1, 1), {}),
         ("exp", (-1, 2), (-1, 1), {}),
         ("exp", (2, 2, 2), (-1, 1), {}),
         ("exp", 3, (-1, 1), {}),

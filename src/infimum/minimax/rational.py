@@ -36,9 +36,9 @@ def rational(
 
     Parameters
     ----------
-    f : str
-        A name, an expression in x, a table or a spline, as in `polynomial`. Other Python functions are not accepted:
-        that q has no zero is proved in ball arithmetic (python-flint).
+    f : str or callable
+        A name, an expression in x, a table or a spline, as in `polynomial`, or a function of a NumPy array: its
+        certificate is "sampled", while the bound, and that q has no zero, are proved (python-flint).
     type : (int, int)
         Degrees m and n of numerator and denominator.
     domain : (float, float) or sequence of them

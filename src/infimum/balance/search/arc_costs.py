@@ -76,3 +76,24 @@ def cheapest_of_expert(
             loss = own - values[token, other]
             if loss < cost[expert, other] and loss <= LARGEST and not member[token, other]:
                 cost[expert, other], owner[expert, other] = loss, token
+
+
+def _lower_costs_of_arrays(
+    values: np.ndarray, member: np.ndarray, token: int, cost: np.ndarray, owner: np.ndarray
+) -> None:
+    arcs = np.ix_(np.flatnonzero(member[token]), np.flatnonzero(~member[token]))
+    loss = values[token, arcs[0]] - values[token, arcs[1]]
+    cheaper = (loss < cost[arcs]) & (loss <= LARGEST)
+    cost[arcs] = np.where(cheaper, loss, cost[arcs])
+    owner[arcs] = np.where(cheaper, token, owner[arcs])
+
+
+@compiled_or(_lower_costs_of_arrays)
+def lower_costs(values: np.ndarray, member: np.ndarray, token: int, cost: np.ndarray, owner: np.ndarray) -> None:
+    """Lower the costs of the moves that a token makes cheaper than they are."""
+    for expert in range(values.shape[1]):
+        if member[token, expert]:
+            for other in range(values.shape[1]):
+                loss = values[token, expert] - values[token, other]
+                if loss < cost[expert, other] and loss <= LARGEST and not member[token, other]:
+                    cost[expert, other], owner[expert, other] = loss, token

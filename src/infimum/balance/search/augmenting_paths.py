@@ -13,7 +13,7 @@ import itertools
 import numpy as np
 
 from infimum._arrays import transposed
-from infimum.balance.search.arc_costs import cheapest_of_expert, cheapest_tokens
+from infimum.balance.search.arc_costs import cheapest_of_expert, cheapest_tokens, lower_costs
 from infimum.balance.search.integer_scores import BARRED, FAR, LARGEST, NONE
 from infimum.balance.search.shortest_path import shortest_path
 from infimum.errors import InfeasibleError
@@ -92,12 +92,7 @@ class ExpertGraph:
         self._measure(left, np.flatnonzero(self.owner[left] == token))
         for expert in mine[self.owner[mine, joined] == token].tolist():
             self._measure(expert, np.array([joined]))
-        others = np.flatnonzero(~self.member[token])
-        arcs = np.ix_(mine, others)
-        loss = self.values[token, mine][:, None] - self.values[token, others]
-        cheaper = (loss < self.cost[arcs]) & (loss <= LARGEST)
-        self.cost[arcs] = np.where(cheaper, loss, self.cost[arcs])
-        self.owner[arcs] = np.where(cheaper, token, self.owner[arcs])
+        lower_costs(self.values, self.member, token, self.cost, self.owner)
 
     # ---------------------------------------------------------------- paths
 

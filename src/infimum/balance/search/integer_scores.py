@@ -78,9 +78,20 @@ def clipped(reduced: np.ndarray, shift: int) -> np.ndarray:
 
 def as_floats(numbers: Sequence[int], exponent: int) -> np.ndarray:
     """Return ``numbers * 2**exponent`` as sums of float64: rows, of which the first is the nearest number."""
-    unit, left = Fraction(2) ** exponent, list(numbers)
+    left = list(numbers)
     parts: list[list[float]] = []
     while not parts or any(left):
-        parts.append([float(number * unit) for number in left])
-        left = [number - int(Fraction(part) / unit) for number, part in zip(left, parts[-1], strict=True)]
+        nearest = [_rounded_multiple(number, exponent) for number in left]
+        parts.append([part for part, _ in nearest])
+        left = [number - whole for number, (_, whole) in zip(left, nearest, strict=True)]
     return np.array(parts, dtype=np.float64)
+
+
+def _rounded_multiple(number: int, exponent: int) -> tuple[float, int]:
+    """Return the float64 nearest to ``number * 2**exponent``, and that in units of ``2**exponent``."""
+    if abs(number) < NONE:
+        whole = float(number)  # what is scaled by a power of two loses nothing: no exponent is below that of 5e-324
+        return math.ldexp(whole, exponent), int(whole)
+    unit = Fraction(2) ** exponent
+    part = float(number * unit)
+    return part, int(Fraction(part) / unit)

@@ -72,9 +72,10 @@ def midpoint_sweeps(
 ) -> np.ndarray:
     """Apply the midpoint rule until at most `enough` assignments are missed, or no gain made; return the best bias."""
     columns = transposed(scores)
+    margins = np.empty_like(columns)
     best, least, since = bias, np.inf, 0
     for _ in range(SWEEPS if steps is None else steps):
-        moved, loads = sweep(scores, columns, k, goal, bias, midpoint=True)
+        moved, loads = sweep(scores, columns, k, goal, bias, midpoint=True, margins=margins)
         left = goal.missed(loads)
         best, least, since = (bias, left, 0) if left < least else (best, least, since + 1)
         if least <= enough or (steps is None and since == PATIENCE):
@@ -84,9 +85,16 @@ def midpoint_sweeps(
 
 
 def sweep(
-    scores: np.ndarray, columns: np.ndarray, k: int, goal: Aim, bias: np.ndarray, *, midpoint: bool
+    scores: np.ndarray,
+    columns: np.ndarray,
+    k: int,
+    goal: Aim,
+    bias: np.ndarray,
+    *,
+    midpoint: bool,
+    margins: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return the bias after one sweep, and the loads before it.
+    """Return the bias after one sweep, and the loads before it. The memory of `margins` may be given.
 
     A sweep sets a threshold for every token, then one for every expert. `columns` is the transpose of `scores`,
     contiguous. Every threshold between two neighbouring order statistics minimises the dual in that coordinate; the
@@ -94,7 +102,7 @@ def sweep(
     """
     level, chosen = route(scores, k, bias, midpoint=midpoint)
     loads = np.bincount(chosen.ravel(), minlength=bias.size)
-    return expert_step(columns - level, goal, midpoint=midpoint), loads
+    return expert_step(np.subtract(columns, level, out=margins), goal, midpoint=midpoint), loads
 
 
 def route(

@@ -243,6 +243,8 @@ def of_quotient(given: Given, f: Any, domain: Any, degree: Any, problem: dict[st
     own = max(p, default=0), max(q)
     type_ = _type_of(given, own, degree)
     task = rational_task(f, type_, domain, problem["weight"], problem["relative"], problem["breakpoints"])
+    if not is_enclosable(task):
+        raise OptionError("a quotient is judged against names, expressions or tables: f is a Python function")
     places, e = largest_errors(task, Quotient(given.function, given.below), sum(own))
     found = next(best_quotients(task, type_, tol), None)
     if found is None:

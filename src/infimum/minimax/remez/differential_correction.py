@@ -7,6 +7,8 @@ What is found is a start for the exchange in more digits: nothing here is truste
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import scipy.optimize
 
@@ -25,8 +27,16 @@ LARGE = 0.7  # of the largest error: local maxima that join the grid
 Pair = tuple[np.ndarray, np.ndarray]
 
 
-def corrected(quotients: Quotients) -> tuple[Quotient, np.ndarray] | None:
-    """Return a nearly best quotient and the points of its alternation; None where doubles do not suffice."""
+class Corrected(NamedTuple):
+    """A nearly best quotient, the points of its alternation, and its largest error."""
+
+    quotient: Quotient
+    points: np.ndarray
+    largest: float
+
+
+def corrected(quotients: Quotients, wanted: int = 0) -> Corrected | None:
+    """Find a quotient that alternates as often as is `wanted`, if it can; None where doubles do not suffice."""
     intervals = quotients.intervals
     count = quotients.m + quotients.n + 2
     x = points_of(intervals, PER_COEFFICIENT * count // len(intervals) + 2)
@@ -42,9 +52,11 @@ def corrected(quotients: Quotients) -> tuple[Quotient, np.ndarray] | None:
         if np.max(sizes) <= on_grid * (1.0 + SEEN):
             break
         x = np.union1d(x, places[sizes > LARGE * np.max(sizes)])
-    if np.sum(e[:-1] * e[1:] < 0.0) < count - 1:
+    changes = int(np.sum(e[:-1] * e[1:] < 0.0))
+    if changes < count - 1:
         return None
-    return quotients.of_chebyshev(*best), alternating(places, e, count, x, error)
+    count = wanted if count < wanted <= changes + 1 else count
+    return Corrected(quotients.of_chebyshev(*best), alternating(places, e, count, x, error), float(np.max(sizes)))
 
 
 def _on_grid(quotients: Quotients, x: np.ndarray, start: Pair) -> tuple[Pair, float]:

@@ -74,7 +74,7 @@ def _by_correction(task: Task, type_: tuple[int, int]) -> list[Found]:
     for below in range(min(*type_, MOST_BELOW) + 1):
         quotients = quotients_of(task, (type_[0] - below, type_[1] - below))
         start = corrected(quotients)
-        found = None if start is None else exchange(quotients, start[1], start[0])
+        found = None if start is None else exchange(quotients, start.points, start.quotient)
         met += [] if found is None else [_alternating(found, type_)]
     return met
 

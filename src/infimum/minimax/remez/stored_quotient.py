@@ -7,17 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from infimum.minimax.remez.differential_correction import corrected
 from infimum.minimax.remez.exact_member import exact_quotient
 from infimum.minimax.remez.exchange import alternating, extrema, first_reference
-from infimum.minimax.remez.rational_exchange import Found
-from infimum.minimax.remez.rational_search import AS_GOOD, search
+from infimum.minimax.remez.rational_exchange import Found, quotients_of
+from infimum.minimax.remez.rational_search import AS_GOOD, MOST_BELOW, search
 from infimum.proof.answers.rational import MOST_PARTS
 from infimum.proof.enclosure.approximants import ChebyshevSum
 from infimum.proof.enclosure.balls import working
 from infimum.proof.enclosure.point_values import values_at, weights_at
 from infimum.proof.enclosure.spaces import Powers
 from infimum.proof.enclosure.task import Task
+from infimum.proof.uniform_error.error_bounds import is_enclosable
 
+PARTS_OF_VALUES = 2  # doubles a coefficient, where values of f are doubles
 MOST_ROUNDING = 0.05  # of the tolerance: what storing may change an error by
 
 
@@ -36,17 +39,34 @@ class Stored:
 
 def best_quotients(task: Task, type_: tuple[int, int], tol: float) -> Iterator[Stored]:
     """Yield the best quotient of a type, and then those that were met besides; nothing if all of them have poles."""
-    member = exact_quotient(task, type_)
+    enclosable = is_enclosable(task)
+    member = exact_quotient(task, type_) if enclosable else None
     if member is not None:
         yield Stored(*member, first_reference(task.away_from_zero(task.intervals), sum(type_) + 2), 0.0)
         return
     reduced = _type_in_t(task, type_)
-    met = search(task, reduced) if min(reduced) >= 0 else []
+    if min(reduced) < 0:
+        met = []
+    elif enclosable:
+        met = [_few_doubles(task, found, tol) for found in search(task, reduced)]
+    else:
+        met = _from_values(task, reduced)
     nothing = _nothing(task, type_[0])
     if nothing is not None and (not met or nothing[0] <= met[0].largest * (1.0 + AS_GOOD)):
         yield Stored(np.zeros((1, 1)), np.ones((1, 1)), nothing[1], nothing[0])
-    for found in met:
-        yield Stored(*_few_doubles(task, found, tol), _on_whole_domain(task, found.points), found.largest)
+    yield from met
+
+
+def _from_values(task: Task, type_: tuple[int, int]) -> list[Stored]:
+    """Find quotients where only values of f are known: those of linear programs in double precision."""
+    met = []
+    for below in range(min(*type_, MOST_BELOW) + 1):
+        quotients = quotients_of(task, (type_[0] - below, type_[1] - below))
+        found = corrected(quotients, sum(type_) + 2 - below)
+        if found is not None:
+            parts = quotients.stored(found.quotient, PARTS_OF_VALUES)
+            met.append(Stored(*parts, _on_whole_domain(task, found.points), found.largest))
+    return sorted(met, key=lambda stored: stored.largest)
 
 
 def _type_in_t(task: Task, type_: tuple[int, int]) -> tuple[int, int]:
@@ -78,7 +98,7 @@ def _nothing(task: Task, m: int) -> tuple[float, np.ndarray] | None:
     return (largest, points) if np.min(np.abs(error(points))) >= largest * (1.0 - AS_GOOD) else None
 
 
-def _few_doubles(task: Task, found: Found, tol: float) -> tuple[np.ndarray, np.ndarray]:
+def _few_doubles(task: Task, found: Found, tol: float) -> Stored:
     """Round to as few doubles a coefficient as leave the errors what they are."""
     x = np.union1d(found.points, found.points[:-1] / 2.0 + found.points[1:] / 2.0)
     wanted = found.quotients.error(found.quotient)(x)
@@ -91,7 +111,7 @@ def _few_doubles(task: Task, found: Found, tol: float) -> tuple[np.ndarray, np.n
             enough = bool(np.max(np.abs(errors - wanted)) <= MOST_ROUNDING * tol * found.largest)
         if enough:
             break
-    return quotient
+    return Stored(*quotient, _on_whole_domain(task, found.points), found.largest)
 
 
 def _errors(task: Task, quotient: tuple[np.ndarray, np.ndarray], x: np.ndarray, bits: int) -> np.ndarray:

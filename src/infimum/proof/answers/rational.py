@@ -9,17 +9,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from infimum._arguments import Numbers, axes
-from infimum._arrays import namespace
+from infimum._arguments import Numbers, RNGLike, axes
 from infimum.errors import OptionError
-from infimum.proof import evidence, wording
+from infimum.proof import draws, evidence, wording
 from infimum.proof.answers.source_code import Emitter
 from infimum.proof.certificate import Certificate
 from infimum.proof.enclosure.approximants import ChebyshevSum
 from infimum.proof.enclosure.change_of_basis import monomials
 from infimum.proof.enclosure.domain import points_of
-from infimum.proof.enclosure.functions import given_again
-from infimum.proof.enclosure.quotients import barycentric, degree, roots_of
+from infimum.proof.enclosure.functions import BlackBox, given_again
+from infimum.proof.enclosure.quotients import barycentric, degree, roots_of, second_formula
 from infimum.proof.enclosure.spaces import Powers
 from infimum.proof.enclosure.task import Task, as_task
 from infimum.proof.result import Result
@@ -27,11 +26,13 @@ from infimum.proof.theorems import vallee_poussin
 from infimum.proof.uniform_error.error_bounds import is_enclosable
 from infimum.proof.uniform_error.error_certificate import outwards
 from infimum.proof.uniform_error.quotient_error import bound_by_alternation, enclose_quotient
+from infimum.proof.uniform_error.sampled_quotient import bound_from_values, require_no_pole, value_from_samples
 from infimum.proof.uniform_error.stated_task import (
     numbers_of_pairs,
     refuse_other_signs,
     same_function,
     stated_breakpoints,
+    stated_path,
     stated_points,
     stated_tolerance,
     stated_weight,
@@ -122,20 +123,14 @@ class MinimaxRational(Emitter, Result):
         """
         single = isinstance(x, int | float)
         x = np.asarray(x, dtype=float) if single or isinstance(x, list | tuple) else x
-        xp = namespace(x=x)
-        near = float(xp.finfo(x.dtype).smallest_normal) ** 0.5
-        above, below = x * 0.0, x * 0.0
-        for node, value, weight in zip(*self._evaluation, strict=True):
-            distance = x - node
-            part = weight / xp.where(distance == 0.0, xp.full_like(distance, near), distance)
-            above, below = above + part * value, below + part
-        return float(above / below) if single else above / below
+        values = second_formula(self._evaluation, x)
+        return float(values) if single else values
 
     @functools.cached_property
     def _evaluation(self) -> tuple[list[float], list[float], list[float]]:
         return barycentric(self._parts, self.domain, self.points)
 
-    def recheck(self, f: Any) -> Certificate:
+    def recheck(self, f: Any, *, rng: RNGLike = None) -> Certificate:
         """Derive the certificate again from the function, the coefficients and the alternation alone."""
         function = same_function(f, self.f)
         domain = numbers_of_pairs(self.domain)
@@ -146,7 +141,11 @@ class MinimaxRational(Emitter, Result):
         points = stated_points(self.certificate, None)
         evidence.whole("the number of points", points.size, least=1, most=MOST_POINTS)
         stated_tolerance(self.tol)
-        certificate, signs = certify_rational(task, (m, n), (self.numerator, self.denominator), points, self.tol)
+        parts = self.numerator, self.denominator
+        drawn = None
+        if stated_path(self.certificate, task) == "sampled":
+            drawn = draws.generator(rng, *self._parts, points, list(task.breakpoints))
+        certificate, signs = certify_rational(task, (m, n), parts, points, self.tol, rng=drawn)
         refuse_other_signs(self.signs, signs, self.certificate)
         return certificate
 
@@ -182,8 +181,8 @@ def rational_task(
     powers show their stride.
     """
     task = as_task(f, max(*type_, 3), domain, "full", weight, relative, breakpoints)
-    if not is_enclosable(task):
-        raise OptionError("rational approximation needs f and weight as names, expressions or tables, not as functions")
+    if isinstance(task.weight, BlackBox):
+        raise OptionError("weight must be a name or an expression for quotients, not a Python function")
     return task
 
 
@@ -195,14 +194,24 @@ def certify_rational(
     tol: float,
     *,
     room: float = 1.0,
+    rng: np.random.Generator | None = None,
 ) -> tuple[Certificate, tuple[int, ...]]:
-    """Enclose the largest error, prove that there is no pole, and bound all others from the alternation."""
+    """Enclose the largest error, prove that there is no pole, and bound all others from the alternation.
+
+    Where f is a Python function the largest error is that of samples: for a check they are drawn by `rng`.
+    """
     p = _polynomial("numerator", task, quotient[0], type_[0])
     q = _polynomial("denominator", task, quotient[1], type_[1])
     needed = vallee_poussin.points_needed(type_, (degree(p), degree(q)))
+    if rng is not None or not is_enclosable(task):
+        bound, found_signs = bound_from_values(task, p, q, points, needed, room)
+        require_no_pole(task, q, points)
+        value = max(value_from_samples(task, p, q, points, rng, room), bound)
+        found = Certificate(value, bound, vallee_poussin.THEOREM, "sampled", witness={"points": points})
+        return found, tuple(found_signs)
     bound, errors, bits = bound_by_alternation(task, p, q, points, needed)
-    found = enclose_quotient(task, p, q, points, max(map(abs, errors)), tol, enough=bound * (1 + tol / 2), bits=bits)
-    value, bound = outwards(found.upper, bound, room)
+    norm = enclose_quotient(task, p, q, points, max(map(abs, errors)), tol, enough=bound * (1 + tol / 2), bits=bits)
+    value, bound = outwards(norm.upper, bound, room)
     signs = tuple((e > 0) - (e < 0) for e in errors)
     return Certificate(value, bound, vallee_poussin.THEOREM, "enclosed", witness={"points": points}), signs
 

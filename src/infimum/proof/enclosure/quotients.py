@@ -6,9 +6,11 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
+from infimum._arrays import namespace
 from infimum.proof.enclosure.approximants import Approximant, ChebyshevSum
 from infimum.proof.enclosure.balls import Ball, working
 from infimum.proof.enclosure.change_of_basis import exact_sums, monomials
@@ -93,3 +95,15 @@ def _between(points: np.ndarray, intervals: Intervals, count: int) -> list[float
 def _pairs(points: np.ndarray, intervals: Intervals) -> list[tuple[float, float]]:
     """Neighbouring points of one interval."""
     return [(a, b) for a, b in pairwise(points.tolist()) if any(low <= a and b <= high for low, high in intervals)]
+
+
+def second_formula(terms: tuple[list[float], list[float], list[float]], x: Any) -> Any:
+    """Evaluate by the second barycentric formula at an array of any library, in its precision."""
+    xp = namespace(x=x)
+    near = float(xp.finfo(x.dtype).smallest_normal) ** 0.5
+    above, below = x * 0.0, x * 0.0
+    for node, value, weight in zip(*terms, strict=True):
+        distance = x - node
+        part = weight / xp.where(distance == 0.0, xp.full_like(distance, near), distance)
+        above, below = above + part * value, below + part
+    return above / below

@@ -90,11 +90,11 @@ def enclose_quotient(
             f"the error cannot be bounded between x = {found.worst[0]!r} and x = {found.worst[1]!r}: f is not defined "
             "there, or the denominator has a zero"
         )
-    _require_one_sign(q, domain)
+    require_one_sign(q, domain)
     return found._replace(lower=0.0, upper=0.0) if vanishes else found
 
 
-def _require_one_sign(q: Approximant, intervals: Intervals) -> None:
+def require_one_sign(q: Approximant, intervals: Intervals) -> None:
     """Refuse a denominator that changes its sign from one interval, on which it has no zero, to another."""
     with working(BITS) as module:
         signs = {1 if q.at(module.arb(low)) > 0 else -1 for low, _ in intervals}
