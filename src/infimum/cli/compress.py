@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
@@ -14,7 +13,7 @@ from infimum._arguments import one_of
 from infimum.cli import processes, screen
 from infimum.cli.layer_table import table_of
 from infimum.cli.screen import FLAG, LOUD, Talk
-from infimum.cli.words import ABOVE_0, SEED
+from infimum.cli.words import ABOVE_0, SEED, parse_size
 from infimum.errors import OptionError, OutputError
 from infimum.proof import wording
 from infimum.proof.folder import check_model_folder
@@ -223,14 +222,6 @@ def _show_search(plan: Plan, target: float | None, size: str | None) -> None:
         fits = "nothing larger that the layers are offered fits in" if replaced else "all of the model fits in"
         why = "" if written >= ENOUGH * wanted else f": {fits}"
         console.print(f"\nweight files: {written:,} bytes, {written / wanted:.1%} of what was allowed{why}")
-
-
-def parse_size(text: str) -> float:
-    """Read a number of bytes, such as 200MB."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?) *(B|kB|MB|GB)", text.strip())
-    if match is None:
-        raise OptionError(f"a size such as 200MB was expected (B, kB, MB or GB), got {text}")
-    return float(match[1]) * 1000.0 ** ("B", "kB", "MB", "GB").index(match[2])
 
 
 def _unseen(checkpoint: Checkpoint, calib: str, text: str, max_tokens: int | None) -> Inputs:

@@ -40,7 +40,7 @@ def spread(items: Sequence[Item], work: Callable[[list[Item]], list[Result]]) ->
     except Exception as error:
         outcome = error
     found: list[Any] = [None] * count
-    _exchange(distributed.all_gather_object, found, outcome)
+    _gloo(distributed.all_gather_object, found, outcome)
     for other in found:
         if isinstance(other, Exception):
             other.add_note(EVERYWHERE)
@@ -53,12 +53,12 @@ def told(value: Any, source: int) -> Any:
     if place()[1] == 1:
         return value
     held = [value]
-    _exchange(distributed.broadcast_object_list, held, source)
+    _gloo(distributed.broadcast_object_list, held, source)
     return held[0]
 
 
-def _exchange(exchange: Callable[..., Any], *arguments: Any) -> None:
+def _gloo(operation: Callable[..., Any], *arguments: Any) -> None:
     try:
-        exchange(*arguments)
+        operation(*arguments)
     except RuntimeError as error:  # how gloo says that the other side is gone
         raise ProcessError("another of the processes that share this work has ended: see what it said") from error
