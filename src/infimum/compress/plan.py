@@ -13,12 +13,10 @@ from typing import Any, Literal
 import numpy as np
 
 from infimum._arguments import axes
-from infimum._threads import one_thread
 from infimum.compress.budget_curve import POINTS, draw_curve, neighbours
 from infimum.compress.calibrate import Batches, calibrate, checkpoint_of
 from infimum.compress.file_size import of_size
 from infimum.compress.measure.moments import Moments, Progress
-from infimum.compress.measure.processes import spread
 from infimum.compress.measure.text import Text
 from infimum.compress.menu.checks import check_moments, check_names, check_target
 from infimum.compress.menu.defaults import DAMPING, for_engines, usual_menu
@@ -26,13 +24,12 @@ from infimum.compress.menu.gguf_model import check_model
 from infimum.compress.menu.ranks import Form, Objective
 from infimum.compress.menu.settings import AllocationRule, Format, Kind, Of, Settings
 from infimum.compress.menu.task import Task
-from infimum.compress.menu.widths import Group
 from infimum.compress.model.checkpoint import Checkpoint
 from infimum.compress.preview import Preview
 from infimum.compress.search.allocation import STEP, allocate, last, value
 from infimum.compress.search.dampings import judged_dampings
 from infimum.compress.search.elimination import ordered_groups
-from infimum.compress.search.offers import Offer, offer_of
+from infimum.compress.search.offers import Offer, offer_all
 from infimum.compress.within_budget import preview, within_budget
 from infimum.compress.write.answer import Answer
 from infimum.compress.write.folder import write_folder
@@ -284,17 +281,7 @@ def plan(
     if judged and moments.judge is not None:
         settings = dataclasses.replace(settings, damping=judged_dampings(task, groups, on_progress))
         task = task._replace(settings=settings)
-    return _planned(task, tuple(spread(groups, lambda some: _offers(task, some, on_progress))), on_progress)
-
-
-def _offers(task: Task, groups: Sequence[Group], on_progress: Progress | None) -> list[Offer]:
-    found = []
-    for index, group in enumerate(groups):
-        with one_thread():
-            found.append(offer_of(task, group))
-        if on_progress:
-            on_progress("spectra", index + 1, len(groups))
-    return found
+    return _planned(task, offer_all(task, groups, on_progress), on_progress)
 
 
 def _planned(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None) -> Plan:

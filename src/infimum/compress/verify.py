@@ -52,6 +52,7 @@ TRUSTED = (
     "infimum.compress.model.vocabulary",
     "infimum.compress.measure.text",
     "infimum.compress.measure.samples",
+    "infimum.compress.measure.leaves",
     "infimum.compress.measure.moments",
     "infimum.compress.measure.processes",
     "infimum.compress.measure.outputs",

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from infimum._threads import one_thread, together
+from infimum.compress.measure.moments import Progress
 from infimum.compress.measure.processes import place, spread
 from infimum.compress.menu.forms import StoredForm
 from infimum.compress.menu.layer_plan import dense_row
@@ -78,6 +79,21 @@ def offer_of(task: Task, group: Group) -> Offer:
         return RoundedOffer(group, unit, frontier(unit), claimed, weights, menu)
     unit, roomy = units_of(task, group, (1.0, ROOM))
     return LowerOffer(group, unit, frontier(unit), _lowered(roomy, weights), weights)
+
+
+def offer_all(task: Task, groups: Sequence[Group], on_progress: Progress | None) -> tuple[Offer, ...]:
+    """Find what all groups of layers can become; processes share them."""
+
+    def offered(some: list[Group]) -> list[Offer]:
+        found = []
+        for index, group in enumerate(some):
+            with one_thread():
+                found.append(offer_of(task, group))
+            if on_progress:
+                on_progress("spectra", index + 1, len(some))
+        return found
+
+    return tuple(spread(groups, offered))
 
 
 def _lowered(unit: Unit, weights: tuple[tuple[float, float], ...], factor: float = 1.0) -> Unit:
