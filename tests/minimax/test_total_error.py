@@ -78,6 +78,15 @@ def test_the_form_with_the_least_total_error_is_taken(tables, dtype):
         assert chosen <= (result.certificate.value + min(totals)) / 0.9
 
 
+def test_x_is_added_last_where_it_leads():
+    options = {**ODD, "fixed": {1: 1}}
+    best = minimax.polynomial("sin", 7, (-0.785, 0.785), **options)
+    ulps = [minimax.total_error(best, "sin", (-0.785, 0.785), relative=True, scheme=s).ulp for s in ("lead", "horner")]
+    assert ulps[0] < 1.7 < 2.3 < ulps[1]
+    assert "y = r * x + x;" in best.to_c()
+    assert "y = r * x + x" not in minimax.polynomial("sin", 7, (-0.785, 0.785), **ODD).to_c(scheme="lead")
+
+
 def test_forms_where_powers_of_x_are_useless():
     runge = minimax.polynomial("1/(1 + 25*x**2)", 60, (-1.0, 1.0))
     assert runge.evaluation_error("float32", "horner").absolute > 1e9
@@ -104,7 +113,7 @@ def test_tables_from_anywhere(scheme):
     )
     assert found.approximation + found.rounding.relative <= found.relative < 1.001 * found.relative
     assert found.ulp == found.relative * 2**24
-    assert found.scheme == ("horner" if scheme == "auto" else scheme)
+    assert found.scheme == ("lead" if scheme == "auto" else scheme)
     x = numbers((-0.785, 0.785), 100_003)
     if scheme == "horner":
         t = x * x

@@ -1,5 +1,7 @@
 """Forms in which a polynomial is evaluated, as straight-line programs: Horner, Estrin, about a centre, Chebyshev.
 
+Where the first term of an odd polynomial is x itself, adding it last leaves little more than one rounding.
+
 Powers of x lose digits by cancellation where x is far from 0 beside the width of the domain, or where the degree is
 high. Powers of ``t - c`` help against the first, and Chebyshev polynomials, summed by Clenshaw's recurrence, against
 both.
@@ -21,6 +23,7 @@ Operand: TypeAlias = str | Fraction  # the name of an earlier value, or a consta
 FORMS = {
     "horner": "Horner",
     "estrin": "Estrin",
+    "lead": "Horner, x added last",
     "centred": "Horner about a centre",
     "chebyshev": "Chebyshev polynomials by Clenshaw's recurrence",
 }
@@ -76,6 +79,9 @@ def program(coefficients: Mapping[int, Fraction], form: str, domain: Domain, mac
     dense = [coefficients.get(start + stride * k, Fraction(0)) for k in range(strides[-1] // stride + 1)]
     steps: list[Step] = []
     t = _power("x", stride, "t", steps) if len(dense) > 1 else "x"
+    if form == "lead" and start == 1 and dense[0] == 1 and len(dense) > 1:  # x + x r(t), where r is small
+        steps.append(Operation("r", _horner(dense[1:], t, steps), t))
+        return [*steps, Operation("y", "r", "x", "x")]
     value = _written(dense, t, form, _range(domain, stride), machine, steps)
     if start:
         if not isinstance(value, Fraction):
@@ -122,7 +128,7 @@ def _written(
     if form == "estrin":
         return _estrin(dense, t, steps)
     middle = machine.round((ends[0] + ends[1]) / 2)
-    if form == "horner" or len(dense) < 2 or (form == "centred" and not middle):
+    if form in ("horner", "lead") or len(dense) < 2 or (form == "centred" and not middle):
         return _horner(dense, t, steps)
     if form == "centred":
         steps.append(Operation("u", t, Fraction(1), -middle))

@@ -76,6 +76,8 @@ def evaluation_error(steps: Sequence[Step], domain: Sequence[tuple[float, float]
     relative, underflow = float(np.max(found.error / found.smallest)) if np.all(found.smallest > 0.0) else np.inf, 0.0
     if not np.isfinite(relative) and last == Operation("y", "q", "x"):
         relative, underflow = _of_product(values["q"], machine)
+    if not np.isfinite(relative) and last == Operation("y", "r", "x", "x"):
+        relative, underflow = _of_lead(values["r"], machine)
     if not np.isfinite(relative) and Operation("p_y", "p_q", "x") in steps:
         relative, underflow = _of_quotient(_of_product(values["p_q"], machine), values["q_y"], machine)
     return EvaluationError(absolute, relative * UPWARDS, underflow)
@@ -91,6 +93,16 @@ def _of_product(q: _Value, machine: Format) -> tuple[float, float]:
         return np.inf, 0.0
     inner = float(np.max(q.error / q.smallest))
     return inner + machine.unit + inner * machine.unit, machine.tiny * max(float(np.max(q.size)), 1.0) * UPWARDS
+
+
+def _of_lead(r: _Value, machine: Format) -> tuple[float, float]:
+    """Relative error of ``r * x + x`` where x reaches 0 and ``1 + r`` does not, and what underflow adds to it."""
+    least = _down(1.0 + r.low)
+    if not np.all(least > 0.0):
+        return np.inf, 0.0
+    size = r.size + r.error
+    inner = float(np.max((r.error + machine.unit * size) / least)) * UPWARDS
+    return inner + machine.unit + inner * machine.unit, 2.0 * machine.tiny * float(np.max(1.0 + size)) * UPWARDS
 
 
 def _of_quotient(above: tuple[float, float], b: _Value, machine: Format) -> tuple[float, float]:

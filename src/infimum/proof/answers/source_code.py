@@ -10,7 +10,7 @@ from infimum.errors import OptionError
 from infimum.proof.certificate import Certificate
 from infimum.proof.evidence import shown
 
-Scheme = Literal["auto", "horner", "estrin", "centred", "chebyshev"]
+Scheme = Literal["auto", "horner", "estrin", "lead", "centred", "chebyshev"]
 
 
 class Emitter:
@@ -20,10 +20,10 @@ class Emitter:
 
     The comment of the code states the certified approximation error, a proven bound on what rounding adds (that of the
     coefficients to the format, and that of every operation), and the sum of both. `dtype` is "float32" or "float64" for
-    C; NumPy also has "float16", PyTorch and Triton "float16" and "bfloat16" (in Triton no quotients). `scheme` "horner"
-    has the fewest operations, "estrin" the shortest chain of them; "centred" is Horner's in ``x - c``, "chebyshev"
-    Clenshaw's recurrence, for domains far from 0 and for high degrees; "auto" takes the form with the least proven
-    total error. `name` is that of the function.
+    C; NumPy also has "float16", PyTorch and Triton "float16" and "bfloat16" (in Triton no quotients). `name` is that of
+    the function. `scheme` is the form: "horner" has the fewest operations, "estrin" the shortest chain of them; "lead"
+    adds x last, where a polynomial begins with x itself; "centred" is Horner's in ``x - c``, "chebyshev" Clenshaw's
+    recurrence, for domains far from 0 and for high degrees; "auto" takes the one with the least proven total error.
     """
 
     f: str
