@@ -16,6 +16,7 @@ built-in, so both ``except InfimumError`` and ``except ValueError`` work::
     ├── VerificationError                                    (ValueError)     a result does not prove its claim
     ├── FileFormatError                                      (ValueError)     a file that cannot be read as asked
     ├── OutputError                                          (OSError)        a file that cannot be written as asked
+    ├── ProcessError                                         (RuntimeError)   a process that shared the work is gone
     └── CheckpointError, CalibrationError, BudgetError       (ValueError)     model compression
 """
 
@@ -35,6 +36,7 @@ __all__ = [
     "NotSemidefiniteError",
     "OptionError",
     "OutputError",
+    "ProcessError",
     "RangeError",
     "RankError",
     "ShapeError",
@@ -117,6 +119,10 @@ class CheckpointError(InfimumError, ValueError):
 
 class CalibrationError(InfimumError, ValueError):
     """The calibration text is missing or too short for the model."""
+
+
+class ProcessError(InfimumError, RuntimeError):
+    """Another of the processes that share the work has ended."""
 
 
 class BudgetError(InfimumError, ValueError):

@@ -14,7 +14,7 @@ from rich.console import Console
 
 import infimum
 from infimum import problems
-from infimum.cli import option_names, screen, words
+from infimum.cli import option_names, processes, screen, words
 from infimum.cli.ending import Ended, unwinding
 from infimum.cli.problem_command import command_for
 from infimum.errors import (
@@ -87,7 +87,7 @@ def run(arguments: Sequence[str]) -> int:
             commands = app.parse_commands(words_given)[0]
             return _fail(words.with_help(_message(error, app, words_given), commands), 2)
         except (InfimumError, OSError, MemoryError) as error:
-            return _fail(_message(error, app, words_given), 1)
+            return 1 if processes.is_said_by_first(error) else _fail(_message(error, app, words_given), 1)
         except KeyboardInterrupt:
             return _fail("interrupted; no file was left half-written", 130)
         except Ended as error:
@@ -114,7 +114,7 @@ def _let_go_of_stdout() -> None:
 
 
 def _fail(message: str, status: int) -> int:
-    _say(f"error: {message}")
+    _say(f"error: {processes.prefix()}{message}")
     return status
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast, get_args
@@ -11,10 +10,10 @@ from cyclopts import Group, Parameter
 from rich.table import Table
 
 from infimum._arguments import one_of
-from infimum.cli import screen
+from infimum.cli import processes, screen
 from infimum.cli.layer_table import table_of
 from infimum.cli.screen import FLAG, LOUD, Talk
-from infimum.cli.words import ABOVE_0, SEED
+from infimum.cli.words import ABOVE_0, SEED, parse_size
 from infimum.errors import OptionError, OutputError
 from infimum.proof import wording
 from infimum.proof.folder import check_model_folder
@@ -68,7 +67,8 @@ def compress(
     """Compress the linear layers of a transformer checkpoint, with a certificate for the whole budget.
 
     Writes a new folder: weights, tokenizer, configuration and infimum.json. infimum.compress.load reads it back as a
-    working module; infimum verify derives every bound again.
+    working module; infimum verify derives every bound again. Several processes share halves of the text and layers
+    where torchrun starts them: torchrun --nproc-per-node 2 -m infimum compress ...
 
     Parameters
     ----------
@@ -141,7 +141,8 @@ def compress(
         raise OptionError("--adapter needs --plain: peft attaches it to the layers of stock transformers")
     _check_outputs(out, report, overwrite=force)
     check_model_folder(model)  # before transformers is imported
-    with screen.progress("reading the model", talk) as on_progress:
+    talk = talk if processes.is_first() else Talk(quiet=True)
+    with processes.joined(), screen.progress("reading the model", talk) as on_progress:
         from infimum import compress as room
         from infimum.compress.file_size import fraction_for
         from infimum.report import write
@@ -158,11 +159,14 @@ def compress(
         choices |= {"tokens": tokens, "max_tokens": max_tokens, "projections": projections, "seed": seed}
         plan = room.plan(checkpoint, **choices, calib=calib, on_progress=on_progress)
         plan = _searched(plan, target_objective, size, on_progress)
-        seconds = time.perf_counter() - start
+        seconds, own = time.perf_counter() - start, None
+        if report is not None and plan.settings.format != "infimum":
+            own = plan.with_own_format(on_progress=on_progress)
+        if not processes.is_first():
+            return 0
         plan.save(out, adapter=adapter)
+        details = {"out": out, "seconds": seconds, "own_format": own}
         if report is not None:  # before the comparison, for which both models are loaded whole
-            own = None if plan.settings.format == "infimum" else plan.with_own_format(on_progress=on_progress)
-            details = {"out": out, "seconds": seconds, "own_format": own}
             write(plan, report, overwrite=force, **details)
         comparisons = [] if unseen is None else _score_both(plan, out, unseen, on_progress)
         if report is not None and comparisons:
@@ -218,14 +222,6 @@ def _show_search(plan: Plan, target: float | None, size: str | None) -> None:
         fits = "nothing larger that the layers are offered fits in" if replaced else "all of the model fits in"
         why = "" if written >= ENOUGH * wanted else f": {fits}"
         console.print(f"\nweight files: {written:,} bytes, {written / wanted:.1%} of what was allowed{why}")
-
-
-def parse_size(text: str) -> float:
-    """Read a number of bytes, such as 200MB."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?) *(B|kB|MB|GB)", text.strip())
-    if match is None:
-        raise OptionError(f"a size such as 200MB was expected (B, kB, MB or GB), got {text}")
-    return float(match[1]) * 1000.0 ** ("B", "kB", "MB", "GB").index(match[2])
 
 
 def _unseen(checkpoint: Checkpoint, calib: str, text: str, max_tokens: int | None) -> Inputs:

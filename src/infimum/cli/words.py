@@ -150,3 +150,11 @@ def _choices(annotation: Any) -> tuple[Any, ...]:
     if get_origin(annotation) is Literal:
         return get_args(annotation)
     return tuple(itertools.chain.from_iterable(map(_choices, get_args(annotation))))
+
+
+def parse_size(text: str) -> float:
+    """Read a number of bytes, such as 200MB."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) *(B|kB|MB|GB)", text.strip())
+    if match is None:
+        raise OptionError(f"a size such as 200MB was expected (B, kB, MB or GB), got {text}")
+    return float(match[1]) * 1000.0 ** ("B", "kB", "MB", "GB").index(match[2])

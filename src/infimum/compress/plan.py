@@ -13,7 +13,6 @@ from typing import Any, Literal
 import numpy as np
 
 from infimum._arguments import axes
-from infimum._threads import one_thread
 from infimum.compress.budget_curve import POINTS, draw_curve, neighbours
 from infimum.compress.calibrate import Batches, calibrate, checkpoint_of
 from infimum.compress.file_size import of_size
@@ -30,7 +29,7 @@ from infimum.compress.preview import Preview
 from infimum.compress.search.allocation import STEP, allocate, last, value
 from infimum.compress.search.dampings import judged_dampings
 from infimum.compress.search.elimination import ordered_groups
-from infimum.compress.search.offers import Offer, offer_of
+from infimum.compress.search.offers import Offer, offer_all
 from infimum.compress.within_budget import preview, within_budget
 from infimum.compress.write.answer import Answer
 from infimum.compress.write.folder import write_folder
@@ -275,19 +274,14 @@ def plan(
         size |= {"split": settings.rounds or judged, "inputs": objective == "activation"}
         moments = calibrate(checkpoint, calib, **size, on_progress=on_progress)
     check_moments(checkpoint, moments, split=settings.rounds)
-    task, offers = Task(checkpoint, moments, settings), []
+    task = Task(checkpoint, moments, settings)
     if menu == format == "auto":
         task = for_engines(task)
     groups = ordered_groups(task)
     if judged and moments.judge is not None:
         settings = dataclasses.replace(settings, damping=judged_dampings(task, groups, on_progress))
         task = task._replace(settings=settings)
-    for index, group in enumerate(groups):
-        with one_thread():
-            offers.append(offer_of(task, group))
-        if on_progress:
-            on_progress("spectra", index + 1, len(groups))
-    return _planned(task, tuple(offers), on_progress)
+    return _planned(task, offer_all(task, groups, on_progress), on_progress)
 
 
 def _planned(task: Task, offers: tuple[Offer, ...], on_progress: Progress | None) -> Plan:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from infimum._display import Shown
+from infimum.compress.measure.processes import place, told
 from infimum.compress.measure.samples import Inputs
 from infimum.compress.measure.scratch import Shelf
 from infimum.compress.model.heads import Goal
@@ -73,6 +74,13 @@ class MomentShelf(Mapping[str, LayerMoments]):
             self._holders[name] = (holder, moments.gradient)
             self.shapes[name] = (len(moments.left), len(moments.right))
 
+    def groups(self) -> list[list[str]]:
+        """Return the names of layers, those together that share the moment of their inputs."""
+        found: dict[str, list[str]] = {}
+        for name, (holder, _) in self._holders.items():
+            found.setdefault(holder or name, []).append(name)
+        return list(found.values())
+
     def drop(self, names: Iterable[str]) -> None:
         """Forget some layers."""
         for name in list(names):
@@ -97,6 +105,16 @@ class MomentShelf(Mapping[str, LayerMoments]):
 
     def __contains__(self, name: object) -> bool:
         return name in self._holders
+
+
+def known_to_all(shelf: MomentShelf | None, groups: list[list[str]], number: int) -> MomentShelf:
+    """Let every process know what one of them has measured; layers that share moments go together."""
+    source, found = number % place()[1], shelf or MomentShelf()
+    for names in groups if place()[1] > 1 else ():
+        moments = told({name: shelf[name] for name in names} if shelf else None, source)
+        if shelf is None:
+            found.add(moments)
+    return found
 
 
 @dataclass(frozen=True)

@@ -4,22 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 import torch
 
 from infimum.compress.measure import outputs
-from infimum.compress.measure.moments import BATCH, Gather, Moments, MomentShelf, Progress, UnequalInputsError
+from infimum.compress.measure.leaves import leaves_of
+from infimum.compress.measure.moments import (
+    BATCH,
+    Gather,
+    Moments,
+    MomentShelf,
+    Progress,
+    UnequalInputsError,
+    known_to_all,
+)
+from infimum.compress.measure.processes import spread
 from infimum.compress.measure.samples import Inputs
 from infimum.compress.measure.scratch import Shelf
 from infimum.compress.measure.text import Tokens
 from infimum.compress.measure.vocabulary import VocabularyGather
 from infimum.compress.model.blockwise import BlockwiseModel, Call, Run
 from infimum.compress.model.checkpoint import Checkpoint
-from infimum.compress.model.vocabulary import embeddings_of
 from infimum.errors import CalibrationError
+
+SEEDS = 0x5851F42D4C957F2D  # between the seeds of the halves of a text
 
 
 def collect(
@@ -51,10 +61,18 @@ def collect(
     In memory are one block of the model, its moments, and what is outside of the blocks: embeddings, norms, the head.
     The hidden states between the blocks are on disk; each block runs twice forwards and once backwards.
     """
-    generator = torch.Generator().manual_seed(seed)  # one for both halves: whoever judges draws directions of its own
-    parts = tokens.halves() if split else (tokens,)
+    parts, own = tokens.halves() if split else (tokens,), dict[int, MomentShelf]()
     wanted = inputs or checkpoint.head.goal == "loss"
-    made, *judge = [_shelf(checkpoint, part, generator, projections, wanted, on_progress) for part in parts]
+
+    def measured(some: list[int]) -> list[list[list[str]]]:
+        for number in some:
+            # whoever judges draws directions of its own
+            generator = torch.Generator().manual_seed((seed + number * SEEDS) % 2**63 if number else seed)
+            own[number] = _shelf(checkpoint, parts[number], generator, projections, wanted, on_progress)
+        return [own[number].groups() for number in some]
+
+    groups = spread(range(len(parts)), measured)
+    made, *judge = [known_to_all(own.get(number), names, number) for number, names in enumerate(groups)]
     for shelf, other in ((made, half), (half, made)) if judge and (half := judge[0]) else ():
         shelf.drop(shelf.keys() - other.keys())  # an expert that half of the text hardly reaches
     return Moments(made, tokens, checkpoint.head.goal, seed, projections, *judge)
@@ -122,7 +140,7 @@ class _Collection:
             with self._gathered(self._outside) as gather, self._vocabulary.attached():
                 for batch, run in enumerate(self._runs):
                     self._begin(gather, batch)
-                    with _leaves(self._runner.model, self._given[batch]) as leaves:
+                    with leaves_of(self._runner.model, self._given[batch]) as leaves:
                         value = run()
                     self._vocabulary.embedded(leaves.ids, _gradients(value, leaves.tensors, directions(value)))
                     self._report(len(self._runs))
@@ -184,7 +202,7 @@ class _Collection:
         with self._gathered(self._outside) as gather:
             for batch, run in enumerate(self._runs):
                 self._begin(gather, batch)
-                with torch.enable_grad(), _leaves(self._runner.model, self._given[batch]) as leaves:
+                with torch.enable_grad(), leaves_of(self._runner.model, self._given[batch]) as leaves:
                     value, _ = self._runner.calls(run)
                 self._vocabulary.embedded(leaves.ids, _gradients(value, leaves.tensors, self._kept(0, batch)))
 
@@ -220,56 +238,6 @@ def _gradients(
         torch.autograd.grad(value, leaves, to, retain_graph=k < last, **options) for k, to in enumerate(directions)
     ]
     return [torch.zeros_like(leaves[0]) if gradients[0] is None else gradients[0] for gradients in found]
-
-
-@dataclass
-class _Leaves:
-    """Where a graph starts, and the ids of the tokens whose embeddings are the first of them."""
-
-    tensors: list[torch.Tensor]
-    ids: torch.Tensor
-
-
-@contextmanager
-def _leaves(model: Any, given: outputs.Given) -> Iterator[_Leaves]:
-    """Start the graph at embeddings and at inputs that are real: parameters need no gradients, half of the work.
-
-    Encoder and decoder may have modules of their own for embeddings, with one matrix.
-    """
-    found, embeddings = _Leaves([], torch.empty((0, 0), dtype=torch.int64)), embeddings_of(model)
-
-    def hook(module: Any, inputs: tuple[torch.Tensor, ...], output: Any) -> Any:
-        whole = output if isinstance(output, tuple) else (output,)  # I-BERT has a scale beside them
-        leaf = whole[0].requires_grad_()
-        if not found.ids.numel() and module is embeddings:
-            found.ids = inputs[0]
-            found.tensors.insert(0, leaf)
-        else:
-            found.tensors.append(leaf)
-        copied = whole[0].clone(), *whole[1:]  # what a model changes in place must be no leaf
-        return copied if isinstance(output, tuple) else copied[0]
-
-    handles = [module.register_forward_hook(hook) for module in _listened(model, given)]
-    real = [] if isinstance(given, torch.Tensor) else [x for x in given.values() if x.is_floating_point()]
-    for tensor in real:
-        tensor.requires_grad_()
-    try:
-        yield found
-    finally:
-        found.tensors += real
-        for handle in handles:
-            handle.remove()
-
-
-def _listened(model: Any, given: outputs.Given) -> list[Any]:
-    """Return the modules that embed tokens."""
-    every = [module for module in model.modules() if isinstance(module, torch.nn.Embedding)]
-    if not isinstance(given, torch.Tensor):
-        return every
-    embeddings = embeddings_of(model)
-    if embeddings is None or not model.config.is_encoder_decoder:
-        return [embeddings]
-    return [module for module in every if module.weight.shape == embeddings.weight.shape]
 
 
 def _check_ids(model: Any, tokens: Inputs) -> None:

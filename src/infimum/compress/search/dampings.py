@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from infimum._threads import one_thread, together
 from infimum.compress.measure.moments import Progress
+from infimum.compress.measure.processes import spread
 from infimum.compress.menu.judging import Trial, crosswise, of_rank, scale_of, trial_of
 from infimum.compress.menu.ranks import Damping
 from infimum.compress.menu.task import Task
@@ -20,17 +21,25 @@ def judged_dampings(task: Task, groups: Sequence[Group], on_progress: Progress |
 
     The left one is chosen at a rank, for the repair of a layer that loses inputs does not depend on it.
     """
-    found: dict[str, Damping] = {}
-    for group in groups:
-        for layer in group.layers:
-            with one_thread():
-                trial, rank = trial_of(task, group, layer), of_rank(task, layer)
-                right = _best(task, layer, trial, [Damping(each, LEFT[0]) for each in RIGHT]).right
-                damping = _best(task, layer, rank, [Damping(right, each) for each in LEFT])
-                found[layer.name] = damping._replace(scale=scale_of(task, group, layer, damping))
+    pairs = [(group, layer) for group in groups for layer in group.layers]
+
+    def judged(some: list[tuple[Group, Layer]]) -> list[Damping]:
+        found = []
+        for group, layer in some:
+            found.append(_judged(task, group, layer))
             if on_progress:
-                on_progress("dampings", len(found), len(task.layers))
-    return found
+                on_progress("dampings", len(found), len(some))
+        return found
+
+    return {layer.name: damping for (_, layer), damping in zip(pairs, spread(pairs, judged), strict=True)}
+
+
+def _judged(task: Task, group: Group, layer: Layer) -> Damping:
+    with one_thread():
+        trial, rank = trial_of(task, group, layer), of_rank(task, layer)
+        right = _best(task, layer, trial, [Damping(each, LEFT[0]) for each in RIGHT]).right
+        damping = _best(task, layer, rank, [Damping(right, each) for each in LEFT])
+        return damping._replace(scale=scale_of(task, group, layer, damping))
 
 
 def _best(task: Task, layer: Layer, trial: Trial, tried: list[Damping]) -> Damping:

@@ -6,6 +6,7 @@ import numpy as np
 import scipy.linalg
 
 from infimum._threads import one_thread, together
+from infimum.compress.measure.processes import spread
 from infimum.compress.menu.judging import crosswise, of_width
 from infimum.compress.menu.ranks import Damping, damped
 from infimum.compress.menu.task import Task
@@ -22,7 +23,7 @@ TINY = float(np.finfo(np.float64).tiny)
 def ordered_groups(task: Task) -> list[Group]:
     """Group the layers that may be replaced; find the order in which the channels between some are given up."""
     with one_thread():
-        return [_ordered(task, layers) for layers in partition(task)]
+        return spread(partition(task), lambda some: [_ordered(task, layers) for layers in some])
 
 
 def _ordered(task: Task, layers: tuple[Layer, ...]) -> Group:

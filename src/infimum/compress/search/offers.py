@@ -12,6 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from infimum._threads import one_thread, together
+from infimum.compress.measure.moments import Progress
+from infimum.compress.measure.processes import place, spread
 from infimum.compress.menu.forms import StoredForm
 from infimum.compress.menu.layer_plan import dense_row
 from infimum.compress.menu.replacement import expected, measure, near_rank, replacements_of
@@ -77,6 +79,21 @@ def offer_of(task: Task, group: Group) -> Offer:
         return RoundedOffer(group, unit, frontier(unit), claimed, weights, menu)
     unit, roomy = units_of(task, group, (1.0, ROOM))
     return LowerOffer(group, unit, frontier(unit), _lowered(roomy, weights), weights)
+
+
+def offer_all(task: Task, groups: Sequence[Group], on_progress: Progress | None) -> tuple[Offer, ...]:
+    """Find what all groups of layers can become; processes share them."""
+
+    def offered(some: list[Group]) -> list[Offer]:
+        found = []
+        for index, group in enumerate(some):
+            with one_thread():
+                found.append(offer_of(task, group))
+            if on_progress:
+                on_progress("spectra", index + 1, len(some))
+        return found
+
+    return tuple(spread(groups, offered))
 
 
 def _lowered(unit: Unit, weights: tuple[tuple[float, float], ...], factor: float = 1.0) -> Unit:
@@ -147,7 +164,7 @@ class RoundedOffer(Offer):
 
 def build_all(task: Task, offers: Sequence[Offer], choices: Sequence[Choice]) -> Iterator[Built]:
     """Build what was chosen, unless it was made before; as many groups of layers at a time as there are processors."""
-    pairs, step = list(zip(offers, choices, strict=True)), os.cpu_count() or 1
+    pairs, step = list(zip(offers, choices, strict=True)), (os.cpu_count() or 1) * place()[1]
     missing = [pair for pair in pairs if pair[1] not in pair[0].made]
     ready: list[Built] = []
     for offer, choice in pairs:
@@ -156,6 +173,6 @@ def build_all(task: Task, offers: Sequence[Offer], choices: Sequence[Choice]) ->
             continue
         if not ready:
             with one_thread():
-                ready = together(lambda pair: pair[0].build(task, pair[1]), missing[:step])
+                ready = spread(missing[:step], lambda some: together(lambda pair: pair[0].build(task, pair[1]), some))
             missing = missing[step:]
         yield ready.pop(0)
