@@ -103,6 +103,11 @@ def namespace(**arrays: Array) -> Namespace:
     return xp
 
 
+def on_device(array: Array) -> bool:
+    """Tell whether an array lies in a memory that the host does not reach, such as a GPU's."""
+    return not isinstance(array, np.ndarray) and "cpu" not in str(array_api_compat.device(array)).lower()
+
+
 def as_matrix(item: Any, name: str, *, besides: float | None = None) -> Array:
     """Return a finite, non-empty, real or complex floating matrix; integers become the default float type.
 

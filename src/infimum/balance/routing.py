@@ -59,6 +59,10 @@ def balanced_topk(
     whose loads lie within their limits. The linear program behind it has whole-number solutions, so an optimum and the
     bias that proves it are found exactly, ties or not.
 
+    Scores on a GPU stay there, in float64, while sweeps or updates look for a bias: of every expert its load and its
+    thresholds go to the host, and its bias comes back. What follows, single moves or shortest paths and the proof, is
+    done on the host, on a copy of the scores made once. Where a device has no float64 the host does all.
+
     Parameters
     ----------
     scores : array (m, n)
@@ -129,7 +133,7 @@ def balanced_topk(
     if steps is not None:
         steps = whole_number("steps", steps, 0)
     start = np.zeros(values.shape[1]) if bias is None else _bias(bias, values.shape[1])
-    routing = search(values, k, within, start, method=method, tol=tol, steps=steps, rate=rate)
+    routing = search(values, k, within, start, given=scores, method=method, tol=tol, steps=steps, rate=rate)
     return _answer(scores, values, routing, within)
 
 

@@ -4,34 +4,52 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import array_api_compat
 import numpy as np
 
+from infimum._arrays import Array, is_floating, namespace
 from infimum._compiled import compiled_or
 
 
 class Largest(NamedTuple):
     """The k largest of every row; where `dropped` equals `threshold` others would do as well."""
 
-    columns: np.ndarray  # (m, k)
-    threshold: np.ndarray  # (m,): the least of them
-    dropped: np.ndarray  # (m,): the largest of the others
+    columns: Array  # (m, k)
+    threshold: Array  # (m,): the least of them
+    dropped: Array  # (m,): the largest of the others
 
 
-def k_largest(rows: np.ndarray, k: int, bias: np.ndarray | None = None) -> Largest:
-    """Return the k largest of every row of ``rows + bias``, rounded sums; int64 or float64."""
-    least = np.iinfo(rows.dtype).min if rows.dtype.kind == "i" else -np.inf
-    return Largest(*_k_largest(rows, np.zeros(rows.shape[1], rows.dtype) if bias is None else bias, k, least))
+def k_largest(rows: Array, k: int, bias: Array | None = None) -> Largest:
+    """Return the k largest of every row of ``rows + bias``, rounded sums; int64 or float64.
+
+    Arrays of other libraries than NumPy stay where they are.
+    """
+    least = -np.inf if is_floating(rows) else np.iinfo(np.int64).min
+    if bias is None:
+        bias = namespace(rows=rows).zeros(rows.shape[1], dtype=rows.dtype, device=array_api_compat.device(rows))
+    search = _k_largest if isinstance(rows, np.ndarray) else _k_largest_of_arrays
+    return Largest(*search(rows, bias, k, least))
 
 
-def _k_largest_of_arrays(
-    rows: np.ndarray, bias: np.ndarray, k: int, least: Any
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    moved = rows + bias
-    threshold = np.partition(moved, rows.shape[1] - k, axis=1)[:, rows.shape[1] - k]
+def descending(rows: Array, count: int) -> Array:
+    """Return the largest entries of every row, so many of them in descending order, by its own library."""
+    xp = namespace(rows=rows)
+    if hasattr(xp, "topk"):
+        return xp.topk(rows, count, dim=1).values
+    return xp.flip(xp.sort(rows, axis=1), axis=1)[:, :count]
+
+
+def _k_largest_of_arrays(rows: Array, bias: Array, k: int, least: Any) -> tuple[Array, Array, Array]:
+    xp, moved = namespace(rows=rows, bias=bias), rows + bias
+    if isinstance(moved, np.ndarray):
+        threshold = np.partition(moved, rows.shape[1] - k, axis=1)[:, rows.shape[1] - k]
+    else:
+        threshold = descending(moved, k)[:, k - 1]
     chosen, tied = moved > threshold[:, None], moved == threshold[:, None]
-    chosen |= tied & (np.cumsum(tied, axis=1) <= k - chosen.sum(axis=1, keepdims=True))
-    dropped = moved.max(axis=1, where=~chosen, initial=least)
-    return (np.flatnonzero(chosen) % rows.shape[1]).reshape(-1, k), threshold, dropped
+    free = k - xp.sum(xp.astype(chosen, xp.int64), axis=1, keepdims=True)
+    chosen = chosen | tied & (xp.cumulative_sum(xp.astype(tied, xp.int64), axis=1) <= free)
+    dropped = xp.max(xp.where(chosen, least, moved), axis=1)
+    return xp.reshape(xp.nonzero(chosen)[1], (-1, k)), threshold, dropped
 
 
 @compiled_or(_k_largest_of_arrays)

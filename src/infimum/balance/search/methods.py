@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
+from infimum._arrays import Array, namespace, on_device, widen
 from infimum.balance.search.augmenting_paths import first_choice
 from infimum.balance.search.exact_paths import Routing, exact_routing
 from infimum.balance.search.single_moves import repair
@@ -27,15 +28,20 @@ def search(
     limits: Limits,
     bias: np.ndarray,
     *,
+    given: Array,
     method: Method,
     tol: float,
     steps: int | None,
     rate: float,
 ) -> Routing:
-    """Find a balanced routing by the method asked for, starting from a bias."""
-    filled = with_far_scores(scores)
+    """Find a balanced routing by the method asked for, starting from a bias.
+
+    `scores` are those `given`, on the host. What looks for a bias works where they were given.
+    """
+    swept = _swept(scores, given)
     if method in ("sign", "rms", "sgd"):
-        return feasible(scores, k, limits, gradient_steps(scores, k, limits, bias, method, steps, rate))
+        return feasible(scores, k, limits, gradient_steps(swept, k, limits, bias, method, steps, rate))
+    filled = with_far_scores(swept)
     if method == "quantile":
         return feasible(scores, k, limits, quantile_sweeps(filled, k, limits, bias, steps))
     goal = aim(limits, scores.shape[0] * k)
@@ -52,13 +58,22 @@ def search(
     return exact_routing(scores, k, limits, bias)
 
 
-def with_far_scores(scores: np.ndarray) -> np.ndarray:
+def _swept(scores: np.ndarray, given: Array) -> Array:
+    """Return scores as given where they lie on a device that has float64, those on the host otherwise."""
+    if not on_device(given):
+        return scores
+    wide = widen(given)
+    return wide if wide.dtype == namespace(given=given).float64 else scores
+
+
+def with_far_scores(scores: Array) -> Array:
     """Return scores with finite ones, far below all others, in place of -inf: the sweeps average what they meet."""
-    if scores.min() > -np.inf:
+    xp = namespace(scores=scores)
+    if float(xp.min(scores)) > -np.inf:
         return scores
     admitted = scores > -np.inf
-    low, high = float(scores.min(where=admitted, initial=np.inf)), float(scores.max())
-    return np.where(admitted, scores, low - FAR * ((high - low) or 1.0))
+    low, high = float(xp.min(xp.where(admitted, scores, np.inf))), float(xp.max(scores))
+    return xp.where(admitted, scores, low - FAR * ((high - low) or 1.0))
 
 
 def gap(scores: np.ndarray, k: int, limits: Limits, routing: Routing) -> float:

@@ -1,4 +1,8 @@
-"""Rules that look for a bias: alternating order statistics ("midpoint", "quantile" as published) and gradient steps."""
+"""Rules that look for a bias: alternating order statistics ("midpoint", "quantile" as published) and gradient steps.
+
+Scores may be of any library and stay where they are, with what is as large as they are. The host has what there is one
+of for every expert: bias, loads and thresholds.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from infimum._arrays import transposed
+from infimum._arrays import Array, like_array, namespace, to_numpy, transposed
 from infimum.balance.rules import update_bias
-from infimum.proof.largest_entries import k_largest
+from infimum.proof.largest_entries import descending, k_largest
 from infimum.proof.theorems.assignment_dual import Limits
 
 SWEEPS, UPDATES = 100, 1000  # unless the caller says how many
@@ -44,21 +48,21 @@ def aim(limits: Limits, total: int) -> Aim:
 
 
 def gradient_steps(
-    scores: np.ndarray, k: int, limits: Limits, bias: np.ndarray, rule: Any, steps: int | None, rate: float
+    scores: Array, k: int, limits: Limits, bias: np.ndarray, rule: Any, steps: int | None, rate: float
 ) -> np.ndarray:
     """Apply `update_bias` on one batch until its loads are within their limits."""
     goal = aim(limits, scores.shape[0] * k)
     for _ in range(UPDATES if steps is None else steps):
-        loads = np.bincount(k_largest(scores, k, bias).columns.ravel(), minlength=bias.size)
+        loads = occurrences(k_largest(scores, k, like_array(bias, scores)).columns, bias.size)
         if limits.admit(loads):
             break
         bias = update_bias(bias, loads, rule, rate, load=(goal.low + goal.high) / 2.0)
     return bias
 
 
-def quantile_sweeps(scores: np.ndarray, k: int, limits: Limits, bias: np.ndarray, steps: int | None) -> np.ndarray:
+def quantile_sweeps(scores: Array, k: int, limits: Limits, bias: np.ndarray, steps: int | None) -> np.ndarray:
     """Apply the published quantile rule until it stands still or the sweeps are used up."""
-    columns, goal = transposed(scores), aim(limits, scores.shape[0] * k)
+    columns, goal = _by_expert(scores), aim(limits, scores.shape[0] * k)
     for _ in range(SWEEPS if steps is None else steps):
         before = bias
         bias, loads = sweep(scores, columns, k, goal, bias, midpoint=False)
@@ -68,11 +72,11 @@ def quantile_sweeps(scores: np.ndarray, k: int, limits: Limits, bias: np.ndarray
 
 
 def midpoint_sweeps(
-    scores: np.ndarray, k: int, goal: Aim, bias: np.ndarray, *, steps: int | None = None, enough: float = 0.0
+    scores: Array, k: int, goal: Aim, bias: np.ndarray, *, steps: int | None = None, enough: float = 0.0
 ) -> np.ndarray:
     """Apply the midpoint rule until at most `enough` assignments are missed, or no gain made; return the best bias."""
-    columns = transposed(scores)
-    margins = np.empty_like(columns)
+    columns = _by_expert(scores)
+    margins = np.empty_like(columns) if isinstance(columns, np.ndarray) else None
     best, least, since = bias, np.inf, 0
     for _ in range(SWEEPS if steps is None else steps):
         moved, loads = sweep(scores, columns, k, goal, bias, midpoint=True, margins=margins)
@@ -84,9 +88,15 @@ def midpoint_sweeps(
     return bias if steps is not None else best
 
 
+def _by_expert(scores: Array) -> Array:
+    if isinstance(scores, np.ndarray):
+        return transposed(scores)
+    return namespace(scores=scores).permute_dims(scores, (1, 0))
+
+
 def sweep(
-    scores: np.ndarray,
-    columns: np.ndarray,
+    scores: Array,
+    columns: Array,
     k: int,
     goal: Aim,
     bias: np.ndarray,
@@ -97,25 +107,34 @@ def sweep(
     """Return the bias after one sweep, and the loads before it. The memory of `margins` may be given.
 
     A sweep sets a threshold for every token, then one for every expert. `columns` is the transpose of `scores`,
-    contiguous. Every threshold between two neighbouring order statistics minimises the dual in that coordinate; the
-    published rule takes the lower end, the midpoint rule the middle.
+    contiguous on the host. Every threshold between two neighbouring order statistics minimises the dual in that
+    coordinate; the published rule takes the lower end, the midpoint rule the middle.
     """
-    level, chosen = route(scores, k, bias, midpoint=midpoint)
-    loads = np.bincount(chosen.ravel(), minlength=bias.size)
-    return expert_step(np.subtract(columns, level, out=margins), goal, midpoint=midpoint), loads
+    level, chosen = route(scores, k, like_array(bias, scores), midpoint=midpoint)
+    loads = occurrences(chosen, bias.size)
+    moved = columns - level if margins is None else np.subtract(columns, level, out=margins)
+    return expert_step(moved, goal, midpoint=midpoint), loads
 
 
-def route(
-    scores: np.ndarray, k: int, bias: np.ndarray | None = None, *, midpoint: bool
-) -> tuple[np.ndarray, np.ndarray]:
+def route(scores: Array, k: int, bias: Array | None = None, *, midpoint: bool) -> tuple[Array, Array]:
     """Return what `thresholds` does for the k largest entries of every token, and their columns."""
     columns, inside, outside = k_largest(scores, k, bias)
     if k == scores.shape[1]:
         outside = inside
-    return np.asarray((inside + outside) / 2.0 if midpoint else outside), columns
+    return (inside + outside) / 2.0 if midpoint else outside, columns
 
 
-def expert_step(margins: np.ndarray, goal: Aim, *, midpoint: bool) -> np.ndarray:
+def occurrences(labels: Array, count: int) -> np.ndarray:
+    """Return, on the host, how often each of so many labels occurs."""
+    xp = namespace(labels=labels)
+    labels = xp.reshape(labels, (-1,))
+    if isinstance(labels, np.ndarray):
+        return np.bincount(labels, minlength=count)
+    ends = xp.searchsorted(xp.sort(labels), like_array(np.arange(count + 1), labels))
+    return np.diff(to_numpy(ends))
+
+
+def expert_step(margins: Array, goal: Aim, *, midpoint: bool) -> np.ndarray:
     """Return the bias that meets the goal when every expert takes the tokens with the largest margins, a row each."""
     least = -thresholds(margins, goal.low, midpoint=midpoint)
     if goal.exact:
@@ -139,12 +158,13 @@ def best_constant(bias: np.ndarray, low: np.ndarray, high: np.ndarray, total: fl
     return -float(bias[order[first]] + bias[order[min(last, bias.size - 1)]]) / 2.0
 
 
-def thresholds(rows: np.ndarray, counts: np.ndarray, *, midpoint: bool) -> np.ndarray:
+def thresholds(rows: Array, counts: np.ndarray, *, midpoint: bool) -> np.ndarray:
     """Return for every row the middle of its c-th and (c+1)-th largest entries, or the latter; c is given in `counts`.
 
     Where c is no whole number both are the same entry, the one at that place. Entries change places within their rows.
+    The thresholds are on the host.
     """
-    upper, lower = neighbours(rows, counts)
+    upper, lower = neighbours(rows, counts) if isinstance(rows, np.ndarray) else _neighbours_on_device(rows, counts)
     return np.asarray((upper + lower) / 2.0 if midpoint else lower)
 
 
@@ -157,8 +177,7 @@ def neighbours(rows: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.nda
     alike = counts.min() == counts.max()
     if alike:
         counts = counts[:1]
-    inside = length - np.minimum(np.maximum(np.ceil(counts), 1.0), length).astype(np.int64)
-    outside = length - np.minimum(np.maximum(np.floor(counts) + 1.0, 1.0), length).astype(np.int64)
+    inside, outside = (length - rank for rank in _ranks(counts, length))
     if length > SHORT and alike and outside[0] == inside[0] - 1:
         # a partition at one place, and the largest entry before it: several times faster than one at two places
         rows.partition(inside[0], axis=1)
@@ -171,3 +190,17 @@ def neighbours(rows: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.nda
         return rows[:, inside[0]].copy(), rows[:, outside[0]].copy()
     index = np.arange(rows.shape[0])
     return rows[index, inside], rows[index, outside]
+
+
+def _neighbours_on_device(rows: Array, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    xp, ranks = namespace(rows=rows), np.stack(_ranks(counts, rows.shape[1]), axis=1)
+    found = xp.take_along_axis(descending(rows, int(ranks.max())), like_array(ranks - 1, rows), axis=1)
+    upper, lower = to_numpy(found).T
+    return upper, lower
+
+
+def _ranks(counts: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ranks, from 1 on, of the entries before and after the place where so many entries end."""
+    before = np.minimum(np.maximum(np.ceil(counts), 1.0), length).astype(np.int64)
+    after = np.minimum(np.maximum(np.floor(counts) + 1.0, 1.0), length).astype(np.int64)
+    return before, after

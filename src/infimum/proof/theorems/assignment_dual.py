@@ -194,7 +194,7 @@ def largest(rows: np.ndarray, bias: Bias, k: int) -> np.ndarray:
     unclear = np.flatnonzero(threshold - (0.0 if single else left) <= dropped)
     if unclear.size and not (single and _ties_are_exact(rows[unclear], bias.high, threshold[unclear])):
         columns[unclear] = _largest_of_long_sums(rows[unclear], bias, k)
-    return columns
+    return np.asarray(columns)
 
 
 def _ties_are_exact(rows: np.ndarray, bias: np.ndarray, threshold: np.ndarray) -> bool:
