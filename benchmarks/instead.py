@@ -59,8 +59,8 @@ CASES = (
     ),
     Case(
         "`scipy.optimize.linear_sum_assignment`",
-        "one column for each of fewer than about 700 rows, and the permutation is all you want",
-        *("balance", "assign", "uniform 256 x 256", "least total", "scipy linear_sum_assignment"),
+        "one column for each of fewer than about 100 rows, again and again, and the permutation is all you want",
+        *("balance", "assign", "distances 64 x 64", "least total", "scipy linear_sum_assignment"),
     ),
     Case(
         "pm-remez (Rust)",
