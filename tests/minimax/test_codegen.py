@@ -242,3 +242,18 @@ def test_coefficients_of_one_power_twice_are_refused(solve):
     result = solve("exp", 2)
     with pytest.raises(OptionError, match="powers must be different"):
         dataclasses.replace(result, powers=(0, 0, 1)).to_c()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("case", ["exp", "sin", "sign", "cubes"])
+def test_decimals_are_the_same_numbers(results, case, dtype):
+    pair = [results[case].to_c(dtype, decimals=decimals).partition("{")[2] for decimals in (False, True)]
+    kind = np.dtype(dtype).type
+    hexadecimal = [kind(float.fromhex(text)) for text in re.findall(r"0x[0-9a-f.]+p[+-]\d+", pair[0])]
+    decimal = [kind(text) for text in re.findall(r"(?<![\w.])\d+(?:\.\d+)?(?:e[+-]\d+)?(?=f?[ ;])", pair[1])]
+    assert hexadecimal
+    assert decimal == hexadecimal
+    assert "0x" not in pair[1]
+    if shutil.which("g++"):
+        command = ["g++", "-x", "c++", "-std=c++11", "-pedantic", "-Werror", "-fsyntax-only", "-"]
+        subprocess.run(command, input=results[case].to_c(dtype, decimals=True), text=True, check=True)

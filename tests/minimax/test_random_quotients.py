@@ -69,6 +69,10 @@ def test_some(seed):
     assert all(is_closed(*case) for case in cases(seed, 4, 5))
 
 
+def test_a_pole_that_is_met_on_the_way_makes_no_noise():
+    assert is_closed("x**3 - x", (1, 3), (-1.0, 0.0))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(10, 20))
 def test_five_hundred(seed):

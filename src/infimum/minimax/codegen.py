@@ -105,7 +105,9 @@ def _form_of(subject: Emitter, scheme: Scheme, machine: Format) -> tuple[str, li
     return best_form(parts, domain, scheme, machine, subject.certificate.value, relative=subject.relative)
 
 
-def generate(subject: Emitter, language: Language, dtype: object, scheme: Scheme, name: str) -> str:
+def generate(
+    subject: Emitter, language: Language, dtype: object, scheme: Scheme, name: str, *, decimals: bool = False
+) -> str:
     """Write a polynomial as a function in a language; see `Emitter`."""
     machine = as_format(dtype)
     allowed = {"c": ("float32", "float64"), "numpy": ("float16", "float32", "float64")}.get(language)
@@ -117,6 +119,8 @@ def generate(subject: Emitter, language: Language, dtype: object, scheme: Scheme
     if language == "triton" and machine.bits < 24 and any(operation.divides for operation in operations):
         raise OptionError(f"Triton divides in float32 and float64 alone, got {machine.name}")
     lines = [readable(line) for line in comment(subject, machine.name, FORMS[form], found)]
+    if decimals:
+        return _c(name, operations, machine.name, lines, decimals=True)
     return WRITERS[language](name, operations, machine.name, lines)
 
 
@@ -210,12 +214,16 @@ def _expression(operation: Operation, constant: Callable[[Fraction], str], divid
     return f"{product} - {text(-plus)}" if isinstance(plus, Fraction) and plus < 0 else f"{product} + {text(plus)}"
 
 
-def _c(name: str, operations: Sequence[Operation], dtype: str, lines: list[str]) -> str:
+def _c(name: str, operations: Sequence[Operation], dtype: str, lines: list[str], *, decimals: bool = False) -> str:
     kind, suffix = C_TYPES[dtype]
     machine = as_format(dtype)
 
     def constant(number: Fraction) -> str:
-        digits, _, exponent = float(machine.round(number)).hex().partition("p")
+        value = float(machine.round(number))
+        if decimals:  # as many digits as tell all numbers of the format apart
+            text = f"{value:.{9 if dtype == 'float32' else 17}g}"
+            return f"{text if set('.e') & set(text) else text + '.0'}{suffix}"
+        digits, _, exponent = value.hex().partition("p")
         return f"{digits.rstrip('0').rstrip('.')}p{exponent}{suffix}"
 
     declared: set[str] = set()

@@ -35,6 +35,7 @@ class Corrected(NamedTuple):
     largest: float
 
 
+@np.errstate(all="ignore")  # next to a pole errors are infinite, and rows of a program too large
 def corrected(quotients: Quotients, wanted: int = 0) -> Corrected | None:
     """Find a quotient that alternates as often as is `wanted`, if it can; None where doubles do not suffice."""
     intervals = quotients.intervals
@@ -91,9 +92,8 @@ def _turn(p_basis: np.ndarray, q_basis: np.ndarray, wf: np.ndarray, largest: flo
     size, free = p_basis.shape[1], (None, None)
     cost = np.eye(1, matrix.shape[1], matrix.shape[1] - 1)[0]
     bounds = [*[free] * size, *[(-1.0, 1.0)] * q_basis.shape[1], free]
-    with np.errstate(all="ignore"):
-        if not np.all(np.isfinite(matrix)):
-            return None
+    if not np.all(np.isfinite(matrix)):
+        return None
     found = scipy.optimize.linprog(cost, A_ub=matrix, b_ub=np.zeros(2 * wf.size), bounds=bounds, method="highs").x
     if found is None or not found[-1] < 0.0:
         return None

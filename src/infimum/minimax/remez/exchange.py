@@ -153,6 +153,7 @@ def _exchange(
 # ------------------------------------------------------------------ extrema
 
 
+@np.errstate(all="ignore")  # next to a pole errors are infinite
 def extrema(
     error: ErrorFunction, intervals: Intervals, breakpoints: tuple[float, ...], reference: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:

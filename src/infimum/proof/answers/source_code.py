@@ -46,9 +46,14 @@ class Emitter:
             )
         return (dict(zip(powers, exact, strict=True)),)
 
-    def to_c(self, dtype: object = "float32", scheme: Scheme = "auto", name: str = "p") -> str:
-        """Return a C99 function, with its coefficients as hexadecimal floats."""
-        return str(_writer().generate(self, "c", dtype, scheme, name))
+    def to_c(
+        self, dtype: object = "float32", scheme: Scheme = "auto", name: str = "p", *, decimals: bool = False
+    ) -> str:
+        """Return a C99 function with its coefficients as hexadecimal floats, or as the same numbers in `decimals`.
+
+        Hexadecimal floats are part of C++ from C++17 on.
+        """
+        return str(_writer().generate(self, "c", dtype, scheme, name, decimals=decimals))
 
     def to_numpy(self, dtype: object = "float64", scheme: Scheme = "auto", name: str = "p") -> str:
         """Return a Python function of a NumPy array."""
