@@ -1,8 +1,9 @@
-"""What all tests share: a heap that the garbage collector passes by."""
+"""What all tests share: a heap that the garbage collector passes by, and no pictures of other tests."""
 
 from __future__ import annotations
 
 import gc
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -17,3 +18,11 @@ def pytest_collection(session: pytest.Session) -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+@pytest.fixture(autouse=True)
+def no_figure_stays_open() -> Iterator[None]:
+    """Close the figures of a test: Matplotlib keeps them, and warns of too many."""
+    yield
+    if (pyplot := sys.modules.get("matplotlib.pyplot")) is not None:
+        pyplot.close("all")

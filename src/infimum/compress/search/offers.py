@@ -56,6 +56,7 @@ class Offer(ABC):
 
     def keep(self, choice: Choice, built: Built) -> None:
         """Keep what a choice became, and forget what was kept long before."""
+        self.made.pop(choice, None)  # what is asked for again is the newest
         self.made[choice] = built
         while len(self.made) > KEPT:
             del self.made[next(iter(self.made))]
