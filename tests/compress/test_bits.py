@@ -269,7 +269,7 @@ def test_what_is_sealed_again_is_accepted(copy: Callable[..., Path]) -> None:
 
 
 def bounds_of(document: dict[str, Any]) -> tuple[float, float]:
-    """Return value and bound. A plan claims about one per cent less than is derived; half-way to the value is too much."""
+    """Return value and bound: as a plan claims a per cent less than is derived, 1.01 times its claim may be true."""
     return document["certificate"]["value"], document["certificate"]["lower_bound"]
 
 

@@ -423,6 +423,7 @@ def test_metrics_of_every_layer():
     assert set(alone.metrics()) == {"max_violation", "load_entropy", "dead_experts", "bias_range"}
 
 
+@pytest.mark.slow
 def test_the_default_rate_of_softmax_scores_is_in_their_size():
     """The same tokens, with drift: at the rate of sigmoid scores the biases of softmax scores overshoot."""
 
