@@ -11,6 +11,12 @@ from infimum.proof.complementary_slackness import slackness_holds
 from infimum.proof.theorems.assignment_dual import REACH, Bias, Limits, dual
 from tests.balance.reference import without_numba
 
+FORMS = {
+    "compiled": lambda _: slackness_holds,
+    "as it is written": lambda _: getattr(slackness_holds, "py_func", slackness_holds),
+    "of arrays": lambda patch: without_numba(patch, complementary_slackness).slackness_holds,
+}
+
 
 def worth(cost, taken, duals):
     """Tell in rational numbers whether the dual is worth what the assignment costs; infinite costs bound nothing."""
@@ -39,9 +45,9 @@ def cases(count):
             yield cost, taken, duals
 
 
-@pytest.mark.parametrize("compiled", [True, False])
-def test_agrees_with_rational_numbers(compiled, monkeypatch):
-    holds = slackness_holds if compiled else without_numba(monkeypatch, complementary_slackness).slackness_holds
+@pytest.mark.parametrize("form", FORMS)
+def test_agrees_with_rational_numbers(form, monkeypatch):
+    holds = FORMS[form](monkeypatch)
     seen = {True: 0, False: 0}
     for cost, taken, duals in cases(6000):
         answer = holds(cost, taken, duals, REACH)
@@ -50,9 +56,9 @@ def test_agrees_with_rational_numbers(compiled, monkeypatch):
     assert min(seen.values()) > 300
 
 
-@pytest.mark.parametrize("compiled", [True, False])
-def test_differences_that_rounding_hides(compiled, monkeypatch):
-    holds = slackness_holds if compiled else without_numba(monkeypatch, complementary_slackness).slackness_holds
+@pytest.mark.parametrize("form", FORMS)
+def test_differences_that_rounding_hides(form, monkeypatch):
+    holds = FORMS[form](monkeypatch)
     cost = np.array([[1.0, 1.0], [0.0, 0.0]])
     for small, optimal in ((0.0, True), (2.0**-60, False), (-(2.0**-60), False)):
         duals = np.array([0.0, small])  # 1 - small is rounded to 1
@@ -60,9 +66,9 @@ def test_differences_that_rounding_hides(compiled, monkeypatch):
         assert holds(cost, np.array([0, 1]), duals, REACH) == optimal
 
 
-@pytest.mark.parametrize("compiled", [True, False])
-def test_what_is_no_assignment_and_duals_out_of_range(compiled, monkeypatch):
-    holds = slackness_holds if compiled else without_numba(monkeypatch, complementary_slackness).slackness_holds
+@pytest.mark.parametrize("form", FORMS)
+def test_what_is_no_assignment_and_duals_out_of_range(form, monkeypatch):
+    holds = FORMS[form](monkeypatch)
     cost = np.array([[0.0, 1.0], [0.0, 1.0]])
     assert holds(cost, np.array([0, 1]), np.array([-1.0, 0.0]), REACH)
     assert not holds(cost, np.array([0, 0]), np.zeros(2), REACH)  # two rows of one column

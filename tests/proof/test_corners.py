@@ -14,7 +14,7 @@ import scipy.sparse
 
 from infimum import balance, lowrank, memory, verify
 from infimum.errors import DTypeError, NotSemidefiniteError, RangeError, VerificationError
-from infimum.proof import checkpoint
+from infimum.proof import checkpoint, real_arrays
 from infimum.proof.answers import cur
 from infimum.proof.operators import kernel, product
 from infimum.proof.operators.inputs import as_operator
@@ -115,6 +115,13 @@ def test_a_bias_has_no_more_parts_than_a_sum_can_need():
         witness = {**honest.certificate.witness, "bias": np.zeros((parts, 4))}
         with pytest.raises(VerificationError, match=f"must have 1 to 64 rows, got {parts}"):
             verify(claiming(honest, witness=witness), scores)
+
+
+def test_numbers_below_every_normal_one_stay_in_double_precision():
+    subnormal = np.array([5e-324, -1e-320])
+    kept = real_arrays.fitted(subnormal, np.zeros(2, dtype=np.float32))
+    assert kept.dtype == np.float64
+    assert np.array_equal(kept, subnormal)
 
 
 @pytest.mark.parametrize("inputs", [{}, {"a": np.float32(1.0)}], ids=["none", "a number"])
