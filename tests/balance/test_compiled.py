@@ -94,12 +94,17 @@ def test_cheapest_moves(kind, monkeypatch):
         assert movable.any() == (excess.min() < 0 < excess.max())
 
 
+def values_and_members(kind, rng):
+    """Draw whole values with ties, and some of the admitted pairs as those that are taken."""
+    drawn = scores(kind, rng, (40, 6))
+    values = np.where(drawn > -np.inf, np.rint(9.0 * np.where(drawn > -np.inf, drawn, 0.0)), BARRED).astype(np.int64)
+    return values, (rng.random(values.shape) < 0.4) & (values != BARRED)
+
+
 @pytest.mark.parametrize("kind", ["whole", "not admitted"])
 def test_costs_of_one_experts_moves(kind, monkeypatch):
     rng, plain = np.random.default_rng(3), without_numba(monkeypatch, arc_costs)
-    drawn = scores(kind, rng, (40, 6))
-    values = np.where(drawn > -np.inf, np.rint(9.0 * np.where(drawn > -np.inf, drawn, 0.0)), BARRED).astype(np.int64)
-    member = (rng.random(values.shape) < 0.4) & (values != BARRED)
+    values, member = values_and_members(kind, rng)
     cost, owner = np.full((7, 7), NONE), np.full((6, 6), -1)
     arc_costs.cheapest_tokens(values, member, cost, owner)
     for module in (arc_costs, plain):
@@ -117,9 +122,7 @@ def test_costs_of_one_experts_moves(kind, monkeypatch):
 @pytest.mark.parametrize("kind", ["whole", "not admitted"])
 def test_a_token_that_comes_lowers_costs(kind, monkeypatch):
     rng, plain = np.random.default_rng(6), without_numba(monkeypatch, arc_costs)
-    drawn = scores(kind, rng, (40, 6))
-    values = np.where(drawn > -np.inf, np.rint(9.0 * np.where(drawn > -np.inf, drawn, 0.0)), BARRED).astype(np.int64)
-    member = (rng.random(values.shape) < 0.4) & (values != BARRED)
+    values, member = values_and_members(kind, rng)
     tables = [(np.full((7, 7), NONE), np.full((6, 6), -1)) for _ in range(3)]
     arc_costs.cheapest_tokens(values, member, *tables[0])
     for token in range(40):
