@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from infimum._display import Shown
 from infimum.compress.load import load_any
 from infimum.compress.measure.moments import BATCH, Progress
-from infimum.compress.menu.forms import LowerForm
+from infimum.compress.menu.forms import LowerForm, StoredForm
+from infimum.compress.menu.task import Task
+from infimum.compress.menu.written_output import WrittenOutput
 from infimum.compress.rewritten import alternative_of, open_to_change, parts_of, with_forms
 from infimum.compress.search.distance import Distance
 from infimum.compress.search.refitting import Place, Refitting
@@ -97,12 +100,7 @@ def refit(
     out, target = Path(out), Path(target)
     output, forms = open_to_change(out, target, original)
     task = output.task(on_progress)
-    places = {
-        name: Place(part, row, None if isinstance(forms[name], LowerForm) else alternative_of(task, part, row))
-        for name, (part, row) in parts_of(output, task).items()
-        if name in forms
-    }
-    refitting = Refitting(task, places, forms)
+    refitting = Refitting(task, places_of(output, task, forms), forms)
     refitting.run(on_progress)
     answer = with_forms(output, task, refitting.forms)
     head, (_, judge) = output.checkpoint.head, task.moments.tokens.halves()
@@ -114,3 +112,12 @@ def refit(
         answer, after, layers = with_forms(output, task, forms), before, 0
     write_folder(answer, target)
     return Refitted(target, before, after, layers, answer.certificate)
+
+
+def places_of(output: WrittenOutput, task: Task, forms: Mapping[str, StoredForm]) -> dict[str, Place]:
+    """Return what is kept of the layers of some forms, and how they were rounded."""
+    return {
+        name: Place(part, row, None if isinstance(forms[name], LowerForm) else alternative_of(task, part, row))
+        for name, (part, row) in parts_of(output, task).items()
+        if name in forms
+    }

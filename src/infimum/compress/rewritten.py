@@ -13,7 +13,15 @@ from infimum._system import peak_memory
 from infimum._threads import one_thread
 from infimum.compress.menu.alternatives import Alternative, AnyAlternative
 from infimum.compress.menu.compressed_tensors import Packed
-from infimum.compress.menu.forms import BitFactorsForm, BitsForm, LowerForm, PackedForm, PlainForm, StoredForm, stored_form
+from infimum.compress.menu.forms import (
+    BitFactorsForm,
+    BitsForm,
+    LowerForm,
+    PackedForm,
+    PlainForm,
+    StoredForm,
+    stored_form,
+)
 from infimum.compress.menu.rounded_layer import measure_bits, unpack_rounded
 from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import Group, Kept, partition
@@ -69,7 +77,8 @@ def tunable_forms(output: WrittenOutput) -> dict[str, StoredForm]:
 
 def parts_of(output: WrittenOutput, task: Task) -> dict[str, tuple[Kept, LayerPlan]]:
     """Return what is kept of every layer that may be replaced, and its row of the table."""
-    orders, rows, found = output.orders(), {row.name: row for row in output.described.layers}, {}
+    orders, rows = output.orders(), {row.name: row for row in output.described.layers}
+    found: dict[str, tuple[Kept, LayerPlan]] = {}
     for layers in partition(task):
         order = orders.get(layers[-1].name)
         group = Group(layers) if order is None else Group(layers, order.numpy(), output.settings.widths)

@@ -12,7 +12,7 @@ from infimum.compress.model.heads import Head
 
 
 class Distance:
-    """Distance to an original, one number per answer: the divergence of predictions, of embeddings the squared change."""
+    """Distance to an original, a number per answer: the divergence of predictions, of embeddings the squared change."""
 
     def __init__(self, original: Any, head: Head) -> None:
         self._original, self._head = original.requires_grad_(False), head

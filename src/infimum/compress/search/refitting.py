@@ -241,9 +241,7 @@ class Refitting:
                 least, best = now_lost, stored
         return None if best is None else pack_rounded(self._task, part, place.one, best)
 
-    def _lower(
-        self, place: Place, form: StoredForm, inputs: Inputs, damping: float, target: np.ndarray
-    ) -> StoredForm:
+    def _lower(self, place: Place, form: StoredForm, inputs: Inputs, damping: float, target: np.ndarray) -> StoredForm:
         """Return the best matrix for a target in the form in which a layer is stored."""
         assert isinstance(form, LowerForm)
         part, row = place.part, place.row
@@ -261,7 +259,7 @@ def matrix_of(place: Place, form: StoredForm) -> np.ndarray:
     assert not isinstance(form, PlainForm)
     if isinstance(form, LowerForm):
         left, right = form.factors()
-        return left @ right
+        return np.asarray(left @ right)
     assert place.one is not None
     return unpack_rounded(place.part, place.one, form).matrix()
 
@@ -275,7 +273,7 @@ def _targets(W: np.ndarray, base: np.ndarray, inputs: Inputs) -> Callable[[float
 
 
 def _weighted(G: np.ndarray, Q: np.ndarray) -> np.ndarray:
-    return G[:, None] * Q if G.ndim == 1 else G @ Q
+    return np.asarray(G[:, None] * Q if G.ndim == 1 else G @ Q)
 
 
 def _fill(module: Any, weight: torch.Tensor) -> None:
