@@ -205,7 +205,9 @@ class Refitting:
                 part = self._places[name].part
                 whole = np.zeros(part.layer.shape)
                 whole[np.ix_(*part.places)] = matrix_of(self._places[name], self.forms[name])
-                _fill(module, torch.from_numpy(whole))
+                weight = torch.from_numpy(whole.T if isinstance(module, Conv1D) else whole)
+                with torch.no_grad():
+                    module.weight.copy_(weight)
             yield
         finally:
             for name, module in modules.items():
@@ -274,8 +276,3 @@ def _targets(W: np.ndarray, base: np.ndarray, inputs: Inputs) -> Callable[[float
 
 def _weighted(G: np.ndarray, Q: np.ndarray) -> np.ndarray:
     return np.asarray(G[:, None] * Q if G.ndim == 1 else G @ Q)
-
-
-def _fill(module: Any, weight: torch.Tensor) -> None:
-    with torch.no_grad():
-        module.weight.copy_(weight.T if isinstance(module, Conv1D) else weight)
