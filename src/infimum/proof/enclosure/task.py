@@ -84,7 +84,7 @@ class Task:
     def sizes(self, x: np.ndarray) -> np.ndarray:
         """Sizes of what f is a difference of: its values in doubles are right to their last digits, not to its own."""
         own = np.abs(self.f(x))
-        return own + np.abs(self.whole(x)) + size_of_terms(self.fixed, x) if self.fixed else own
+        return np.asarray(own + np.abs(self.whole(x)) + size_of_terms(self.fixed, x) if self.fixed else own)
 
     def away_from_zero(self, intervals: Intervals) -> Intervals:
         """Leave out x = 0 where all functions of the space vanish: relative errors there are limits."""
