@@ -10,6 +10,7 @@ ORDINARY = {
     "compress": "compress {model} --calib {texts}/calib.txt --no-compare --menu ranks -o {out}/model",
     "demo": "demo --problems-only",
     "heal": "heal {out}/model -o {out}/healed --steps 2 --text {texts}/calib.txt",
+    "refit": "refit {out}/model -o {out}/refitted",
     "evaluate": "evaluate {model} --text {texts}/held.txt",
     "inspect": "inspect {model} --no-curve",
     "memory": "memory --lr cosine --peak 3e-4 --weight-decay 0.1 --steps 100 --warmup 10",
@@ -31,7 +32,7 @@ def test_ordinary_output_steers_no_terminal(run, model, texts, tmp_path, monkeyp
     if command == "demo":
         monkeypatch.setattr(problems, "PROBLEMS", problems.PROBLEMS[:1])
     words = {"model": model, "texts": texts, "out": tmp_path}
-    if first := {"verify": "minimax", "heal": "compress"}.get(command):
+    if first := {"verify": "minimax", "heal": "compress", "refit": "compress"}.get(command):
         assert run(*ORDINARY[first].format(**words).split(), "--quiet").status == 0
     outcome = run(*ORDINARY[command].format(**words).split(), "--verbose")
     assert outcome.status == 0, outcome.err

@@ -109,7 +109,7 @@ def test_what_layers_gain_lowers_the_bound(outputs: dict[str, Path], tmp_path: P
     rows = {row.name: row for row in WrittenOutput.open(healed.out, None).described.layers}
     gained = sum(max(row.error - rows[row.name].error, 0.0) for row in output.described.layers)
     assert healed.certificate.lower_bound == pytest.approx(output.described.lower_bound - gained, rel=1e-12)
-    unchanged = with_forms(output, forms, None)
+    unchanged = with_forms(output, output.task(None), forms)
     assert unchanged.certificate.lower_bound == pytest.approx(output.described.lower_bound, rel=1e-6)
     assert unchanged.certificate.value == pytest.approx(output.described.value, rel=1e-6)
 
@@ -152,7 +152,7 @@ def test_wrong_folders(models: dict[str, Path], outputs: dict[str, Path], tmp_pa
     with pytest.raises(VerificationError, match="is not the checkpoint that was compressed"):
         compress.heal(outputs["bits"], tmp_path / "a", text=TEXT, original=models["llama"])
     plain = compress.plan(models["bert"], calib=TEXT, plain=True).save(tmp_path / "plain")
-    with pytest.raises(OptionError, match="nothing that can be tuned"):
+    with pytest.raises(OptionError, match="nothing that can be changed"):
         compress.heal(plain, tmp_path / "a", text=TEXT)
     file = outputs["mixed"] / "model.safetensors"
     whole = file.read_bytes()

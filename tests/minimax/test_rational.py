@@ -152,10 +152,11 @@ def test_smaller_types_that_are_best(f, type_, domain, optimum, degrees):
         ("gelu", (6, 6), (-8, 8), 0.00313838983, (5, 6)),
         ("erf(x)", (4, 4), (-1.9, 3), 0.00181277988, (3, 4)),
         ("erf(x)", (4, 4), (-2.1, 3), 0.00182338179, (3, 4)),
+        pytest.param("tanh(3*x)", (9, 7), (0, 1), 7.609246188e-16, (9, 6), marks=pytest.mark.slow),
     ],
 )
 def test_a_pole_next_to_the_domain_and_a_zero_beside_it(f, type_, domain, optimum, smaller):
-    """From all nodes at hand the search ends at smaller types; linear programs on a grid lead there."""
+    """From all nodes at hand the search ends at smaller types; linear programs or smaller domains lead there."""
     result = minimax.rational(f, type_, domain)
     assert result.certificate.ratio <= 1.0 + 1e-6
     assert result.certificate.value == pytest.approx(optimum, rel=1e-6)

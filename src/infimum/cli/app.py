@@ -37,7 +37,7 @@ OF_FILES = (CheckpointError, FileFormatError, OutputError, VerificationError)  #
 
 def build_app() -> App:
     """Return the application, with one command for every registered problem."""
-    from infimum.cli import compress, demo, demo_lm, evaluate, heal, inspect, memory, minimax, msign, verify
+    from infimum.cli import compress, demo, demo_lm, evaluate, heal, inspect, memory, minimax, msign, refit, verify
 
     app = App(
         name="infimum",
@@ -56,7 +56,7 @@ def build_app() -> App:
             app.command(minimax.minimax, group="Problems", help_format="plaintext")
         else:
             app.command(command_for(problem), name=problem.command, group="Problems")
-    for command in (compress.compress, inspect.inspect, evaluate.evaluate, heal.heal):
+    for command in (compress.compress, inspect.inspect, evaluate.evaluate, refit.refit, heal.heal):
         app.command(command, group="Models", help_format="markdown")
     app.command(memory.build_memory())
     app.command(msign.msign, group="Models")

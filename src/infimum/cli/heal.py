@@ -7,13 +7,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from infimum.cli import screen
+from infimum.cli import rewritten, screen
 from infimum.cli.screen import LOUD, Talk
 from infimum.cli.words import ABOVE_0, SEED
-from infimum.errors import CheckpointError
-from infimum.proof import wording
-from infimum.proof.checkpoint import read_description
-from infimum.report.files import check_folder
 
 
 def heal(
@@ -53,25 +49,12 @@ def heal(
     seed
         Seed of the order of the text.
     """
-    read_description(out)  # before transformers is imported
-    if target.exists():
-        raise CheckpointError(f"{target} exists already; give a new folder or remove that one first")
-    check_folder(target)
+    rewritten.check_folders(out, target)  # before transformers is imported
     with screen.progress("reading the models", talk) as on_progress:
         from infimum.compress import heal as heal_folder
 
         options = {"minutes": minutes, "steps": steps, "text": text, "rate": rate, "seed": seed, "original": original}
         healed = heal_folder(out, target, **options, on_progress=on_progress)  # type: ignore[arg-type]
     if not talk.quiet:
-        change = healed.after / healed.before - 1.0 if healed.before else 0.0
-        rows = {
-            "distance": f"{wording.number(healed.before)} to {wording.number(healed.after)} ({change:+.1%}), "
-            "to the original on text that was not trained on",
-            "steps": f"{healed.steps:,}",
-            "total error": wording.number(healed.certificate.value),
-            "lower bound": f"{wording.number(healed.certificate.lower_bound)} for every plan within this budget",
-        }
-        console = screen.console()
-        console.print(screen.facts(rows))
-        console.print(f"\nwritten: {target}; check it with: infimum verify {target}")
+        rewritten.say(healed, target, "text that was not trained on", {"steps": f"{healed.steps:,}"})
     return 0

@@ -32,6 +32,7 @@ from infimum.compress.model.checkpoint import Checkpoint, open_checkpoint  # noq
 from infimum.compress.plan import Plan, plan  # noqa: E402
 from infimum.compress.preview import Preview  # noqa: E402
 from infimum.compress.quantize import quantize  # noqa: E402
+from infimum.compress.refit import Refitted, refit  # noqa: E402
 from infimum.compress.search.allocation import knee  # noqa: E402  (after the check for the extra)
 from infimum.compress.verify import verify  # noqa: E402
 from infimum.proof.answers.quantized_matrix import QuantizedMatrix  # noqa: E402
@@ -48,6 +49,7 @@ __all__ = [
     "Plan",
     "Preview",
     "QuantizedMatrix",
+    "Refitted",
     "Score",
     "Settings",
     "Similarity",
@@ -65,6 +67,7 @@ __all__ = [
     "perplexity",
     "plan",
     "quantize",
+    "refit",
     "scorer",
     "similarity",
     "tokenize",

@@ -11,11 +11,10 @@ from infimum.compress.calibrate import Batches, tokens_for
 from infimum.compress.load import load_any
 from infimum.compress.measure.moments import Progress
 from infimum.compress.measure.text import Text
-from infimum.compress.menu.written_output import WrittenOutput
-from infimum.compress.rewritten import tunable_forms, with_forms
+from infimum.compress.rewritten import open_to_change, with_forms
 from infimum.compress.search.tuning import Tuning
 from infimum.compress.write.folder import write_folder
-from infimum.errors import CheckpointError, OptionError
+from infimum.errors import OptionError
 from infimum.proof.certificate import Certificate
 
 
@@ -112,16 +111,7 @@ def heal(
             raise OptionError(f"{name} must be a number above 0, got {number!r}")
     if steps is not None:
         steps = whole_number("steps", steps, 1)
-    if target.exists():
-        raise CheckpointError(f"{target} exists already; give a new folder or remove that one first")
-    output = WrittenOutput.open(out, original)
-    if output.checkpoint.config.is_encoder_decoder:
-        raise OptionError(f"{out} is a model of encoder and decoder; healing takes models of one part")
-    forms = tunable_forms(output)
-    if not forms:
-        raise OptionError(
-            f"{out} holds nothing that can be tuned: no layer was replaced, or by a plain matrix or blocks"
-        )
+    output, forms = open_to_change(out, target, original)
     tuning = Tuning(
         output.checkpoint.load(),
         load_any(out),
@@ -130,6 +120,6 @@ def heal(
         tokens_for(output.checkpoint, text),
     )
     tuned = tuning.run(rate=rate, minutes=minutes, most=steps, seed=seed, on_progress=on_progress)
-    answer = with_forms(output, forms | tuning.forms, on_progress)  # embeddings stay as they are
+    answer = with_forms(output, output.task(on_progress), forms | tuning.forms)  # embeddings stay as they are
     write_folder(answer, target)
     return Healed(target, *tuned, answer.certificate)

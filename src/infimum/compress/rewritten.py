@@ -5,26 +5,60 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
+from pathlib import Path
 
 import numpy as np
 
 from infimum._system import peak_memory
 from infimum._threads import one_thread
-from infimum.compress.measure.moments import Progress
 from infimum.compress.menu.alternatives import Alternative, AnyAlternative
 from infimum.compress.menu.compressed_tensors import Packed
-from infimum.compress.menu.forms import BitFactorsForm, BitsForm, LowerForm, PackedForm, StoredForm, stored_form
-from infimum.compress.menu.rounded_layer import measure_bits
+from infimum.compress.menu.forms import (
+    BitFactorsForm,
+    BitsForm,
+    LowerForm,
+    PackedForm,
+    PlainForm,
+    StoredForm,
+    stored_form,
+)
+from infimum.compress.menu.rounded_layer import measure_bits, unpack_rounded
 from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import Group, Kept, partition
 from infimum.compress.menu.written_output import WrittenOutput
 from infimum.compress.search.claims import mean_weight, raised, reduced
 from infimum.compress.write.answer import Answer
 from infimum.compress.write.form_shelf import FormShelf
+from infimum.errors import CheckpointError, OptionError
 from infimum.proof.certificate import Certificate
 from infimum.proof.checkpoint import LayerPlan, shares, total
 from infimum.proof.rounding import ROOM
 from infimum.proof.theorems import allocation_dual, weighted_tail
+
+
+def open_to_change(out: Path, target: Path, original: str | Path | None) -> tuple[WrittenOutput, dict[str, StoredForm]]:
+    """Read a written output whose numbers are to become others, and what of it can: forms of replaced layers.
+
+    Raises
+    ------
+    CheckpointError
+        The output or the original is missing or incomplete; `target` exists.
+    VerificationError
+        The files are not those that were written, or the original is another.
+    OptionError
+        Nothing can: all is plain matrices and blocks, or the model has encoder and decoder.
+    """
+    if target.exists():
+        raise CheckpointError(f"{target} exists already; give a new folder or remove that one first")
+    output = WrittenOutput.open(out, original)
+    if output.checkpoint.config.is_encoder_decoder:
+        raise OptionError(f"{out} is a model of encoder and decoder; only models of one part can be changed")
+    forms = tunable_forms(output)
+    if not forms:
+        raise OptionError(
+            f"{out} holds nothing that can be changed: no layer was replaced, or by a plain matrix or blocks"
+        )
+    return output, forms
 
 
 def tunable_forms(output: WrittenOutput) -> dict[str, StoredForm]:
@@ -41,25 +75,31 @@ def tunable_forms(output: WrittenOutput) -> dict[str, StoredForm]:
     return found
 
 
-def with_forms(output: WrittenOutput, forms: Mapping[str, StoredForm], on_progress: Progress | None) -> Answer:
+def parts_of(output: WrittenOutput, task: Task) -> dict[str, tuple[Kept, LayerPlan]]:
+    """Return what is kept of every layer that may be replaced, and its row of the table."""
+    orders, rows = output.orders(), {row.name: row for row in output.described.layers}
+    found: dict[str, tuple[Kept, LayerPlan]] = {}
+    for layers in partition(task):
+        order = orders.get(layers[-1].name)
+        group = Group(layers) if order is None else Group(layers, order.numpy(), output.settings.widths)
+        width = rows[layers[-1].name].kept[1] if order is not None else layers[-1].shape[1]
+        found |= {part.layer.name: (part, rows[part.layer.name]) for part in group.parts(width)}
+    return found
+
+
+def with_forms(output: WrittenOutput, task: Task, forms: Mapping[str, StoredForm]) -> Answer:
     """Measure other numbers in the places of those that are stored, and return them as an answer to write.
 
     The bound speaks of what layers were offered. What is stored is offered, too: where its error has fallen, the
     least sum over all choices may have fallen as much, and not more.
     """
     stored = output.described
-    task, orders = output.task(on_progress), output.orders()
     rows, shelf = {row.name: row for row in stored.layers}, FormShelf()
-    for layers in partition(task):
-        order = orders.get(layers[-1].name)
-        group = Group(layers) if order is None else Group(layers, order.numpy(), output.settings.widths)
-        for part in group.parts(rows[layers[-1].name].kept[1] if order is not None else layers[-1].shape[1]):
-            name = part.layer.name
-            if rows[name].form == "dense":
-                continue
+    for name, (part, row) in parts_of(output, task).items():
+        if row.form != "dense":
             shelf[name] = forms[name]
             with one_thread():
-                rows[name] = _measured(task, part, rows[name], forms[name])
+                rows[name] = _measured(task, part, row, forms[name])
     errors = [row.error for row in rows.values()]
     gained = math.fsum(max(row.error - rows[row.name].error, 0.0) for row in stored.layers)
     table = tuple(
@@ -73,7 +113,7 @@ def with_forms(output: WrittenOutput, forms: Mapping[str, StoredForm], on_progre
         witness={"multiplier": stored.multiplier},
     )
     peak = peak_memory()
-    named = {name: np.asarray(order) for name, order in orders.items()}
+    named = {name: np.asarray(order) for name, order in output.orders().items()}
     return Answer(*task, table, certificate, stored.budget, stored.multiplier, shelf, named, stored.notes, peak)
 
 
@@ -88,19 +128,15 @@ def _measured(task: Task, part: Kept, row: LayerPlan, form: StoredForm) -> Layer
         error = weighted_tail.error(member.W, left, right, member.norm.C, member.norm.G, room=ROOM)
         change = float(np.sum((member.W - left @ right) ** 2))
         return dataclasses.replace(row, error=raised(error, mean, change, whole))
-    columns, one = part.shape[1], _alternative(task, part, row)
-    if isinstance(form, BitFactorsForm):
-        found, change = measure_bits(task, part, one, form.unpacked(row.bits, row.rank, columns), room=ROOM)
-    elif isinstance(form, PackedForm):
-        found, change = measure_bits(task, part, one, form.unpacked(one.grid, columns), room=ROOM)
-    else:
-        assert isinstance(form, BitsForm)
-        found, change = measure_bits(task, part, one, form.unpacked(row.bits, columns), room=ROOM)
+    assert not isinstance(form, PlainForm)
+    one = alternative_of(task, part, row)
+    found, change = measure_bits(task, part, one, unpack_rounded(part, one, form), room=ROOM)
     bound = float(reduced(np.array(found.lower_bound), mean, whole))
     return dataclasses.replace(found, error=raised(found.error, mean, change, whole), lower_bound=bound)
 
 
-def _alternative(task: Task, part: Kept, row: LayerPlan) -> AnyAlternative:
+def alternative_of(task: Task, part: Kept, row: LayerPlan) -> AnyAlternative:
+    """Return in which way a layer was rounded."""
     if row.form == PackedForm.name:
         return Packed(row.bits, row.group, task.checkpoint.kind(part.layer.tensor))
     return Alternative(row.bits, row.group, row.rank if row.form == BitFactorsForm.name else 0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -133,6 +133,16 @@ def pack_rounded(task: Task, part: Kept, one: AnyAlternative, stored: Rounded | 
     return BitsForm.of(stored, None if bias is None else bias[part.outputs])
 
 
+def unpack_rounded(part: Kept, one: AnyAlternative, form: RoundedForm) -> Rounded | RoundedFactors:
+    """Read what `pack_rounded` has made of a layer."""
+    columns = part.shape[1]
+    if isinstance(form, BitFactorsForm):
+        return form.unpacked(one.bits, one.rank, columns)
+    if isinstance(form, PackedForm):
+        return form.unpacked(one.grid, columns)
+    return form.unpacked() if isinstance(form, BlocksForm) else form.unpacked(one.bits, columns)
+
+
 def derive_rounded(
     task: Task, group: Group, claimed: Sequence[LayerPlan], tensors: Mapping[str, torch.Tensor]
 ) -> tuple[Unit, list[LayerPlan]]:
@@ -178,17 +188,8 @@ def _derive(
     layer = part.layer
     if one is None:
         return dense_row(layer)
-    form = stored_form(claimed, tensors)
-    stored: Rounded | RoundedFactors
-    if isinstance(form, BitFactorsForm):
-        stored = form.unpacked(one.bits, one.rank, layer.shape[1])
-    elif isinstance(form, PackedForm):
-        stored = form.unpacked(one.grid, layer.shape[1])
-    elif isinstance(form, BlocksForm):
-        stored = form.unpacked()
-    else:
-        assert isinstance(form, BitsForm)
-        stored = form.unpacked(one.bits, part.shape[1])
+    form: Any = stored_form(claimed, tensors)
+    stored = unpack_rounded(part, one, form)
     again = pack_rounded(task, part, one, stored).tensors()
     if not all(same_bits(again[name], tensor) for name, tensor in form.tensors().items()):
         raise VerificationError(f"{layer.name} should be stored in the one way that writes its integers and grid")

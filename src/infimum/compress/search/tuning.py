@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,10 +11,11 @@ import torch
 
 from infimum import memory, optim
 from infimum.compress.measure.moments import BATCH, Progress
-from infimum.compress.measure.outputs import Given, answer_of, answers, divergence, embedding
+from infimum.compress.measure.outputs import Given
 from infimum.compress.measure.samples import Inputs
 from infimum.compress.menu.forms import StoredForm
 from infimum.compress.model.heads import Head
+from infimum.compress.search.distance import Distance
 from infimum.compress.search.tunable import Tunable, tunable
 
 Batch = tuple[Given, torch.Tensor]
@@ -22,27 +23,6 @@ DECAY, WARMUP = 0.1, 0.1  # of the changes, towards none; part of the steps
 LOOKS, PATIENCE = 10, 3  # on the half that judges: so many in a run, so many without a better one before it ends
 JUDGED = 16_384  # tokens of a look
 DRY = 3  # steps by which the time of one is known
-
-
-def distance_of(head: Head) -> Callable[[Any, Any, Given, torch.Tensor], torch.Tensor]:
-    """Return the function of original, compressed model, ids and mask that is made smaller: one number per answer."""
-    if head.goal == "embedding":
-
-        def moved(original: Any, model: Any, ids: Given, mask: torch.Tensor) -> torch.Tensor:
-            with torch.no_grad():
-                before = embedding(original, ids, mask, head.pooling)
-            return (embedding(model, ids, mask, head.pooling) - before).square().sum(dim=-1)
-
-        return moved
-
-    def diverged(original: Any, model: Any, ids: Given, mask: torch.Tensor) -> torch.Tensor:
-        with torch.no_grad():
-            before = answers(original, ids, mask)
-        after = answers(model, ids, mask)
-        wanted = mask.bool() if before.shape[:2] == mask.shape else torch.ones(before.shape[:2], dtype=torch.bool)
-        return divergence(before[wanted].float(), after[wanted].float(), answer_of(original))
-
-    return diverged
 
 
 class Tuned(NamedTuple):
@@ -57,7 +37,7 @@ class Tuning:
     """A compressed model whose stored numbers are trained on one half of a text, and judged on the other."""
 
     def __init__(self, original: Any, model: Any, forms: Mapping[str, StoredForm], head: Head, tokens: Inputs) -> None:
-        self._original, self._model, self._distance = original.requires_grad_(False), model, distance_of(head)
+        self._model, self._distance = model, Distance(original, head)
         self._tunable: dict[str, Tunable] = tunable(model, forms)
         self.forms: dict[str, StoredForm] = {name: forms[name] for name in self._tunable}
         half, judge = tokens.halves()
@@ -97,12 +77,7 @@ class Tuning:
 
     def _judged(self) -> float:
         """Return the mean distance on the half that judges."""
-        total, count = 0.0, 0
-        with torch.no_grad():
-            for ids, mask in self._judge:
-                found = self._distance(self._original, self._model, ids, mask).double()
-                total, count = total + float(found.sum()), count + found.numel()
-        return total / count
+        return self._distance.mean(self._model, self._judge)
 
     def _rounded(self, forms: Mapping[str, StoredForm]) -> float:
         """Return the mean distance on the half that judges, with numbers as they are stored."""
@@ -128,7 +103,7 @@ class Tuning:
         return max(0, possible if most is None else min(most, possible))
 
     def _step(self, optimizer: torch.optim.Optimizer, ids: Given, mask: torch.Tensor) -> None:
-        self._distance(self._original, self._model, ids, mask).mean().backward()  # type: ignore[no-untyped-call]
+        self._distance(self._model, ids, mask).mean().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()
 

@@ -22,7 +22,8 @@ from infimum.proof.enclosure.task import Task
 AT_ONCE = 6  # the smaller of two degrees up to which Chebyshev points are a good start
 MOST_BELOW = 2  # by how much the degrees are lowered on a grid
 AS_GOOD = 1e-9  # relative: an error that is no larger than another, but for rounding
-PART, WIDENINGS = 0.25, 24  # of the domain that is left out at first, and steps to the whole
+PART, WIDENINGS = 0.25, 40  # of the domain that is left out at first, and steps to the whole
+FASTER, SLOWER = 1.5, 1 / 3  # by what a step changes where it leads to the best quotient, and where it does not
 
 
 def search(task: Task, type_: tuple[int, int]) -> list[Found]:
@@ -93,27 +94,32 @@ def _by_neighbours(task: Task, type_: tuple[int, int]) -> list[Found]:
 
 
 def _widened(task: Task, type_: tuple[int, int], side: int) -> Found | None:
-    """Solve on a part of the domain, and take the reference along as it grows to the whole at one end."""
+    """Solve on a part of the domain, and follow the best quotient as the part grows to the whole at one end.
+
+    Reference and denominator are taken along, moved: a pole with a zero beside it, close to an end, is met by no nodes
+    that are chosen anew.
+    """
     if task.mirror or len(task.intervals) > 1:
         return None
     (low, high), missing, step = task.intervals[0], PART, PART
     reached: Found | None = None
     for _ in range(WIDENINGS):
         ends = (low + missing * (high - low), high) if side == 0 else (low, high - missing * (high - low))
-        start = None
-        if reached is not None:
-            (a, b), (c, d) = reached.quotients.task.intervals[0], ends
-            start = np.clip(c + (reached.points - a) * ((d - c) / (b - a)), c, d)
         part = task if missing == 0.0 else replace(task, intervals=(ends,))
-        found = from_nodes(part, type_, start)
+        if reached is None:
+            found = from_nodes(part, type_, None)
+        else:
+            (a, b), (c, d) = reached.quotients.task.intervals[0], ends
+            moved = np.clip(c + (reached.points - a) * ((d - c) / (b - a)), c, d)
+            found = exchange(quotients_of(part, type_), moved, reached.quotient)
         if found is not None and found.own < UNFINISHED:
             if missing == 0.0:
                 return found
-            reached, here = found, missing
+            reached, here, step = found, missing, FASTER * step
         elif reached is None:
             return None
         else:
-            step /= 2.0
+            step *= SLOWER
         missing = max(here - step, 0.0)
     return None
 
