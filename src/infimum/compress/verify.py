@@ -50,6 +50,7 @@ TRUSTED = (
     "infimum.compress.model.layer",
     "infimum.compress.model.channels",
     "infimum.compress.model.blockwise",
+    "infimum.compress.model.block_calls",
     "infimum.compress.model.vocabulary",
     "infimum.compress.measure.text",
     "infimum.compress.measure.samples",
