@@ -130,8 +130,8 @@ def pooled(folder: Path, settings: dict[str, Any]) -> Path:
     (folder / "modules.json").write_text(
         json.dumps(
             [
-                {"path": "", "type": "sentence_transformers.models.Transformer"},
-                {"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+                {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+                {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
             ]
         )
     )

@@ -53,6 +53,21 @@ def test_the_smallest_error_counts():
     assert bound([0.5], [-0.25], 1) == 0.25
 
 
+def test_errors_over_a_power_of_x_alternate():
+    with working(64) as flint:
+        errors, ones = [flint.arb(e) for e in (1.0, -2.0, -3.0, 4.0)], [flint.arb(1)] * 4
+        points = [-1.0, -0.5, 0.25, 1.0]
+        assert lower_bound(points, (ENDS,), errors, ones, 4, 1) == 1.0
+        assert lower_bound(points, (ENDS,), errors, ones, 4, 3) == 1.0
+        assert lower_bound(points, (ENDS,), errors, ones, 4, 2) == 0.0
+        assert lower_bound(points, (ENDS,), errors, ones, 4) == 0.0
+        errors[1] = -errors[1]
+        errors[0] = -errors[0]
+        for start, found in ((0, 1.0), (1, 0.0), (2, 1.0)):
+            assert lower_bound(points, (ENDS,), errors, ones, 4, start) == found
+        assert lower_bound([-1.0, 0.0, 1.0], (ENDS,), [flint.arb(e) for e in (1.0, -1.0, 1.0)], ones[:3], 2, 2) == 0.0
+
+
 def test_the_modulus_is_rounded_downwards():
     with working(64) as flint:
         third = flint.arb(1) / 3

@@ -10,7 +10,8 @@ import numpy as np
 from infimum._arguments import Numbers, one_of
 from infimum.errors import NonFiniteError, OptionError
 from infimum.minimax.given.approximations import Answer, Basis, Given, Table, as_given
-from infimum.minimax.given.optimality import Optimality, largest_errors, of_polynomial, of_quotient
+from infimum.minimax.given.optimality import Optimality, largest_errors, of_polynomial
+from infimum.minimax.given.quotient_optimality import of_quotient
 from infimum.proof.enclosure.approximants import Approximant, Combination, Formula
 from infimum.proof.enclosure.domain import Domain, as_intervals
 from infimum.proof.enclosure.fixed_part import Number
@@ -124,7 +125,8 @@ def check(
         The space with which p competes: "own" is that of the powers that p has (of an answer, that of its task). With a
         list of functions p holds their coefficients.
     fixed : list of int or dict of int to number, optional
-        Powers whose coefficients are not for choice: they stay what p has.
+        Powers whose coefficients are not for choice: they stay what p has. Of a quotient a dict, as in `rational`: it
+        competes with all that begin like that at 0.
     basis : {"monomial", "chebyshev"}
         Powers of x, or Chebyshev polynomials of the smallest interval that holds the domain.
     tables : dict of str to coefficients, optional
@@ -163,9 +165,9 @@ def check(
     given = as_given(p, as_intervals(domain), basis, tables, as_space(None, system) if functions else None)
     problem: dict[str, Any] = {"weight": weight, "relative": relative, "breakpoints": breakpoints}
     if given.below is not None:
-        if system != "own" or fixed:
-            raise OptionError("a quotient competes with all quotients of its type: leave system and fixed out")
-        return of_quotient(given, f, domain, degree, problem, tol)
+        if system != "own":
+            raise OptionError("a quotient competes with all quotients of its type: leave system out")
+        return of_quotient(given, f, domain, degree, fixed, problem, tol)
     if isinstance(given.function, Formula):
         raise OptionError(
             f"p must be a polynomial or a quotient of two, for its space to be known, got {given.function.expression}: "

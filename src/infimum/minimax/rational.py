@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from typing import Any
 
 from infimum._arguments import Numbers, whole_number
@@ -11,6 +12,7 @@ from infimum.minimax.remez.stored_quotient import Stored, best_quotients
 from infimum.proof.answers.rational import LARGEST_TYPE, MinimaxRational, certify_rational, rational_task
 from infimum.proof.certificate import Certificate
 from infimum.proof.enclosure.domain import Domain
+from infimum.proof.enclosure.fixed_part import Number, texts
 from infimum.proof.enclosure.functions import FunctionLike
 from infimum.proof.rounding import ROOM
 
@@ -25,6 +27,7 @@ def rational(
     weight: str | None = None,
     relative: bool = False,
     breakpoints: Numbers = (),
+    fixed: Mapping[int, Number] | None = None,
     tol: float = 1e-6,
 ) -> MinimaxRational:
     """Approximate a function by the quotient of two polynomials whose largest error is least.
@@ -49,6 +52,10 @@ def rational(
         Divide the error by f. An odd function may vanish at the centre of a symmetric domain.
     breakpoints : sequence of float, optional
         Where f has kinks; those of ``abs``, ``max`` and the like are found.
+    fixed : dict of int to number, optional
+        How the approximation begins at 0, exactly, such as ``{1: 1}`` for ``x + x**2 p/q``: after the given powers of x
+        comes ``x**s p/q``, s the power after the highest of them; powers that are left out have no coefficient.
+        Numbers are as in `polynomial`.
     tol : float
         Relative distance of value and lower bound that is aimed at.
 
@@ -82,7 +89,7 @@ def rational(
     m, n = (whole_number("every degree of type", degree, least=0) for degree in _pair("type", type))
     if max(m, n) > LARGEST_TYPE:
         raise OptionError(f"the degrees of type must be at most {LARGEST_TYPE}, got {type!r}")
-    task = rational_task(f, (m, n), domain, weight, relative, breakpoints)
+    task = rational_task(f, (m, n), domain, weight, relative, breakpoints, fixed or ())
     best: tuple[Stored, Certificate, tuple[int, ...]] | None = None
     for stored in best_quotients(task, (m, n), tol):
         quotient = stored.numerator, stored.denominator
@@ -94,12 +101,12 @@ def rational(
                 break
     if best is None:
         raise ToleranceError(
-            f"no rational function of type ({m}, {n}) without poles on the domain was found for {task.f}; try another "
-            "type, or a polynomial"
+            f"no rational function of type ({m}, {n}) without poles on the domain was found for {task.whole}; try "
+            "another type, or a polynomial"
         )
     found, certificate, signs = best
     return MinimaxRational(
-        f=str(task.f),
+        f=str(task.whole),
         numerator=found.numerator,
         denominator=found.denominator,
         signs=signs,
@@ -109,6 +116,7 @@ def rational(
         breakpoints=tuple(map(float, breakpoints)),
         tol=tol,
         relative=task.relative,
+        fixed=texts(task.fixed),
         certificate=certificate,
     )
 

@@ -7,6 +7,7 @@ import dataclasses
 from infimum.compress.menu.alternatives import numbers_in
 from infimum.compress.menu.budget import budget_of
 from infimum.compress.menu.compressed_tensors import packed_alternatives
+from infimum.compress.menu.loader_files import has_experts
 from infimum.compress.menu.settings import Format, Kind
 from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import partition
@@ -27,8 +28,11 @@ def usual_menu(goal: Goal, format: Format, *, whole: bool) -> tuple[Kind, ...]:
 def for_engines(task: Task) -> Task:
     """Return a task in the format that engines load, if it is of few bits of a language model, and the budget allows.
 
-    Engines read 4 and 8 bits, so that about 4.1 bits a weight are the least.
+    Engines read 4 and 8 bits, so that about 4.1 bits a weight are the least. Of experts, which are not in that format,
+    transformers finds none while it loads it.
     """
+    if has_experts(task.checkpoint.skeleton):
+        return task
     if task.checkpoint.head.loader != "AutoModelForCausalLM" or not task.settings.rounds:
         return task
     served = task._replace(settings=dataclasses.replace(task.settings, menu=("bits",), format="compressed-tensors"))

@@ -76,6 +76,9 @@ def as_given(p: Any, intervals: Intervals, basis: str = "monomial", tables: Any 
             return Given(p.approximant, answer=p)
         exact = dict(zip(p.powers, p.exact_coefficients(), strict=True))
         return Given(Monomials(exact) if p.fixed else p.approximant, answer=p)
+    if isinstance(p, MinimaxRational) and p.fixed:
+        numerator, denominator = p.parts_of_code()
+        return Given(Monomials(numerator), Monomials(denominator), p)
     if isinstance(p, MinimaxRational):
         parts = (np.asarray(p.numerator), np.asarray(p.denominator))
         above, below = (ChebyshevSum(Powers(0, 1, c.shape[1]), p.interval, c) for c in parts)

@@ -12,27 +12,21 @@ import numpy as np
 
 from infimum._arguments import axes
 from infimum._display import Shown
-from infimum.errors import OptionError, ToleranceError
+from infimum.errors import OptionError
 from infimum.minimax.given.approximations import Coefficients, Given
 from infimum.minimax.remez.best_polynomial import enclosed, sampled
-from infimum.minimax.remez.stored_quotient import best_quotients
 from infimum.proof.answers.polynomial import MinimaxPolynomial
-from infimum.proof.answers.rational import LARGEST_TYPE, MinimaxRational, certify_rational, rational_task
 from infimum.proof.answers.rounded import RoundedPolynomial
 from infimum.proof.certificate import Certificate
-from infimum.proof.enclosure.approximants import Approximant, ChebyshevSum, Combination, Monomials, stored
+from infimum.proof.enclosure.approximants import Approximant, Combination, Monomials, stored
 from infimum.proof.enclosure.balls import available
 from infimum.proof.enclosure.change_of_basis import exact_sums
 from infimum.proof.enclosure.domain import points_of
 from infimum.proof.enclosure.fixed_part import as_fixed
-from infimum.proof.enclosure.quotients import Quotient
-from infimum.proof.enclosure.spaces import Functions, Powers, Space, as_space
+from infimum.proof.enclosure.spaces import Functions, Space, as_space
 from infimum.proof.enclosure.task import Task, as_task
-from infimum.proof.rounding import ROOM
-from infimum.proof.theorems import vallee_poussin
 from infimum.proof.uniform_error.error_bounds import is_enclosable, values_of_error
-from infimum.proof.uniform_error.error_certificate import claim_error, outwards
-from infimum.proof.uniform_error.quotient_error import enclose_quotient
+from infimum.proof.uniform_error.error_certificate import claim_error
 
 NEAR_LARGEST = 1e-3  # relative: what counts as largest error when alternations are counted
 PER_DEGREE = 40  # points at which local extrema are looked for
@@ -140,9 +134,9 @@ def of_polynomial(
     certificate = claim_error(task, function, best.levelled.points, tol, path).certificate
     optimum = stored(task.space, best.levelled.interval, best.levelled.coefficients, best.divisor)
     places, e = largest_errors(task, function, max(own, default=OSCILLATING))
-    x, e = _high(places, e)
-    points, errors = _alternation(x, e)
-    changes = _changes(_exact(function), _exact(optimum), lambda k: task.weights(places) * _member(task, k)(places))
+    x, e = near_largest(places, e)
+    points, errors = alternation(x, e)
+    changes = changes_of(_exact(function), _exact(optimum), lambda k: task.weights(places) * _member(task, k)(places))
     optimal = certificate.ratio <= 1.0 + tol
     direction, slope = None, 0.0
     if not optimal:
@@ -201,9 +195,10 @@ def _exact(function: Approximant) -> Coefficients:
     return Given(function).coefficients()
 
 
-def _changes(
+def changes_of(
     given: Coefficients, best: Coefficients, effect: Callable[[int], np.ndarray], part: str = "numerator"
 ) -> tuple[Change, ...]:
+    """List the coefficients that differ, with what each does to the error."""
     found = []
     for power in sorted({*given, *best}):
         a, b = given.get(power, Fraction(0)), best.get(power, Fraction(0))
@@ -220,72 +215,14 @@ def _needed(task: Task, free: Space) -> int:
     return 2 * task.space.size + (1 if task.mirror > 0 else 2)
 
 
-def _high(x: np.ndarray, e: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Points of the largest error."""
-    high = np.abs(e) >= np.max(np.abs(e)) * (1.0 - NEAR_LARGEST)
-    return x[high], e[high]
+def near_largest(x: np.ndarray, e: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the points of the largest error, and the errors there."""
+    chosen = np.abs(e) >= np.max(np.abs(e)) * (1.0 - NEAR_LARGEST)
+    return x[chosen], e[chosen]
 
 
-def _alternation(x: np.ndarray, e: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """One point for each run of equal signs, that of the largest error."""
+def alternation(x: np.ndarray, e: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Keep one point for each run of equal signs, that of the largest error."""
     starts = [0, *(i for i, (a, b) in enumerate(pairwise(e), 1) if a * b < 0.0), len(e)]
     best = [a + int(np.argmax(np.abs(e[a:b]))) for a, b in pairwise(starts)]
     return x[best], e[best]
-
-
-# ------------------------------------------------------------------ quotients
-
-
-def of_quotient(given: Given, f: Any, domain: Any, degree: Any, problem: dict[str, Any], tol: float) -> Optimality:
-    """Compare with the best quotient of a type."""
-    assert given.below is not None
-    p, q = given.coefficients(), given.coefficients_below()
-    own = max(p, default=0), max(q)
-    type_ = _type_of(given, own, degree)
-    task = rational_task(f, type_, domain, problem["weight"], problem["relative"], problem["breakpoints"])
-    if not is_enclosable(task):
-        raise OptionError("a quotient is judged against names, expressions or tables: f is a Python function")
-    places, e = largest_errors(task, Quotient(given.function, given.below), sum(own))
-    found = next(best_quotients(task, type_, tol), None)
-    if found is None:
-        raise ToleranceError(f"no quotient of type {type_} without poles was found to compare with")
-    parts = found.numerator, found.denominator
-    bound = certify_rational(task, type_, parts, found.points, tol, room=ROOM)[0].lower_bound
-    unit = float(np.max(np.abs(e)))
-    goal = bound * (1 + tol / 2)
-    upper = enclose_quotient(task, given.function, given.below, places, unit, tol, enough=goal).upper
-    witness = {"points": found.points}
-    value = outwards(upper, 0.0, ROOM)[0]
-    certificate = Certificate(value, bound, vallee_poussin.THEOREM, "enclosed", witness=witness)
-    points, errors = _alternation(*_high(places, e))
-    whole = task.intervals[0][0], task.intervals[-1][1]
-    best = tuple(Given(ChebyshevSum(Powers(0, 1, c.shape[1]), whole, c)).coefficients() for c in parts)
-    changes = _changes_of_quotient(task, places, (p, q), best)
-    optimal = certificate.ratio <= 1.0 + tol
-    return Optimality(certificate, optimal, len(points), sum(type_) + 2, points, errors, None, 0.0, changes)
-
-
-def _type_of(given: Given, own: tuple[int, int], degree: Any) -> tuple[int, int]:
-    answer = given.answer
-    wanted = degree or (answer.type if isinstance(answer, MinimaxRational) else own)
-    if not isinstance(wanted, tuple | list) or len(wanted) != 2 or any(a < b for a, b in zip(wanted, own, strict=True)):
-        raise OptionError(f"degree of a quotient must be a type, a pair of whole numbers from {own} on, got {degree!r}")
-    if max(wanted) > LARGEST_TYPE:
-        raise OptionError(f"the degrees of a quotient must be at most {LARGEST_TYPE}, got {wanted}")
-    return int(wanted[0]), int(wanted[1])
-
-
-def _changes_of_quotient(
-    task: Task, x: np.ndarray, given: tuple[Coefficients, Coefficients], best: tuple[Coefficients, ...]
-) -> tuple[Change, ...]:
-    """Compare parts that are scaled so that their denominators begin alike, and their effects to first order."""
-    if not given[1].get(0) or not best[1].get(0):
-        return ()
-    (p, q), (r, s) = (tuple({k: c / pair[1][0] for k, c in part.items()} for part in pair) for pair in (given, best))
-    below = sum((float(c) * x**k for k, c in q.items()), np.zeros_like(x))
-    ratio = sum((float(c) * x**k for k, c in p.items()), np.zeros_like(x)) / below
-    w = task.weights(x) / below
-    above = _changes(p, r, lambda k: w * x**k)
-    return tuple(
-        sorted((*above, *_changes(q, s, lambda k: w * ratio * x**k, "denominator")), key=lambda change: -change.effect)
-    )

@@ -106,6 +106,7 @@ def _error_of_pair(quotients: Quotients, pair: Pair) -> ErrorFunction:
     def error(x: np.ndarray) -> np.ndarray:
         u = quotients.scaled(x)
         value = x**quotients.start * chebyshev.chebval(u, pair[0]) / chebyshev.chebval(u, pair[1])
-        return np.asarray(quotients.task.weights(x) * (quotients.task.f(x) - value))
+        error = quotients.task.weights(x) * (quotients.task.f(x) - value)
+        return np.asarray(np.sign(x) ** quotients.start * error)
 
     return error

@@ -11,6 +11,7 @@ import numpy as np
 from infimum.proof.answers.conversions import chebyshev_coefficients
 from infimum.proof.answers.polynomial import LARGEST_DIVISOR, MOST_PARTS
 from infimum.proof.enclosure.balls import working
+from infimum.proof.enclosure.fixed_part import next_power
 from infimum.proof.enclosure.spaces import Powers
 from infimum.proof.enclosure.task import Task
 from infimum.proof.uniform_error.error_bounds import BITS, polynomial_of
@@ -42,7 +43,9 @@ def exact_quotient(task: Task, type_: tuple[int, int]) -> tuple[np.ndarray, np.n
             if below(next(ends)) * below(next(ends)) < 0:  # both get a zero in the gap, where the denominator has one
                 factor = module.fmpq_poly([-module.fmpq(*(high / 2 + low / 2).as_integer_ratio()), 1])
                 form = form[0] * factor, form[1] * factor
-        if any(part.degree() > most for part, most in zip(form, type_, strict=True)):
+        above, rest = divmod(form[0], module.fmpq_poly([0, 1]) ** next_power(task.fixed))
+        form = above, form[1]
+        if rest != 0 or any(part.degree() > most for part, most in zip(form, type_, strict=True)):
             return None
         parts = [[Fraction(int(c.p), int(c.q)) for c in part.coeffs()] or [Fraction(0)] for part in form]
     whole = task.intervals[0][0], task.intervals[-1][1]

@@ -16,6 +16,7 @@ import numpy as np
 
 from infimum.minimax.remez.levelled_error import ErrorFunction, split
 from infimum.proof.enclosure.balls import Ball, flint, working
+from infimum.proof.enclosure.fixed_part import next_power
 from infimum.proof.enclosure.point_values import values_at, weights_at
 from infimum.proof.enclosure.spaces import Powers
 from infimum.proof.enclosure.task import Task
@@ -102,7 +103,7 @@ class Quotients:
             return self._with_numerator(u, levelled, [row[0] for row in vector.tolist()])
 
     def error(self, quotient: Quotient) -> ErrorFunction:
-        """Errors ``w (f - quotient)`` at arrays of points, in doubles."""
+        """Errors ``w (f - quotient)`` at arrays of points, in doubles, times the sign of ``x**start``."""
 
         def errors(x: np.ndarray) -> np.ndarray:
             with working(self.bits) as module:
@@ -113,7 +114,10 @@ class Quotients:
                     u = self._scaled(point)
                     error = weight * (value - point**self.start * quotient.numerator(u) / quotient.denominator(u))
                     found.append(float(error.mid()) if error.is_finite() else math.inf)
-                return np.array(found).reshape(x.shape)
+                errors = np.array(found).reshape(x.shape)
+                if self.start:  # at 0 errors are limits
+                    errors = np.sign(x) ** self.start * np.where(x == 0.0, 0.0, errors)
+                return errors
 
         return errors
 
@@ -130,7 +134,7 @@ class Quotients:
             # a mirrored domain ends at -high and high: x = high v
             squared = [-(low**2) - high**2, 0, 2 * high**2]
             v = module.arb_poly([0, 1] if self.stride == 1 else [c / (high**2 - low**2) for c in squared])
-            factor = module.arb_poly([0, high] if self.start else [1])
+            factor = module.arb_poly([0, high]) ** (self.start - next_power(self.task.fixed))
             above, below = (_in_chebyshev(part) for part in (quotient.numerator(v) * factor, quotient.denominator(v)))
             unit = max(abs(c) for c in below)
             return split([c / unit for c in above], parts), split([c / unit for c in below], parts)

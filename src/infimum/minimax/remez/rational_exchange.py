@@ -129,7 +129,7 @@ def _first_nodes(quotients: Quotients, smaller: np.ndarray | None) -> np.ndarray
 
 def _balance(quotients: Quotients, nodes: np.ndarray, goal: float) -> _Balanced | None:
     """Change the lengths between nodes until the errors there are within a factor; steps that do not help shrink."""
-    low, high = quotients.intervals[0]
+    low, high = quotients.task.half[0]
     lengths = trial = np.diff(np.concatenate([[low], nodes, [high]]))
     best = here = None
     step = FIRST_STEP
@@ -158,7 +158,7 @@ def _placed(lengths: np.ndarray, low: float, high: float) -> np.ndarray:
 
 def _look(quotients: Quotients, nodes: np.ndarray) -> _Balanced | None:
     """Interpolate, with more bits where they do not resolve the error."""
-    low, high = quotients.intervals[0]
+    low, high = quotients.task.half[0]
     ends = np.concatenate([[low], nodes, [high]])
     if not np.all(np.diff(ends) > 0.0):
         return None

@@ -15,6 +15,7 @@ from infimum.minimax.remez.rational_search import AS_GOOD, MOST_BELOW, search
 from infimum.proof.answers.rational import MOST_PARTS
 from infimum.proof.enclosure.approximants import ChebyshevSum
 from infimum.proof.enclosure.balls import working
+from infimum.proof.enclosure.fixed_part import next_power
 from infimum.proof.enclosure.point_values import values_at, weights_at
 from infimum.proof.enclosure.spaces import Powers
 from infimum.proof.enclosure.task import Task
@@ -73,24 +74,29 @@ def _type_in_t(task: Task, type_: tuple[int, int]) -> tuple[int, int]:
     """Type in t: of an even function the best quotient is even, of an odd one x times such; m < 0 if there is none."""
     assert isinstance(task.space, Powers)
     start, stride = task.space.start, task.space.stride
-    return ((type_[0] - start) // stride, type_[1] // stride)
+    return ((type_[0] + next_power(task.fixed) - start) // stride, type_[1] // stride)
 
 
 def _on_whole_domain(task: Task, points: np.ndarray) -> np.ndarray:
-    """Mirror an alternation; of an even error the two points next to 0 have one sign."""
+    """Mirror an alternation, of errors over the power of x that stands before a quotient.
+
+    Where these are even, the two points next to 0 have one sign.
+    """
     if not task.mirror:
         return points
-    return np.concatenate([-points[::-1], points[1:] if task.mirror > 0 else points])
+    even = task.mirror * (-1) ** next_power(task.fixed) > 0
+    return np.concatenate([-points[::-1], points[1:] if even else points])
 
 
 def _nothing(task: Task, m: int) -> tuple[float, np.ndarray] | None:
     """Largest error of p = 0, and its alternation, if there are the m + 2 points that prove it best."""
 
     def error(x: np.ndarray) -> np.ndarray:
-        return np.asarray(task.weights(x) * task.f(x))
+        return np.asarray(np.sign(x) ** next_power(task.fixed) * task.weights(x) * task.f(x))
 
-    reference = first_reference(task.intervals, 2 * m + 8)
-    x, e = extrema(error, task.intervals, task.breakpoints, reference) if not task.relative else (reference, reference)
+    intervals = task.away_from_zero(task.intervals)
+    reference = first_reference(intervals, 2 * m + 8)
+    x, e = extrema(error, intervals, task.breakpoints, reference) if not task.relative else (reference, reference)
     if task.relative or np.sum(e[:-1] * e[1:] < 0.0) < m + 1:
         return None
     points = alternating(x, e, m + 2, reference, error)
@@ -101,6 +107,7 @@ def _nothing(task: Task, m: int) -> tuple[float, np.ndarray] | None:
 def _few_doubles(task: Task, found: Found, tol: float) -> Stored:
     """Round to as few doubles a coefficient as leave the errors what they are."""
     x = np.union1d(found.points, found.points[:-1] / 2.0 + found.points[1:] / 2.0)
+    x = x[x != 0.0] if found.quotients.start else x  # there errors are limits
     wanted = found.quotients.error(found.quotient)(x)
     for parts in (1, 2, 3, 4, 6, 8, 12, 16, 24, MOST_PARTS):
         quotient = found.quotients.stored(found.quotient, parts)
@@ -116,8 +123,13 @@ def _few_doubles(task: Task, found: Found, tol: float) -> Stored:
 
 def _errors(task: Task, quotient: tuple[np.ndarray, np.ndarray], x: np.ndarray, bits: int) -> np.ndarray:
     whole = task.intervals[0][0], task.intervals[-1][1]
-    p, q = (ChebyshevSum(Powers(0, 1, part.shape[1]), whole, part) for part in quotient)
+    start = next_power(task.fixed)
+    p, q = (
+        ChebyshevSum(Powers(first, 1, part.shape[1]), whole, part)
+        for first, part in zip((start, 0), quotient, strict=True)
+    )
     with working(bits) as module:
         points = [module.arb(point) for point in x.tolist()]
         data = zip(points, values_at(task.f, points), weights_at(task, points), strict=True)
-        return np.array([float((w * (f - p.at(point) / q.at(point))).mid()) for point, f, w in data])
+        errors = [float((w * (f - p.at(point) / q.at(point))).mid()) for point, f, w in data]
+        return np.asarray(np.sign(x) ** start * np.array(errors))

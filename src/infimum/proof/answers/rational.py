@@ -17,6 +17,7 @@ from infimum.proof.certificate import Certificate
 from infimum.proof.enclosure.approximants import ChebyshevSum
 from infimum.proof.enclosure.change_of_basis import monomials
 from infimum.proof.enclosure.domain import points_of
+from infimum.proof.enclosure.fixed_part import as_fixed, fixed_value, next_power
 from infimum.proof.enclosure.functions import BlackBox, given_again
 from infimum.proof.enclosure.quotients import barycentric, degree, roots_of, second_formula
 from infimum.proof.enclosure.spaces import Powers
@@ -32,6 +33,7 @@ from infimum.proof.uniform_error.stated_task import (
     refuse_other_signs,
     same_function,
     stated_breakpoints,
+    stated_fixed,
     stated_path,
     stated_points,
     stated_tolerance,
@@ -46,7 +48,7 @@ MOST_PARTS = 32  # doubles a coefficient
 
 @dataclass(frozen=True)
 class MinimaxRational(Emitter, Result):
-    """A best uniform approximation ``p / q``, the answer of `rational`.
+    """A best uniform approximation ``p / q``, or ``fixed + x**s * p / q``, the answer of `rational`.
 
     Attributes
     ----------
@@ -57,9 +59,11 @@ class MinimaxRational(Emitter, Result):
         column, exactly: there are more rows where one double would spoil the error. q has no zero on the domain, and
         one sign, which is proved.
     signs : tuple of int
-        Signs of ``f - p/q`` at `points`.
+        Signs of the error at `points`.
     type, domain, weight, relative, breakpoints, tol
         As given.
+    fixed : tuple of (int, str)
+        Powers and their given coefficients, as rational numbers; s is the power after the highest of them.
     certificate : Certificate
         About ``max w |f - p/q|``. Witness: `points`, the alternation.
     """
@@ -76,6 +80,7 @@ class MinimaxRational(Emitter, Result):
     breakpoints: tuple[float, ...] = ()
     tol: float = 1e-6
     relative: bool = False
+    fixed: tuple[tuple[int, str], ...] = ()
 
     @property
     def points(self) -> np.ndarray:
@@ -98,13 +103,18 @@ class MinimaxRational(Emitter, Result):
         return np.asarray(self.numerator), np.asarray(self.denominator)
 
     def parts_of_code(self) -> tuple[dict[Any, Fraction], ...]:
-        """Coefficients of powers of x, scaled so that the largest of the denominator is 1."""
+        """Coefficients of powers of x as one fraction, scaled so that the largest of the denominator is 1."""
         arrays = [evidence.doubles("a part", part, (None, None)) for part in self._parts]
         for part in arrays:
             evidence.whole("the number of rows", part.shape[0], least=1, most=MOST_PARTS)
             evidence.whole("the number of coefficients", part.shape[1], least=1, most=LARGEST_TYPE + 1)
         above, below = (monomials(part, self.interval) for part in arrays)
-        unit = max(below, key=abs)
+        unit, fixed = max(below, key=abs), as_fixed(self.fixed)
+        above = [Fraction(0)] * next_power(fixed) + above
+        above += [Fraction(0)] * (next_power(fixed) + len(below) - len(above))
+        for power, value in fixed:
+            for k, c in enumerate(below):
+                above[power + k] += value * c
         parts = ({k: c / unit for k, c in enumerate(part) if c} for part in (above, below))
         return tuple(part or {0: Fraction(0)} for part in parts)
 
@@ -124,6 +134,9 @@ class MinimaxRational(Emitter, Result):
         single = isinstance(x, int | float)
         x = np.asarray(x, dtype=float) if single or isinstance(x, list | tuple) else x
         values = second_formula(self._evaluation, x)
+        if self.fixed:
+            fixed = as_fixed(self.fixed)
+            values = fixed_value(fixed, x) + x ** next_power(fixed) * values
         return float(values) if single else values
 
     @functools.cached_property
@@ -136,8 +149,8 @@ class MinimaxRational(Emitter, Result):
         domain = numbers_of_pairs(self.domain)
         m, n = (evidence.whole("type", degree, least=0, most=LARGEST_TYPE) for degree in self.type)
         weight, breakpoints = stated_weight(self.weight), stated_breakpoints(self.breakpoints)
-        relative = evidence.flag("relative", self.relative)
-        task = rational_task(function, (m, n), domain, weight, relative, breakpoints)
+        relative, fixed = evidence.flag("relative", self.relative), stated_fixed(self.fixed)
+        task = rational_task(function, (m, n), domain, weight, relative, breakpoints, fixed)
         points = stated_points(self.certificate, None)
         evidence.whole("the number of points", points.size, least=1, most=MOST_POINTS)
         stated_tolerance(self.tol)
@@ -152,16 +165,16 @@ class MinimaxRational(Emitter, Result):
     def plot(self, ax: Any = None, *, f: Any = None) -> Any:
         """Draw the error ``f - p/q`` with its alternation; a table or a spline is asked for."""
         f = given_again(self.f, f)
-        task = rational_task(f, self.type, self.domain, self.weight, self.relative, self.breakpoints)
+        task = rational_task(f, self.type, self.domain, self.weight, self.relative, self.breakpoints, self.fixed)
         ax = axes(ax)
         for low, high in task.intervals:
             own = self.points[(self.points >= low) & (self.points <= high)]
             x = np.union1d(points_of(((low, high),), DRAWN), own)
-            ax.plot(x, task.weights(x) * (task.f(x) - self(x)), color="C0")
+            ax.plot(x, task.weights(x) * (task.whole(x) - self(x)), color="C0")
         limit = float(self.certificate.value)
         for level in (limit, -limit):
             ax.axhline(level, color="C1", ls="--", lw=1)
-        at = task.weights(self.points) * (task.f(self.points) - self(self.points))
+        at = task.weights(self.points) * (task.whole(self.points) - self(self.points))
         ax.plot(self.points, at, "o", color="C1", ms=4, label=f"alternation on {len(self.points)} points")
         ax.set(
             xlabel="x",
@@ -173,14 +186,17 @@ class MinimaxRational(Emitter, Result):
 
 
 def rational_task(
-    f: Any, type_: tuple[int, int], domain: Any, weight: Any, relative: bool, breakpoints: Numbers
+    f: Any, type_: tuple[int, int], domain: Any, weight: Any, relative: bool, breakpoints: Numbers, fixed: Any = ()
 ) -> Task:
     """Return the task of approximating a formula, weighted by another; halved where it is symmetric.
 
     The space of the task is that of the polynomials of the larger degree, or of degree 3, from which on odd and even
-    powers show their stride.
+    powers show their stride, times the power of x that comes after those of the fixed coefficients.
     """
-    task = as_task(f, max(*type_, 3), domain, "full", weight, relative, breakpoints)
+    fixed = as_fixed(fixed)
+    start = next_power(fixed)
+    powers = range(start, start + max(*type_, 3) + 1)
+    task = as_task(f, None, domain, powers, weight, relative, breakpoints, fixed)
     if isinstance(task.weight, BlackBox):
         raise OptionError("weight must be a name or an expression for quotients, not a Python function")
     return task
@@ -200,7 +216,7 @@ def certify_rational(
 
     Where f is a Python function the largest error is that of samples: for a check they are drawn by `rng`.
     """
-    p = _polynomial("numerator", task, quotient[0], type_[0])
+    p = _polynomial("numerator", task, quotient[0], type_[0], next_power(task.fixed))
     q = _polynomial("denominator", task, quotient[1], type_[1])
     needed = vallee_poussin.points_needed(type_, (degree(p), degree(q)))
     if rng is not None or not is_enclosable(task):
@@ -216,8 +232,8 @@ def certify_rational(
     return Certificate(value, bound, vallee_poussin.THEOREM, "enclosed", witness={"points": points}), signs
 
 
-def _polynomial(name: str, task: Task, coefficients: Any, most: int) -> ChebyshevSum:
+def _polynomial(name: str, task: Task, coefficients: Any, most: int, start: int = 0) -> ChebyshevSum:
     c = evidence.doubles(name, coefficients, (None, None))
     evidence.whole(f"the number of rows of the {name}", c.shape[0], least=1, most=MOST_PARTS)
     evidence.whole(f"the number of coefficients of the {name}", c.shape[1], least=1, most=most + 1)
-    return ChebyshevSum(Powers(0, 1, c.shape[1]), (task.intervals[0][0], task.intervals[-1][1]), c)
+    return ChebyshevSum(Powers(start, 1, c.shape[1]), (task.intervals[0][0], task.intervals[-1][1]), c)

@@ -110,8 +110,8 @@ class ChebyshevSum:
         """Tell whether what is stored shows the function to be even (1) or odd (-1)."""
         if self.space.stride % 2 == 0:
             return bool(self.space.start % 2 == (parity < 0))
-        symmetric = self.space.stride == 1 and self.space.start == 0 and self.interval[0] == -self.interval[1]
-        return symmetric and not np.any(self.coefficients[:, (parity > 0) :: 2])
+        symmetric = self.space.stride == 1 and self.interval[0] == -self.interval[1]
+        return symmetric and not np.any(self.coefficients[:, ((parity > 0) + self.space.start) % 2 :: 2])
 
     def model(self, cell: Cell, order: int) -> Model:
         """Taylor model: the shift to the centre in u, then ``u - u(c) = v(s)``, a polynomial without constant."""

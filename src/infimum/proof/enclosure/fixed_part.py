@@ -65,6 +65,11 @@ def texts(fixed: Fixed) -> tuple[tuple[int, str], ...]:
     return tuple((power, str(value)) for power, value in fixed)
 
 
+def next_power(fixed: Fixed) -> int:
+    """Return the power after the highest that is given; 0 where none is."""
+    return fixed[-1][0] + 1 if fixed else 0
+
+
 def fixed_value(fixed: Fixed, x: Any) -> Any:
     """Evaluate at an array of any library, in its precision, by Horner's rule."""
     value, above = x * 0.0, 0
@@ -72,6 +77,12 @@ def fixed_value(fixed: Fixed, x: Any) -> Any:
         value = (value * x ** (above - power) if above else value) + float(c)
         above = power
     return value * x**above
+
+
+def size_of_terms(fixed: Fixed, x: np.ndarray) -> np.ndarray:
+    """Sum the moduli of the terms, with a factor for what Horner's rule in doubles loses of them at high powers."""
+    terms = [abs(float(value)) * np.abs(x) ** power for power, value in fixed]
+    return np.asarray((1.0 + fixed[-1][0] / 8.0) * np.sum(terms, axis=0))
 
 
 def without(function: Function, fixed: Fixed) -> Function:

@@ -21,7 +21,7 @@ from infimum.proof.enclosure.balls import available, working
 from infimum.proof.enclosure.continuation import continued, singular_points
 from infimum.proof.enclosure.domain import SAMPLES, Intervals, as_intervals, points_of, zeros_of
 from infimum.proof.enclosure.expressions import Expression
-from infimum.proof.enclosure.fixed_part import Fixed, as_fixed, without
+from infimum.proof.enclosure.fixed_part import Fixed, as_fixed, size_of_terms, without
 from infimum.proof.enclosure.functions import Function, as_function
 from infimum.proof.enclosure.spaces import Space, as_space, space_of
 
@@ -80,6 +80,11 @@ class Task:
         """Evaluate the factor of the error at an array of points."""
         factor = np.ones_like(x) if self.weight is None else self.weight(x)
         return factor / np.abs(self.whole(x)) if self.relative else factor
+
+    def sizes(self, x: np.ndarray) -> np.ndarray:
+        """Sizes of what f is a difference of: its values in doubles are right to their last digits, not to its own."""
+        own = np.abs(self.f(x))
+        return np.asarray(own + np.abs(self.whole(x)) + size_of_terms(self.fixed, x) if self.fixed else own)
 
     def away_from_zero(self, intervals: Intervals) -> Intervals:
         """Leave out x = 0 where all functions of the space vanish: relative errors there are limits."""

@@ -2,8 +2,8 @@
 
 If ``w (f - p/q)`` alternates in sign on ``max(deg p + n, m + deg q) + 2`` points of a domain, and q has one sign there,
 then every rational function of type (m, n) whose denominator has one sign on the domain, as it has on an interval
-without poles, has at least the smallest of these errors. Where p = 0, ``m + deg q + 2`` points are enough. Statement
-and proof: docs/theorems/vallee_poussin.md.
+without poles, has at least the smallest of these errors. Where p = 0, ``m + deg q + 2`` points are enough. With a
+factor x**start the same holds for the errors over it. Statement and proof: docs/theorems/vallee_poussin.md.
 """
 
 from __future__ import annotations
@@ -34,10 +34,12 @@ def lower_bound(
     errors: Sequence[Ball],
     denominators: Sequence[Ball],
     needed: int,
+    start: int = 0,
 ) -> float:
     """Smallest modulus of alternating errors at the points, rounded downwards; 0 where they do not alternate.
 
-    `denominators` are the values of q at the points.
+    `denominators` are the values of q at the points. For approximations by ``x**start * p/q`` it is the errors over
+    ``x**start`` that must alternate, and nothing is proved at x = 0, where all of these vanish.
     """
     inside = all(any(low <= point <= high for low, high in domain) for point in points)
     increasing = all(a < b for a, b in pairwise(points))
@@ -46,7 +48,10 @@ def lower_bound(
             f"the alternation must be errors at increasing points of {list(domain)!r}, with a denominator at each, got "
             f"{len(points)} points, {len(errors)} errors and {len(denominators)} denominators"
         )
-    alternate = all((a > 0 and b < 0) or (a < 0 and b > 0) for a, b in pairwise(errors))
+    if start and 0.0 in points:
+        return 0.0
+    turned = [-e if start % 2 and point < 0.0 else e for point, e in zip(points, errors, strict=True)]
+    alternate = all((a > 0 and b < 0) or (a < 0 and b > 0) for a, b in pairwise(turned))
     one_sign = all(q > 0 for q in denominators) or all(q < 0 for q in denominators)
     if len(errors) < needed or not alternate or not one_sign:
         return 0.0

@@ -152,10 +152,14 @@ def _weighed(task: Task, approximant: Approximant, found: Sampled) -> float:
 
 def _size_of_terms(task: Task, approximant: Approximant) -> float:
     """Size of the numbers whose difference is the error: their last digits are its resolution."""
+    x = points_of(task.half, 1001)
     size = scale(task)
+    if task.fixed:
+        with np.errstate(all="ignore"):
+            weighted = task.weights(x) * task.sizes(x)
+        size = max(size, float(np.max(weighted[np.isfinite(weighted)])))
     if isinstance(approximant, ChebyshevSum):
         return size
-    x = points_of(task.half, 1001)
     if isinstance(approximant, Monomials):
         powers = approximant.coefficients.items()
         terms = [abs(float(c)) * np.abs(x) ** power for power, c in powers]
@@ -187,10 +191,9 @@ def _bound_in_doubles(task: Task, x: np.ndarray, room: float) -> tuple[float, tu
     else:
         annihilator = alternation.of_powers(x, task.space.start, task.space.stride)
     f, inverse = task.f(x), 1.0 / task.weights(x)
-    sizes = np.abs(f)
+    sizes = task.sizes(x)
     if task.mirror:
-        mirrored = task.f(-x)
-        f, sizes = (f + task.mirror * mirrored) / 2.0, (sizes + np.abs(mirrored)) / 2.0
+        f, sizes = (f + task.mirror * task.f(-x)) / 2.0, (sizes + task.sizes(-x)) / 2.0
         inverse = (inverse + 1.0 / task.weights(-x)) / 2.0
     bound = alternation.in_doubles(annihilator, f, sizes, inverse, room=room)
     if not annihilator.weights.size:

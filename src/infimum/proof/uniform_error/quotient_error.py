@@ -9,7 +9,7 @@ import numpy as np
 
 from infimum.errors import NonFiniteError
 from infimum.proof.enclosure import taylor_model
-from infimum.proof.enclosure.approximants import Approximant
+from infimum.proof.enclosure.approximants import Approximant, ChebyshevSum
 from infimum.proof.enclosure.balls import hull, working
 from infimum.proof.enclosure.domain import Intervals
 from infimum.proof.enclosure.expressions import Expression
@@ -36,7 +36,7 @@ ZERO_BITS = 1024  # an error that may be 0 in so many bits is taken for it
 
 
 def bound_by_alternation(
-    task: Task, p: Approximant, q: Approximant, points: np.ndarray, needed: int
+    task: Task, p: ChebyshevSum, q: ChebyshevSum, points: np.ndarray, needed: int
 ) -> tuple[float, list[float], int]:
     """Bound from the errors at the points; these, 0 where their sign is not known; the bits in which they are known."""
     bits = FIRST_BITS
@@ -52,7 +52,9 @@ def bound_by_alternation(
             known = [e.is_finite() and e.rad() <= abs(e.mid()) * SHARP for e in errors]
             none = [bits >= ZERO_BITS and e.is_finite() and e.contains(0) for e in errors]
             if bits >= MOST_BITS or all(a or b for a, b in zip(known, none, strict=True)):
-                bound = vallee_poussin.lower_bound(points.tolist(), task.intervals, errors, below, needed)
+                bound = vallee_poussin.lower_bound(
+                    points.tolist(), task.intervals, errors, below, needed, p.space.start
+                )
                 return bound, [float(e.mid()) if e > 0 or e < 0 else 0.0 for e in errors], bits
         bits *= 2
 

@@ -32,16 +32,17 @@ def bound_from_values(
 ) -> tuple[float, list[int]]:
     """Bound by alternation, and the signs of the errors; a value of f may be off by some units in the last place."""
     values, weights = task.f(points).tolist(), task.weights(points).tolist()
+    sizes = task.sizes(points).tolist()
     with working(FIRST_BITS) as module:
         errors, below = [], []
-        for x, f, w in zip(points.tolist(), values, weights, strict=True):
+        for x, f, size, w in zip(points.tolist(), values, sizes, weights, strict=True):
             below.append(q.at(module.arb(x)))
             if not (math.isfinite(f) and math.isfinite(w) and w > 0.0):
                 raise NonFiniteError(f"f or the weight is not finite, or not positive, at x = {x!r}")
             distance = module.arb(f) - p.at(module.arb(x)) / below[-1]
-            off = module.arb(0, room * (VALUES * UNIT * abs(f) + math.ulp(0.0)))
+            off = module.arb(0, room * (VALUES * UNIT * size + math.ulp(0.0)))
             errors.append((distance + off) * w * (1 + module.arb(0, room * FACTOR * UNIT)))
-        bound = vallee_poussin.lower_bound(points.tolist(), task.intervals, errors, below, needed)
+        bound = vallee_poussin.lower_bound(points.tolist(), task.intervals, errors, below, needed, p.space.start)
         return bound, [(1 if e > 0 else 0) - (1 if e < 0 else 0) for e in errors]
 
 
@@ -68,12 +69,12 @@ def value_from_samples(
     terms = barycentric((p.coefficients, q.coefficients), task.intervals, points)
 
     def error(x: np.ndarray) -> np.ndarray:
-        return np.asarray(task.weights(x) * (task.f(x) - second_formula(terms, x)))
+        return np.asarray(task.weights(x) * (task.f(x) - x**p.space.start * second_formula(terms, x)))
 
     breaks = np.asarray(task.breakpoints, dtype=np.float64)  # a jump has another value on either side
     known = np.concatenate([points, breaks, np.nextafter(breaks, -np.inf), np.nextafter(breaks, np.inf)])
     intervals = task.away_from_zero(task.intervals) if task.relative else task.intervals
-    size = float(np.max(task.weights(points) * np.abs(task.f(points))))
+    size = float(np.max(task.weights(points) * task.sizes(points)))
     draw = np.random.default_rng(CLAIMED) if rng is None else rng
     found = sample(error, intervals, known, resolution=2.0 * EPS * size, rng=draw, claim=rng is None)
     order = np.argsort(-np.abs(found.errors), kind="stable")[:WEIGHED]

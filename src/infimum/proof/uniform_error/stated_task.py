@@ -39,8 +39,8 @@ def stated_task(answer: Any, f: Any) -> Task:
     relative, domain = evidence.flag("relative", answer.relative), numbers_of_pairs(answer.domain)
     stated_tolerance(answer.tol)
     weight, breakpoints = stated_weight(answer.weight), stated_breakpoints(answer.breakpoints)
-    _length("fixed", answer.fixed, LARGEST_DEGREE + 1, least=0)
-    return as_task(function, degree, domain, answer.system, weight, relative, breakpoints, answer.fixed)
+    fixed = stated_fixed(answer.fixed)
+    return as_task(function, degree, domain, answer.system, weight, relative, breakpoints, fixed)
 
 
 def numbers_of_pairs(domain: Any) -> list[tuple[float, float]]:
@@ -63,6 +63,12 @@ def stated_breakpoints(breakpoints: Any) -> list[float]:
     """Return breakpoints, a limited number: every one costs samples and cells."""
     _length("breakpoints", breakpoints, MOST_BREAKPOINTS, least=0)
     return [evidence.number("breakpoints", point) for point in breakpoints]
+
+
+def stated_fixed(fixed: Any) -> Any:
+    """Return fixed coefficients, a limited number."""
+    _length("fixed", fixed, LARGEST_DEGREE + 1, least=0)
+    return fixed
 
 
 def stated_tolerance(tol: Any) -> float:
