@@ -91,7 +91,7 @@ def evaluate(
         drawn = f"{seen.source}, {rows[0]['score'].extent}, drawn with seed {seed}, SHA-256 {seen.sha256[:16]}"
         screen.console().print(f"text: {drawn}", style="dim")
     if scores:
-        task_table.show(models, scores)
+        task_table.print_scores(models, scores)
     return 0
 
 

@@ -29,7 +29,7 @@ def scores_of(path: Path, tasks: Sequence[str], folder: Path | None, limit: int 
         return room.task_scores(model, tokenizer, tasks, folder=folder, limit=limit)
 
 
-def show(models: Sequence[Path], scores: Sequence[Sequence[TaskScore]]) -> None:
+def print_scores(models: Sequence[Path], scores: Sequence[Sequence[TaskScore]]) -> None:
     """Print a row for each metric of each task, a column for each model, and below what tells two models apart."""
     table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("task")
