@@ -6,12 +6,12 @@ import numpy as np
 
 from infimum.minimax.remez.levelled_error import ErrorFunction
 from infimum.proof.enclosure.domain import Intervals
+from infimum.proof.parabolas import BESIDE, largest_by_parabolas
 
 SAMPLES = 24  # of the error on each piece between points of the reference
 TERMS, TURNS = 7, 3  # of Taylor polynomials about samples, and steps on them towards a maximum
 RESOLVED = 1e-10  # of the largest error: the polynomial through the samples is the error
-PARABOLAS, CLOSEST = 9, 1e-3  # where it is not: how many, and how near to the middle of three places, of their width
-BESIDE = np.array([[-1], [0], [1]])
+PARABOLAS = 9  # where it is not
 NEAR = np.pi / SAMPLES  # in [-1, 1]: a maximum lies no farther from the largest sample
 NODES = np.cos(np.pi * np.arange(SAMPLES - 1, -1, -1) / (SAMPLES - 1))
 
@@ -50,7 +50,7 @@ def extrema(
     doubtful = np.flatnonzero(~known & (values > 0.0))
     if doubtful.size:  # the error is no such polynomial there
         about = np.clip(best[doubtful], 1, SAMPLES - 2) + BESIDE
-        s = _by_parabolas(NODES[about], signed[doubtful, about], lambda s: at(s, doubtful)[1])
+        s = largest_by_parabolas(NODES[about], signed[doubtful, about], lambda s: at(s, doubtful)[1], PARABOLAS)
         refined[doubtful], found[doubtful] = at(s, doubtful)
     better = found > values
     points[better], values[better] = refined[better], found[better]
@@ -98,23 +98,6 @@ def _refined(e: np.ndarray, index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         step = np.where(bend < 0.0, np.clip(step - slope / np.where(bend < 0.0, bend, -1.0), -NEAR, NEAR), step)
     s = np.clip(NODES[index] + step, -1.0, 1.0)
     return s, _horner(c, s - NODES[index])
-
-
-def _by_parabolas(s: np.ndarray, e: np.ndarray, error: ErrorFunction) -> np.ndarray:
-    """Maxima near three places each (rows, with the errors there), by parabolas: the largest stays in the middle."""
-    for _ in range(PARABOLAS):
-        (a, m, b), (ea, em, eb) = s, e
-        left, right = (em - ea) / (m - a), (eb - em) / (b - m)
-        bend = (right - left) / (b - a)
-        vertex = np.where(bend < 0.0, (a + m) / 2.0 - left / (2.0 * np.where(bend < 0.0, bend, -1.0)), a)
-        usable = (vertex > a) & (vertex < b) & (np.abs(vertex - m) > CLOSEST * (b - a))
-        new = np.where(usable, vertex, np.where(m - a > b - m, (a + m) / 2.0, (m + b) / 2.0))
-        s, e = np.vstack([s, new]), np.vstack([e, error(new)])
-        order = np.argsort(s, axis=0)
-        s, e = np.take_along_axis(s, order, 0), np.take_along_axis(e, order, 0)
-        kept = np.clip(np.argmax(e, axis=0), 1, 2) + BESIDE
-        s, e = np.take_along_axis(s, kept, 0), np.take_along_axis(e, kept, 0)
-    return np.asarray(np.take_along_axis(s, np.argmax(e, axis=0)[None], 0)[0])
 
 
 def _horner(c: np.ndarray, x: np.ndarray) -> np.ndarray:
