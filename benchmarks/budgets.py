@@ -17,7 +17,7 @@ from benchmarks.rivals import off_the_shelf, sensitivity
 from benchmarks.rivals.rounding import GGUF_TYPES, Width, gguf, gptq, round_to_nearest, widths
 from infimum import compress
 from infimum.compress.evaluate import embeddings
-from infimum.compress.model.checkpoint import Layer
+from infimum.compress.model.layer import Layer
 
 TOKENS = 512  # on which the cost of noise is measured, once for each layer
 

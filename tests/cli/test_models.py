@@ -245,8 +245,9 @@ def test_evaluate(run, model, texts, short, tmp_path):
 def test_evaluate_with_wrong_arguments(run, model, texts, tmp_path):
     text = ["--text", texts / "held.txt"]
     for arguments, status, message in (
-        ([model], 2, "--text is missing"),
-        (text, 2, "at least one model"),
+        ([model], 2, "give model folders and a text"),
+        (text, 2, "give model folders and a text"),
+        ([model, "--tasks", "arc_easy"], 2, "tasks of lm-eval are for language models"),
         ([tmp_path, *text], 1, "no config.json"),
         ([model, "--text", "missing.txt"], 1, "missing.txt"),
         ([model, *text, "--max-tokens", 100], 2, "--max-tokens must be at most 64 for tiny, got 100"),

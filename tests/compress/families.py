@@ -14,6 +14,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +29,7 @@ from infimum.compress.measure.samples import Samples
 from infimum.compress.menu.compressed_tensors import packed_alternatives
 from infimum.compress.menu.gguf_model import ARCHITECTURES
 from infimum.compress.model.heads import Head, loader_of
-from infimum.errors import InfimumError
+from infimum.errors import InfimumError, OptionError
 from tests.compress.conftest import write
 from tests.compress.tiny_configs import VOCABULARY, tiny_config
 
@@ -46,11 +47,13 @@ by `save_pretrained`, opened, calibrated, planned, its curve drawn, saved, loade
 text, verified, saved and loaded again, and loaded by transformers with the code that lies beside the weights.
 {complete} of {count} go the whole way; what stands in place of "complete" is what the others are told.
 
-*Compressed* is the share of all numbers that lies in layers which may be replaced, on these tiny models. Formats: i,
-infimum's own; p, plain weights; c, compressed-tensors; g, GGUF (with a tokenizer that llama.cpp knows).
+*Compressed* is the share of all numbers that lies in layers which may be replaced, on these tiny models. *Formats* are
+those in which a model went the whole way: i, infimum's own; p, plain weights and c, compressed-tensors, both written,
+verified, loaded by infimum and by stock transformers, which compute the same. g: GGUF is offered, with a tokenizer that
+llama.cpp knows; it was not written here. Where c is not among them the last column says why.
 
-| family | class | compressed | formats | outcome |
-|---|---|---|---|---|
+| family | class | compressed | formats | outcome | compressed-tensors |
+|---|---|---|---|---|---|
 """
 
 
@@ -68,6 +71,7 @@ class Row(NamedTuple):
     share: float
     formats: str
     outcome: str
+    packed: str = ""  # why not in the format compressed-tensors
 
 
 def families() -> Iterator[Family]:
@@ -137,19 +141,32 @@ def make(family: Family) -> Any:
 
 def attempt(family: Family, root: Path) -> Row:
     """Take a model the whole way; what is in its way is the outcome."""
-    share, formats = 0.0, ""
-    try:
-        folder = write(make(family), root / "model")
-        checkpoint = compress.open_checkpoint(folder)
-        share = sum(layer.size for layer in checkpoint.layers) / sum(checkpoint.sizes.values())
+    row = Row(family, 0.0, "", "complete")
+    with _said(root) as found:
+        checkpoint = compress.open_checkpoint(write(make(family), root / "model"))
+        row = row._replace(share=sum(layer.size for layer in checkpoint.layers) / sum(checkpoint.sizes.values()))
         plan = the_whole_way(checkpoint, root)
-        formats = formats_of(plan, root)
-        outcome = "complete"
-    except InfimumError as error:
-        outcome = str(error)
+        plain_weights(plan, root)
+        gguf = checkpoint.is_language_model and checkpoint.config.model_type in ARCHITECTURES
+        row = row._replace(formats="ipg" if gguf else "ip")
+    if found:
+        return row._replace(outcome=found[0])
+    with _said(root) as found:
+        packed_weights(plan, root)
+        row = row._replace(formats=row.formats.replace("ip", "ipc"))
+    return row._replace(packed="".join(found))
+
+
+@contextmanager
+def _said(root: Path) -> Iterator[list[str]]:
+    """Collect what was said of an error, in one line."""
+    found: list[str] = []
+    try:
+        yield found
     except Exception as error:
-        outcome = f"**{type(error).__name__}**: {error}"
-    return Row(family, share, formats, " ".join(outcome.split()).replace(str(root), ""))
+        raw = f"**{type(error).__name__}**: {str(error).partition('. For details')[0]}"
+        said = str(error) if isinstance(error, InfimumError) else raw
+        found.append(" ".join(said.split()).replace(str(root), ""))
 
 
 def the_whole_way(checkpoint: compress.Checkpoint, root: Path) -> compress.Plan:
@@ -182,17 +199,34 @@ def removed(checkpoint: compress.Checkpoint, moments: Any) -> float:
     return 0.3 * reached / sum(layer.size for layer in checkpoint.layers)
 
 
-def formats_of(plan: compress.Plan, root: Path) -> str:
-    """Name the formats by their first letters; plain weights must load in transformers without code of ours."""
-    checkpoint = plan.checkpoint
+def plain_weights(plan: compress.Plan, root: Path) -> None:
+    """Write plain weights, which must load in transformers without code of ours."""
+    checkpoint, out = plan.checkpoint, root / "plain"
     chosen: dict[str, Any] = {"remove": plan.settings.remove, "menu": ("ranks",), "moments": plan.moments}
     plain = compress.plan(checkpoint, **chosen, plain=True)
-    out = plain.save(root / "plain")
-    stock = getattr(transformers, checkpoint.head.loader).from_pretrained(out).eval()
-    same("transformers, plain", values(stock, plain), values(plain.apply(checkpoint.load()), plain))
-    packed = any(packed_alternatives(checkpoint, layer, (layer,)) for layer in checkpoint.layers)
-    gguf = checkpoint.is_language_model and checkpoint.config.model_type in ARCHITECTURES
-    return "ip" + "c" * packed + "g" * gguf
+    plain.save(out)
+    same("transformers, plain", values(stock_model(plan, out), plain), values(plain.apply(checkpoint.load()), plain))
+    compress.verify(out)
+
+
+def packed_weights(plan: compress.Plan, root: Path) -> None:
+    """Write integers for engines, which transformers loads with the package compressed-tensors."""
+    checkpoint, out = plan.checkpoint, root / "packed"
+    known = [layer for layer in checkpoint.layers if packed_alternatives(checkpoint, layer, (layer,))]
+    if not known:
+        raise OptionError("it has no layer that the format knows")
+    reached = sum(layer.size for layer in known if layer.name in plan.moments.layers)
+    remove = 0.4 * reached / sum(layer.size for layer in checkpoint.layers)
+    packed = compress.plan(checkpoint, remove=remove, moments=plan.moments, format="compressed-tensors")
+    assert any(row.form != "dense" for row in packed.table), "no layer was replaced"
+    packed.save(out)
+    same("transformers, packed", values(stock_model(plan, out), packed), values(compress.load(out), packed))
+    compress.verify(out)
+
+
+def stock_model(plan: compress.Plan, out: Path) -> Any:
+    """Load an output as anybody would, with no code of ours."""
+    return getattr(transformers, plan.checkpoint.head.loader).from_pretrained(out).eval()
 
 
 def values(model: Any, plan: compress.Plan) -> torch.Tensor:
@@ -208,12 +242,12 @@ def same(what: str, found: torch.Tensor, wanted: torch.Tensor) -> None:
 
 
 def line(row: Row) -> str:
-    outcome = row.outcome.replace("|", "/")
-    return f"| {row.family.type} | {row.family.kind} | {row.share:.0%} | {row.formats} | {outcome} |"
+    said = (text.replace("|", "/") for text in (row.outcome, row.packed))
+    return f"| {' | '.join((*row.family, f'{row.share:.0%}', row.formats, *said))} |"
 
 
 def page(lines: list[str]) -> str:
-    complete = sum(line.endswith("| complete |") for line in lines)
+    complete = sum("| complete |" in line for line in lines)
     head = HEAD.format(version=transformers.__version__, complete=complete, count=len(lines))
     return head + "\n".join(sorted(lines)) + "\n"
 
@@ -236,7 +270,7 @@ def main(names: list[str]) -> None:
         start = time.process_time()
         with tempfile.TemporaryDirectory() as root:
             rows.append(attempt(family, Path(root)))
-        print(*rows[-1][:1][0], f"{rows[-1].share:.0%}", rows[-1].formats, rows[-1].outcome,
+        print(*rows[-1].family, f"{rows[-1].share:.0%}", *rows[-1][2:],
               f"{time.process_time() - start:.1f} s", file=sys.stderr, sep=" | ", flush=True)  # fmt: skip
     fresh = [line(row) for row in rows]
     stale = known_lines() if names else []

@@ -14,9 +14,11 @@ from infimum import compress  # noqa: E402
 from infimum.compress.measure import passes  # noqa: E402
 from infimum.compress.measure.outputs import embedding, token_losses  # noqa: E402
 from infimum.compress.model import blockwise  # noqa: E402
-from infimum.compress.model.blockwise import BlockwiseModel, find_blocks  # noqa: E402
+from infimum.compress.model.blockwise import BlockwiseModel, find_chains  # noqa: E402
 from tests.compress.conftest import sentences, tiny_bert, tiny_llama, write  # noqa: E402
+from tests.compress.families import Family, inputs_of, make  # noqa: E402
 from tests.compress.test_language_models import SIZES, tiny_experts, tiny_gpt2  # noqa: E402
+from tests.compress.tiny_configs import tiny_config  # noqa: E402
 
 
 def tiny_opt() -> transformers.PreTrainedModel:
@@ -55,7 +57,7 @@ def test_the_same_moments_as_of_the_whole_model(name: str, tmp_path: Path, monke
     options = {"max_tokens": 32, "projections": 2 if name == "bert" else 1}
     text = sentences(30, seed=1)
     found = compress.calibrate(checkpoint, text, **options).layers
-    monkeypatch.setattr(blockwise, "find_blocks", lambda *_: ())
+    monkeypatch.setattr(blockwise, "find_chains", lambda *_: ())
     whole = compress.calibrate(checkpoint, text, **options).layers
     assert set(found) == set(whole)
     assert len(found) >= 8
@@ -69,16 +71,56 @@ def test_the_same_moments_as_of_the_whole_model(name: str, tmp_path: Path, monke
 def test_blocks_are_found_by_structure(name: str, tmp_path: Path) -> None:
     checkpoint = compress.open_checkpoint(write(MODELS[name](), tmp_path / "model"))
     model = BlockwiseModel(checkpoint)
-    assert len(model.blocks) == 2
+    assert [len(chain) for chain in model.chains] == [2]
     ids = torch.arange(2, 34).reshape(2, 16)
     function = embedding if name == "bert" else token_losses
-    model.try_blocks(lambda: function(model.model, ids, torch.ones_like(ids)))
-    assert len(model.blocks) == 2
-    inside = [p for block in model.blocks for p in model.model.get_submodule(block).parameters()]
+    model.try_chains(lambda: function(model.model, ids, torch.ones_like(ids)))
+    assert [len(chain) for chain in model.chains] == [2]
+    inside = [p for chain in model.chains for block in chain for p in model.model.get_submodule(block).parameters()]
     assert {p.device.type for p in inside} == {"meta"}
-    with model.loaded(1) as block:
+    with model.loaded(model.chains[0][1]) as block:
         assert {p.device.type for p in block.parameters()} == {"cpu"}
     assert {p.device.type for p in block.parameters()} == {"meta"}
+
+
+TWO = {  # whose blocks are in two chains, with what stays the same of their shapes
+    "t5": "T5ForConditionalGeneration",  # blocks hand a bias on
+    "bart": "BartForConditionalGeneration",
+    "whisper": "WhisperForConditionalGeneration",
+    "clip": "CLIPModel",
+    "gemma3": "Gemma3ForConditionalGeneration",  # with text alone: the blocks that see images are not called
+}
+CHAINS = {"t5": [2, 2], "bart": [2, 2], "whisper": [2, 2], "clip": [2, 2], "gemma3": [2]}
+
+
+@pytest.mark.parametrize("name", [*TWO, "t5 encoder"])
+def test_the_same_moments_on_both_sides(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if name == "t5 encoder":
+        torch.manual_seed(0)
+        model = transformers.T5EncoderModel(tiny_config("t5"))
+    else:
+        model = make(Family(name, TWO[name]))
+    checkpoint = compress.open_checkpoint(write(model, tmp_path / "model"))
+    given = inputs_of(model)
+    monkeypatch.setattr(passes, "BATCH", 64 if isinstance(given, np.ndarray) else 512)  # several batches
+    options = {} if isinstance(given, list) else {"max_tokens": 32}
+    chains: list[list[int]] = []
+    tried = BlockwiseModel.try_chains
+
+    def seen(self: BlockwiseModel, run: blockwise.Run) -> None:
+        tried(self, run)
+        chains.append([len(chain) for chain in self.chains])
+
+    monkeypatch.setattr(BlockwiseModel, "try_chains", seen)
+    found = compress.calibrate(checkpoint, given, **options).layers
+    monkeypatch.setattr(blockwise, "find_chains", lambda *_: ())
+    whole = compress.calibrate(checkpoint, given, **options).layers
+    assert chains == [CHAINS.get(name, [2]), []]
+    assert set(found) == set(whole)
+    for layer in whole:
+        for part in ("inputs", "left", "right", "gradient"):
+            one, other = np.asarray(getattr(found[layer], part)), np.asarray(getattr(whole[layer], part))
+            np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4 * np.abs(other).max(), err_msg=layer)
 
 
 class Skipping(torch.nn.Module):
@@ -104,12 +146,12 @@ class Skipping(torch.nn.Module):
 def test_models_that_are_no_chain_run_whole(how: str, llama: Path) -> None:
     model = BlockwiseModel(compress.open_checkpoint(llama))
     skipping = Skipping(model.model.model, how)
-    model.try_blocks(lambda: skipping(torch.randn(1, 4, 24), position_embeddings=(torch.ones(1, 4, 6),) * 2))
-    assert model.blocks == ()
+    model.try_chains(lambda: skipping(torch.randn(1, 4, 24), position_embeddings=(torch.ones(1, 4, 6),) * 2))
+    assert model.chains == ()
     assert {p.device.type for p in model.model.parameters()} == {"cpu"}
 
 
 def test_no_list_of_blocks() -> None:
     model = torch.nn.Sequential(torch.nn.Linear(2, 2), torch.nn.ModuleList([torch.nn.Linear(2, 2)]))
-    assert find_blocks(model, ["0", "1.0"]) == ()
-    assert find_blocks(model, ["1.0"]) == ("1.0",)
+    assert find_chains(model, ["0", "1.0"]) == ()
+    assert find_chains(model, ["1.0"]) == (("1.0",),)

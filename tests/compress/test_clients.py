@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,11 +12,13 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
+from safetensors.torch import load_file  # noqa: E402
+
 from infimum import compress  # noqa: E402
 from infimum.errors import MissingExtraError  # noqa: E402
-from infimum.nn.linear import LowRankLinear, PivotLinear, QuantizedLinear, QuantizedLowRankLinear  # noqa: E402
-from tests.compress.conftest import sentences, tiny_llama, write  # noqa: E402
-from tests.compress.test_heads import classifier  # noqa: E402
+from infimum.nn.linear import REMEDY, LowRankLinear, PivotLinear, QuantizedLinear, QuantizedLowRankLinear  # noqa: E402
+from tests.compress.conftest import sentences, tiny_bert, tiny_llama, write  # noqa: E402
+from tests.compress.test_heads import classifier, pooled  # noqa: E402
 from tests.compress.test_names import mixtral  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")  # what clients use
@@ -75,6 +78,7 @@ def test_adapters_of_peft(name: str, outputs: Callable[[str], Path], tmp_path: P
     merged = adapted.merge_and_unload()
     torch.testing.assert_close(logits(merged), trained, rtol=1e-4, atol=1e-4)
     merged.save_pretrained(tmp_path / "merged")
+    assert REMEDY not in load_file(tmp_path / "merged" / "model.safetensors")
     assert ours
     stock = transformers.AutoModelForCausalLM.from_pretrained(tmp_path / "merged").eval()
     for saved in (compress.load(tmp_path / "merged"), stock):
@@ -104,6 +108,46 @@ def test_what_is_saved_again_loads_by_the_code_beside_it(make: Callable[[], Any]
     torch.testing.assert_close(logits(stock.eval()), logits(plan.apply(plan.checkpoint.load())))
     head = {name: p for name, p in plan.checkpoint.load().named_parameters() if "classifier" in name}
     assert all(torch.equal(dict(model.named_parameters())[name], value) for name, value in head.items())
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_the_refusal_of_transformers_names_the_remedy(
+    again: bool, outputs: Callable[[str], Path], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = outputs("pivot")
+    if again:
+        compress.load(folder).save_pretrained(tmp_path / "again")
+        folder = tmp_path / "again"
+    logger = logging.getLogger("transformers")
+    logger.addHandler(caplog.handler)
+    try:
+        with pytest.raises(RuntimeError, match="For details look at the above report"):
+            transformers.AutoModelForCausalLM.from_pretrained(folder)
+    finally:
+        logger.removeHandler(caplog.handler)
+    assert "LOAD_WITH_trust_remote_code_OR_BY_infimum_compress_load" in caplog.text
+
+
+@pytest.mark.usefixtures("code_cache")
+@pytest.mark.filterwarnings("ignore:You passed `quantization_config`:UserWarning")
+def test_sentence_transformers(tmp_path: Path) -> None:
+    library, text = pytest.importorskip("sentence_transformers"), sentences(40, seed=1)
+    folder = pooled(write(tiny_bert(), tmp_path / "model"), {"embedding_dimension": 24, "pooling_mode": "mean"})
+    (folder / "sentence_bert_config.json").write_text('{"max_seq_length": 64, "do_lower_case": false}')
+    tokens, moments = compress.tokens_for(folder, text), compress.calibrate(folder, text, split=True)
+    unpacked = transformers.CompressedTensorsConfig(dequantize=True)
+    cases: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+        "own": ({"menu": ("ranks",)}, {"trust_remote_code": True}),
+        "plain": ({"menu": ("ranks",), "plain": True}, {}),
+        "packed": ({"format": "compressed-tensors"}, {"model_kwargs": {"quantization_config": unpacked}}),
+    }
+    for name, (chosen, options) in cases.items():
+        out = compress.plan(folder, remove=0.3, moments=moments, **chosen).save(tmp_path / name)
+        model = library.SentenceTransformer(str(out), device="cpu", **options)
+        found = torch.as_tensor(model.encode(text, normalize_embeddings=True))
+        wanted = compress.embeddings(compress.load(out), tokens)
+        nearest = (found @ wanted.T).max(dim=1).values  # rows are sorted by their length
+        torch.testing.assert_close(nearest, torch.ones(len(text)), rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.slow

@@ -11,12 +11,17 @@ transformers = pytest.importorskip("transformers")
 
 from tests.compress.families import Family, attempt, families, known_lines  # noqa: E402
 
-FAST = [Family("qwen3", "Qwen3ForCausalLM"), Family("olmoe", "OlmoeForCausalLM"), Family("moshi", "MoshiForCausalLM")]
+FAST = {
+    Family("qwen3", "Qwen3ForCausalLM"): "ipcg",
+    Family("olmoe", "OlmoeForCausalLM"): "ip",  # transformers finds no experts in the format of engines
+    Family("moshi", "MoshiForCausalLM"): "ipc",
+}
 
 
 @pytest.mark.parametrize("family", FAST, ids=lambda family: family.type)
 def test_a_family(family: Family, tmp_path: Path, code_cache: None) -> None:
-    assert attempt(family, tmp_path).outcome == "complete"
+    row = attempt(family, tmp_path)
+    assert (row.outcome, row.formats) == ("complete", FAST[family]), row.packed
 
 
 @pytest.mark.slow
@@ -29,5 +34,5 @@ def test_all_families(tmp_path: Path, code_cache: None) -> None:
 def test_the_page_names_what_was_tried() -> None:
     lines = known_lines()
     assert len(lines) > 100
-    assert sum(line.endswith("| complete |") for line in lines) >= 0.95 * len(lines)
+    assert sum("| complete |" in line for line in lines) >= 0.95 * len(lines)
     assert all(f"| {family.type} | {family.kind} |" in "\n".join(lines) for family in FAST)

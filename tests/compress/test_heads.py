@@ -16,6 +16,7 @@ from infimum import compress  # noqa: E402
 from infimum.compress.measure import outputs  # noqa: E402
 from infimum.errors import CheckpointError  # noqa: E402
 from tests.compress.conftest import saved_again_is_the_same, sentences, tiny_bert, tiny_llama, write  # noqa: E402
+from tests.compress.tiny_configs import tiny_config  # noqa: E402
 
 
 def classifier(kind: str, **options: Any) -> Any:
@@ -130,8 +131,8 @@ def pooled(folder: Path, settings: dict[str, Any]) -> Path:
     (folder / "modules.json").write_text(
         json.dumps(
             [
-                {"path": "", "type": "sentence_transformers.models.Transformer"},
-                {"path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
+                {"idx": 0, "name": "0", "path": "", "type": "sentence_transformers.models.Transformer"},
+                {"idx": 1, "name": "1", "path": "1_Pooling", "type": "sentence_transformers.models.Pooling"},
             ]
         )
     )
@@ -158,6 +159,24 @@ def test_how_sentence_encoders_pool(tmp_path: Path, text: list[str]) -> None:
     wanted = torch.nn.functional.normalize(torch.stack(last), dim=-1)
     order = sorted(range(len(sizes)), key=lambda row: sizes[row])  # batches are of similar length
     torch.testing.assert_close(found, wanted[order], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.usefixtures("code_cache")
+@pytest.mark.parametrize("is_pooled", [True, False])
+def test_half_of_t5(is_pooled: bool, text: list[str], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    folder = write(transformers.T5EncoderModel(tiny_config("t5")), tmp_path / "model")
+    if is_pooled:
+        pooled(folder, {"pooling_mode": "mean"})
+    plan = compress.plan(folder, remove=0.3, menu=("ranks",), calib=text)
+    assert (plan.checkpoint.head.loader, plan.moments.goal) == ("AutoModelForTextEncoding", "embedding")
+    assert not [row.name for row in plan.table if row.note]
+    out, tokens = plan.save(tmp_path / "out"), plan.moments.tokens
+    compress.verify(out)
+    wanted = compress.embeddings(plan.apply(plan.checkpoint.load()), tokens)
+    stock = transformers.AutoModelForTextEncoding.from_pretrained(out, trust_remote_code=True).eval()
+    for model in (compress.load(out), stock):
+        torch.testing.assert_close(compress.embeddings(model, tokens), wanted)
 
 
 @pytest.mark.parametrize("settings", [{"pooling_mode": "cls"}, {"pooling_mode_cls_token": True}])

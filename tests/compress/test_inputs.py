@@ -6,6 +6,7 @@ import json
 import wave
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from infimum.compress.measure.samples import Samples  # noqa: E402
 from infimum.errors import CalibrationError, VerificationError  # noqa: E402
 from infimum.proof.folder import file_hash  # noqa: E402
 from tests.compress.conftest import saved_again_is_the_same, sentences, tiny_bert, write  # noqa: E402
+from tests.compress.tiny_configs import tiny_config  # noqa: E402
 
 SIZES = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 40}
 VIEW = SIZES | {"image_size": 16, "patch_size": 4}
@@ -32,13 +34,21 @@ SIZE = {"height": 16, "width": 16}
 
 
 def pictures(folder: Path, count: int = 24) -> Path:
-    """Scaled digits of scikit-learn, if it is there; else waves of several directions."""
-    rng, (x, y) = np.random.default_rng(0), np.mgrid[:20, :20] / 20.0
+    """Photographs and drawings that scikit-learn and matplotlib ship: digits, and what a window sees of the others."""
+    datasets, cbook = pytest.importorskip("sklearn.datasets"), pytest.importorskip("matplotlib.cbook")
+    rng, digits = np.random.default_rng(0), datasets.load_digits().images
+    photographs = list(datasets.load_sample_images().images)
+    with cbook.get_sample_data("grace_hopper.jpg") as file:
+        photographs.append(np.asarray(image.open(file).convert("RGB")))
     folder.mkdir()
     for index in range(count):
-        a, b, c = rng.uniform(-9.0, 9.0, (3, 3, 1, 1))
-        pixels = 127.5 * (1.0 + np.sin(a * x + b * y + c))
-        image.fromarray(pixels.transpose(1, 2, 0).astype(np.uint8)).save(folder / f"word{index}_word{index // 2}.png")
+        if index % 4 == 3:
+            picture = image.fromarray((digits[index] * 15.9).astype(np.uint8)).resize((32, 32)).convert("RGB")
+        else:
+            whole = photographs[index % 4]
+            top, left = (int(rng.integers(0, size - 128)) for size in whole.shape[:2])
+            picture = image.fromarray(whole[top : top + 128, left : left + 128])
+        picture.save(folder / f"word{index}_word{index // 2}.png")
     return folder
 
 
@@ -107,6 +117,30 @@ def test_images_and_sound(name: str, tmp_path: Path, code_cache: None) -> None:
     goes_the_whole_way(plan, tmp_path)
     unread = [row.name for row in plan.table if row.note]
     assert not [name for name in unread if "layers.1" in name or "layer.1" in name]
+    convolutions = [layer.name for layer in plan.checkpoint.layers if layer.kernel]
+    assert len(convolutions) == (name != "whisper")  # those of sound overlap
+    assert all(row.form != "dense" for row in plan.table if row.name in convolutions)
+
+
+def test_a_convolution_of_patches_in_every_form(tmp_path: Path, code_cache: None) -> None:
+    torch.manual_seed(0)
+    folder, files = vit(tmp_path / "model"), pictures(tmp_path / "files")
+    name, *others = [layer.name for layer in compress.open_checkpoint(folder).layers if layer.kernel]
+    assert not others
+    moments = compress.calibrate(folder, files, split=True)
+    forms: dict[str, dict[str, Any]] = {"plain": {"menu": ("ranks",), "plain": True}, "bits": {"menu": ("bits",)}}
+    for form, chosen in forms.items():
+        plan = compress.plan(folder, remove=0.05, moments=moments, only=(name,), format="infimum", **chosen)
+        assert [row.form for row in plan.table if row.name == name] == [form]
+        out = plan.save(tmp_path / form)
+        given, mask = moments.tokens.batches(8)[0]
+        value = outputs.output_of(plan.checkpoint.head)
+        stock = transformers.AutoModelForImageClassification.from_pretrained(out, trust_remote_code=True).eval()
+        with torch.no_grad():
+            wanted = value(plan.apply(plan.checkpoint.load()), given, mask)
+            torch.testing.assert_close(value(stock, given, mask), wanted)
+            torch.testing.assert_close(value(compress.load(out), given, mask), wanted)
+        compress.verify(out)
 
 
 def goes_the_whole_way(plan: compress.Plan, folder: Path) -> None:
@@ -167,6 +201,19 @@ def test_dicts_of_what_a_model_takes(tmp_path: Path, code_cache: None) -> None:
     loss = compress.perplexity(model, plan.moments.tokens).loss
     assert loss == pytest.approx(sum(losses) / plan.moments.tokens.count, rel=1e-5)
     goes_the_whole_way(plan, tmp_path)
+
+
+def test_an_encoder_and_a_decoder_on_text(text: list[str], tmp_path: Path, code_cache: None) -> None:
+    torch.manual_seed(0)
+    folder = write(transformers.T5ForConditionalGeneration(tiny_config("t5")), tmp_path / "model")
+    plan = compress.plan(folder, remove=0.3, menu=("ranks", "widths"), calib=text, max_tokens=32)
+    goes_the_whole_way(plan, tmp_path)
+    sides = {row.name.partition(".")[0] for row in plan.table if row.form != "dense"}
+    assert sides == {"encoder", "decoder"}
+    held_out = compress.tokens_for(folder, sentences(60, seed=9), max_tokens=32)
+    models = plan.checkpoint.load(), compress.load(tmp_path / "out")
+    dense, compressed = (compress.perplexity(model, held_out).loss for model in models)
+    assert abs(compressed - dense) < 0.5 * dense
 
 
 def test_what_is_stored_is_asked(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ transformers = pytest.importorskip("transformers")
 from safetensors.torch import load_file, save_file  # noqa: E402
 
 from infimum import compress  # noqa: E402
+from infimum.compress.model.experts import unfuse  # noqa: E402
 from infimum.compress.model.linear_maps import shape_of  # noqa: E402
 from infimum.errors import VerificationError  # noqa: E402
 from infimum.proof.folder import file_hash  # noqa: E402
@@ -51,6 +52,17 @@ def dbrx() -> Any:
     return transformers.DbrxForCausalLM(transformers.DbrxConfig(**sizes, **parts))
 
 
+def llama4() -> Any:
+    options = {"intermediate_size_mlp": 40, "num_key_value_heads": 2, "num_local_experts": 3, "head_dim": 12}
+    options |= {"pad_token_id": 0, "bos_token_id": 0, "eos_token_id": 1, "interleave_moe_layer_step": 1}
+    return transformers.Llama4ForCausalLM(transformers.Llama4TextConfig(**SIZES, **options))
+
+
+def jetmoe() -> Any:
+    options = {"num_key_value_heads": 1, "kv_channels": 12, "num_local_experts": 3, "num_experts_per_tok": 2}
+    return transformers.JetMoeForCausalLM(transformers.JetMoeConfig(**SIZES, **options))
+
+
 def nomic() -> Any:
     return transformers.NomicBertForMaskedLM(transformers.NomicBertConfig(**SIZES, pad_token_id=0))
 
@@ -70,6 +82,7 @@ def camembert() -> Any:
 
 MODELS = {"neox": neox, "falcon": falcon, "mixtral": mixtral, "camembert": camembert}
 MODELS |= {"gpt_oss": gpt_oss, "dbrx": dbrx, "nomic": nomic, "hybrid": hybrid}
+MODELS |= {"llama4": llama4, "jetmoe": jetmoe}
 OWN = {  # a tensor of the files, as the model does not call it
     "neox": "embed_out.weight",
     "mixtral": "model.layers.0.block_sparse_moe.experts.2.w3.weight",
@@ -80,7 +93,7 @@ OWN = {  # a tensor of the files, as the model does not call it
 }
 
 
-FAST = ("neox", "mixtral", "gpt_oss", "nomic")
+FAST = ("neox", "mixtral", "gpt_oss", "nomic", "llama4")
 KINDS = [*FAST, *(pytest.param(name, marks=pytest.mark.slow) for name in MODELS if name not in FAST)]
 
 
@@ -148,16 +161,18 @@ def test_what_loaders_would_join_is_refused(plain: bool, text: list[str], tmp_pa
         compress.verify(out)
 
 
-@pytest.mark.parametrize("kind", [gpt_oss, dbrx])
-def test_experts_in_one_tensor(kind: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("kind", "count"), [(gpt_oss, 18), (dbrx, 18), (llama4, 18), (jetmoe, 24)])
+def test_experts_in_one_tensor(kind: Any, count: int, tmp_path: Path) -> None:
     """Each expert is a layer with the matrices that the stack holds of it, and computes what it did."""
     torch.manual_seed(0)
     folder = write(kind(), tmp_path / "model")
     checkpoint, files = compress.open_checkpoint(folder), load_file(folder / "model.safetensors")
-    stacked = {name: tensor for name, tensor in files.items() if "experts" in name}
-    experts = [layer for layer in checkpoint.layers if ".experts." in layer.name]
+    marks = ("experts", "put_linear")
+    named = {name: t for name, t in files.items() if any(m in name for m in marks) and "router" not in name}
+    stacked = {name: t for name, t in named.items() if t.dim() > 1}
+    experts = [x for x in checkpoint.layers if any(m in x.name for m in marks) and "router" not in x.name]
     biases = [bias for layer in experts if (bias := checkpoint.bias(layer)) is not None]
-    assert len(experts) == 2 * 3 * 3
+    assert len(experts) == count
     assert sum(layer.size for layer in experts) + sum(map(len, biases)) == sum(t.numel() for t in stacked.values())
     ids = torch.arange(2, 26).reshape(2, 12)
     stock = transformers.AutoModelForCausalLM.from_pretrained(folder).eval()
@@ -210,6 +225,24 @@ def test_a_pooler_that_is_in_no_file(text: list[str], tmp_path: Path) -> None:
     compress.verify(out)
 
 
+class Stacked(torch.nn.Module):
+    """Called as a layer for each group of rows is, and something else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight, self.num_experts = torch.nn.Parameter(torch.randn(3, 4, 5)), 3
+
+    def forward(self, x: torch.Tensor, sizes: list[int]) -> torch.Tensor:
+        rows = zip(x.split(sizes), self.weight, strict=True)
+        return torch.cat([torch.relu(torch.nn.functional.linear(each, matrix)) for each, matrix in rows])
+
+
+def test_stacks_are_taken_apart_where_it_changes_nothing() -> None:
+    model, before = torch.nn.Sequential(Stacked()), torch.get_rng_state()
+    assert type(unfuse(model)[0]) is Stacked
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 class Doubled(torch.nn.Linear):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return 2.0 * super().forward(x)
@@ -224,8 +257,28 @@ class Renamed(torch.nn.Linear):
     pass
 
 
+class Biased(torch.nn.Linear):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) + (1.0 if self.bias is None else self.bias)
+
+
+class Clipped(torch.nn.Linear):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x).clamp(-0.5, 0.5)
+
+
+class Scaled(torch.nn.Linear):
+    def __init__(self, *sizes: int, **options: Any) -> None:
+        super().__init__(*sizes, **options)
+        self.register_buffer("scale", torch.tensor(3.0, device="cpu"))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return super().forward(x) * self.scale
+
+
 def test_linear_layers_by_what_they_compute() -> None:
     kinds = {Renamed: (5, 17), Doubled: None, Picky: None, torch.nn.Linear: (5, 17)}
+    kinds |= dict.fromkeys((Biased, Clipped, Scaled))
     for kind, shape in kinds.items():
         for bias in (True, False):
             assert shape_of(kind(17, 5, bias=bias, device="meta")) == shape

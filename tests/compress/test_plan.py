@@ -234,9 +234,8 @@ def test_sixteen_bit_checkpoints_keep_their_dtype(dtype: torch.dtype, text: list
     folder = write(tiny_llama().to(dtype), tmp_path / "model")
     plan = compress.plan(folder, remove=0.3, calib=text, menu=("ranks",))
     out = plan.save(tmp_path / "out")
-    assert {tensor.dtype for name, tensor in load_file(out / "model.safetensors").items() if "order" not in name} == {
-        dtype
-    }
+    kinds = {t.dtype for name, t in load_file(out / "model.safetensors").items() if t.numel() and "order" not in name}
+    assert kinds == {dtype}
     replaced = [row for row in plan.table if row.form != "dense"]
     assert max(row.gap / row.error for row in replaced) > 1e-6  # the loss by rounding is in the error, not in the bound
     compress.verify(out)

@@ -187,7 +187,7 @@ def rounded_alike(checkpoint: Checkpoint, moments: Moments, bits: float, roundin
         rounded = torch.from_numpy(rounding(W, inputs, width))
         weight: Any = model.get_submodule(layer.name).weight
         with torch.no_grad():
-            weight.copy_(rounded.T if layer.transposed else rounded)
+            weight.copy_(layer.weight(rounded))
     return model, 1.0 - stored / whole
 
 

@@ -14,22 +14,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 from cyclopts import Parameter
 from rich.table import Table
 
-from infimum.cli import screen
+from infimum.cli import screen, task_table
 from infimum.cli.outputs import STDOUT
 from infimum.cli.screen import FLAG, LOUD, Talk
+from infimum.cli.task_table import against, without_rows
 from infimum.cli.words import SEED
 from infimum.errors import CheckpointError, OptionError
 from infimum.proof.folder import check_model_folder
 from infimum.report.files import check_output, write_text
 
 if TYPE_CHECKING:
-    from infimum.compress import Difference, Score
+    from infimum.compress import Difference, Score, TaskScore
     from infimum.compress.measure.samples import Inputs
 
 
 def evaluate(
     *models: Annotated[Path, Parameter(name="MODEL")],
-    text: Annotated[str, Parameter(name=("--text", "-t"))],
+    text: Annotated[str | None, Parameter(name=("--text", "-t"))] = None,
+    tasks: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
+    task_folder: Path | None = None,
+    limit: int | None = None,
     tokens: int = 8192,
     max_tokens: int | None = None,
     seed: Annotated[int, SEED] = 0,
@@ -40,7 +44,7 @@ def evaluate(
     """Measure models on a text: perplexity of language models, embeddings of encoders against those of the first.
 
     Folders of transformers checkpoints and folders that infimum compress wrote may stand side by side. All see the
-    same tokens, and run in float32.
+    same tokens, and run in float32. Language models can be given tasks of lm-eval as well, or instead.
 
     Parameters
     ----------
@@ -48,6 +52,12 @@ def evaluate(
         Folders of models.
     text
         pydoc (topics of the Python documentation that calibration never sees), a .txt, .jsonl or .npy file.
+    tasks
+        Names of tasks of lm-eval, or patterns; needs the package lm-eval.
+    task_folder
+        Folder with tasks of your own: YAML files as lm-eval reads them.
+    limit
+        Documents of each task; by default all.
     tokens
         Size of the text: rows are drawn until they hold so many tokens.
     max_tokens
@@ -59,25 +69,38 @@ def evaluate(
     force
         Overwrite the JSON file.
     """
-    if not models:
-        raise OptionError("give at least one model folder: infimum evaluate MODEL... --text FILE")
-    if json is not None and json != STDOUT:
-        check_output(json, suffixes=(".json",), overwrite=force)
-    for path in models:
-        check_model_folder(path)  # before transformers is imported
+    if not models or not (text or tasks):
+        raise OptionError("give model folders and a text: infimum evaluate MODEL... --text FILE; or --tasks TASK...")
+    _check_files(models, json, force)
+    seen, rows, scores = None, [], []
     with screen.progress("reading the models", talk) as on_progress:
-        seen = _common_tokens(models, text, max_tokens).sample(tokens, seed)
-        rows = []
-        for row in _measurements(models, seen):
-            rows.append(row)
-            on_progress("evaluating", len(rows), len(models))
+        if text:
+            seen = _common_tokens(models, text, max_tokens).sample(tokens, seed)
+            for row in _measurements(models, seen):
+                rows.append(row)
+                on_progress("evaluating", len(rows), len(models))
+        for path in models if tasks else ():
+            scores.append(task_table.scores_of(path, tasks, task_folder, limit))
+            on_progress("tasks", len(scores), len(models))
     if json is not None:
-        _write_json(json, seen, seed, rows)
-    if not talk.quiet and json != STDOUT:
+        _write_json(json, models, seen, seed, rows, scores)
+    if talk.quiet or json == STDOUT:
+        return 0
+    if seen is not None:
         _show(rows)
-        text = f"{seen.source}, {rows[0]['score'].extent}, drawn with seed {seed}, SHA-256 {seen.sha256[:16]}"
-        screen.console().print(f"text: {text}", style="dim")
+        drawn = f"{seen.source}, {rows[0]['score'].extent}, drawn with seed {seed}, SHA-256 {seen.sha256[:16]}"
+        screen.console().print(f"text: {drawn}", style="dim")
+    if scores:
+        task_table.print_scores(models, scores)
     return 0
+
+
+def _check_files(models: Sequence[Path], target: Path | None, force: bool) -> None:
+    """Refuse what is no model, and what cannot be written, before transformers is imported."""
+    if target is not None and target != STDOUT:
+        check_output(target, suffixes=(".json",), overwrite=force)
+    for path in models:
+        check_model_folder(path)
 
 
 def _common_tokens(models: Sequence[Path], text: str, max_tokens: int | None) -> Inputs:
@@ -115,15 +138,26 @@ def _measurements(models: Sequence[Path], tokens: Inputs) -> Any:
         }
 
 
-def _write_json(target: Path, tokens: Inputs, seed: int, rows: Sequence[dict[str, Any]]) -> None:
-    document = {
-        "text": {"source": tokens.source, "tokens": tokens.count, "seed": seed, "sha256": tokens.sha256},
-        "models": [{**row, "score": _without_rows(row["score"])} for row in rows],
-        "differences": [
-            {"first": first["model"], "second": second["model"], **asdict(found)}
-            for first, second, found in _differences(rows)
-        ],
-    }
+def _write_json(
+    target: Path,
+    models: Sequence[Path],
+    tokens: Inputs | None,
+    seed: int,
+    rows: Sequence[dict[str, Any]],
+    scores: Sequence[Sequence[TaskScore]],
+) -> None:
+    document: dict[str, Any] = {}
+    if tokens is not None:
+        document |= {
+            "text": {"source": tokens.source, "tokens": tokens.count, "seed": seed, "sha256": tokens.sha256},
+            "models": [{**row, "score": without_rows(row["score"])} for row in rows],
+            "differences": [
+                {"first": first["model"], "second": second["model"], **asdict(found)}
+                for first, second, found in _differences(rows)
+            ],
+        }
+    if scores:
+        document["tasks"] = task_table.document(models, scores)
     content = json.dumps(document, indent=1) + "\n"
     if target == STDOUT:
         sys.stdout.write(content)
@@ -144,9 +178,7 @@ def _show(rows: Sequence[dict[str, Any]]) -> None:
         table.add_row(row["model"], *amounts, f"{row['seconds']:.3g} s")
     screen.console().print(table)
     for one, other, found in _differences(rows):
-        verdict = "" if found.is_told_apart else ": not told apart by this text"
-        numbers = f"{found.mean:+.2g}, standard error {found.standard_error:.1g}"
-        screen.console().print(f"{other['model']} against {one['model']}: {first.per_row} {numbers}{verdict}")
+        screen.console().print(against(one["model"], other["model"], first.per_row, found, "text"))
 
 
 def _differences(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], dict[str, Any], Difference]]:
@@ -157,7 +189,3 @@ def _differences(rows: Sequence[dict[str, Any]]) -> Iterator[tuple[dict[str, Any
     if len(rows[0]["score"].rows) > 1:  # of one row nothing is known about others
         for first, second in itertools.combinations(compared, 2):
             yield first, second, difference(first["score"], second["score"])
-
-
-def _without_rows(score: Score) -> dict[str, Any]:
-    return {name: value for name, value in asdict(score).items() if name != "rows"}

@@ -34,6 +34,7 @@ from infimum.compress.preview import Preview  # noqa: E402
 from infimum.compress.quantize import quantize  # noqa: E402
 from infimum.compress.refit import Refitted, refit  # noqa: E402
 from infimum.compress.search.allocation import knee  # noqa: E402  (after the check for the extra)
+from infimum.compress.tasks import TaskScore, task_scores  # noqa: E402
 from infimum.compress.verify import verify  # noqa: E402
 from infimum.proof.answers.quantized_matrix import QuantizedMatrix  # noqa: E402
 from infimum.proof.checkpoint import LayerPlan  # noqa: E402
@@ -53,6 +54,7 @@ __all__ = [
     "Score",
     "Settings",
     "Similarity",
+    "TaskScore",
     "Tokens",
     "agreement",
     "calibrate",
@@ -70,6 +72,7 @@ __all__ = [
     "refit",
     "scorer",
     "similarity",
+    "task_scores",
     "tokenize",
     "tokens_for",
     "verify",

@@ -117,7 +117,7 @@ def tokens_for(
     longest = longest if longest > 0 else LENGTH[head.goal]  # XLNet's -1: as many as there are
     if max_tokens is not None and max_tokens > longest:
         raise OptionError(f"max_tokens must be at most {longest} for {folder.name}, got {max_tokens}")
-    tokenizer, length = _tokenizer(folder), min(LENGTH[head.goal], longest) if max_tokens is None else max_tokens
+    tokenizer, length = tokenizer_of(folder), min(LENGTH[head.goal], longest) if max_tokens is None else max_tokens
     if isinstance(text, str | Path) and Path(text).suffix == ".jsonl" and (pairs := read_pairs(Path(text))):
         return pairs_of(tokenizer, pairs, length, Path(text).name)
     tokens = tokenize(
@@ -146,7 +146,8 @@ def _batches(text: Any) -> Batches | None:
     return text if text and isinstance(text[0], Mapping) else None
 
 
-def _tokenizer(folder: Path) -> Any:
+def tokenizer_of(folder: Path) -> Any:
+    """Read the tokenizer of a model folder."""
     try:
         return AutoTokenizer.from_pretrained(folder)
     except (OSError, ValueError, KeyError, ImportError) as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 import torch
 from transformers import PreTrainedModel
@@ -124,8 +124,20 @@ class Difference(Shown):
 Score: TypeAlias = Similarity | Perplexity | Agreement
 
 
-def difference(first: Score, second: Score) -> Difference:
-    """Compare two models in pairs: what the score of the second is above that of the first, on the same text.
+class InRows(Protocol):
+    """A score of which every row is known: a `Score`, or that of a task."""
+
+    @property
+    def per_row(self) -> str:
+        """What the mean of the rows is."""
+
+    @property
+    def rows(self) -> Rows:
+        """Sum and number, row by row."""
+
+
+def difference(first: InRows, second: InRows) -> Difference:
+    """Compare two models in pairs: what the score of the second is above that of the first, on the same text or task.
 
     The ratio estimator of a mean over rows of different length.
 
@@ -139,7 +151,7 @@ def difference(first: Score, second: Score) -> Difference:
     .. [1] W. G. Cochran, "Sampling techniques", 3rd ed., 1977, section 6.
     """
     counts = [count for _, count in first.rows]
-    if type(first) is not type(second) or counts != [count for _, count in second.rows] or len(counts) < 2:
+    if first.per_row != second.per_row or counts != [count for _, count in second.rows] or len(counts) < 2:
         raise OptionError("two scores of one kind on the same text of several rows were expected")
     changes = [after - before for (before, _), (after, _) in zip(first.rows, second.rows, strict=True)]
     total, size = sum(counts), len(counts)

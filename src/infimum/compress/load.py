@@ -20,7 +20,7 @@ from infimum.compress.model.pieces import ModelTensors
 from infimum.compress.model.tensor_files import TensorFiles
 from infimum.compress.write.saved_again import keep_code
 from infimum.errors import CheckpointError
-from infimum.nn.linear import replace_layers
+from infimum.nn.linear import REMEDY, replace_layers
 from infimum.proof.folder import DESCRIPTION
 
 
@@ -62,8 +62,8 @@ def load(out: str | Path) -> PreTrainedModel:
         state |= {f"{layer}.{name}": tensor for name, tensor in form.module_tensors().items()}
     missing = model.load_state_dict(state, strict=False, assign=True).missing_keys
     model.tie_weights()
-    tied = set(model.all_tied_weights_keys or ())
-    if absent := sorted(name for name in set(missing) - tied if not is_computed(model, name)):
+    needless = {*(model.all_tied_weights_keys or ()), REMEDY}
+    if absent := sorted(name for name in set(missing) - needless if not is_computed(model, name)):
         raise CheckpointError(
             f"tensor {names.in_files(absent[0])} is missing from {out.name}; the folder is incomplete"
         )

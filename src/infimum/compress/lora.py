@@ -56,7 +56,10 @@ def lora_config(model: PreTrainedModel, **options: Any) -> Any:
         options["target_modules"] = [
             name
             for name, module in model.named_modules()
-            if isinstance(module, kinds) and module is not head and not name.startswith(inside)
+            if isinstance(module, kinds)
+            and module is not head
+            and not name.startswith(inside)
+            and not hasattr(module, "patch")  # in place of a convolution, which is no linear layer to peft either
         ]
     config = peft.LoraConfig(**options)
     config._register_custom_module(dict.fromkeys(LINEAR, _adapted()))

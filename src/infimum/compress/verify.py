@@ -24,7 +24,7 @@ from infimum.compress.menu.stored_tensors import check_tensors
 from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import Choice, Group, partition, unit_of
 from infimum.compress.menu.written_output import WrittenOutput
-from infimum.compress.model.checkpoint import Layer
+from infimum.compress.model.layer import Layer
 from infimum.compress.model.pieces import ModelTensors
 from infimum.compress.model.tensor_files import INDEX, ITEM_BYTES, same_bits
 from infimum.errors import CalibrationError, InfimumError, VerificationError
@@ -47,8 +47,10 @@ TRUSTED = (
     "infimum.compress.model.names",
     "infimum.compress.model.pieces",
     "infimum.compress.model.linear_maps",
+    "infimum.compress.model.layer",
     "infimum.compress.model.channels",
     "infimum.compress.model.blockwise",
+    "infimum.compress.model.block_calls",
     "infimum.compress.model.vocabulary",
     "infimum.compress.measure.text",
     "infimum.compress.measure.samples",
@@ -89,6 +91,7 @@ TRUSTED = (
     "infimum.compress.menu.adapter",
     "infimum.nn.linear",
     "infimum.nn.packed",
+    "infimum.nn.patches",
 )
 """What `infimum verify FOLDER` runs, beside `infimum.proof` and the ground: who believes a certificate of a folder
 believes these modules. They read the two checkpoints, run the original to measure its moments, and derive what each
@@ -249,8 +252,7 @@ def _check_stored(
     if isinstance(stored, PlainForm):
         outside = torch.ones(part.layer.shape, dtype=torch.bool)
         outside[np.ix_(*part.places)] = False
-        weight = stored.weight.T if part.layer.transposed else stored.weight
-        if bool(weight[outside].any()):
+        if bool(part.layer.matrix(stored.weight)[outside].any()):
             raise VerificationError(f"{name} should have zeros for what was removed")
     elif stored is not None:
         if isinstance(stored, PivotForm):

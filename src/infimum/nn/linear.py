@@ -9,6 +9,7 @@ import torch
 from torch.nn import functional
 
 from infimum.nn.packed import PackedRows, QuantizedEmbedding, TiedLinear, packed_state
+from infimum.nn.patches import kernel_of, of_patches
 
 
 def _bias(size: int, wanted: bool, **options: Any) -> torch.nn.Parameter | None:
@@ -230,6 +231,9 @@ class QuantizedLowRankLinear(torch.nn.Module):
 
 KINDS: dict[str, Any] = {"pivot": PivotLinear, "factors": LowRankLinear, "channels": torch.nn.Linear}
 KINDS |= {"bits": QuantizedLinear, "bit-factors": QuantizedLowRankLinear}
+# A tensor without elements whose name is all that it says: transformers lists it where it builds the class of the
+# original, for want of trust_remote_code, and stops at what does not fit.
+REMEDY = "LOAD_WITH_trust_remote_code_OR_BY_infimum_compress_load"
 
 
 def replace_layers(model: torch.nn.Module, layers: Mapping[str, Mapping[str, Any]]) -> None:
@@ -238,7 +242,8 @@ def replace_layers(model: torch.nn.Module, layers: Mapping[str, Mapping[str, Any
     Parameters
     ----------
     model : torch.nn.Module
-        Its layers may be torch.nn.Linear or transformers' Conv1D, and of form "bits" torch.nn.Embedding, too.
+        Its layers may be torch.nn.Linear, transformers' Conv1D or convolutions that cut patches, and of form "bits"
+        torch.nn.Embedding, too.
     layers : mapping
         By name of the layer: ``{"form": "pivot", "rank": 12, "shape": [48, 64]}``, the shape being that of the new
         layer (outputs, inputs), and the form "pivot", "factors", "channels", which is an ordinary one, "bits" or
@@ -258,6 +263,8 @@ def replace_layers(model: torch.nn.Module, layers: Mapping[str, Mapping[str, Any
         if isinstance(new, TiedLinear):  # transformers knows nothing more that it would have to tie
             getattr(model, "all_tied_weights_keys", {}).pop(f"{name}.weight", None)
         setattr(owner, child, new)
+    if layers:
+        model.register_buffer(REMEDY, torch.empty(0, dtype=torch.uint8, device="cpu"))
 
 
 def _replacement(model: torch.nn.Module, old: Any, chosen: Mapping[str, Any]) -> Any:
@@ -267,5 +274,7 @@ def _replacement(model: torch.nn.Module, old: Any, chosen: Mapping[str, Any]) ->
     if isinstance(old, torch.nn.Embedding):
         return QuantizedEmbedding(m, n, *own, **options)
     new = TiedLinear(model.get_submodule(chosen["to"])) if form == "tied" else KINDS[form](n, m, *own, False, **options)
+    if kernel := kernel_of(old):
+        new = of_patches(new, kernel)
     new.bias = old.bias if old.bias is None or len(old.bias) == m else torch.nn.Parameter(old.bias[:m].clone())
     return new

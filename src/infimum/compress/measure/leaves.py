@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +32,7 @@ def leaves_of(model: Any, given: outputs.Given) -> Iterator[Leaves]:
     def hook(module: Any, inputs: tuple[torch.Tensor, ...], output: Any) -> Any:
         whole = output if isinstance(output, tuple) else (output,)  # I-BERT has a scale beside them
         leaf = whole[0].requires_grad_()
-        if not found.ids.numel() and module is embeddings:
+        if not found.ids.numel() and _has_matrix_of(module, embeddings):
             found.ids = inputs[0]
             found.tensors.insert(0, leaf)
         else:
@@ -58,6 +58,29 @@ def _listened(model: Any, given: outputs.Given) -> list[Any]:
     if not isinstance(given, torch.Tensor):
         return every
     embeddings = embeddings_of(model)
-    if embeddings is None or not model.config.is_encoder_decoder:
-        return [embeddings]
+    if embeddings is None or not model.config.is_encoder_decoder:  # half of T5 calls a module that shares the matrix
+        return [
+            embeddings,
+            *(module for module in every if module is not embeddings and _has_matrix_of(module, embeddings)),
+        ]
     return [module for module in every if module.weight.shape == embeddings.weight.shape]
+
+
+def _has_matrix_of(module: torch.nn.Embedding, embeddings: Any) -> bool:
+    return embeddings is not None and module.weight is embeddings.weight
+
+
+def gradients_of(
+    values: Sequence[torch.Tensor], leaves: Sequence[torch.Tensor], directions: Sequence[Sequence[torch.Tensor]]
+) -> list[tuple[torch.Tensor | None, ...]]:
+    """Gradients by leaves of the sum of the products of values with directions; hooks see all between them."""
+    live = [k for k, value in enumerate(values) if value.requires_grad]
+    if not live or not leaves:
+        return [(None,) * len(leaves) for _ in directions]
+    last, options = len(directions) - 1, {"allow_unused": True}
+    return [
+        torch.autograd.grad(
+            [values[k] for k in live], leaves, [to[k] for k in live], retain_graph=number < last, **options
+        )
+        for number, to in enumerate(directions)
+    ]

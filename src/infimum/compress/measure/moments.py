@@ -16,6 +16,7 @@ from infimum.compress.measure.samples import Inputs
 from infimum.compress.measure.scratch import Shelf
 from infimum.compress.model.heads import Goal
 from infimum.errors import CalibrationError
+from infimum.nn.patches import kernel_of, patches
 from infimum.proof.theorems import weighted_tail
 
 Progress: TypeAlias = Callable[[str, int, int], None]  # (what, done, of)
@@ -209,8 +210,11 @@ class Gather:
         self._mask = mask.bool()
 
     def _hook(self, name: str) -> Callable[[Any, tuple[torch.Tensor, ...], torch.Tensor], None]:
-        def forward(_module: Any, args: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
-            if args[0] is not self._last[0] or not self._share:
+        def forward(module: Any, args: tuple[torch.Tensor, ...], output: torch.Tensor) -> None:
+            kernel = kernel_of(module)
+            if kernel:
+                self._last = (None, patches(args[0].detach(), kernel), name)
+            elif args[0] is not self._last[0] or not self._share:
                 self._last = (args[0], args[0].detach(), name)
             _, x, first = self._last
             if self._sharing.setdefault(name, first) != first and self._inputs:
@@ -221,7 +225,8 @@ class Gather:
             if self._inputs and first == name:
                 self._add(name, "inputs", _gram(x[self._mask] if of_tokens else x.reshape(-1, x.shape[-1])))
             if output.requires_grad:
-                output.register_hook(lambda gradient: self._backward(name, x, gradient.detach()))  # type: ignore[no-untyped-call]
+                last = -1 - len(kernel)  # where the outputs are
+                output.register_hook(lambda g: self._backward(name, x, g.detach().movedim(last, -1)))  # type: ignore[no-untyped-call]
 
         return forward
 

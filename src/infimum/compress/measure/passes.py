@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from infimum.compress.measure import outputs
-from infimum.compress.measure.leaves import leaves_of
+from infimum.compress.measure.leaves import Leaves, gradients_of, leaves_of
 from infimum.compress.measure.moments import (
     BATCH,
     Gather,
@@ -25,7 +25,8 @@ from infimum.compress.measure.samples import Inputs
 from infimum.compress.measure.scratch import Shelf
 from infimum.compress.measure.text import Tokens
 from infimum.compress.measure.vocabulary import VocabularyGather
-from infimum.compress.model.blockwise import BlockwiseModel, Call, Run
+from infimum.compress.model.block_calls import Call
+from infimum.compress.model.blockwise import BlockwiseModel, Run
 from infimum.compress.model.checkpoint import Checkpoint
 from infimum.errors import CalibrationError
 
@@ -126,118 +127,153 @@ class _Collection:
         function = outputs.output_of(checkpoint.head)
         self._runs: list[Run] = [partial(function, self._runner.model, ids, mask) for ids, mask in batches]
         self._given, self._masks = zip(*batches, strict=True)
-        self._runner.try_blocks(self._runs[0])
-        inside = tuple(f"{name}." for name in self._runner.blocks)
+        self._runner.try_chains(self._runs[0])
+        self._blocks = [name for chain in self._runner.chains for name in chain]
+        inside = tuple(f"{name}." for name in self._blocks)
         names = [layer.name for layer in checkpoint.layers]
-        self._inside = {block: [name for name in names if name.startswith(block)] for block in inside}
+        self._inside = {block: [name for name in names if name.startswith(f"{block}.")] for block in self._blocks}
         self._outside = [name for name in names if not name.startswith(inside)]
         self._states, self._found = Shelf(), MomentShelf()
+        self._ids: dict[int, torch.Tensor] = {}  # by batch, of the tokens whose embeddings a graph starts at
         self._vocabulary = VocabularyGather(checkpoint, self._runner.model, per_token=self._per_token)
 
     def run(self, directions: Callable[[torch.Tensor], Sequence[torch.Tensor]]) -> MomentShelf:
         """Return the moments; `directions` are those by which what a batch gives is differentiated."""
-        if not self._runner.blocks:
-            with self._gathered(self._outside) as gather, self._vocabulary.attached():
-                for batch, run in enumerate(self._runs):
-                    self._begin(gather, batch)
-                    with leaves_of(self._runner.model, self._given[batch]) as leaves:
-                        value = run()
-                    self._vocabulary.embedded(leaves.ids, _gradients(value, leaves.tensors, directions(value)))
-                    self._report(len(self._runs))
-            self._found.add(self._vocabulary.moments(self._passes))
-            return self._found
-        calls = self._forward()
+        chains = self._runner.chains
+        calls = [self._forward(chain) for chain in range(len(chains))]
         self._behind(directions)
-        for index in reversed(range(len(self._runner.blocks))):
-            self._backward(index, [call[index] for call in calls])
-        self._before()
+        for chain in reversed(range(len(chains))):
+            for index in reversed(range(len(chains[chain]))):
+                self._backward(chain, index, [every[index] for every in calls[chain]])
+            self._before(chain)
+        for batch, ids in self._ids.items():
+            self._begin(batch)
+            self._vocabulary.embedded(ids, self._taken(("embeddings", batch)))
         self._found.add(self._vocabulary.moments(self._passes))
         return self._found
 
-    def _begin(self, gather: Gather, batch: int) -> None:
+    def _begin(self, batch: int, gather: Gather | None = None) -> None:
         """Say which batch comes next."""
-        gather.begin(self._masks[batch])
+        if gather is not None:
+            gather.begin(self._masks[batch])
         self._vocabulary.begin(self._masks[batch])
 
-    def _forward(self) -> list[list[Call]]:
-        """Store the hidden states in front of every block and behind the last."""
+    def _forward(self, chain: int) -> list[list[Call]]:
+        """Store what reaches every block of a chain, and what leaves the last; return what they are called with."""
         runner, calls = self._runner, []
-        with torch.no_grad():
-            for batch, run in enumerate(self._runs):
-                hidden, call = runner.calls(run)
-                self._states.put((0, batch), {"hidden": hidden})
-                calls.append(call)
-            for index in range(len(runner.blocks)):
-                with runner.loaded(index):
-                    for batch, call in enumerate(calls):
-                        hidden = runner.apply(index, self._states.get((index, batch))["hidden"], call[index])
-                        self._states.put((index + 1, batch), {"hidden": hidden})
-                self._report(2 * len(runner.blocks))
+        names = runner.chains[chain]
+        for batch, run in enumerate(self._runs):
+            with torch.enable_grad(), leaves_of(runner.model, self._given[batch]):
+                reached = runner.reach(run, chain, self._ends(chain, batch))
+            self._put((chain, 0, batch), [reached.hidden])
+            self._put(("crossing", chain, batch), reached.crossing)
+            calls.append(reached.calls)
+        for index, name in enumerate(names):
+            with runner.loaded(name), torch.no_grad():
+                for batch, call in enumerate(calls):
+                    state, crossing = self._get((chain, index, batch)), self._get(("crossing", chain, batch))
+                    self._put((chain, index + 1, batch), runner.apply(name, state, call[index], crossing))
+            self._report()
         return calls
 
+    def _ends(self, chain: int, batch: int) -> list[torch.Tensor]:
+        """Return the hidden states that leave the chains before one, where graphs start."""
+        chains = self._runner.chains[:chain]
+        return [self._get((k, len(names), batch))[0].requires_grad_() for k, names in enumerate(chains)]
+
     def _behind(self, directions: Callable[[torch.Tensor], Sequence[torch.Tensor]]) -> None:
-        """From the goal back to the hidden states behind the last block."""
-        last = len(self._runner.blocks)
+        """From the goal back to what leaves the chains, and to embeddings that it sees without them."""
         with self._gathered(self._outside) as gather, self._vocabulary.attached():
             for batch, run in enumerate(self._runs):
-                self._begin(gather, batch)
-                hidden = self._states.pop((last, batch))["hidden"].requires_grad_()
-                with torch.enable_grad():
-                    value = self._runner.behind(run, hidden)
-                self._keep(last, batch, _gradients(value, [hidden], directions(value)))
+                self._begin(batch, gather)
+                ends = self._ends(len(self._runner.chains), batch)
+                with torch.enable_grad(), leaves_of(self._runner.model, self._given[batch]) as leaves:
+                    value = self._runner.behind(run, ends)
+                self._split([value], [[to] for to in directions(value)], ends, leaves, batch)
+                if not ends:
+                    self._report()
 
-    def _backward(self, index: int, calls: Sequence[Call]) -> None:
-        """From the hidden states behind a block back to those in front of it."""
-        with self._runner.loaded(index), self._gathered(self._inside[f"{self._runner.blocks[index]}."]) as gather:
+    def _split(
+        self,
+        values: Sequence[torch.Tensor],
+        directions: Sequence[Sequence[torch.Tensor]],
+        ends: Sequence[torch.Tensor],
+        leaves: Leaves,
+        batch: int,
+    ) -> None:
+        """Differentiate, and add what arrives at the ends of chains and at the embeddings to what did so before."""
+        self._ids[batch] = leaves.ids
+        found = gradients_of(values, [*ends, *leaves.tensors], directions)
+        for k, end in enumerate(ends):
+            self._add(("gradients", k, len(self._runner.chains[k]), batch), [each[k] for each in found], end)
+        if leaves.ids.numel():
+            self._add(("embeddings", batch), [each[len(ends)] for each in found], leaves.tensors[0])
+
+    def _backward(self, chain: int, index: int, calls: Sequence[Call]) -> None:
+        """From what leaves a block back to what reaches it."""
+        name = self._runner.chains[chain][index]
+        with self._runner.loaded(name), self._gathered(self._inside[name]) as gather:
             for batch, call in enumerate(calls):
                 gather.begin(self._masks[batch])
-                hidden = self._states.pop((index, batch))["hidden"].requires_grad_()
+                state = self._taken((chain, index, batch))
+                crossing = [tensor.requires_grad_() for tensor in self._get(("crossing", chain, batch))]
+                state[0].requires_grad_()
                 with torch.enable_grad():
-                    value = self._runner.apply(index, hidden, call)
-                self._keep(index, batch, _gradients(value, [hidden], self._kept(index + 1, batch)))
-        self._report(2 * len(self._runner.blocks))
+                    value, *_ = self._runner.apply(name, state, call, crossing)
+                arrived = [[to] for to in self._taken(("gradients", chain, index + 1, batch))]
+                found = gradients_of([value], [state[0], *crossing], arrived)
+                self._add(("gradients", chain, index, batch), [each[0] for each in found], state[0])
+                for k, tensor in enumerate(crossing):
+                    self._add(("crossed", chain, batch, k), [each[1 + k] for each in found], tensor)
+        self._report()
 
-    def _before(self) -> None:
-        """From the hidden states in front of the first block back to the embeddings."""
+    def _before(self, chain: int) -> None:
+        """From what reaches the blocks of a chain back to what left those before it, and to the embeddings."""
         with self._gathered(self._outside) as gather:
             for batch, run in enumerate(self._runs):
-                self._begin(gather, batch)
+                self._begin(batch, gather)
+                ends = self._ends(chain, batch)
                 with torch.enable_grad(), leaves_of(self._runner.model, self._given[batch]) as leaves:
-                    value, _ = self._runner.calls(run)
-                self._vocabulary.embedded(leaves.ids, _gradients(value, leaves.tensors, self._kept(0, batch)))
+                    reached = self._runner.reach(run, chain, ends)
+                arrived = [self._taken(("gradients", chain, 0, batch))]
+                arrived += [self._taken(("crossed", chain, batch, k)) for k in range(len(reached.crossing))]
+                values = [reached.hidden, *reached.crossing]
+                self._split(values, list(zip(*arrived, strict=True)), ends, leaves, batch)
 
     @contextmanager
     def _gathered(self, names: Sequence[str]) -> Iterator[Gather]:
         """Gather the moments of layers, and keep them."""
-        layers = {name: self._runner.model.get_submodule(name) for name in names}
+        layers = {name: self._runner.model.get_submodule(name) for name in names if name not in self._found}
         gather = Gather(layers, **self._options)
         with gather.attached():
             yield gather
         self._found.add(gather.moments(self._passes))
 
-    def _keep(self, index: int, batch: int, gradients: Sequence[torch.Tensor]) -> None:
-        self._states.put(("gradients", index, batch), {str(k): gradient for k, gradient in enumerate(gradients)})
+    def _put(self, key: Any, tensors: Sequence[torch.Tensor]) -> None:
+        if tensors:
+            self._states.put(key, {str(k): tensor.detach() for k, tensor in enumerate(tensors)})
 
-    def _kept(self, index: int, batch: int) -> list[torch.Tensor]:
-        stored = self._states.pop(("gradients", index, batch))
+    def _get(self, key: Any) -> list[torch.Tensor]:
+        stored = self._states.get(key) if key in self._states else {}
         return [stored[str(k)] for k in range(len(stored))]
 
-    def _report(self, steps: int) -> None:
+    def _taken(self, key: Any) -> list[torch.Tensor]:
+        """Read tensors for the last time."""
+        found = self._get(key)
+        if found:
+            self._states.pop(key)
+        return found
+
+    def _add(self, key: Any, gradients: Sequence[torch.Tensor | None], like: torch.Tensor) -> None:
+        """Add gradients to those that were stored, one for each direction."""
+        found = [torch.zeros_like(like) if each is None else each for each in gradients]
+        before = self._taken(key)
+        self._put(key, [one + other for one, other in zip(found, before, strict=True)] if before else found)
+
+    def _report(self) -> None:
         self._done += 1
         if self._on_progress:
-            self._on_progress("calibrating", self._done, steps)
-
-
-def _gradients(
-    value: torch.Tensor, leaves: Sequence[torch.Tensor], directions: Sequence[torch.Tensor]
-) -> list[torch.Tensor]:
-    """Gradients by the first leaf of the products of `value` with directions; hooks see all between it and a leaf."""
-    last = len(directions) - 1
-    options: dict[str, Any] = {"allow_unused": True}
-    found = [
-        torch.autograd.grad(value, leaves, to, retain_graph=k < last, **options) for k, to in enumerate(directions)
-    ]
-    return [torch.zeros_like(leaves[0]) if gradients[0] is None else gradients[0] for gradients in found]
+            self._on_progress("calibrating", self._done, 2 * len(self._blocks) or len(self._runs))
 
 
 def _check_ids(model: Any, tokens: Inputs) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import glob
+import itertools
 import os
 import shutil
 import tempfile
@@ -81,11 +82,12 @@ class Shelf:
     def __init__(self) -> None:
         self._folder, descriptor = claim(Path(tempfile.gettempdir()), PREFIX)
         self._files: dict[Any, Path] = {}
+        self._numbers = itertools.count()
         weakref.finalize(self, _remove, self._folder, descriptor, os.getpid())
 
     def put(self, name: Any, tensors: Mapping[str, torch.Tensor]) -> None:
-        """Store tensors under a new name."""
-        path = self._folder / f"{len(self._files)}.safetensors"
+        """Store tensors under a name, which is new or was read for the last time."""
+        path = self._folder / f"{next(self._numbers)}.safetensors"
         write_small(path, tensors)
         self._files[name] = path
 
@@ -95,7 +97,7 @@ class Shelf:
 
     def adopt(self, name: Any, other: Shelf) -> None:
         """Store what another shelf has under a name, without reading it; both keep it."""
-        path = self._folder / f"{len(self._files)}.safetensors"
+        path = self._folder / f"{next(self._numbers)}.safetensors"
         try:
             os.link(other._files[name], path)
         except OSError:  # a file system without links
@@ -110,8 +112,11 @@ class Shelf:
     def pop(self, name: Any) -> dict[str, torch.Tensor]:
         """Read the tensors of a name for the last time."""
         tensors = self.get(name)
-        self._files[name].unlink()
+        self._files.pop(name).unlink()
         return tensors
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._files
 
 
 def _remove(folder: Path, descriptor: int, owner: int) -> None:

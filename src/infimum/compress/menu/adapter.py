@@ -11,8 +11,9 @@ import torch
 
 from infimum._threads import one_thread
 from infimum.compress.menu.task import Task
-from infimum.compress.model.checkpoint import Checkpoint, Layer
-from infimum.compress.model.experts import Experts
+from infimum.compress.model.checkpoint import Checkpoint
+from infimum.compress.model.experts import TakenApart
+from infimum.compress.model.layer import Layer
 from infimum.compress.model.tensor_files import read_all
 from infimum.errors import InfimumError, OptionError, VerificationError
 from infimum.proof import strict_json
@@ -32,14 +33,18 @@ FOLDER, CONFIG, WEIGHTS = "adapter", "adapter_config.json", "adapter_model.safet
 def adapter_layers(task: Task, table: Sequence[LayerPlan], rank: int) -> list[Layer]:
     """Return the layers that an adapter of a rank has a part for: those that were replaced.
 
-    Left out are experts: transformers fuses theirs while it loads, so that no adapter finds them.
+    Left out are experts: transformers fuses theirs while it loads, so that no adapter finds them; and convolutions.
     """
     checkpoint = task.checkpoint
     if not task.settings.plain:
         raise OptionError("an adapter needs plain output: peft attaches it to the layers of stock transformers")
     replaced = {row.name for row in table if row.form == "plain"}
-    fused = tuple(f"{n}." for n, module in checkpoint.skeleton.named_modules() if isinstance(module, Experts))
-    layers = [layer for layer in checkpoint.layers if layer.name in replaced and not layer.name.startswith(fused)]
+    fused = tuple(f"{n}." for n, module in checkpoint.skeleton.named_modules() if isinstance(module, TakenApart))
+    layers = [
+        layer
+        for layer in checkpoint.layers
+        if layer.name in replaced and not layer.kernel and not layer.name.startswith(fused)
+    ]
     if not layers:
         raise OptionError("no layer was replaced that an adapter could restore; remove more, or leave the adapter out")
     most = min(min(layer.shape) for layer in layers)
@@ -74,8 +79,8 @@ def restored_error(
 ) -> tuple[float, float]:
     """Measure the error of a layer whose stored weight is helped by its part of the adapter, and its squared norm."""
     lora_A, lora_B = (factors[name].double().numpy() for name in names_of(layer))
-    member, stored = task.member(layer), weight.double().numpy()
-    left = np.hstack([stored.T if layer.transposed else stored, lora_B])
+    member = task.member(layer)
+    left = np.hstack([layer.matrix(weight).double().numpy(), lora_B])
     right = np.vstack([np.eye(layer.shape[1]), lora_A])
     error = weighted_tail.error(member.W, left, right, member.norm.C, member.norm.G, room=room)
     return error, float(np.sum((member.W - left @ right) ** 2))

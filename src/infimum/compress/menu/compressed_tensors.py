@@ -11,8 +11,9 @@ import torch
 from infimum.compress.menu.forms import PackedForm
 from infimum.compress.menu.grid_loops import Shape
 from infimum.compress.menu.vllm_rules import BITS, GROUPS, broken_rules, fused_layers, fused_with
-from infimum.compress.model.checkpoint import Checkpoint, Layer
-from infimum.compress.model.experts import Experts
+from infimum.compress.model.checkpoint import Checkpoint
+from infimum.compress.model.experts import TakenApart
+from infimum.compress.model.layer import Layer
 from infimum.errors import CheckpointError
 from infimum.proof.checkpoint import LayerPlan
 from infimum.proof.grid import BFLOAT16, FLOAT16
@@ -67,7 +68,8 @@ def packed_alternatives(checkpoint: Checkpoint, layer: Layer, together: Sequence
     """
     (n, kind), *others = {(each.shape[1], checkpoint.kind(each.tensor)) for each in together}
     fused = fused_with(layer.name, {each.name for each in checkpoint.layers})
-    if others or len(fused) > len(together) or layer.transposed or _is_experts(checkpoint, layer.name):
+    own = layer.transposed or layer.kernel or _is_experts(checkpoint, layer.name)  # stored or built in a way of its own
+    if others or len(fused) > len(together) or own:
         return ()
     groups = {*(group for group in GROUPS if n % group == 0), n}
     every = [Packed(bits, group, kind) for bits in BITS if n * bits % WORD == 0 for group in groups]
@@ -84,7 +86,7 @@ def fused_groups(layers: Collection[Layer]) -> Iterator[tuple[Layer, ...]]:
 def _is_experts(checkpoint: Checkpoint, name: str) -> bool:
     """Whether a module is one of experts, which are one by one here and fused in transformers."""
     owners = itertools.accumulate(name.split("."), lambda owner, child: f"{owner}.{child}")
-    return any(isinstance(checkpoint.skeleton.get_submodule(owner), Experts) for owner in owners)
+    return any(isinstance(checkpoint.skeleton.get_submodule(owner), TakenApart) for owner in owners)
 
 
 def linear_layers(checkpoint: Checkpoint) -> dict[str, tuple[int, int]]:

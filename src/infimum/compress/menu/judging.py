@@ -14,7 +14,7 @@ from infimum.compress.measure.moments import LayerMoments
 from infimum.compress.menu.ranks import Damping, curve, damped, decompose, weighting
 from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import PARTS, Group, widths_of
-from infimum.compress.model.checkpoint import Layer
+from infimum.compress.model.layer import Layer
 from infimum.errors import VerificationError
 from infimum.proof.checkpoint import same
 

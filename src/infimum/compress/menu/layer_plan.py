@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infimum.compress.model.checkpoint import Layer
+from infimum.compress.model.layer import Layer
 from infimum.proof.checkpoint import LayerPlan
 
 

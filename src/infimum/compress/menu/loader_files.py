@@ -15,14 +15,14 @@ from infimum.compress.menu.forms import BLOCK_FORMS, PackedForm
 from infimum.compress.model import experts
 from infimum.compress.model.checkpoint import Checkpoint
 from infimum.compress.model.configuration import LAYERS, empty_model
-from infimum.compress.model.experts import Experts
+from infimum.compress.model.experts import TakenApart
 from infimum.compress.model.heads import Head
-from infimum.nn import linear, packed
+from infimum.nn import linear, packed, patches
 from infimum.proof.checkpoint import LayerPlan
 from infimum.proof.folder import CONFIG
 
 MODEL_CODE, LINEAR_CODE, PACKED_CODE = "modeling_infimum.py", "infimum_linear.py", "infimum_packed.py"
-EXPERTS_CODE = "infimum_experts.py"
+PATCHES_CODE, EXPERTS_CODE = "infimum_patches.py", "infimum_experts.py"
 MODEL = '''"""Load this checkpoint with trust_remote_code=True; infimum.compress.load does the same without."""
 
 from transformers import {base}
@@ -55,15 +55,21 @@ def loader_files(checkpoint: Checkpoint, table: Sequence[LayerPlan]) -> dict[str
     if not layers:  # also where a file of another format says all that a loader needs
         return {}
     config: dict[str, Any] = json.loads((checkpoint.path / CONFIG).read_text(encoding="utf-8"))
-    if change := narrower_config(checkpoint, table):
+    if not needs_code(checkpoint, table):
+        packed = any(row.form == PackedForm.name for row in table)
+        change = {KEY: quantization_config(checkpoint, table)} if packed else narrower_config(checkpoint, table)
         return {CONFIG: json.dumps(config | change, indent=2) + "\n"}
-    if any(row.form == PackedForm.name for row in table):
-        return {CONFIG: json.dumps(config | {KEY: quantization_config(checkpoint, table)}, indent=2) + "\n"}
     config |= {LAYERS: layers}
     skeleton, names = checkpoint.skeleton, checkpoint.names
     config["auto_map"] = auto_map(checkpoint.head, type(skeleton))
     code = code_files(type(skeleton), by_rules=bool(names.renamed or names.own) or has_experts(skeleton))
     return {CONFIG: json.dumps(config, indent=2) + "\n", **code}
+
+
+def needs_code(checkpoint: Checkpoint, table: Sequence[LayerPlan]) -> bool:
+    """Whether a planned model loads by code of ours only."""
+    packed = any(row.form == PackedForm.name for row in table)
+    return not packed and bool(replaced_layers(checkpoint, table)) and not narrower_config(checkpoint, table)
 
 
 def auto_map(head: Head, kind: type) -> dict[str, str]:
@@ -80,15 +86,16 @@ def code_files(kind: type, *, by_rules: bool) -> dict[str, str]:
     code = {"imported": IMPORTED, "unfused": UNFUSED.format(base=base)} if by_rules else {"imported": "", "unfused": ""}
     found = {
         MODEL_CODE: MODEL.format(base=base, layers=LAYERS, **code),
-        LINEAR_CODE: inspect.getsource(linear).replace(f"from {packed.__name__} ", "from .infimum_packed "),
+        LINEAR_CODE: inspect.getsource(linear).replace("from infimum.nn.", "from .infimum_"),
         PACKED_CODE: inspect.getsource(packed),
+        PATCHES_CODE: inspect.getsource(patches),
     }
     return found | ({EXPERTS_CODE: inspect.getsource(experts)} if by_rules else {})
 
 
 def has_experts(model: torch.nn.Module) -> bool:
     """Whether a model has experts, which are one by one."""
-    return any(isinstance(module, Experts) for module in model.modules())
+    return any(isinstance(module, TakenApart) for module in model.modules())
 
 
 def replaced_layers(checkpoint: Checkpoint, table: Iterable[LayerPlan]) -> dict[str, dict[str, Any]]:

@@ -94,8 +94,7 @@ def measure(task: Task, part: Replacement, stored: StoredForm | None, *, room: f
     member, (rows, columns) = task.member(part.layer).outputs(part.outputs), part.places
     distance = moved = 0.0
     if isinstance(stored, PlainForm):
-        weight = stored.weight.double().numpy()
-        left = (weight.T if part.layer.transposed else weight)[rows]
+        left = part.layer.matrix(stored.weight).double().numpy()[rows]
         right = np.eye(left.shape[1])
         if not part.has_full_rank:
             narrow = member.inputs(columns)._replace(W=left[:, columns])

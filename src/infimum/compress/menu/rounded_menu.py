@@ -27,7 +27,7 @@ from infimum.compress.menu.rounding import Factors, Rounded, factors, round_matr
 from infimum.compress.menu.seen import Seen, seen
 from infimum.compress.menu.task import Member, Task
 from infimum.compress.menu.widths import Group, Kept, narrowing
-from infimum.compress.model.checkpoint import Layer
+from infimum.compress.model.layer import Layer
 from infimum.proof.theorems.allocation_dual import Curve
 from infimum.proof.theorems.narrowing import Narrowing
 

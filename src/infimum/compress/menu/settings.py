@@ -10,7 +10,8 @@ from typing import Any, Literal, TypeAlias, get_args
 
 from infimum._arguments import one_of
 from infimum.compress.menu.ranks import Damping, Form, Objective
-from infimum.compress.model.checkpoint import Checkpoint, Layer
+from infimum.compress.model.checkpoint import Checkpoint
+from infimum.compress.model.layer import Layer
 from infimum.errors import InfimumError, OptionError, VerificationError
 from infimum.proof.checkpoint import listed, mapping, text
 from infimum.proof.evidence import flag, number, shown

@@ -8,18 +8,20 @@ from typing import TypeAlias
 
 from infimum.compress.menu.gguf_file import GgufTensors
 from infimum.compress.menu.gguf_model import check_model
+from infimum.compress.menu.loader_files import needs_code
 from infimum.compress.menu.settings import Format
 from infimum.compress.model.checkpoint import Checkpoint
 from infimum.compress.model.pieces import ModelTensors
 from infimum.compress.model.tensor_files import Kind, TensorFiles, same_bits
 from infimum.errors import VerificationError
+from infimum.nn.linear import REMEDY
 from infimum.nn.packed import packed_width
 from infimum.proof.checkpoint import LayerPlan, same
 
 OutputTensors: TypeAlias = ModelTensors | GgufTensors
 
 
-def expected_tensors(checkpoint: Checkpoint, table: Iterable[LayerPlan]) -> dict[str, Kind]:
+def expected_tensors(checkpoint: Checkpoint, table: Sequence[LayerPlan]) -> dict[str, Kind]:
     """Return kind and shape of every tensor of a model that became what the table says."""
     rows = {row.tensor.removesuffix("weight"): row for row in table if row.form != "dense"}
     expected: dict[str, Kind] = {}
@@ -32,7 +34,7 @@ def expected_tensors(checkpoint: Checkpoint, table: Iterable[LayerPlan]) -> dict
             expected |= {f"{stem}.{name}": kind for name, kind in _parts(row, tensor.kind).items()}
         else:
             expected[tensor.name] = (tensor.kind, row.kept[:1] if part == "bias" else tensor.shape)
-    return expected
+    return expected | ({checkpoint.names.in_files(REMEDY): ("U8", (0,))} if needs_code(checkpoint, table) else {})
 
 
 def keeps_stacks(table: Iterable[LayerPlan]) -> bool:

@@ -11,7 +11,8 @@ from infimum.compress.measure.moments import LayerMoments, Moments, MomentShelf
 from infimum.compress.measure.text import Tokens
 from infimum.compress.menu.ranks import Damping, Weighting, damped, weighting
 from infimum.compress.menu.settings import Settings
-from infimum.compress.model.checkpoint import Checkpoint, Layer
+from infimum.compress.model.checkpoint import Checkpoint
+from infimum.compress.model.layer import Layer
 from infimum.compress.model.tensor_files import ITEM_BYTES
 
 UNREACHED = "the output does not depend on it for this text, or too few tokens reach it: kept dense"

@@ -13,7 +13,7 @@ from infimum.compress.menu.compressed_tensors import fused_groups
 from infimum.compress.menu.ranks import curve, spectrum
 from infimum.compress.menu.task import Member, Task
 from infimum.compress.model.channels import channels_of
-from infimum.compress.model.checkpoint import Layer
+from infimum.compress.model.layer import Layer
 from infimum.proof.theorems.allocation_dual import Curve, Unit
 from infimum.proof.theorems.narrowing import Narrowing, row_tails
 from infimum.proof.theorems.weighted_tail import Tails

@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from infimum.compress.model.checkpoint import Checkpoint, Layer
+from infimum.compress.model.checkpoint import Checkpoint
+from infimum.compress.model.layer import Layer
 
 CHANNELS, KEPT = 6, [0, 2, 3]  # of the small copy on which a candidate is tried: how many, and which stay
 
@@ -44,7 +45,7 @@ def channels_of(checkpoint: Checkpoint) -> tuple[Channels, ...]:
     That its channels are independent is tried on a copy that has few of them and random weights.
     """
     inside: dict[str, list[Layer]] = {}
-    for layer in checkpoint.layers:
+    for layer in (layer for layer in checkpoint.layers if not layer.kernel):
         owner = layer.name
         while owner:
             owner = owner.rpartition(".")[0]

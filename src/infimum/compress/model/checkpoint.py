@@ -19,12 +19,14 @@ from infimum._display import Shown
 from infimum.compress.model.configuration import LAYERS, empty_model, read_config
 from infimum.compress.model.experts import unfuse
 from infimum.compress.model.heads import Head
+from infimum.compress.model.layer import Layer
 from infimum.compress.model.linear_maps import shape_of
 from infimum.compress.model.names import Names, is_computed
 from infimum.compress.model.pieces import ModelTensors
 from infimum.compress.model.tensor_files import Kind, Stored, TensorFiles, locate
 from infimum.compress.model.vocabulary import tied_head, vocabulary_of
 from infimum.errors import CheckpointError
+from infimum.nn.patches import kernel_of
 from infimum.proof.evidence import shown
 from infimum.proof.folder import CONFIG, DESCRIPTION, check_model_folder, companions, file_hash, own_file
 
@@ -33,29 +35,6 @@ NOTABLE = 0.05  # share of the model above which it is said what cannot be repla
 TIED = "The output head shares the embeddings' weights: both stay as they are."
 UNTIED = "The output head stays as it is: its outputs are the vocabulary, too many for a moment matrix."
 FLOATS = {"F64", "F32", "F16", "BF16"}
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A linear layer: its name in the model, the name of its weight in the files, and its shape (outputs, inputs).
-
-    `transposed`: the files hold the weight as (inputs, outputs), as those of GPT-2 do.
-    """
-
-    name: str
-    tensor: str
-    shape: tuple[int, int]
-    transposed: bool = False
-
-    @property
-    def bias(self) -> str:
-        """Name of its bias in the files, if it has one."""
-        return self.tensor.removesuffix("weight") + "bias"
-
-    @property
-    def size(self) -> int:
-        """Number of weights."""
-        return self.shape[0] * self.shape[1]
 
 
 @dataclass(frozen=True)
@@ -111,7 +90,7 @@ class Checkpoint(Shown):
         for name, module in self.skeleton.named_modules():
             tensor, shape = self.names.in_files(f"{name}.weight"), shape_of(module)
             if shape is not None and 0 not in shape and id(module.weight) not in fixed and tensor in self.tensors:
-                found.append(Layer(name, tensor, shape, isinstance(module, Conv1D)))
+                found.append(Layer(name, tensor, shape, isinstance(module, Conv1D), kernel_of(module)))
         return tuple(found)
 
     @cached_property
@@ -190,8 +169,7 @@ class Checkpoint(Shown):
 
     def weight(self, layer: Layer) -> torch.Tensor:
         """Read the weight of a linear layer, (outputs, inputs)."""
-        value = self.read(layer.tensor)
-        return value.T if layer.transposed else value
+        return layer.matrix(self.read(layer.tensor))
 
     def bias(self, layer: Layer) -> torch.Tensor | None:
         """Read the bias of a linear layer; None where it has none."""

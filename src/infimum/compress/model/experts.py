@@ -5,6 +5,7 @@ Beside a compressed checkpoint this file is part of the code by which transforme
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -67,21 +68,23 @@ class Expert(torch.nn.Module):
         return y
 
 
-class Experts(torch.nn.ModuleList):
-    """The experts of a block; called as transformers calls its stacked ones.
+class TakenApart(torch.nn.ModuleList):
+    """Modules one by one, where a module had their matrices stacked.
 
     `parts` say where the matrices lie in the parameters of the module that was replaced, `stacks` their shapes.
     """
 
     def __init__(
-        self,
-        experts: Iterable[Expert],
-        parts: Mapping[str, Part],
-        stacks: Mapping[str, tuple[int, ...]],
-        after: Callable[..., Any] | None,
+        self, modules: Iterable[torch.nn.Module], parts: Mapping[str, Part], stacks: Mapping[str, tuple[int, ...]]
     ) -> None:
-        super().__init__(experts)
-        self.parts, self.stacks, self.after = dict(parts), dict(stacks), after
+        super().__init__(modules)
+        self.parts, self.stacks = dict(parts), dict(stacks)
+
+
+class Experts(TakenApart):
+    """The experts of a block; called as transformers calls its stacked ones. `after` is applied to each's outputs."""
+
+    after: Callable[..., Any] | None = None
 
     def forward(
         self, hidden_states: torch.Tensor, top_k_index: torch.Tensor, top_k_weights: torch.Tensor
@@ -98,17 +101,93 @@ class Experts(torch.nn.ModuleList):
         return total.view_as(hidden_states)
 
 
+class ExpertsOfAll(TakenApart):
+    """The experts of Llama 4: each is given all tokens, one after the other, zeros for those that are not its own."""
+
+    def forward(self, hidden_states: torch.Tensor) -> torch.Tensor:
+        """Return what every expert makes of its tokens; of zeros it makes zeros."""
+        every = hidden_states.view(len(self), -1, hidden_states.shape[-1])
+        found = []
+        for expert, tokens in zip(self, every, strict=True):
+            (own,) = torch.where(tokens.any(dim=-1))
+            found.append(torch.zeros_like(tokens).index_add(0, own, expert(tokens[own])))
+        return torch.cat(found)
+
+
+class LinearOfGroups(TakenApart):
+    """A linear layer for each group of rows, as JetMoe has them."""
+
+    def forward(self, inputs: torch.Tensor, sizes: list[int]) -> torch.Tensor:
+        """Apply to each group, of so many rows, its layer."""
+        return torch.cat([layer(rows) for layer, rows in zip(self, torch.split(inputs, sizes), strict=True)])
+
+
 def unfuse(model: Any) -> Any:
     """Replace, in place, every module that holds its experts' matrices stacked, and return the model.
 
-    Known are those that transformers marks for its implementations of experts, and DBRX's. The layers of an expert are
-    ``experts.3.gate_proj``, ``up_proj`` and ``down_proj``.
+    Known are those that transformers marks for its implementations of experts, those of DBRX and Llama 4, and JetMoe's
+    groups. The layers of an expert are ``experts.3.gate_proj``, ``up_proj`` and ``down_proj``, a group's is a number.
     """
     for name, module in list(model.named_modules()):
-        if parts := _stacks_of(module):
+        if (apart := _apart(module)) is not None:
             parent, _, child = name.rpartition(".")
-            setattr(model.get_submodule(parent), child, _one_by_one(module, parts))
+            setattr(model.get_submodule(parent), child, apart)
     return model
+
+
+def _apart(module: Any) -> TakenApart | None:
+    """Return what takes the place of a module that holds matrices stacked; None of every other module."""
+    if parts := _stacks_of(module):
+        return _one_by_one(module, parts)
+    if type(module).__module__.startswith("torch."):
+        return None
+    shapes = {name: tuple(parameter.shape) for name, parameter in module.named_parameters(recurse=False)}
+    match shapes:
+        case {"gate_up_proj": (a, d, ff), "down_proj": (b, f, e)} if (a, d, ff) == (b, e, 2 * f) and len(shapes) == 2:
+            small = _small(module, {"gate_up_proj": (2, 3, 8), "down_proj": (2, 4, 3)}, num_experts=2, hidden_size=3)
+            return _if_equal(
+                module, small, _experts_of_all, torch.cat((_random(5, 3), torch.zeros(5, 3, device="cpu")))
+            )
+        case {"weight": (_, _, _)} if len(shapes) == 1:
+            small = _small(module, {"weight": (2, 4, 3)}, num_experts=2)
+            return _if_equal(module, small, _linear_of_groups, _random(5, 3), [2, 3])
+    return None
+
+
+def _small(module: Any, shapes: Mapping[str, tuple[int, ...]], **sizes: int) -> Any:
+    """Copy a module with small random parameters, to try on it what it computes."""
+    small = copy.copy(module)
+    parameters = {name: torch.nn.Parameter(_random(*shape)) for name, shape in shapes.items()}
+    vars(small).update(sizes, _parameters=parameters)
+    return small
+
+
+def _random(*shape: int) -> torch.Tensor:
+    return torch.randn(shape, generator=torch.Generator("cpu").manual_seed(len(shape)), device="cpu")
+
+
+def _if_equal(module: Any, small: Any, build: Callable[[Any], TakenApart], *given: Any) -> TakenApart | None:
+    """Take a module apart if its small copy, taken apart, computes what it does whole."""
+    try:
+        with torch.no_grad():
+            whole, apart = small(*given), build(small)(*given)
+            return build(module) if torch.allclose(whole, apart, 1e-4, 1e-5) else None
+    except (RuntimeError, TypeError, ValueError, LookupError, AttributeError, AssertionError):
+        return None  # it is called otherwise
+
+
+def _experts_of_all(module: Any) -> TakenApart:
+    stacks = {name: tuple(parameter.shape) for name, parameter in module.named_parameters(recurse=False)}
+    count, width, _ = stacks[DOWN]
+    kinds = {GATE: ("gate_up_proj", (0, 1)), UP: ("gate_up_proj", (width, 1)), DOWN: (DOWN, None)}
+    parts = {f"{name}.weight": Part(stack, count, half, True) for name, (stack, half) in kinds.items()}
+    layers = (_layers(module, parts, index) for index in range(count))
+    return ExpertsOfAll((Expert(own, lambda gate, up: up * module.act_fn(gate)) for own in layers), parts, stacks)
+
+
+def _linear_of_groups(module: Any) -> TakenApart:
+    layers, shape = [_linear({"weight": matrix}) for matrix in module.weight], tuple(module.weight.shape)
+    return LinearOfGroups(layers, {"weight": Part("weight", len(layers), None, False)}, {"weight": shape})
 
 
 def layers_of_experts(rules: Iterable[Any]) -> list[Any]:
@@ -179,17 +258,7 @@ def _stacks_of(module: Any) -> dict[str, Part]:
 
 def _one_by_one(module: Any, parts: Mapping[str, Part]) -> Experts:
     named = dict(module.named_parameters())
-    count = next(iter(parts.values())).experts
-    experts = []
-    for index in range(count):
-        layers = {}
-        for name in (GATE, UP, DOWN):
-            if f"{name}.weight" in parts:
-                own = {end: parts[f"{name}.{end}"] for end in ("weight", "bias") if f"{name}.{end}" in parts}
-                layers[name] = _linear(
-                    {end: part.of(part.block(named[part.parameter], index)) for end, part in own.items()}
-                )
-        experts.append(layers)
+    experts = [_layers(module, parts, index) for index in range(next(iter(parts.values())).experts)]
     after = module.post_expert_norm if getattr(module, "has_post_expert_norm", False) else None
     combine = _combine(module)
     for stack in named:  # what was taken apart is no longer needed
@@ -197,7 +266,18 @@ def _one_by_one(module: Any, parts: Mapping[str, Part]) -> Experts:
         if not owner.startswith("post_expert_norm"):
             delattr(module.get_submodule(owner), child)
     stacks = {part.parameter: tuple(named[part.parameter].shape) for part in parts.values()}
-    return Experts((Expert(layers, combine) for layers in experts), parts, stacks, after)
+    found = Experts((Expert(layers, combine) for layers in experts), parts, stacks)
+    found.after = after
+    return found
+
+
+def _layers(module: Any, parts: Mapping[str, Part], index: int) -> dict[str, torch.nn.Linear]:
+    """Return the linear layers of one expert, by their names."""
+    named, tensors = dict(module.named_parameters()), dict[str, dict[str, torch.Tensor]]()
+    for name, part in parts.items():
+        layer, _, end = name.partition(".")
+        tensors.setdefault(layer, {})[end] = part.of(part.block(named[part.parameter], index))
+    return {layer: _linear(own) for layer, own in tensors.items()}
 
 
 def _combine(module: Any) -> Callable[..., torch.Tensor]:

@@ -28,6 +28,7 @@ LOADERS: dict[str, tuple[str, Goal]] = {  # of other classes, by what their name
     "ForTokenClassification": ("AutoModelForTokenClassification", "logits"),
     "ForQuestionAnswering": ("AutoModelForQuestionAnswering", "logits"),
     "ForMaskedLM": ("AutoModelForMaskedLM", "logits"),
+    "EncoderModel": ("AutoModelForTextEncoding", "embedding"),  # half of T5
 }
 TABLES: dict[str, tuple[str, Goal]] = {  # of transformers, in which it names its classes; the first counts
     "MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES": ("AutoModelForSeq2SeqLM", "loss"),
@@ -53,9 +54,10 @@ class Head:
     @classmethod
     def of(cls, folder: Path, config: Any) -> Head:
         """Read it from config.json, and from what sentence-transformers has beside it: such a model is an encoder."""
+        loader, goal = loader_of(str((config.architectures or [""])[0]))
         if (folder / MODULES).is_file():
-            return cls(*ENCODER, _pooling(folder))
-        return cls(*loader_of(str((config.architectures or [""])[0])))
+            return cls(*((loader, goal) if goal == "embedding" else ENCODER), _pooling(folder))
+        return cls(loader, goal)
 
     def from_config(self, config: Any, **options: Any) -> Any:
         """Build the model that a configuration describes."""

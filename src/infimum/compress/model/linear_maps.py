@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from transformers.pytorch_utils import Conv1D
 
+from infimum.nn.patches import kernel_of
+
 SMALL = 3, 4  # outputs and inputs of the copy that is tried
 
 
@@ -16,6 +18,9 @@ def shape_of(module: torch.nn.Module) -> tuple[int, int] | None:
     if type(module) is Conv1D:
         columns, rows = module.weight.shape
         return rows, columns
+    if kernel_of(module):
+        weight: torch.Tensor = module.weight  # type: ignore[assignment]
+        return weight.shape[0], weight[0].numel()
     if isinstance(module, torch.nn.Linear) and (type(module) is torch.nn.Linear or _is_linear(module)):
         return module.out_features, module.in_features
     return None

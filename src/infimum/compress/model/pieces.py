@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from transformers.conversion_mapping import get_model_conversion_mapping
 from transformers.core_model_loading import dot_natural_key
 
-from infimum.compress.model.experts import Experts, Part, stacked_parts
+from infimum.compress.model.experts import Part, TakenApart, stacked_parts
 from infimum.compress.model.names import Names, renamed
 from infimum.compress.model.tensor_files import Kind, TensorFiles
 
@@ -104,7 +104,7 @@ def stacked(pieces: Mapping[str, Piece], stack: str, read: Callable[[str], torch
 def _pieces(model: PreTrainedModel, names: Names, held: Mapping[str, Kind]) -> dict[str, Piece]:
     found, cut = _joined(model, held), set()
     for name, module in model.named_modules():
-        for end, part in module.parts.items() if isinstance(module, Experts) else ():
+        for end, part in module.parts.items() if isinstance(module, TakenApart) else ():
             parameter = f"{name}.{part.parameter}"
             tensor = parameter if parameter in found else names.in_files(parameter)
             if tensor not in found and tensor not in held:
@@ -172,7 +172,7 @@ def _parameters(model: PreTrainedModel) -> set[str]:
     stacks = {
         f"{name}.{part.parameter}"
         for name, module in model.named_modules()
-        if isinstance(module, Experts)
+        if isinstance(module, TakenApart)
         for part in module.parts.values()
     }
     return stacks | set(model.state_dict())
@@ -201,7 +201,7 @@ class _Stock:
             return self._model.get_parameter(name)
         except AttributeError:
             for owner, module in self._model.named_modules():
-                if isinstance(module, Experts) and (shape := module.stacks.get(name.removeprefix(f"{owner}."))):
+                if isinstance(module, TakenApart) and (shape := module.stacks.get(name.removeprefix(f"{owner}."))):
                     return torch.empty(shape, device="meta")
             raise
 

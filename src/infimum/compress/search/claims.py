@@ -16,7 +16,7 @@ from __future__ import annotations
 import numpy as np
 
 from infimum.compress.menu.task import Task
-from infimum.compress.model.checkpoint import Layer
+from infimum.compress.model.layer import Layer
 
 RELATIVE, WHOLE, CHANGE = 3e-5, 4e-7, 1e-5
 ROUNDING = 9e-3  # of the errors of alternatives in few bits, made anew when they are checked: up to 8.3e-3 was seen

@@ -11,7 +11,7 @@ from infimum.compress.menu.judging import Trial, crosswise, of_rank, scale_of, t
 from infimum.compress.menu.ranks import Damping
 from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import Group
-from infimum.compress.model.checkpoint import Layer
+from infimum.compress.model.layer import Layer
 
 RIGHT, LEFT = (0.01, 0.1, 1.0, 3.0), (0.25, 0.03, 1.0, 4.0)  # the right ones are tried with the first left one
 

@@ -11,7 +11,7 @@ from infimum.compress.menu.judging import crosswise, of_width
 from infimum.compress.menu.ranks import Damping, damped
 from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import Group, partition, widths_of
-from infimum.compress.model.checkpoint import Layer
+from infimum.compress.model.layer import Layer
 from infimum.proof.theorems.weighted_tail import lower_root
 
 BLOCK = 32  # eliminations between two updates of the large matrices

@@ -31,7 +31,7 @@ def build(task: Task, part: Replacement) -> StoredForm | None:
         matrix = member.W if best is None else best.left[:, : part.rank] @ best.right[: part.rank]
         whole = np.zeros(part.layer.shape)
         whole[np.ix_(*part.places)] = matrix
-        return PlainForm(torch.from_numpy(whole.T if part.layer.transposed else whole).to(dtype).contiguous())
+        return PlainForm(part.layer.weight(torch.from_numpy(whole)).to(dtype).contiguous())
     form = task.settings.low_rank
     narrow: LowerForm = NarrowForm(torch.from_numpy(member.W))
     stored = (narrow if best is None or form is None else to_form(best, part.rank, form)).rounded(dtype)

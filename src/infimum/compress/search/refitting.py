@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 import scipy.linalg
 import torch
-from transformers.pytorch_utils import Conv1D
 
 from infimum._threads import one_thread
 from infimum.compress.measure.moments import BATCH, Progress
@@ -24,7 +23,8 @@ from infimum.compress.menu.rounded_layer import pack_rounded, unpack_rounded
 from infimum.compress.menu.rounded_menu import LEFT, RIGHT, Maker, left_of
 from infimum.compress.menu.task import Member, Task
 from infimum.compress.menu.widths import Kept
-from infimum.compress.model.blockwise import BlockwiseModel, Call, Run
+from infimum.compress.model.block_calls import Call
+from infimum.compress.model.blockwise import BlockwiseModel, Run
 from infimum.compress.search.matrices import to_form
 from infimum.errors import OptionError
 from infimum.proof.checkpoint import LayerPlan
@@ -80,23 +80,24 @@ class Refitting:
         self._masks = [mask for batches in halves for _, mask in batches]
         model = self._runner.model
         self._runs: list[Run] = [partial(function, model, *batch) for batches in halves for batch in batches]
-        self._runner.try_blocks(self._runs[0])
-        if not self._runner.blocks:
+        self._runner.try_chains(self._runs[0])
+        if len(self._runner.chains) != 1 or self._runner.carries:
             raise OptionError(
-                f"the blocks of {checkpoint.path} do not follow each other: refitting goes from block to block"
+                f"the blocks of {checkpoint.path} are no single chain: refitting goes from block to block"
             )
+        (self._blocks,) = self._runner.chains
         self._states = Shelf()
 
     def run(self, on_progress: Progress | None) -> None:
         """Make all layers inside of blocks anew; `forms` and `changed`, how many were, say what became of them."""
-        blocks = self._runner.blocks
+        blocks = self._blocks
         outside = [name for name in self.forms if not name.startswith(tuple(f"{block}." for block in blocks))]
         calls = self._enter("original")
         with self._compressed(outside):
             self._enter("compressed")
         for index, block in enumerate(blocks):
             inside = [name for name in self.forms if name.startswith(f"{block}.")]
-            with self._runner.loaded(index):
+            with self._runner.loaded(block):
                 self._block(index, inside, [call[index] for call in calls])
             if on_progress:
                 on_progress("refitting", index + 1, len(blocks))
@@ -106,9 +107,9 @@ class Refitting:
         found = []
         with torch.no_grad():
             for batch, run in enumerate(self._runs):
-                hidden, calls = self._runner.calls(run)
-                self._states.put((version, 0, batch), {"hidden": hidden})
-                found.append(calls)
+                reached = self._runner.reach(run, 0, ())
+                self._states.put((version, 0, batch), {"hidden": reached.hidden})
+                found.append(reached.calls)
         return found
 
     def _block(self, index: int, names: Sequence[str], calls: Sequence[Call]) -> None:
@@ -129,7 +130,7 @@ class Refitting:
     def _pass(self, version: str, index: int, batch: int, call: Call) -> None:
         hidden = self._states.pop((version, index, batch))["hidden"]
         with torch.no_grad():
-            after = self._runner.apply(index, hidden, call)
+            (after,) = self._runner.apply(self._blocks[index], [hidden], call)
         self._states.put((version, index + 1, batch), {"hidden": after})
 
     def _original(self, index: int, names: Sequence[str], calls: Sequence[Call]) -> list[list[str]]:
@@ -173,7 +174,7 @@ class Refitting:
             for batch, call in enumerate(calls):
                 hidden = self._states.get(("compressed", index, batch))["hidden"]
                 with suppress(_ReachedError):
-                    self._runner.apply(index, hidden, call)
+                    self._runner.apply(self._blocks[index], [hidden], call)
         return halves[0], halves[1]
 
     def _text(self, x: torch.Tensor, batch: int) -> torch.Tensor:
@@ -205,7 +206,7 @@ class Refitting:
                 part = self._places[name].part
                 whole = np.zeros(part.layer.shape)
                 whole[np.ix_(*part.places)] = matrix_of(self._places[name], self.forms[name])
-                weight = torch.from_numpy(whole.T if isinstance(module, Conv1D) else whole)
+                weight = part.layer.weight(torch.from_numpy(whole))
                 with torch.no_grad():
                     module.weight.copy_(weight)
             yield

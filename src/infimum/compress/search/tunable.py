@@ -13,6 +13,7 @@ from torch.nn.utils import parametrize
 from infimum.compress.menu.forms import BitFactorsForm, BitsForm, PackedForm, StoredForm
 from infimum.nn.linear import QuantizedLinear, QuantizedLowRankLinear
 from infimum.nn.packed import unpack
+from infimum.nn.patches import of_patches
 
 
 class Tunable(Protocol):
@@ -158,7 +159,9 @@ def tunable(model: torch.nn.Module, forms: Mapping[str, StoredForm]) -> dict[str
         if isinstance(layer, QuantizedLinear | QuantizedLowRankLinear):
             kind = TunedScales if isinstance(layer, QuantizedLinear) else TunedFactors
             found[name] = kind(layer)  # type: ignore[arg-type]
-            setattr(owner, child, found[name])
+            tuned: Any = found[name]
+            kernel = vars(layer).get("patch")
+            setattr(owner, child, of_patches(tuned, kernel) if kernel else tuned)
         elif isinstance(layer, torch.nn.Linear) or form.name in MATRICES:
             found[name] = TunedMatrices(layer, MATRICES[form.name])
     for one in found.values():

@@ -13,7 +13,7 @@ from infimum.compress.menu.adapter import CONFIG, WEIGHTS, adapter_config, adapt
 from infimum.compress.menu.forms import FactorForm, PlainForm
 from infimum.compress.menu.ranks import decompose
 from infimum.compress.menu.task import Task
-from infimum.compress.model.checkpoint import Layer
+from infimum.compress.model.layer import Layer
 from infimum.compress.model.tensor_files import write_small
 from infimum.compress.search.claims import mean_weight, raised
 from infimum.compress.search.matrices import to_form
@@ -51,8 +51,8 @@ def restore(task: Task, plan: Answer, layer: Layer, rank: int) -> tuple[torch.Te
     """Return the stored weight of a layer, and the factors of its part of an adapter in the checkpoint's dtype."""
     form = plan.forms[layer.name]
     assert isinstance(form, PlainForm)
-    member, stored = task.member(layer), form.weight.double().numpy()
-    lost = member.W - (stored.T if layer.transposed else stored)
+    member = task.member(layer)
+    lost = member.W - layer.matrix(form.weight).double().numpy()
     best = to_form(decompose(lost, member.norm), rank, "factors").rounded(form.weight.dtype)
     assert isinstance(best, FactorForm)
     factors = dict(zip(names_of(layer), (best.right.contiguous(), best.left.contiguous()), strict=True))

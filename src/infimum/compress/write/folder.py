@@ -17,7 +17,7 @@ import torch
 from infimum.compress.measure.scratch import new_folder
 from infimum.compress.menu.adapter import FOLDER, adapter_layers
 from infimum.compress.menu.gguf_file import planned_size
-from infimum.compress.menu.loader_files import MODEL_CODE, loader_files
+from infimum.compress.menu.loader_files import MODEL_CODE, loader_files, needs_code
 from infimum.compress.menu.model_card import CARD, model_card
 from infimum.compress.menu.stored_tensors import keeps_stacks
 from infimum.compress.menu.task import Task
@@ -28,6 +28,7 @@ from infimum.compress.write.answer import Answer
 from infimum.compress.write.gguf_file import write_gguf
 from infimum.compress.write.safetensors_file import write_tensors
 from infimum.errors import CheckpointError
+from infimum.nn.linear import REMEDY
 from infimum.proof.checkpoint import CHANNELS, SCHEMA, TEXT, VERSIONS
 from infimum.proof.folder import DESCRIPTION, companions, file_hash, inventory
 
@@ -127,6 +128,8 @@ def tensors_of(plan: Answer) -> Iterator[Stored]:
             replaced = parts if "weight_packed" in parts else mark | parts  # of the former they know the parts
             for kind, value in (replaced if parts else {"weight": tensor}).items():
                 yield value._replace(name=f"{stem}.{kind}")
+    if needs_code(plan.checkpoint, plan.table):
+        yield Stored(plan.checkpoint.names.in_files(REMEDY), "U8", (0,), partial(torch.empty, 0, dtype=torch.uint8))
 
 
 def stacks_of(plan: Answer) -> dict[str, Stored | None]:

@@ -12,7 +12,7 @@ from transformers import PreTrainedModel
 from infimum.compress.menu.loader_files import auto_map, code_files, has_experts
 from infimum.compress.model.configuration import LAYERS
 from infimum.compress.model.heads import Head
-from infimum.nn.linear import KINDS
+from infimum.nn.linear import KINDS, REMEDY
 from infimum.nn.packed import QuantizedEmbedding, TiedLinear
 
 OURS = tuple({*KINDS.values(), QuantizedEmbedding, TiedLinear} - {torch.nn.Linear})
@@ -32,6 +32,8 @@ def _save(model: PreTrainedModel, head: Head, save_directory: Any, *args: Any, *
     setattr(config, LAYERS, layers)
     if layers:
         config.auto_map = auto_map(head, type(model))
+    elif hasattr(model, REMEDY):  # all is dense again
+        delattr(model, REMEDY)
     try:
         type(model).save_pretrained(model, save_directory, *args, **options)
     finally:
