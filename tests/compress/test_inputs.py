@@ -141,6 +141,9 @@ def test_a_convolution_of_patches_in_every_form(tmp_path: Path, code_cache: None
             torch.testing.assert_close(value(stock, given, mask), wanted)
             torch.testing.assert_close(value(compress.load(out), given, mask), wanted)
         compress.verify(out)
+    healed = compress.heal(tmp_path / "bits", tmp_path / "healed", steps=3, text=files)
+    assert healed.after <= healed.before
+    compress.verify(tmp_path / "healed")
 
 
 def goes_the_whole_way(plan: compress.Plan, folder: Path) -> None:
