@@ -50,8 +50,8 @@ text, verified, saved and loaded again, and loaded by transformers with the code
 *Compressed* is the share of all numbers that lies in layers which may be replaced, on these tiny models. *Formats* are
 those in which a model went the whole way: i, infimum's own; p, plain weights and c, compressed-tensors, both written,
 verified, loaded by infimum and by stock transformers, which compute the same. g: GGUF is offered, with a tokenizer that
-llama.cpp knows; it was not written here. Where c is not among them the last column says why; where that is "not tried", p
-was loaded, too, but not verified.
+llama.cpp knows; it was not written here. Where c is not among them the last column says why; where that is "not tried",
+p was loaded, too, but not verified.
 
 | family | class | compressed | formats | outcome | compressed-tensors |
 |---|---|---|---|---|---|
