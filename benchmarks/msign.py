@@ -107,7 +107,7 @@ def optimizers(shape: Sequence[int]) -> Comparison:
     weight = torch.zeros(*shape)
     gradient = torch.randn(*shape, generator=torch.Generator().manual_seed(1))
     ours = optim.Muon([weight.clone().requires_grad_()], schedule=optim.default_schedule())
-    plain = optim.Muon([weight.clone().requires_grad_()])
+    plain = optim.Muon([weight.clone().requires_grad_()], schedule=None)
     theirs = torch.optim.Muon([weight.clone().requires_grad_()])
     rows = {"infimum.optim.Muon, default schedule": optim.default_schedule().coefficients}
     rows |= dict.fromkeys(("infimum.optim.Muon, no schedule", "torch.optim.Muon"), TABLES["Jordan, 5 steps"])

@@ -23,6 +23,7 @@ from infimum.nn import QuantizedLinear  # noqa: E402
 from tests.compress.conftest import saved_again_is_the_same, tiny_bert, tiny_llama, write  # noqa: E402
 from tests.compress.test_forgeries import change, in_row, put, refused, scaled, seal  # noqa: E402
 from tests.compress.test_language_models import tiny_experts, tiny_gpt2  # noqa: E402
+from tests.compress.test_names import falcon, mixtral, neox  # noqa: E402
 
 CASES = {
     "bert": (tiny_bert, torch.float32),
@@ -85,6 +86,23 @@ def test_language_models_are_written_for_engines_where_the_budget_lets_it(
 ) -> None:
     plan = compress.plan(plans[name].checkpoint, **choices, moments=plans[name].moments)
     assert plan.settings.format == format
+
+
+@pytest.mark.parametrize(("make", "format"), [(neox, "compressed-tensors"), (falcon, "infimum"), (mixtral, "infimum")])
+def test_what_transformers_cannot_load_for_engines_is_not_written_so(
+    make: Any, format: str, text: list[str], tmp_path: Path
+) -> None:
+    """Falcon's class asks for weights before it has any, and of experts in files of their own none is found."""
+    folder = write(make(), tmp_path / "model")
+    plan = compress.plan(folder, remove=0.1, calib=text, max_tokens=64)
+    assert plan.settings.format == format
+    if format == "infimum":
+        chosen = {"remove": 0.1, "moments": plan.moments, "format": "compressed-tensors"}
+        out = compress.plan(folder, **chosen).save(tmp_path / "out")
+        with pytest.raises((AttributeError, RuntimeError)):
+            transformers.AutoModelForCausalLM.from_pretrained(out)
+        compress.verify(out)
+        assert type(compress.load(out)) is type(plan.checkpoint.load())
 
 
 def test_the_least_budget_for_engines_is_met(plans: dict[str, compress.Plan]) -> None:

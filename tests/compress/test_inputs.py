@@ -26,6 +26,7 @@ from infimum.compress.measure.samples import Samples  # noqa: E402
 from infimum.errors import CalibrationError, VerificationError  # noqa: E402
 from infimum.proof.folder import file_hash  # noqa: E402
 from tests.compress.conftest import saved_again_is_the_same, sentences, tiny_bert, write  # noqa: E402
+from tests.compress.tiny_configs import tiny_config  # noqa: E402
 
 SIZES = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 40}
 VIEW = SIZES | {"image_size": 16, "patch_size": 4}
@@ -140,6 +141,9 @@ def test_a_convolution_of_patches_in_every_form(tmp_path: Path, code_cache: None
             torch.testing.assert_close(value(stock, given, mask), wanted)
             torch.testing.assert_close(value(compress.load(out), given, mask), wanted)
         compress.verify(out)
+    healed = compress.heal(tmp_path / "bits", tmp_path / "healed", steps=3, text=files)
+    assert healed.after <= healed.before
+    compress.verify(tmp_path / "healed")
 
 
 def goes_the_whole_way(plan: compress.Plan, folder: Path) -> None:
@@ -200,6 +204,19 @@ def test_dicts_of_what_a_model_takes(tmp_path: Path, code_cache: None) -> None:
     loss = compress.perplexity(model, plan.moments.tokens).loss
     assert loss == pytest.approx(sum(losses) / plan.moments.tokens.count, rel=1e-5)
     goes_the_whole_way(plan, tmp_path)
+
+
+def test_an_encoder_and_a_decoder_on_text(text: list[str], tmp_path: Path, code_cache: None) -> None:
+    torch.manual_seed(0)
+    folder = write(transformers.T5ForConditionalGeneration(tiny_config("t5")), tmp_path / "model")
+    plan = compress.plan(folder, remove=0.3, menu=("ranks", "widths"), calib=text, max_tokens=32)
+    goes_the_whole_way(plan, tmp_path)
+    sides = {row.name.partition(".")[0] for row in plan.table if row.form != "dense"}
+    assert sides == {"encoder", "decoder"}
+    held_out = compress.tokens_for(folder, sentences(60, seed=9), max_tokens=32)
+    models = plan.checkpoint.load(), compress.load(tmp_path / "out")
+    dense, compressed = (compress.perplexity(model, held_out).loss for model in models)
+    assert abs(compressed - dense) < 0.5 * dense
 
 
 def test_what_is_stored_is_asked(tmp_path: Path) -> None:

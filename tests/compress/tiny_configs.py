@@ -51,6 +51,8 @@ OWN: dict[str, dict[str, Any]] = {  # where fields depend on each other
     "mamba2": {"num_heads": 8, "head_dim": 8},
     "led": {"max_encoder_position_embeddings": 80, "max_decoder_position_embeddings": 80, "attention_window": 8},
     "xlnet": {"d_inner": 40},
+    "qwen2_vl_text": {"rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [1, 1, 2]}},
+    "qwen2_5_vl_text": {"rope_parameters": {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [1, 1, 2]}},
     "rembert": {"input_embedding_size": 32, "output_embedding_size": 32},
     "xmod": {"default_language": "en_XX"},
     "codegen": {"rotary_dim": 4},

@@ -62,7 +62,8 @@ def test_no_value_is_below_the_true_error(name, degree):
     assert certificate.rigour == "sampled"
     assert "sampled" in str(certificate)
     error = float(np.max(np.abs(f(DENSE) - result(DENSE))))
-    assert certificate.lower_bound <= error <= certificate.value
+    assert error <= certificate.value
+    assert certificate.lower_bound <= error * (1.0 + 1e-12)  # points so dense miss so little of a smooth maximum
     assert certificate.value <= error * (4.0 if "precision" in name else 1.2 if degree == 12 else 1.02)
     for rng in (None, 0, 1):
         assert infimum.verify(result, f, rng=rng).value <= certificate.value
@@ -273,3 +274,27 @@ def test_jumps_cusps_and_scales(f, domain):
             assert np.max(np.abs(f(x) - result(x))) <= result.certificate.value
         for rng in (None, 1):
             infimum.verify(result, f, rng=rng)
+
+
+@pytest.mark.parametrize(
+    ("f", "degree", "domain"),
+    [
+        ("exp(3*x)", 5, (-1, 1)),
+        ("1/(1 + 25*x**2)", 50, (-1, 1)),
+        ("abs(x)", 20, (-1, 1)),
+        ("sqrt(x)", 10, (0, 1)),
+        ("gelu", 20, ((-8, -1), (0.5, 8))),
+        ("exp(x)", 13, (-1, 1)),
+    ],
+)
+def test_fast_claims_hold_under_a_full_check(f, degree, domain):
+    """Without certificate few samples are claimed; a check looks at all of them."""
+    quick = minimax.polynomial(f, degree, domain, certify=False)
+    best = minimax.polynomial(f, degree, domain).certificate
+    assert quick.certificate.rigour == "sampled"
+    assert quick.certificate.lower_bound <= best.value
+    assert best.lower_bound <= quick.certificate.value
+    if best.value > 1e-12:
+        assert quick.certificate.value == pytest.approx(best.value, rel=1e-4)
+    for seed in range(3):
+        assert infimum.verify(quick, f, rng=seed).value <= quick.certificate.value

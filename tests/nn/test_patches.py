@@ -68,3 +68,14 @@ def test_what_takes_its_place(convolution: Any, shape: tuple[int, ...], form: st
 def test_a_linear_layer_of_patches() -> None:
     layer = of_patches(torch.nn.Linear(12, 5), (2, 2))
     assert layer(torch.randn(2, 3, 6, 4)).shape == (2, 5, 3, 2)
+
+
+def test_it_is_exported_and_compiled_whole() -> None:
+    model, x = torch.nn.Sequential(torch.nn.Conv2d(3, 5, 4, stride=4)), torch.randn(2, 3, 8, 8)
+    replace_layers(model, {"0": {"form": "factors", "shape": [5, 48], "rank": 2}})
+    for parameter in model.parameters():
+        torch.nn.init.normal_(parameter)
+    with torch.no_grad():
+        wanted = model(x)
+        torch.testing.assert_close(torch.export.export(model, (x,)).module()(x), wanted)
+        torch.testing.assert_close(torch.compile(model, fullgraph=True, backend="eager")(x), wanted)

@@ -40,7 +40,7 @@ def test_every_bit_of_torch(dtype, rule, nesterov):
         pytest.skip("torch.optim.Muon divides its momentum buffer in place there")
     options = {"lr": 0.02, "weight_decay": 0.3, "nesterov": nesterov, "adjust_lr_fn": rule}
     ours, theirs, tabled = (parameters(dtype) for _ in range(3))
-    train(optim.Muon(ours, **options), 4)
+    train(optim.Muon(ours, **options, schedule=None), 4)
     train(torch.optim.Muon(theirs, **options), 4)
     train(optim.Muon(tabled, **options, schedule=[TRIPLE] * 5), 4)
     assert same(ours, theirs)
@@ -66,7 +66,7 @@ def saved(optimizer):
 
 def test_checkpoints_go_both_ways():
     theirs, ours = parameters(), parameters()
-    old, new = torch.optim.Muon(theirs, momentum=0.9), optim.Muon(ours)
+    old, new = torch.optim.Muon(theirs, momentum=0.9), optim.Muon(ours, schedule=None)
     train(old, 3)
     new.load_state_dict(saved(old))
     for a, b in zip(ours, theirs, strict=True):
@@ -97,10 +97,56 @@ def test_schedule_survives_checkpoints():
 def test_groups_may_have_their_own_schedule():
     first, second, third = parameters()
     optimizer = optim.Muon([{"params": [first, second]}, {"params": [third], "schedule": [(1.5, -0.5)] * 4}])
-    assert [group["schedule"] for group in optimizer.param_groups] == [None, ((1.5, -0.5),) * 4]
+    assert [group["schedule"] for group in optimizer.param_groups] == [
+        optim.default_schedule().coefficients,
+        ((1.5, -0.5),) * 4,
+    ]
     train(optimizer, 2)
     twin = copy.deepcopy(optimizer)
     assert twin.param_groups[1]["schedule"] == ((1.5, -0.5),) * 4
+
+
+def test_the_table_is_certified_unless_coefficients_are_given():
+    def rows(**options):
+        return optim.Muon(parameters(), **options).param_groups[0]["schedule"]
+
+    assert rows() == optim.default_schedule(5).coefficients
+    assert rows(ns_steps=7) == optim.default_schedule(7).coefficients
+    assert rows(schedule=None) is None
+    assert rows(ns_steps=0) is None
+    assert rows(ns_coefficients=(3.0, -3.2, 1.2)) is None
+    with pytest.raises(OptionError, match="certified"):
+        rows(schedule="best")
+
+
+@pytest.mark.parametrize("steps", [3, 5, 6, 8])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_nothing_ends_far_above_1(steps, dtype):
+    schedule = optim.default_schedule(steps)
+    assert schedule.certificate.value <= 0.03
+    for M in matrices_of_all_kinds().values():
+        values = torch.linalg.svdvals(optim.orthogonalize(M, schedule, dtype=dtype).double())
+        assert float(values.max()) <= 1.05
+
+
+def matrices_of_all_kinds():
+    draw = torch.Generator().manual_seed(0)
+    found = {"Gaussian": torch.randn(128, 128, generator=draw), "4 to 1": torch.randn(256, 64, generator=draw)}
+    for exponent in (2, 4, 6):
+        U, V = (torch.linalg.qr(torch.randn(128, 128, generator=draw))[0] for _ in range(2))
+        found[f"condition 1e{exponent}"] = (U * torch.logspace(0, -exponent, 128)) @ V
+    return found
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16], ids=str)
+def test_five_steps_are_nearer_than_those_of_torch_on_all_kinds_of_matrices(dtype):
+    for M in matrices_of_all_kinds().values():
+        U, _, Vh = torch.linalg.svd(M.double(), full_matrices=False)
+        ours, torchs = (
+            float(torch.linalg.matrix_norm(optim.orthogonalize(M, rows, dtype=dtype).double() - U @ Vh))
+            for rows in (None, [TRIPLE] * 5)
+        )
+        assert ours < torchs
 
 
 def test_closure_and_missing_gradients():
@@ -131,7 +177,7 @@ def test_memory_of_the_schedule_applies():
 
 def test_tensor_learning_rate():
     ours, theirs = parameters(), parameters()
-    train(optim.Muon(ours, lr=torch.tensor(0.02)), 2)
+    train(optim.Muon(ours, lr=torch.tensor(0.02), schedule=None), 2)
     train(torch.optim.Muon(theirs, lr=torch.tensor(0.02)), 2)
     assert same(ours, theirs)
 

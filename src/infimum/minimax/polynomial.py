@@ -71,7 +71,7 @@ def polynomial(
         double precision does not reach `tol`.
     certify : bool
         Without it the value is sampled, not enclosed, and the bound is in double precision: faster for degrees beyond
-        40 or so.
+        10 or so. Formulas are taken to be smooth between breakpoints then, so that a narrow spike may be missed.
     tol : float
         Relative distance of value and lower bound that is aimed at.
 
@@ -108,7 +108,10 @@ def polynomial(
     enclosable = is_enclosable(task) and available()
     if precision == "multiple" and not (is_enclosable(task) and isinstance(task.space, Powers)):
         raise OptionError("multiple precision needs f and weight as formulas or tables and a system of powers")
-    best = enclosed(task, tol, precision) if certify and enclosable else sampled(task, tol)
+    if certify and enclosable:
+        best = enclosed(task, tol, precision)
+    else:
+        best = sampled(task, tol, smooth=not certify and is_enclosable(task))
     return MinimaxPolynomial(
         f=str(task.whole),
         expansion=best.levelled.coefficients,

@@ -22,7 +22,7 @@ from infimum.optim.matrices import (  # noqa: E402
     matrices,
     orthogonal_factors,
 )
-from infimum.optim.newton_schulz import EPS, Table, as_rows  # noqa: E402
+from infimum.optim.newton_schulz import EPS, Table, as_rows, default_schedule  # noqa: E402
 
 Adjustment: TypeAlias = Literal["original", "match_rms_adamw"]  # how the step follows the shape, as in PyTorch
 
@@ -35,8 +35,8 @@ class Muon(Optimizer):
     """MomentUm Orthogonalised by Newton-Schulz, for the matrices of hidden layers, with one table row for each step.
 
     `torch.optim.Muon` applies the same coefficients (a, b, c) in all steps; a `schedule` has a row for each and reaches
-    an error many times smaller in the same number of products. Without a schedule every bit is that of
-    `torch.optim.Muon`. Arguments, defaults and state have its names: a checkpoint of either can be loaded by the other.
+    an error many times smaller in the same number of products. With ``schedule=None`` every bit is that of
+    `torch.optim.Muon`. Arguments and state have its names: a checkpoint of either can be loaded by the other.
     Weight decay is decoupled, so that `MemoryLR` and `verify_memory` apply. Sharded parameters (DTensor) are gathered
     once for each update. `split_parameters` sorts the parameters of a model, `MuonAdamW` trains all of them.
 
@@ -62,9 +62,10 @@ class Muon(Optimizer):
     adjust_lr_fn : {None, "original", "match_rms_adamw"}
         How the shape (m, n) of a parameter scales its learning rate: by ``sqrt(max(1, m / n))`` (None, "original"), or
         by ``0.2 * sqrt(max(m, n))``, for which the update is as large as that of AdamW.
-    schedule : Composition, or sequence of tuples, optional
+    schedule : {"certified"}, Composition, sequence of tuples, or None
         Coefficients of every step: what `infimum.minimax.msign_schedule` returned, or any table. May differ between
-        parameter groups. It is kept when a checkpoint without one (of `torch.optim.Muon`) is loaded.
+        parameter groups. "certified" is `default_schedule` with `ns_steps` steps, unless other `ns_coefficients` are
+        given; None stands for these. It is kept when a checkpoint without one (of `torch.optim.Muon`) is loaded.
     layout : {"stack", "convolution"}
         What the axes of the parameters are: the last two are a matrix, and those before count matrices; or the first
         one counts the rows of one matrix, and all others together its columns.
@@ -108,7 +109,7 @@ class Muon(Optimizer):
         ns_steps: int = 5,
         adjust_lr_fn: Adjustment | None = None,
         *,
-        schedule: Table | None = None,
+        schedule: Table | Literal["certified"] | None = "certified",
         layout: Layout = "stack",
         split: Split | None = None,
         foreach: bool = False,
@@ -228,5 +229,10 @@ def _check_iteration(group: dict[str, Any]) -> None:
         raise OptionError(
             f"ns_coefficients must be 3 numbers (a, b, c), got {group['ns_coefficients']!r}; give a table as schedule"
         )
-    if group["schedule"] is not None:
-        group["schedule"] = as_rows(group["schedule"])
+    schedule = group["schedule"]
+    if isinstance(schedule, str):
+        one_of("schedule", schedule, ("certified",))
+        given = tuple(group["ns_coefficients"]) != JORDAN or not steps
+        group["schedule"] = None if given else as_rows(default_schedule(steps))
+    elif schedule is not None:
+        group["schedule"] = as_rows(schedule)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch.optim.adamw import adamw
@@ -51,7 +51,7 @@ class MuonAdamW(Muon):
     >>> import torch
     >>> from infimum import optim
     >>> model = torch.nn.Sequential(torch.nn.Embedding(10, 8), torch.nn.Linear(8, 8), torch.nn.LayerNorm(8))
-    >>> optimizer = optim.MuonAdamW(optim.split_parameters(model), lr=1e-3, schedule=optim.default_schedule())
+    >>> optimizer = optim.MuonAdamW(optim.split_parameters(model), lr=1e-3)
     >>> [(group["algorithm"], len(group["params"])) for group in optimizer.param_groups]
     [('muon', 1), ('adamw', 1), ('adamw', 3)]
     """
@@ -67,7 +67,7 @@ class MuonAdamW(Muon):
         ns_coefficients: tuple[float, float, float] = JORDAN,
         ns_steps: int = 5,
         adjust_lr_fn: Adjustment | None = "match_rms_adamw",
-        schedule: Table | None = None,
+        schedule: Table | Literal["certified"] | None = "certified",
         layout: Layout = "stack",
         split: Split | None = None,
         betas: tuple[float, float] = (0.9, 0.95),

@@ -20,12 +20,18 @@ from infimum.minimax.composition.arguments import as_table  # noqa: E402
 
 Table: TypeAlias = Composition | Sequence[Sequence[float]] | np.ndarray
 EPS = 1e-7
-LOWER, CUSHION, SAFETY = 1e-3, 0.02407327424182761, 1.01  # of Scientific Spaces 10996 and of Polar Express
+CUSHION, SAFETY = 0.02407327424182761, 1.01  # of Scientific Spaces 10996 and of Polar Express
+LOWERS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)  # least singular values that schedules are made for
+OVERSHOOT = 0.03  # by how much the values after the last step may exceed 1
 
 
 @functools.cache
 def default_schedule(steps: int = 5) -> Composition:
-    """Return quintic steps for singular values from 0.001 to 1, with the precautions for low precision.
+    """Return quintic steps for singular values up to 1, with the precautions for low precision.
+
+    The least value that they are made for, `lower`, is 0.001, and more where so few steps would leave an error above
+    0.03: the best error is shared by both signs, so that values far above 1 would be the price of the smallest ones.
+    That is 0.002 for five steps.
 
     Parameters
     ----------
@@ -37,7 +43,11 @@ def default_schedule(steps: int = 5) -> Composition:
     Composition
         `msign_schedule` with the cushion and the safety factor of Polar Express.
     """
-    return msign_schedule(LOWER, steps, cushion=CUSHION, safety=SAFETY)
+    for lower in LOWERS:
+        schedule = msign_schedule(lower, steps, cushion=CUSHION, safety=SAFETY)
+        if schedule.certificate.value <= OVERSHOOT:
+            break
+    return schedule
 
 
 def orthogonalize(
@@ -54,8 +64,8 @@ def orthogonalize(
     M : Tensor (..., m, n)
         Real matrices, finite, of any shape; leading axes are a batch.
     schedule : Composition, or sequence of tuples, optional
-        What `infimum.minimax.msign_schedule` returned, or the coefficients (a, b, ...) of every step. Default: 5
-        quintic steps for singular values from 0.001, with the cushion and safety factor of Polar Express.
+        What `infimum.minimax.msign_schedule` returned, or the coefficients (a, b, ...) of every step. Default: the
+        5 quintic steps of `default_schedule`.
     dtype : torch.dtype, optional
         Precision of the products; bfloat16 is what Muon uses. Default: that of `M`.
     eps : float

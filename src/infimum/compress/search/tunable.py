@@ -160,6 +160,8 @@ def tunable(model: torch.nn.Module, forms: Mapping[str, StoredForm]) -> dict[str
             kind = TunedScales if isinstance(layer, QuantizedLinear) else TunedFactors
             found[name] = kind(layer)  # type: ignore[arg-type]
             tuned: Any = found[name]
+            if hasattr(layer, "weight"):  # without elements; models ask for its dtype
+                tuned.register_buffer("weight", layer.weight, persistent=False)
             kernel = vars(layer).get("patch")
             setattr(owner, child, of_patches(tuned, kernel) if kernel else tuned)
         elif isinstance(layer, torch.nn.Linear) or form.name in MATRICES:

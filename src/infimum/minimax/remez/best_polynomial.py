@@ -91,7 +91,7 @@ def _closed(task: Task, levelled: Levelled, tol: float, *, precise: bool = False
     return best
 
 
-def sampled(task: Task, tol: float) -> Best:
+def sampled(task: Task, tol: float, *, smooth: bool = False) -> Best:
     """Solve, look where samples show larger errors than the exchange met, and solve again with breakpoints there."""
     best: Best | None = None
     for _ in range(LOOKS):
@@ -99,7 +99,7 @@ def sampled(task: Task, tol: float) -> Best:
             levelled = solve(task)
         if best is not None and not np.all(np.isfinite(levelled.coefficients)):
             break
-        found = claim_error(task, _stored(task, levelled), levelled.points, tol, "sampled")
+        found = claim_error(task, _stored(task, levelled), levelled.points, tol, "sampled", smooth=smooth)
         if best is None or found.certificate.value < best.answer.certificate.value:
             best = Best(task, levelled, found)
         assert found.samples is not None

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import scipy.optimize
 
-from infimum.minimax.remez.exchange import alternating, extrema
+from infimum.minimax.remez.exchange import alternating
+from infimum.minimax.remez.extrema import extrema
 from infimum.minimax.remez.levelled_error import ErrorFunction
 from infimum.minimax.remez.quotients import Quotient, Quotients
 from infimum.proof.enclosure.domain import points_of

@@ -14,20 +14,18 @@ from itertools import pairwise
 import numpy as np
 
 from infimum.errors import RangeError
+from infimum.minimax.remez.extrema import extrema
 from infimum.minimax.remez.levelled_error import Barycentric, Collocation, ErrorFunction, Level, MultiplePrecision
 from infimum.minimax.remez.linear_program import linear_start
 from infimum.proof.enclosure.domain import Intervals
 from infimum.proof.enclosure.spaces import Powers, variable
 from infimum.proof.enclosure.task import Task
 
-SAMPLES = 24  # of the error on each piece between points of the reference
-FINE = 400
+LARGEST = 1e300
 ITERATIONS = 60
 PATIENCE = 4  # iterations without progress
 CLOSED = 1e-11  # relative distance of the levelled from the largest error
 UNFINISHED = 1e-3  # at this distance a linear program is asked for another start
-
-NODES = np.cos(np.pi * np.arange(SAMPLES - 1, -1, -1) / (SAMPLES - 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,94 +127,31 @@ def _exchange(
     parts: int,
 ) -> Levelled:
     best_h, best_points = 0.0, reference
-    least, coefficients = np.inf, np.zeros((parts, level.size))
+    least, of_least, last = LARGEST, None, None
     idle = iterations = 0
     for iterations in range(1, ITERATIONS + 1):  # noqa: B007
         with np.errstate(all="ignore"):  # points on both sides of a jump may be one in t
             h, error = level(reference)
+        last = reference
         if not np.isfinite(h):
             break
-        x, e = extrema(error, intervals, breakpoints, reference)
+        gap = least - abs(best_h)  # what follows is about its square
+        x, e = extrema(error, intervals, breakpoints, reference, max(level.noise, gap * (gap / least)))
         largest = float(np.max(np.abs(e)))
         idle += 1
         if abs(h) > abs(best_h) * (1.0 + 1e-12):
             best_h, best_points, idle = h, reference, 0
         if largest < least:
             idle = 0 if largest < least * (1.0 - 1e-12) else idle
-            least, coefficients = largest, level.coefficients(parts)
+            least, of_least = largest, reference
         if least - abs(best_h) <= max(CLOSED * least, level.noise) or idle > PATIENCE or not np.isfinite(largest):
             break
         reference = alternating(x, e, level.size + 1, reference, error)
-    return Levelled(best_points, best_h, coefficients, interval, least, iterations)
-
-
-# ------------------------------------------------------------------ extrema
-
-
-@np.errstate(all="ignore")  # next to a pole errors are infinite
-def extrema(
-    error: ErrorFunction, intervals: Intervals, breakpoints: tuple[float, ...], reference: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Largest error of each sign on every piece between points of the reference, breakpoints and ends, in order."""
-    left, right = _pieces(intervals, np.union1d(reference, np.asarray(breakpoints)))
-    x = (left / 2 + right / 2)[:, None] + (right / 2 - left / 2)[:, None] * NODES
-    x[:, 0], x[:, -1] = left, right
-    e = error(x.ravel()).reshape(x.shape)
-    fine = e @ PROXY.T
-    # one row for each piece and sign: the largest error of that sign
-    sign = np.repeat([1.0, -1.0], left.size)
-    signed, fine = np.vstack([e, -e]), np.vstack([fine, -fine])
-    left, right, x = np.tile(left, 2), np.tile(right, 2), np.vstack([x, x])
-    s = _refined(signed, np.argmax(fine, axis=1))
-    points = np.clip((left / 2 + right / 2) + (right / 2 - left / 2) * s, left, right)
-    values = sign * error(points)
-    rows, best = np.arange(sign.size), np.argmax(signed, axis=1)
-    worse = values < signed[rows, best]
-    points[worse], values[worse] = x[rows, best][worse], signed[rows, best][worse]
-    order = np.argsort(points, kind="stable")
-    order = order[values[order] > 0.0]
-    return (points[order], (sign * values)[order]) if order.size else (reference, np.zeros_like(reference))
-
-
-def _pieces(intervals: Intervals, cuts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    left: list[float] = []
-    right: list[float] = []
-    for low, high in intervals:
-        ends = np.unique(np.concatenate([[low, high], cuts[(cuts > low) & (cuts < high)]]))
-        left += ends[:-1].tolist()
-        right += ends[1:].tolist()
-    return np.array(left), np.array(right)
-
-
-def _proxy(points: np.ndarray) -> np.ndarray:
-    """Matrix that takes values at the nodes to those of their interpolating polynomial at other points."""
-    weights = np.ones(SAMPLES)
-    weights[1::2] = -1.0
-    weights[[0, -1]] /= 2.0
-    difference = points[..., None] - NODES
-    exact = difference == 0.0
-    quotient = weights / np.where(exact, 1.0, difference)
-    quotient = np.where(np.any(exact, axis=-1, keepdims=True), exact.astype(float), quotient)
-    return np.asarray(quotient / np.sum(quotient, axis=-1, keepdims=True))
-
-
-GRID = np.linspace(-1.0, 1.0, FINE + 1)
-PROXY = _proxy(GRID)
-
-
-def _refined(e: np.ndarray, index: np.ndarray) -> np.ndarray:
-    """Maximum of the interpolating polynomial of each row near a point of the grid: parabolas of shrinking width."""
-    width = 1.0 / FINE
-    s: np.ndarray = GRID[index]
-    for _ in range(3):
-        s = np.clip(s, -1.0 + width, 1.0 - width)
-        low, middle, high = np.einsum("kij,ij->ki", _proxy(s + np.array([[-width], [0.0], [width]])), e)
-        bend = low - 2.0 * middle + high
-        with np.errstate(divide="ignore", invalid="ignore"):
-            step = np.clip(0.5 * width * (low - high) / bend, -2.0 / FINE, 2.0 / FINE)
-        s = np.where(bend < 0.0, np.clip(s + np.where(bend < 0.0, step, 0.0), -1.0, 1.0), s)
-        width /= 8.0
-    return s
+    if of_least is None:
+        return Levelled(best_points, best_h, np.zeros((parts, level.size)), interval, least, iterations)
+    if of_least is not last:
+        level(of_least)
+    return Levelled(best_points, best_h, level.coefficients(parts), interval, least, iterations)
 
 
 # ------------------------------------------------------------------ exchange

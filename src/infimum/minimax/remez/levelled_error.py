@@ -22,7 +22,7 @@ from infimum.proof.theorems.alternation import divided_difference
 
 ErrorFunction = Callable[[np.ndarray], np.ndarray]
 NOISE = 4.0 * float(np.finfo(float).eps)  # relative to the weighted function
-CHUNK = 1 << 21  # entries of a distance matrix
+CHUNK = 1 << 16  # entries of a distance matrix, few enough for the caches of a processor
 
 
 class Level(Protocol):
@@ -76,10 +76,12 @@ class Barycentric:
     def _polynomial(self, t: np.ndarray) -> np.ndarray:
         result = np.empty_like(t)
         step = max(1, CHUNK // self._nodes.size)
+        both = np.stack([self._lambda * self._values, self._lambda], axis=1)
         with np.errstate(divide="ignore", invalid="ignore"):
             for i in range(0, t.size, step):
-                quotient = self._lambda / (t[i : i + step, None] - self._nodes)
-                result[i : i + step] = (quotient @ self._values) / np.sum(quotient, axis=1)
+                inverse = t[i : i + step, None] - self._nodes
+                above, below = (np.reciprocal(inverse, out=inverse) @ both).T
+                result[i : i + step] = above / below
         at_node = ~np.isfinite(result)
         if np.any(at_node):
             nearest = np.argmin(np.abs(t[at_node, None] - self._nodes), axis=1)

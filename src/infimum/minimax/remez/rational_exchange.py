@@ -13,7 +13,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from infimum.minimax.remez.exchange import alternating, extrema, first_reference
+from infimum.minimax.remez.exchange import alternating, first_reference
+from infimum.minimax.remez.extrema import extrema
 from infimum.minimax.remez.levelled_error import ErrorFunction
 from infimum.minimax.remez.quotients import Quotient, Quotients
 from infimum.proof.enclosure.domain import points_of

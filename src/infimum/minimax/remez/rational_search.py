@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from infimum.minimax.remez.differential_correction import corrected
-from infimum.minimax.remez.exchange import alternating, extrema
+from infimum.minimax.remez.exchange import alternating
+from infimum.minimax.remez.extrema import extrema
 from infimum.minimax.remez.rational_exchange import (
     UNFINISHED,
     Found,

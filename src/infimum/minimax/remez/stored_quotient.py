@@ -9,7 +9,8 @@ import numpy as np
 
 from infimum.minimax.remez.differential_correction import corrected
 from infimum.minimax.remez.exact_member import exact_quotient
-from infimum.minimax.remez.exchange import alternating, extrema, first_reference
+from infimum.minimax.remez.exchange import alternating, first_reference
+from infimum.minimax.remez.extrema import extrema
 from infimum.minimax.remez.rational_exchange import Found, quotients_of
 from infimum.minimax.remez.rational_search import AS_GOOD, MOST_BELOW, search
 from infimum.proof.answers.rational import MOST_PARTS

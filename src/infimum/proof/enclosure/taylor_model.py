@@ -48,13 +48,15 @@ class Cell(NamedTuple):
 class Model(NamedTuple):
     """Coefficients (balls) and a bound on what is left.
 
-    Told by whoever bounds a cell: whether it is `half` of one, and whether its centre is `inside` of the domain.
+    Told by whoever bounds a cell: whether it is `half` of one, whether its centre is `inside` of the domain, and
+    whether it was `moved` to another centre.
     """
 
     coefficients: list[Ball]
     tail: Ball
     half: bool = False
     inside: bool = True
+    moved: bool = False
 
     def is_finite(self) -> bool:
         """Tell whether the model bounds anything."""

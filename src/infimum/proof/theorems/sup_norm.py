@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from infimum.errors import VerificationError
 from infimum.proof.enclosure.balls import Ball, flint, float_above, float_below, hull, working
+from infimum.proof.enclosure.shared_models import bounds_on_parts
 from infimum.proof.enclosure.taylor_model import Cell, Model, largest
 
 Modelled = Callable[[Cell, int], Model]
@@ -23,6 +24,7 @@ ORDER = 14
 BITS = 128
 MOST_CELLS = 10_000
 DIVERGED = 1e60  # units: values so large beside a cell without a bound are those of a pole
+WIDEST, MORE_TERMS = 12, 3  # cells that share a model, and by how much it is longer
 BLURRED = 8  # rounding may take this part of the tolerance
 PRECISIONS = 4  # each of four times the bits of the one before
 
@@ -74,9 +76,15 @@ def enclose(
             if len(model.coefficients) > 1 and model.inside:  # else it holds no value; an infinite one counts as none
                 found = max(found, float_below(model.coefficients[0].abs_lower() / scale))
 
-        for low, high in cells:
-            bound(low, high)
         stop = enough / unit
+        shared = list(_shared(error, cells, order, scale, stop, tol))
+        found = max((lower for *_, lower in shared), default=0.0)
+        for low, high, upper, _ in shared:
+            if upper <= max(stop, found * (1.0 + tol)):
+                heapq.heappush(heap, (-upper, low, high))
+                done += 1
+            else:
+                bound(low, high)
         while -heap[0][0] > max(stop, found * (1.0 + tol)) and done < most:
             _, low, high = heap[0]
             middle = low + (high - low) / 2.0
@@ -88,6 +96,35 @@ def enclose(
             bound(middle, high)
         upper, low, high = -heap[0][0], heap[0][1], heap[0][2]
         return SupNorm(_below(found, scale), _above(upper, scale), done, (low, high))
+
+
+def _shared(
+    error: Modelled, cells: Sequence[tuple[float, float]], order: int, unit: Ball, goal: float, tol: float
+) -> Iterator[tuple[float, float, float, float]]:
+    """Bound neighbouring cells by one model of all of them: yields every cell, with infinity where none is good.
+
+    Fewer cells share a model after one that was not good, and more after some that were.
+    """
+    first, width, good, patience = 0, WIDEST, 0, 1
+    while first < len(cells):
+        group = [cells[first]]
+        for cell in cells[first + 1 : first + width]:
+            if cell[0] != group[-1][1]:
+                break
+            group.append(cell)
+        bounds = None
+        if len(group) > 1:
+            wide = Cell(*hull(group[0][0], group[-1][1]))
+            bounds = bounds_on_parts(error(wide, order * MORE_TERMS), wide, group, unit, goal, tol, tol / BLURRED)
+            if bounds is None:
+                width, good, patience = len(group) // 2, 0, 2 * patience
+                continue
+            yield from ((*cell, *both) for cell, both in zip(group, zip(*bounds, strict=True), strict=True))
+        else:
+            yield *group[0], math.inf, 0.0
+        first, good = first + len(group), good + 1
+        if good >= patience:
+            width, good = min(2 * width, WIDEST), 0
 
 
 def _modelled(error: Modelled, low: float, high: float, order: int, unit: Ball, blur: float) -> tuple[Model, int]:

@@ -143,7 +143,7 @@ def about_singular_points(task: Task, model: Modelled) -> Modelled:
             found = model(about, order + MORE_TERMS)
             if found.is_finite():
                 inside = any(low <= touched[0] <= high for low, high in task.intervals)
-                return found._replace(half=about.half, inside=inside)
+                return found._replace(half=about.half, inside=inside, moved=True)
         return model(cell, order)
 
     return expanded

@@ -20,8 +20,13 @@ from infimum.proof.enclosure.spaces import Functions
 from infimum.proof.enclosure.task import Task
 from infimum.proof.rounding import ROOM
 from infimum.proof.theorems import alternation
-from infimum.proof.uniform_error.error_bounds import dual_bound, enclose_error, error_vanishes, values_of_error
-from infimum.proof.uniform_error.sampled_error import Sampled, sample
+from infimum.proof.uniform_error.error_bounds import (
+    dual_bound,
+    enclose_error,
+    error_vanishes,
+    values_of_error,
+)
+from infimum.proof.uniform_error.sampled_error import Sampled, sample, sample_smooth
 
 EPS = float(np.finfo(float).eps)
 OUTWARD = 2.0**-46  # relative: what the size that the bounds are measured in may move them by (see `taylor_model`)
@@ -44,10 +49,15 @@ class Certified(NamedTuple):
     worst: tuple[float, float] = (0.0, 0.0)
 
 
-def claim_error(task: Task, approximant: Approximant, points: np.ndarray, tol: float, path: Path) -> Certified:
-    """Bound the error of an approximation and of all others, with room for rounding elsewhere; no draw takes part."""
+def claim_error(
+    task: Task, approximant: Approximant, points: np.ndarray, tol: float, path: Path, *, smooth: bool = False
+) -> Certified:
+    """Bound the error of an approximation and of all others, with room for rounding elsewhere; no draw takes part.
+
+    Where the error is taken to be `smooth` but at breakpoints, there are few samples; a check has all of them.
+    """
     if path == "sampled":
-        return _sampled(task, approximant, points, None, room=ROOM)
+        return _sampled(task, approximant, points, None, room=ROOM, smooth=smooth)
     return _enclosed(task, approximant, points, tol, room=ROOM)
 
 
@@ -109,7 +119,12 @@ def _enclosed(task: Task, approximant: Approximant, points: np.ndarray, tol: flo
 
 
 def _sampled(
-    task: Task, approximant: Approximant, points: np.ndarray, rng: np.random.Generator | None, room: float
+    task: Task,
+    approximant: Approximant,
+    points: np.ndarray,
+    rng: np.random.Generator | None,
+    room: float,
+    smooth: bool = False,
 ) -> Certified:
     """Bound by duality in double precision; the value is the largest error that samples show.
 
@@ -125,9 +140,13 @@ def _sampled(
     resolution = 2.0 * EPS * _size_of_terms(task, approximant)
     intervals = task.away_from_zero(task.intervals) if task.relative else task.intervals
     draw = np.random.default_rng(CLAIMED) if rng is None else rng
-    found = sample(error, intervals, known, resolution=resolution, rng=draw, claim=rng is None)
+    if smooth:
+        found = sample_smooth(error, intervals, known, rng=draw)
+    else:
+        found = sample(error, intervals, known, resolution=resolution, rng=draw, claim=rng is None)
     if rng is None:
-        value = max(found.expected, _weighed(task, approximant, found)) + found.noise + room * resolution
+        seen = found.expected if smooth else max(found.expected, _weighed(task, approximant, found))
+        value = seen + found.noise + room * resolution
     elif isinstance(approximant, ChebyshevSum):
         value = _weighed(task, approximant, found)
     else:

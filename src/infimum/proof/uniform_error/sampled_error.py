@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 
 from infimum.errors import NonFiniteError
+from infimum.proof.parabolas import BESIDE, largest_by_parabolas
 
 FIRST_LOOK = 1 << 16  # samples, shared by the intervals by their length
 LEAST_LOOK = 1 << 12  # of every interval
@@ -30,6 +31,10 @@ PATCHES, PATCH = 64, 128  # runs of equally spaced points at which noise is look
 ORDER = 8  # of differences that leave little of a smooth function
 RARE = 0.99  # of these differences are of noise or of a smooth function; the others are next to kinks and jumps
 TYPICAL = 54.0  # their 99th percentile is near 170 times the largest noise, if that is uniform: three times it is taken
+
+LOOKS_A_POINT = 16  # samples of a smooth function for every known point
+PARABOLAS = 4  # from one sample to a maximum of a smooth function
+MISSED = 1e-11  # relative: of such a maximum
 
 ErrorValues = Callable[[np.ndarray], np.ndarray]
 Intervals = tuple[tuple[float, float], ...]
@@ -95,6 +100,25 @@ def sample(
     return Sampled(largest, max(largest * (1.0 + SHARP), left_out), noise, *_largest_maxima(candidates))
 
 
+def sample_smooth(error: ErrorValues, intervals: Intervals, known: np.ndarray, *, rng: np.random.Generator) -> Sampled:
+    """Look for the largest ``|e|`` for a claim where e is smooth but at some of the `known` points.
+
+    There are fewer samples than of a function of which nothing is known: parabolas lead from them to the maxima.
+    """
+    count = max(LEAST_LOOK // 4, LOOKS_A_POINT * known.size)
+    candidates, noise = [], 0.0
+    for interval, share in _shares(intervals, count, LEAST_LOOK // 16):
+        x = _grid(interval, share, known, rng)
+        e = _finite(error, x)
+        places, _ = _local_maxima(x, e)
+        inner = np.searchsorted(x, places[(places > x[0]) & (places < x[-1])]) + BESIDE
+        near = largest_by_parabolas(x[inner], np.abs(e[inner]), lambda x: np.abs(_finite(error, x)), PARABOLAS)
+        candidates += [(x, e), (near, _finite(error, near))]
+        noise = max(noise, _noise(error, interval, share, PATCHES // 4))
+    largest = max(float(np.max(np.abs(e), initial=0.0)) for _, e in candidates)
+    return Sampled(largest, largest * (1.0 + MISSED), noise, *_largest_maxima(candidates))
+
+
 class _Look(NamedTuple):
     """Cells with their neighbours (rows: four points, then four errors), and local maxima."""
 
@@ -102,14 +126,23 @@ class _Look(NamedTuple):
     maxima: tuple[np.ndarray, np.ndarray]
 
 
-def _shares(intervals: Intervals) -> list[tuple[tuple[float, float], int]]:
+def _shares(
+    intervals: Intervals, count: int = FIRST_LOOK, least: int = LEAST_LOOK
+) -> list[tuple[tuple[float, float], int]]:
     total = sum(high - low for low, high in intervals)
-    return [((a, b), max(LEAST_LOOK, math.ceil(FIRST_LOOK * ((b - a) / total)))) for a, b in intervals]
+    return [((a, b), max(least, math.ceil(count * ((b - a) / total)))) for a, b in intervals]
 
 
 def _first_look(
     error: ErrorValues, interval: tuple[float, float], count: int, known: np.ndarray, rng: np.random.Generator
 ) -> _Look:
+    x = _grid(interval, count, known, rng)
+    e = _finite(error, x)
+    return _Look(_windows(x, e), _local_maxima(x, e))
+
+
+def _grid(interval: tuple[float, float], count: int, known: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """One random point in every cell of a grid, and the known ones."""
     low, high = interval
     # neighbouring gaps differ by a factor of 3 at most, and no place is out of reach
     inner = low + (np.arange(count) + rng.random() / 2.0 + rng.random(count) / 2.0) * ((high - low) / count)
@@ -118,19 +151,17 @@ def _first_look(
     more = np.unique(known[(known > low) & (known < high)])
     place = np.searchsorted(grid, more)
     new = grid[place] != more
-    x = np.insert(grid, place[new], more[new])
-    e = _finite(error, x)
-    return _Look(_windows(x, e), _local_maxima(x, e))
+    return np.insert(grid, place[new], more[new])
 
 
-def _noise(error: ErrorValues, interval: tuple[float, float], count: int) -> float:
+def _noise(error: ErrorValues, interval: tuple[float, float], count: int, patches: int = PATCHES) -> float:
     """Size of what is not smooth everywhere, three times over, by high differences at equally spaced points.
 
     Kinks and jumps are few among so many points, and do not count.
     """
     low, high = interval
     step = (high - low) / count
-    start = np.linspace(low, high - step * PATCH, PATCHES)
+    start = np.linspace(low, max(high - step * PATCH, low), patches)
     x = np.clip(start[:, None] + step * np.arange(PATCH), low, high)
     differences = np.abs(np.diff(_finite(error, x.ravel()).reshape(x.shape), ORDER)).ravel()
     rank = int(RARE * (differences.size - 1))
