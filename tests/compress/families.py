@@ -50,7 +50,8 @@ text, verified, saved and loaded again, and loaded by transformers with the code
 *Compressed* is the share of all numbers that lies in layers which may be replaced, on these tiny models. *Formats* are
 those in which a model went the whole way: i, infimum's own; p, plain weights and c, compressed-tensors, both written,
 verified, loaded by infimum and by stock transformers, which compute the same. g: GGUF is offered, with a tokenizer that
-llama.cpp knows; it was not written here. Where c is not among them the last column says why.
+llama.cpp knows; it was not written here. Where c is not among them the last column says why; where that is "not tried",
+p was loaded, too, but not verified.
 
 | family | class | compressed | formats | outcome | compressed-tensors |
 |---|---|---|---|---|---|
@@ -274,8 +275,8 @@ def main(names: list[str]) -> None:
               f"{time.process_time() - start:.1f} s", file=sys.stderr, sep=" | ", flush=True)  # fmt: skip
     fresh = [line(row) for row in rows]
     stale = known_lines() if names else []
-    tried = {each.split("|")[2] for each in fresh}
-    kept = [each for each in stale if each.split("|")[2] not in tried]
+    tried = {tuple(each.split("|")[1:3]) for each in fresh}
+    kept = [each for each in stale if tuple(each.split("|")[1:3]) not in tried]
     PAGE.write_text(page(kept + fresh), encoding="utf-8")
 
 

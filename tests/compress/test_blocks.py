@@ -88,9 +88,10 @@ TWO = {  # whose blocks are in two chains, with what stays the same of their sha
     "bart": "BartForConditionalGeneration",
     "whisper": "WhisperForConditionalGeneration",
     "clip": "CLIPModel",
+    "openai-gpt": "OpenAIGPTLMHeadModel",  # blocks return lists: all are in memory
     "gemma3": "Gemma3ForConditionalGeneration",  # with text alone: the blocks that see images are not called
 }
-CHAINS = {"t5": [2, 2], "bart": [2, 2], "whisper": [2, 2], "clip": [2, 2], "gemma3": [2]}
+CHAINS = {"t5": [2, 2], "bart": [2, 2], "whisper": [2, 2], "clip": [2, 2], "gemma3": [2], "openai-gpt": []}
 
 
 @pytest.mark.parametrize("name", [*TWO, "t5 encoder"])

@@ -23,6 +23,7 @@ CASES = {
     "log1p": ("log1p", None, (-0.25, 0.25), {"system": [1, 2, 3, 4], "relative": True}),
     "expm1": ("expm1", None, (-0.25, 0.25), {"system": [1, 2, 3], "relative": True}),
     "lead": ("sin", 7, (-0.78, 0.78), {**ODD, "fixed": {1: 1}}),
+    "parts": ("exp", 6, (-0.4, 0.3), {"relative": True, "fixed": {0: (1.0, 2.0**-26)}}),
     "half": ("sin", 5, (0.0, 0.7), ODD),
     # far from 1: constants and intermediate results near the ends of the exponents
     "large": ("exp(x/10**8)", 4, (-1e8, 1e8), {}),

@@ -85,6 +85,28 @@ def test_formats_for_each_coefficient():
     assert best.round(np.float32).formats == ("float32",) * 4
 
 
+def test_a_leading_coefficient_in_two_numbers_of_float32():
+    """As fpminimax: more digits for the constant alone bring the others near to the floor."""
+    best = minimax.polynomial("2/sqrt(pi)*exp(-x)", 5, (0, 0.5), relative=True)
+    single, double = best.round("float32"), best.round(("float32x2", *["float32"] * 5))
+    assert single.certificate.value > 4.0 * double.certificate.value
+    assert double.certificate.ratio < 1.01
+    constant = float(double.values[0])
+    high = np.float32(constant)
+    assert constant == float(high) + float(np.float32(constant - float(high))) != float(high)
+    assert infimum.verify(infimum.from_json(double.to_json()), double.f).value <= double.certificate.value
+    forged = dataclasses.replace(double, values=np.append(np.nextafter(constant, 2.0), double.values[1:]))
+    with pytest.raises(VerificationError, match="no number of float32x2"):
+        infimum.verify(forged, double.f)
+    code = double.to_c("float32", "parts")
+    assert code.count("float y =") == 1
+    assert "in two parts" in code
+    errors = [double.evaluation_error("float32", form).absolute for form in ("horner", "parts")]
+    assert errors[1] < errors[0]
+    with pytest.raises(OptionError):
+        double.to_c("float32x2")
+
+
 def test_even_functions_keep_their_zeros():
     result = minimax.polynomial("gelu", 8, (-3.0, 3.0)).round("bfloat16")
     at = dict(zip(result.powers, result.values.tolist(), strict=True))

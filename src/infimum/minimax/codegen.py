@@ -74,13 +74,13 @@ def best_form(
 ) -> tuple[str, list[Step], EvaluationError]:
     """Return a form, its program and its error; "auto" is the form whose total error, with `value`, is least.
 
-    One with more operations has to be better by a tenth.
+    One with more operations has to be better by a tenth; where the error is relative, one that has such a bound is.
     """
     one_of("scheme", scheme, ("auto", *FORMS))
     forms = tuple(FORMS) if scheme == "auto" else (scheme,)
     if scheme == "auto" and max(max(part) for part in parts) > MOST_CHANGED:
         forms = PLAIN
-    best: tuple[float, str, list[Step], EvaluationError] | None = None
+    best: tuple[bool, float, str, list[Step], EvaluationError] | None = None
     refusals: list[RangeError] = []
     for form in forms:
         try:
@@ -92,12 +92,13 @@ def best_form(
         except RangeError as refusal:
             refusals.append(refusal)
             continue
-        total = value + (found.relative if relative and math.isfinite(found.relative) else found.absolute)
-        if best is None or total < BETTER * best[0]:
-            best = total, form, steps, found
+        unknown = relative and not math.isfinite(found.relative)
+        total = value + (found.relative if relative and not unknown else found.absolute)
+        if best is None or unknown < best[0] or (unknown == best[0] and total < BETTER * best[1]):
+            best = unknown, total, form, steps, found
     if best is None:
         raise refusals[0]
-    return best[1:]
+    return best[2:]
 
 
 def _form_of(subject: Emitter, scheme: Scheme, machine: Format) -> tuple[str, list[Step], EvaluationError]:

@@ -17,7 +17,7 @@ from infimum.proof.enclosure.approximants import Monomials
 from infimum.proof.enclosure.domain import Domain, points_of
 from infimum.proof.enclosure.fixed_part import Number
 from infimum.proof.enclosure.functions import FunctionLike
-from infimum.proof.enclosure.machine_formats import Format, as_format
+from infimum.proof.enclosure.machine_formats import COEFFICIENTS, Format, as_format
 from infimum.proof.enclosure.spaces import System
 from infimum.proof.enclosure.task import Task, as_task
 from infimum.proof.uniform_error.error_certificate import Path, claim_error
@@ -56,7 +56,8 @@ def rounded(
     domain : (float, float) or list of such
         One interval or several.
     dtype : str or tuple of str
-        "bfloat16", "float16", "float32" or "float64" for all coefficients, or one for each, in increasing powers.
+        "bfloat16", "float16", "float32" or "float64" for all coefficients, or one for each, in increasing powers. A
+        leading coefficient can be "float32x2", the sum of two numbers of float32, which code adds one after the other.
     system : {"full", "odd", "even"} or list of int
         The powers: all up to `degree`, the odd or the even ones, or the listed ones.
     weight : str, optional
@@ -189,4 +190,4 @@ def _formats(dtype: Any, size: int) -> list[Format]:
     listed = list(dtype) if isinstance(dtype, list | tuple) else [dtype] * size
     if len(listed) != size:
         raise ShapeError(f"dtype must be one format, or one for each of {size} coefficients, got {len(listed)}")
-    return [as_format(item) for item in listed]
+    return [as_format(item, formats=COEFFICIENTS) for item in listed]

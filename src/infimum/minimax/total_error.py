@@ -81,7 +81,7 @@ def total_error(
     dtype : str or dtype
         "float32", "float64", "float16" or "bfloat16": of x, of the coefficients, to which they are rounded, and of
         every operation.
-    scheme : {"horner", "estrin", "lead", "centred", "chebyshev", "auto"}
+    scheme : {"horner", "estrin", "lead", "parts", "centred", "chebyshev", "auto"}
         How powers of x are summed, as in the methods that write code; "centred" and "chebyshev" change the
         coefficients, "auto" takes the best form.
 

@@ -69,6 +69,11 @@ def crossed(call: Call, crossing: list[torch.Tensor]) -> Call:
     return Call(*mapped(tuple(call), mark))
 
 
+def is_real(value: Any) -> bool:
+    """Whether a value is a tensor that can have a gradient."""
+    return isinstance(value, torch.Tensor) and value.is_floating_point()
+
+
 def noise(other: torch.Tensor) -> torch.Tensor:
     """Return a tensor like another, with nothing of what it says."""
     generator = torch.Generator().manual_seed(0)

@@ -16,6 +16,7 @@ from infimum.compress.model.block_calls import (
     Crossing,
     carried_places,
     crossed,
+    is_real,
     mapped,
     marked,
     noise,
@@ -104,7 +105,7 @@ class BlockwiseModel:
         def visit(chain: int, index: int, *args: Any, **options: Any) -> Any:
             calls = truth.setdefault(chain, [])
             unfinished = [k for k in truth if k != chain and len(truth[k]) < len(self.chains[k])]
-            if index != len(calls) or not args or unfinished:
+            if index != len(calls) or not args or not is_real(args[0]) or unfinished:
                 raise _NotAChainError(chain)
             before = others.get(chain) or ()
             calls.append(marked(before, args[1:], options))
@@ -116,6 +117,8 @@ class BlockwiseModel:
             with self.loaded(name) as block, torch.enable_grad():
                 output = type(block).forward(block, args[0].detach().requires_grad_(), *args[1:], **options)
             hidden, beside = (output[0], output[1:]) if isinstance(output, tuple) else (output, None)
+            if not is_real(hidden):
+                raise _NotAChainError(chain)
             ends[chain], others[chain] = hidden.detach(), beside
             return ends[chain] if beside is None else (ends[chain], *beside)
 

@@ -1,6 +1,7 @@
 """Forms in which a polynomial is evaluated, as straight-line programs: Horner, Estrin, about a centre, Chebyshev.
 
-Where the first term of an odd polynomial is x itself, adding it last leaves little more than one rounding.
+Where the first term of an odd polynomial is x itself, adding it last leaves little more than one rounding. A constant
+that is no number of the format is added in two parts, the smaller one first.
 
 Powers of x lose digits by cancellation where x is far from 0 beside the width of the domain, or where the degree is
 high. Powers of ``t - c`` help against the first, and Chebyshev polynomials, summed by Clenshaw's recurrence, against
@@ -24,6 +25,7 @@ FORMS = {
     "horner": "Horner",
     "estrin": "Estrin",
     "lead": "Horner, x added last",
+    "parts": "Horner, its constant in two parts",
     "centred": "Horner about a centre",
     "chebyshev": "Chebyshev polynomials by Clenshaw's recurrence",
 }
@@ -82,6 +84,10 @@ def program(coefficients: Mapping[int, Fraction], form: str, domain: Domain, mac
     if form == "lead" and start == 1 and dense[0] == 1 and len(dense) > 1:  # x + x r(t), where r is small
         steps.append(Operation("r", _horner(dense[1:], t, steps), t))
         return [*steps, Operation("y", "r", "x", "x")]
+    high = machine.round(dense[0])
+    if form == "parts" and start == 0 and high != dense[0] and len(dense) > 1:  # what the format leaves comes first
+        steps.append(Operation("r", _horner(dense[1:], t, steps), t, dense[0] - high))
+        return [*steps, Operation("y", "r", Fraction(1), high)]
     value = _written(dense, t, form, _range(domain, stride), machine, steps)
     if start:
         if not isinstance(value, Fraction):
@@ -128,7 +134,7 @@ def _written(
     if form == "estrin":
         return _estrin(dense, t, steps)
     middle = machine.round((ends[0] + ends[1]) / 2)
-    if form in ("horner", "lead") or len(dense) < 2 or (form == "centred" and not middle):
+    if form in ("horner", "lead", "parts") or len(dense) < 2 or (form == "centred" and not middle):
         return _horner(dense, t, steps)
     if form == "centred":
         steps.append(Operation("u", t, Fraction(1), -middle))

@@ -18,7 +18,7 @@ from infimum.proof.enclosure.approximants import Monomials
 from infimum.proof.enclosure.domain import points_of
 from infimum.proof.enclosure.fixed_part import as_fixed
 from infimum.proof.enclosure.functions import given_again
-from infimum.proof.enclosure.machine_formats import FORMATS
+from infimum.proof.enclosure.machine_formats import COEFFICIENTS
 from infimum.proof.enclosure.spaces import LARGEST_DEGREE
 from infimum.proof.enclosure.task import Task, as_task, powers_of
 from infimum.proof.result import Result
@@ -139,9 +139,9 @@ def _refuse_other_grid(result: RoundedPolynomial) -> None:
     """Refuse coefficients that are no machine numbers of their format."""
     size = len(result.powers)
     values = evidence.array("values", result.values, (size,)).tolist()
-    if len(result.formats) != size or any(name not in FORMATS for name in result.formats):
-        raise VerificationError(f"formats must name one of {', '.join(FORMATS)} for each of {size} powers")
+    if len(result.formats) != size or any(name not in COEFFICIENTS for name in result.formats):
+        raise VerificationError(f"formats must name one of {', '.join(COEFFICIENTS)} for each of {size} powers")
     for name, value in zip(result.formats, values, strict=True):
-        machine = FORMATS[name]
+        machine = COEFFICIENTS[name]
         if abs(value) > machine.largest or machine.round(Fraction(value)) != Fraction(value):
             raise VerificationError(f"{value!r} is no number of {name}")

@@ -10,7 +10,7 @@ from infimum.errors import OptionError
 from infimum.proof.certificate import Certificate
 from infimum.proof.evidence import shown
 
-Scheme = Literal["auto", "horner", "estrin", "lead", "centred", "chebyshev"]
+Scheme = Literal["auto", "horner", "estrin", "lead", "parts", "centred", "chebyshev"]
 
 
 class Emitter:
@@ -22,7 +22,8 @@ class Emitter:
     coefficients to the format, and that of every operation), and the sum of both. `dtype` is "float32" or "float64" for
     C; NumPy also has "float16", PyTorch and Triton "float16" and "bfloat16" (in Triton no quotients). `name` is that of
     the function. `scheme` is the form: "horner" has the fewest operations, "estrin" the shortest chain of them; "lead"
-    adds x last, where a polynomial begins with x itself; "centred" is Horner's in ``x - c``, "chebyshev" Clenshaw's
+    adds x last, where a polynomial begins with x itself; "parts" adds a constant in two parts, where one number of the
+    format does not hold it; "centred" is Horner's in ``x - c``, "chebyshev" Clenshaw's
     recurrence, for domains far from 0 and for high degrees; "auto" takes the one with the least proven total error.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -56,8 +57,14 @@ FORMATS = {
 }
 
 
-def as_format(dtype: object, name: str = "dtype") -> Format:
+COEFFICIENTS = {  # a sum of two float32 has 48 bits, and the second one is no subnormal number but where it is tiny
+    **FORMATS,
+    "float32x2": Format("float32x2", 48, -102, 126),
+}
+
+
+def as_format(dtype: object, name: str = "dtype", formats: Mapping[str, Format] = FORMATS) -> Format:
     """Return the format of a name, or of a dtype of NumPy or PyTorch."""
     text = str(getattr(dtype, "__name__", dtype)).removeprefix("torch.")
-    one_of(name, text, tuple(FORMATS))
-    return FORMATS[text]
+    one_of(name, text, tuple(formats))
+    return formats[text]
