@@ -70,11 +70,11 @@ clean:
 	$(INSTALL) -c constraints.txt -e ".[all]"
 	touch $@
 
-.venv/.dev .venv/.docs .venv/.bench .venv/.coverage .venv/.package .venv/.engines: .venv/.%: .venv/.core
+.venv/.dev .venv/.docs .venv/.bench .venv/.coverage .venv/.package: .venv/.%: .venv/.core
 	$(INSTALL) -c constraints.txt --group $*
 	touch $@
 
-# Schedules of other libraries, for the tests; timm without torchvision, which its schedulers do not need.
+# Other libraries, for the tests; timm without torchvision, which its schedulers do not need.
 .venv/.peers: .venv/.core
 	$(INSTALL) -c constraints.txt --group peers
 	$(INSTALL) --no-deps timm==1.0.31

@@ -1,10 +1,13 @@
-"""GGUF outputs in the engine that runs them: llama.cpp, by its Python package, which is built from its sources.
+"""GGUF outputs in the engine that runs them: llama.cpp.
 
 It multiplies blocks of weights by activations of eight bits, so that its numbers are near ours and not the same.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -13,23 +16,28 @@ import pytest
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 pytest.importorskip("gguf")
-llama_cpp = pytest.importorskip("llama_cpp")
+xllamacpp = pytest.importorskip("xllamacpp")
 
 from infimum import compress  # noqa: E402
 from infimum.cli.language_model import MODEL_PACKAGE, model_folder  # noqa: E402
 from infimum.compress.menu.gguf_model import FILE  # noqa: E402
 from tests.compress.gguf_models import KINDS, tiny_model  # noqa: E402
+from tests.compress.llama_engine import Engine  # noqa: E402
+
+(LIBRARY,) = Path(xllamacpp.__file__).parent.glob("xllamacpp.*")
+
+
+@contextmanager
+def engine_of(out: Path, longest: int) -> Iterator[Engine]:
+    engine = Engine(LIBRARY, out / FILE, longest)
+    yield engine
+    engine.close()
 
 
 def scores(out: Path, rows: list[list[int]]) -> torch.Tensor:
     """Return the engine's log probabilities of each next token of some rows."""
-    engine = llama_cpp.Llama(str(out / FILE), n_ctx=max(map(len, rows)), logits_all=True, verbose=False, n_threads=1)
-    found = []
-    for row in rows:
-        engine.reset()
-        engine.eval(row)
-        found.append(log_probabilities(torch.from_numpy(engine.scores[: len(row)].copy()), row))
-    return torch.cat(found)
+    with engine_of(out, max(map(len, rows))) as engine:
+        return torch.cat([log_probabilities(torch.from_numpy(engine.logits(row)), row) for row in rows])
 
 
 def log_probabilities(logits: torch.Tensor, row: list[int]) -> torch.Tensor:
@@ -57,17 +65,14 @@ def test_the_engine_computes_what_we_do(kind: str, remove: float, text: list[str
     if remove == 0.0:
         assert float((ours - theirs).abs().max()) < 1e-2
     assert abs(float(ours.mean() - theirs.mean())) < 0.01  # of the perplexities one per cent
-    engine = llama_cpp.Llama(str(out / FILE), vocab_only=True, verbose=False)
     said = "word1 word2: été\n"
-    assert (
-        engine.tokenize(said.encode(), add_bos=False)
-        == transformers.AutoTokenizer.from_pretrained(out)(said)["input_ids"]
-    )
+    with engine_of(out, 8) as engine:
+        assert engine.tokenize(said) == transformers.AutoTokenizer.from_pretrained(out)(said)["input_ids"]
 
 
 @pytest.mark.slow
+@pytest.mark.skipif(find_spec(MODEL_PACKAGE) is None, reason="needs a real language model: make .venv/.demo-lm")
 def test_a_real_model_has_our_perplexity(tmp_path: Path) -> None:
-    pytest.importorskip(MODEL_PACKAGE)
     pytest.importorskip("accelerate")
     some = [f"model.layers.{index}.*" for index in (3, 14, 25)]
     options = {"only": some, "tokens": 2048, "calib": "pydoc", "format": "gguf"}

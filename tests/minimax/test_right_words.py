@@ -241,8 +241,8 @@ def ends_well(seed):
     x = np.linspace(domain[0], domain[1], 101)[1:-1]
     with working(256) as flint:
         values = np.array([float(parse(f).at(flint.arb(point)).mid()) for point in x.tolist()])
-    weight = as_function(options.get("weight", "1"))(x) / (np.abs(values) if options.get("relative") else 1.0)
-    with np.errstate(all="ignore"):
+    with np.errstate(all="ignore"):  # f may vanish at one of the points
+        weight = as_function(options.get("weight", "1"))(x) / (np.abs(values) if options.get("relative") else 1.0)
         errors, noise = weight * np.abs(values - result(x)), 1e-11 * weight * (1.0 + np.abs(values))
     seen = np.nanmax(errors - noise)
     assert seen <= result.certificate.value * (1.0 + 1e-9), (seed, f, degree, domain, options)
