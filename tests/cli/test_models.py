@@ -245,8 +245,8 @@ def test_evaluate(run, model, texts, short, tmp_path):
 def test_evaluate_with_wrong_arguments(run, model, texts, tmp_path):
     text = ["--text", texts / "held.txt"]
     for arguments, status, message in (
-        ([model], 2, "give model folders and a text"),
-        (text, 2, "give model folders and a text"),
+        ([model], 2, "give at least one model folder and a text"),
+        (text, 2, "give at least one model folder and a text"),
         ([model, "--tasks", "arc_easy"], 2, "tasks of lm-eval are for language models"),
         ([tmp_path, *text], 1, "no config.json"),
         ([model, "--text", "missing.txt"], 1, "missing.txt"),
