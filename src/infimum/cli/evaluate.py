@@ -70,7 +70,9 @@ def evaluate(
         Overwrite the JSON file.
     """
     if not models or not (text or tasks):
-        raise OptionError("give at least one model folder and a text: infimum evaluate MODEL... --text FILE; or --tasks TASK...")
+        raise OptionError(
+            "give at least one model folder and a text: infimum evaluate MODEL... --text FILE, or --tasks"
+        )
     _check_files(models, json, force)
     seen, rows, scores = None, [], []
     with screen.progress("reading the models", talk) as on_progress:
