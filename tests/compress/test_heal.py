@@ -1,5 +1,7 @@
 """Healing: no worse on text that was not trained on, the same places and sizes, and every claim follows."""
 
+# ruff: noqa: F811 (a fixture that is imported is named again by every test that takes it)
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -15,38 +17,11 @@ from infimum.compress.menu.written_output import WrittenOutput  # noqa: E402
 from infimum.compress.rewritten import tunable_forms, with_forms  # noqa: E402
 from infimum.compress.search import tuning  # noqa: E402
 from infimum.errors import CheckpointError, OptionError, VerificationError  # noqa: E402
-from tests.compress.conftest import LOWER, sentences, tiny_bert, tiny_llama, write  # noqa: E402
-
-TEXT = sentences(80, seed=1)
-CASES: dict[str, tuple[str, dict[str, Any]]] = {
-    "bits": ("bert", {"menu": ("bits", "ranks", "widths"), "remove": 0.8}),
-    "mixed": ("bert", {**LOWER["mixed"], "remove": 0.5}),
-    "factors": ("llama", {**LOWER["factors"], "remove": 0.5}),
-    "packed": ("llama", {"format": "compressed-tensors", "remove": 0.7}),
-}
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    root = tmp_path_factory.mktemp("models")
-    return {"bert": write(tiny_bert(), root / "bert"), "llama": write(tiny_llama(), root / "llama")}
-
-
-@pytest.fixture(scope="module")
-def outputs(models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    root = tmp_path_factory.mktemp("outputs")
-    return {
-        name: compress.plan(models[model], calib=TEXT, **options).save(root / name)
-        for name, (model, options) in CASES.items()
-    }
+from tests.compress.rewritten_outputs import CASES, TEXT, models, outputs, sizes  # noqa: E402, F401
 
 
 def state(folder: Path) -> dict[str, torch.Tensor]:
     return dict(compress.load(folder).state_dict())
-
-
-def sizes(folder: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_size for path in folder.iterdir() if path.name != "infimum.json"}
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -1,5 +1,7 @@
 """Refitting: no worse on text that made nothing, the same places and sizes, and every claim follows."""
 
+# ruff: noqa: F811 (a fixture that is imported is named again by every test that takes it)
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -20,34 +22,7 @@ from infimum.compress.rewritten import tunable_forms  # noqa: E402
 from infimum.compress.search.distance import Distance  # noqa: E402
 from infimum.compress.search.refitting import Inputs, Place, Refitting, matrix_of  # noqa: E402
 from infimum.errors import CheckpointError, OptionError  # noqa: E402
-from tests.compress.conftest import LOWER, sentences, tiny_bert, tiny_llama, write  # noqa: E402
-
-TEXT = sentences(80, seed=1)
-CASES: dict[str, tuple[str, dict[str, Any]]] = {
-    "bits": ("bert", {"menu": ("bits", "ranks", "widths"), "remove": 0.8}),
-    "mixed": ("bert", {**LOWER["mixed"], "remove": 0.5}),
-    "factors": ("llama", {**LOWER["factors"], "remove": 0.5}),
-    "packed": ("llama", {"format": "compressed-tensors", "remove": 0.7}),
-}
-
-
-@pytest.fixture(scope="module")
-def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    root = tmp_path_factory.mktemp("models")
-    return {"bert": write(tiny_bert(), root / "bert"), "llama": write(tiny_llama(), root / "llama")}
-
-
-@pytest.fixture(scope="module")
-def outputs(models: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    root = tmp_path_factory.mktemp("outputs")
-    return {
-        name: compress.plan(models[model], calib=TEXT, **options).save(root / name)
-        for name, (model, options) in CASES.items()
-    }
-
-
-def sizes(folder: Path) -> dict[str, int]:
-    return {path.name: path.stat().st_size for path in folder.iterdir() if path.name != "infimum.json"}
+from tests.compress.rewritten_outputs import CASES, TEXT, models, outputs, sizes  # noqa: E402, F401
 
 
 @pytest.mark.parametrize("name", CASES)
