@@ -59,6 +59,8 @@ TRUSTED = (
     "infimum.compress.measure.processes",
     "infimum.compress.measure.outputs",
     "infimum.compress.measure.passes",
+    "infimum.compress.measure.collect",
+    "infimum.compress.measure.side_by_side",
     "infimum.compress.measure.vocabulary",
     "infimum.compress.measure.scratch",
     "infimum.compress.menu.settings",

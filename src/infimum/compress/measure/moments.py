@@ -220,10 +220,11 @@ class Gather:
             if self._sharing.setdefault(name, first) != first and self._inputs:
                 raise UnequalInputsError(name)
             of_tokens = x.shape[:-1] == self._mask.shape
-            rows = int(self._mask.sum()) if of_tokens else x.shape[:-1].numel()
-            self._rows[name], self._widths[name] = self._rows.get(name, 0) + rows, x.shape[-1]
+            seen = int(self._mask.sum()) if of_tokens else x.shape[:-1].numel()
+            self._rows[name], self._widths[name] = self._rows.get(name, 0) + seen, x.shape[-1]
             if self._inputs and first == name:
-                self._add(name, "inputs", _gram(x[self._mask] if of_tokens else x.reshape(-1, x.shape[-1])))
+                rows = x[self._mask] if of_tokens else x.reshape(-1, x.shape[-1])
+                self._add(name, "inputs", _symmetric(rows, rows))
             if output.requires_grad:
                 last = -1 - len(kernel)  # where the outputs are
                 output.register_hook(lambda g: self._backward(name, x, g.detach().movedim(last, -1)))  # type: ignore[no-untyped-call]
@@ -232,7 +233,8 @@ class Gather:
 
     def _backward(self, name: str, x: torch.Tensor, g: torch.Tensor) -> None:
         if self._per_token:
-            self._add(name, "left", _gram(g.flatten(0, -2)))
+            rows = g.flatten(0, -2)
+            self._add(name, "left", _symmetric(rows, rows))
             return
         known, inner = self._products
         if g.dim() == 2:  # a layer that sees one vector per paragraph
@@ -283,12 +285,6 @@ class Gather:
         if not np.all(np.isfinite(value)):
             raise CalibrationError(f"activations or gradients of {name} are not finite; check the model")
         return value
-
-
-def _gram(rows: torch.Tensor) -> torch.Tensor:
-    """Return ``rows' rows``: NumPy knows that product for a symmetric one and computes half of it, PyTorch does not."""
-    array = rows.numpy()
-    return torch.from_numpy(array.T @ array)
 
 
 def _symmetric(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
