@@ -13,7 +13,7 @@ torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from infimum import compress  # noqa: E402
-from infimum.compress.measure import collect  # noqa: E402
+from infimum.compress.measure import collect, passes  # noqa: E402
 from infimum.compress.measure.side_by_side import side_by_side  # noqa: E402
 from infimum.errors import CalibrationError  # noqa: E402
 from tests.compress.conftest import sentences, tiny_bert, tiny_llama, write  # noqa: E402
@@ -48,13 +48,13 @@ def same(one, other):
 @pytest.fixture
 def seen(monkeypatch):
     """Return the names of the threads in which halves were measured."""
-    found, make_passes = set(), collect.Collection
+    found, make_passes = set(), passes.Collection
 
-    def passes(*arguments, **options):
+    def noted(*arguments, **options):
         found.add(threading.current_thread().name)
         return make_passes(*arguments, **options)
 
-    monkeypatch.setattr(collect, "Collection", passes)
+    monkeypatch.setattr(collect, "Collection", noted)
     return found
 
 
