@@ -56,7 +56,7 @@ def collect(
 
     def measured(some: list[int]) -> list[list[list[str]]]:
         runner, report = BlockwiseModel(checkpoint), _counted(on_progress, len(some))
-        apart = threads_for(len(some)) > 0 and len(some) * _largest(checkpoint, runner) <= ROOM
+        apart = threads_for(len(some)) > 0 and len(some) * _most_bytes(checkpoint, runner) <= ROOM
 
         def part(number: int, go_on: Step = lambda: None) -> MomentShelf:
             # whoever judges draws directions of its own
@@ -109,7 +109,7 @@ def _directions(checkpoint: Checkpoint, projections: int, generator: torch.Gener
     return directions
 
 
-def _largest(checkpoint: Checkpoint, runner: BlockwiseModel) -> int:
+def _most_bytes(checkpoint: Checkpoint, runner: BlockwiseModel) -> int:
     """Return how many bytes the moments of a block take at most; of the whole model, where it has no blocks."""
     blocks = [name for chain in runner.chains for name in chain]
     sizes = dict.fromkeys(blocks, 0)
