@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
 
 from infimum.compress.measure import outputs
-from infimum.compress.measure.moments import Moments, MomentShelf, Progress, UnequalInputsError, known_to_all
+from infimum.compress.measure.moments import Moments, MomentShelf, UnequalInputsError, known_to_all
 from infimum.compress.measure.passes import Collection
 from infimum.compress.measure.processes import spread
+from infimum.compress.measure.progress import Progress, Steps
 from infimum.compress.measure.samples import Inputs
 from infimum.compress.measure.side_by_side import Step, side_by_side, threads_for
 from infimum.compress.model.blockwise import BlockwiseModel
@@ -55,7 +55,7 @@ def collect(
     of_loss = checkpoint.head.goal == "loss"
 
     def measured(some: list[int]) -> list[list[list[str]]]:
-        runner, report = BlockwiseModel(checkpoint), _counted(on_progress, len(some))
+        runner, steps = BlockwiseModel(checkpoint), Steps(on_progress, "calibrating")
         apart = threads_for(len(some)) > 0 and len(some) * _most_bytes(checkpoint, runner) <= ROOM
 
         def part(number: int, go_on: Step = lambda: None) -> MomentShelf:
@@ -69,7 +69,7 @@ def collect(
                 passes=parts[number].count if of_loss else parts[number].rows * projections,
                 inputs=inputs or of_loss,
                 go_on=go_on,
-                report=report,
+                report=lambda of: steps.done(len(some) * of),
             )
             return _shelf(passes, generator, _directions(checkpoint, projections, generator))
 
@@ -118,17 +118,3 @@ def _most_bytes(checkpoint: Checkpoint, runner: BlockwiseModel) -> int:
         m, n = layer.shape
         sizes[block] = sizes.get(block, 0) + 8 * (m * m + n * n)
     return max(sizes.values(), default=0)
-
-
-def _counted(on_progress: Progress | None, parts: int) -> Callable[[int], None]:
-    """Return what counts the steps of all parts, each of which has so many as it says."""
-    lock, done = threading.Lock(), 0
-
-    def report(of: int) -> None:
-        nonlocal done
-        with lock:
-            done = min(done + 1, parts * of)  # what is begun anew counts once
-            if on_progress:
-                on_progress("calibrating", done, parts * of)
-
-    return report

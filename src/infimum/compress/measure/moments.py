@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,8 +18,6 @@ from infimum.compress.model.heads import Goal
 from infimum.errors import CalibrationError
 from infimum.nn.patches import kernel_of, patches
 from infimum.proof.theorems import weighted_tail
-
-Progress: TypeAlias = Callable[[str, int, int], None]  # (what, done, of)
 
 BATCH = 1024  # tokens in one forward pass: more only need more memory
 BLOCK = 192  # rows of a symmetric product that are found at a time

@@ -1,4 +1,4 @@
-"""Parts of a text that are measured at the same time, each by its share of the threads."""
+"""What is done at the same time: halves of a text, each by its share of the threads, and layers, two at a time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TypeAlias, TypeVar
 
 import torch
 
-from infimum._threads import one_thread
+from infimum._threads import one_thread, together
+from infimum.compress.measure.progress import Steps
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -58,3 +59,18 @@ def side_by_side(work: Callable[[Item, Step], Result], items: Sequence[Item]) ->
         if error is not None and not isinstance(error, _StoppedError):
             raise error
     return [future.result() for future in running]
+
+
+def two_by_two(work: Callable[[Item], Result], items: Sequence[Item], steps: Steps) -> list[Result]:
+    """Apply a function to all items, two at a time: while the one waits for a single thread the other goes on.
+
+    More at a time would need more memory, and the function has loops of its own that all processors share.
+    """
+
+    def one(item: Item) -> Result:
+        found = work(item)
+        steps.done(len(items))
+        return found
+
+    with one_thread():
+        return together(one, items, at_once=2)
