@@ -8,9 +8,9 @@ from functools import partial
 import torch
 
 from infimum.compress.measure import outputs
-from infimum.compress.measure.moments import Moments, MomentShelf, UnequalInputsError, known_to_all
+from infimum.compress.measure.moments import Moments, MomentShelf, UnequalInputsError
 from infimum.compress.measure.passes import Collection
-from infimum.compress.measure.processes import spread
+from infimum.compress.measure.processes import place, spread, told
 from infimum.compress.measure.progress import Progress, Steps
 from infimum.compress.measure.samples import Inputs
 from infimum.compress.measure.side_by_side import Step, side_by_side, threads_for
@@ -77,7 +77,7 @@ def collect(
         return [own[number].groups() for number in some]
 
     groups = spread(range(len(parts)), measured)
-    made, *judge = [known_to_all(own.get(number), names, number) for number, names in enumerate(groups)]
+    made, *judge = [_known_to_all(own.get(number), names, number) for number, names in enumerate(groups)]
     for shelf, other in ((made, half), (half, made)) if judge and (half := judge[0]) else ():
         shelf.drop(shelf.keys() - other.keys())  # an expert that half of the text hardly reaches
     return Moments(made, tokens, checkpoint.head.goal, seed, projections, *judge)
@@ -118,3 +118,13 @@ def _most_bytes(checkpoint: Checkpoint, runner: BlockwiseModel) -> int:
         m, n = layer.shape
         sizes[block] = sizes.get(block, 0) + 8 * (m * m + n * n)
     return max(sizes.values(), default=0)
+
+
+def _known_to_all(shelf: MomentShelf | None, groups: list[list[str]], number: int) -> MomentShelf:
+    """Let every process know what one of them has measured; layers that share moments go together."""
+    source, found = number % place()[1], shelf or MomentShelf()
+    for names in groups if place()[1] > 1 else ():
+        moments = told({name: shelf[name] for name in names} if shelf else None, source)
+        if shelf is None:
+            found.add(moments)
+    return found

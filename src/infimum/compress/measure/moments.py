@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,7 +12,6 @@ import numpy as np
 import torch
 
 from infimum._display import Shown
-from infimum.compress.measure.processes import place, told
 from infimum.compress.measure.samples import Inputs
 from infimum.compress.measure.scratch import Shelf
 from infimum.compress.model.heads import Goal
@@ -106,16 +106,6 @@ class MomentShelf(Mapping[str, LayerMoments]):
         return name in self._holders
 
 
-def known_to_all(shelf: MomentShelf | None, groups: list[list[str]], number: int) -> MomentShelf:
-    """Let every process know what one of them has measured; layers that share moments go together."""
-    source, found = number % place()[1], shelf or MomentShelf()
-    for names in groups if place()[1] > 1 else ():
-        moments = told({name: shelf[name] for name in names} if shelf else None, source)
-        if shelf is None:
-            found.add(moments)
-    return found
-
-
 @dataclass(frozen=True)
 class Moments(Shown):
     """Moments of every linear layer that the model's output depends on, and how they were measured.
@@ -142,21 +132,29 @@ class Moments(Shown):
     projections: int
     judge: MomentShelf | None = None
 
+    def joined(self) -> Moments:
+        """Return the moments on all of the text, of which no half judges."""
+        shelf = MomentShelf()
+        for names in self.layers.groups():
+            shelf.add({name: self.whole(name) for name in names})
+        return dataclasses.replace(self, layers=shelf, judge=None)
+
     def whole(self, name: str) -> LayerMoments:
         """Return the moments of a linear layer on all of the text."""
         made = self.layers[name]
         if self.judge is None:
             return made
         judge = self.judge[name]
-        first, second = (half.count if self.goal == "loss" else half.rows for half in self.tokens.halves())
-        right = first / (first + second)
+        first, second = self.tokens.halves()
+        of_tokens, of_rows = first.count / (first.count + second.count), first.rows / (first.rows + second.rows)
+        right = of_tokens if self.goal == "loss" else of_rows
         # the left moment of an embedding is one of parts, and each half counts by its whole
-        energies = [count * float(np.trace(half.right)) for count, half in ((first, made), (second, judge))]
+        energies = [count * float(np.trace(half.right)) for count, half in ((of_rows, made), (1.0 - of_rows, judge))]
         left = right if self.goal == "loss" else energies[0] / sum(energies)
         both = _mean(made.right, judge.right, right)
         inputs = both if made.right is made.inputs else None
         if inputs is None and made.inputs is not None and judge.inputs is not None:
-            inputs = _mean(made.inputs, judge.inputs, right)
+            inputs = _mean(made.inputs, judge.inputs, of_tokens)
         return LayerMoments(
             inputs,
             both,
