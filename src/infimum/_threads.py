@@ -17,9 +17,9 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 
-def together(function: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """Apply a function that leaves the interpreter free, in as many threads as there are processors."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+def together(function: Callable[[Item], Result], items: Iterable[Item], at_once: int | None = None) -> list[Result]:
+    """Apply a function that leaves the interpreter free, in as many threads as there are processors, or as told."""
+    with ThreadPoolExecutor(at_once or os.cpu_count()) as pool:
         return list(pool.map(function, items))
 
 

@@ -145,3 +145,20 @@ def test_the_half_that_judges_draws_directions_of_its_own(bert: Path) -> None:
         made, judge = halves.layers[name], halves.judge[name]
         np.testing.assert_allclose(judge.inputs, made.inputs, atol=1e-6)
         assert np.abs(judge.left - made.left).max() > 0.1 * np.abs(made.left).max()
+
+
+def test_halves_joined_are_the_whole(bert: Path, text: list[str]) -> None:
+    halves = compress.calibrate(bert, text, split=True)
+    joined = halves.joined()
+    assert joined.judge is None
+    assert joined.tokens is halves.tokens
+    whole = compress.calibrate(bert, text)
+    assert list(joined.layers) == list(halves.layers)
+    for name, moments in joined.layers.items():
+        assert np.array_equal(moments.left, halves.whole(name).left)
+        if name.startswith("embeddings"):  # which have gradients alone
+            continue
+        inputs = whole.layers[name].inputs
+        assert inputs is not None
+        assert moments.inputs == pytest.approx(inputs, rel=1e-5, abs=2e-6 * float(np.max(inputs)))
+    compress.plan(bert, moments=joined, menu=("ranks",), remove=0.2)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from infimum.compress import Checkpoint, Plan
-    from infimum.compress.measure.moments import Progress
+    from infimum.compress.measure.progress import Progress
     from infimum.compress.measure.samples import Inputs
     from infimum.compress.menu.settings import Kind
     from infimum.report.plan import Comparison

@@ -91,12 +91,12 @@ def compress_model(out: Path, *, force: bool, talk: Talk) -> None:
 
         checkpoint = room.open_checkpoint(source)
         start = time.perf_counter()
-        moments = room.calibrate(checkpoint, "pydoc", split=True, inputs=False, on_progress=on_progress)
+        moments = room.calibrate(checkpoint, "pydoc", split=True, on_progress=on_progress)
         plans = plan_all(checkpoint, moments, on_progress)
         seconds = time.perf_counter() - start
         out.mkdir(parents=True, exist_ok=True)
         plans[SAVED].save(folder)
-        comparisons, held_out = compare_methods(checkpoint, plans, folder, on_progress)
+        comparisons, held_out = compare_methods(checkpoint, plans, moments.joined(), folder, on_progress)
         details = {"out": folder, "comparisons": comparisons, "held_out": held_out, "seconds": seconds}
         write(plans[SAVED], report, overwrite=force, **details)
     console = screen.console()
@@ -136,7 +136,7 @@ def clear(out: Path, *, force: bool) -> tuple[Path, Path]:
 
 
 def compare_methods(
-    checkpoint: Checkpoint, plans: dict[str, Plan], folder: Path, on_progress: OnProgress
+    checkpoint: Checkpoint, plans: dict[str, Plan], moments: Moments, folder: Path, on_progress: OnProgress
 ) -> tuple[list[Comparison], str]:
     """Compare dense, what others make of each budget, and our plans, one as read back from disk, on held-out text."""
     from infimum import compress as room
@@ -149,14 +149,13 @@ def compare_methods(
     score = room.scorer(original, tokens)
     alike: dict[str, Rounding] = {"round to nearest": lambda W, _, width: round_to_nearest(W, width), "GPTQ": gptq}
     rows = [Comparison("dense", 0.0, score(original))]
-    whole = room.calibrate(checkpoint, "pydoc", on_progress=on_progress)
     low_rank: Plan | None = None
     for index, (name, plan) in enumerate(plans.items()):
         on_progress("comparing", index, len(plans))
         for method, rounding in alike.items():
-            model, removed = rounded_alike(checkpoint, whole, BUDGETS[name], rounding)
+            model, removed = rounded_alike(checkpoint, moments, BUDGETS[name], rounding)
             rows.append(Comparison(f"{name}: {method}, every layer alike", removed, score(model)))
-        options: dict[str, Any] = {"menu": ("ranks",), "moments": whole}
+        options: dict[str, Any] = {"menu": ("ranks",), "moments": moments}
         remove = plan.settings.remove
         low_rank = room.plan(checkpoint, remove=remove, **options) if low_rank is None else low_rank.with_budget(remove)
         ranks = score(low_rank.apply(checkpoint.load()))

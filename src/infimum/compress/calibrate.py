@@ -10,9 +10,10 @@ import numpy as np
 from transformers import AutoTokenizer
 
 from infimum._arguments import whole_number
+from infimum.compress.measure.collect import collect
 from infimum.compress.measure.media import heard, pairs_of, read_pairs, samples_of
-from infimum.compress.measure.moments import Moments, Progress
-from infimum.compress.measure.passes import collect
+from infimum.compress.measure.moments import Moments
+from infimum.compress.measure.progress import Progress
 from infimum.compress.measure.samples import Inputs, Samples
 from infimum.compress.measure.text import MINIMUM_TOKENS, Text, tokenize
 from infimum.compress.model.checkpoint import Checkpoint, open_checkpoint

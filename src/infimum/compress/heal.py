@@ -9,7 +9,7 @@ from infimum._arguments import whole_number
 from infimum._display import Shown
 from infimum.compress.calibrate import Batches, tokens_for
 from infimum.compress.load import load_any
-from infimum.compress.measure.moments import Progress
+from infimum.compress.measure.progress import Progress
 from infimum.compress.measure.text import Text
 from infimum.compress.rewritten import open_to_change, with_forms
 from infimum.compress.search.tuning import Tuning

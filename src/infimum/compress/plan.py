@@ -16,7 +16,8 @@ from infimum._arguments import axes
 from infimum.compress.budget_curve import POINTS, draw_curve, neighbours
 from infimum.compress.calibrate import Batches, calibrate, checkpoint_of
 from infimum.compress.file_size import of_size
-from infimum.compress.measure.moments import Moments, Progress
+from infimum.compress.measure.moments import Moments
+from infimum.compress.measure.progress import Progress
 from infimum.compress.measure.text import Text
 from infimum.compress.menu.checks import check_moments, check_names, check_target
 from infimum.compress.menu.defaults import DAMPING, for_engines, usual_menu
@@ -277,7 +278,7 @@ def plan(
     task = Task(checkpoint, moments, settings)
     if menu == format == "auto":
         task = for_engines(task)
-    groups = ordered_groups(task)
+    groups = ordered_groups(task, on_progress)
     if judged and moments.judge is not None:
         settings = dataclasses.replace(settings, damping=judged_dampings(task, groups, on_progress))
         task = task._replace(settings=settings)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from infimum._display import Shown
 from infimum.compress.load import load_any
-from infimum.compress.measure.moments import BATCH, Progress
+from infimum.compress.measure.moments import BATCH
+from infimum.compress.measure.progress import Progress
 from infimum.compress.menu.forms import LowerForm, StoredForm
 from infimum.compress.menu.task import Task
 from infimum.compress.menu.written_output import WrittenOutput

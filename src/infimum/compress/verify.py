@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from infimum._threads import one_thread
-from infimum.compress.measure.moments import Progress
+from infimum.compress.measure.progress import Progress, Steps
+from infimum.compress.measure.side_by_side import two_by_two
 from infimum.compress.menu import adapter
 from infimum.compress.menu.budget import budget_of
 from infimum.compress.menu.forms import PivotForm, PlainForm, StoredForm, stored_form
@@ -59,6 +59,9 @@ TRUSTED = (
     "infimum.compress.measure.processes",
     "infimum.compress.measure.outputs",
     "infimum.compress.measure.passes",
+    "infimum.compress.measure.collect",
+    "infimum.compress.measure.side_by_side",
+    "infimum.compress.measure.progress",
     "infimum.compress.measure.vocabulary",
     "infimum.compress.measure.scratch",
     "infimum.compress.menu.settings",
@@ -191,18 +194,18 @@ def _derive_all(
     """Derive what all layers can become, and compare each row of the table with its own."""
     rows = {row.name: row for row in output.described.layers}
     derived: dict[str, LayerPlan] = {}
-    units, together = [], partition(task)
-    narrowed = sorted(layers[-1].name for layers in together if len(layers) > 1 and task.settings.narrows)
+    units, groups = [], partition(task)
+    narrowed = sorted(layers[-1].name for layers in groups if len(layers) > 1 and task.settings.narrows)
     proof.same(f"the layers of {CHANNELS}", sorted(orders), narrowed)
     proof.same(f"whether there is {CHANNELS}", CHANNELS in output.described.files, bool(narrowed))
-    for index, layers in enumerate(together):
-        with one_thread():
-            claimed = [rows[layer.name] for layer in layers]
-            unit, own = _derive(task, _group(task, layers, orders), claimed, output.tensors)
+
+    def derive(layers: tuple[Layer, ...]) -> tuple[Unit, list[LayerPlan]]:
+        claimed = [rows[layer.name] for layer in layers]
+        return _derive(task, _group(task, layers, orders), claimed, output.tensors)
+
+    for unit, own in two_by_two(derive, groups, Steps(on_progress, "verifying")):
         units.append(unit)
         derived |= {row.name: row for row in own}
-        if on_progress:
-            on_progress("verifying", index + 1, len(together))
     for layer in task.settings.layers_of(task.checkpoint):  # what is left out takes no part in the budget
         proof.check_row(rows[layer.name], derived.setdefault(layer.name, dense_row(layer, task.left_out(layer))))
     return units, derived

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from infimum._system import peak_memory
-from infimum.compress.measure.moments import Progress
+from infimum.compress.measure.progress import Progress
 from infimum.compress.menu.budget import budget_of
 from infimum.compress.menu.layer_plan import dense_row
 from infimum.compress.menu.task import Task

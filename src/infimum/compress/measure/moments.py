@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
 
 from infimum._display import Shown
-from infimum.compress.measure.processes import place, told
 from infimum.compress.measure.samples import Inputs
 from infimum.compress.measure.scratch import Shelf
 from infimum.compress.model.heads import Goal
 from infimum.errors import CalibrationError
 from infimum.nn.patches import kernel_of, patches
 from infimum.proof.theorems import weighted_tail
-
-Progress: TypeAlias = Callable[[str, int, int], None]  # (what, done, of)
 
 BATCH = 1024  # tokens in one forward pass: more only need more memory
 BLOCK = 192  # rows of a symmetric product that are found at a time
@@ -108,16 +106,6 @@ class MomentShelf(Mapping[str, LayerMoments]):
         return name in self._holders
 
 
-def known_to_all(shelf: MomentShelf | None, groups: list[list[str]], number: int) -> MomentShelf:
-    """Let every process know what one of them has measured; layers that share moments go together."""
-    source, found = number % place()[1], shelf or MomentShelf()
-    for names in groups if place()[1] > 1 else ():
-        moments = told({name: shelf[name] for name in names} if shelf else None, source)
-        if shelf is None:
-            found.add(moments)
-    return found
-
-
 @dataclass(frozen=True)
 class Moments(Shown):
     """Moments of every linear layer that the model's output depends on, and how they were measured.
@@ -144,21 +132,29 @@ class Moments(Shown):
     projections: int
     judge: MomentShelf | None = None
 
+    def joined(self) -> Moments:
+        """Return the moments on all of the text, of which no half judges."""
+        shelf = MomentShelf()
+        for names in self.layers.groups():
+            shelf.add({name: self.whole(name) for name in names})
+        return dataclasses.replace(self, layers=shelf, judge=None)
+
     def whole(self, name: str) -> LayerMoments:
         """Return the moments of a linear layer on all of the text."""
         made = self.layers[name]
         if self.judge is None:
             return made
         judge = self.judge[name]
-        first, second = (half.count if self.goal == "loss" else half.rows for half in self.tokens.halves())
-        right = first / (first + second)
+        first, second = self.tokens.halves()
+        of_tokens, of_rows = first.count / (first.count + second.count), first.rows / (first.rows + second.rows)
+        right = of_tokens if self.goal == "loss" else of_rows
         # the left moment of an embedding is one of parts, and each half counts by its whole
-        energies = [count * float(np.trace(half.right)) for count, half in ((first, made), (second, judge))]
+        energies = [count * float(np.trace(half.right)) for count, half in ((of_rows, made), (1.0 - of_rows, judge))]
         left = right if self.goal == "loss" else energies[0] / sum(energies)
         both = _mean(made.right, judge.right, right)
         inputs = both if made.right is made.inputs else None
         if inputs is None and made.inputs is not None and judge.inputs is not None:
-            inputs = _mean(made.inputs, judge.inputs, right)
+            inputs = _mean(made.inputs, judge.inputs, of_tokens)
         return LayerMoments(
             inputs,
             both,
@@ -220,10 +216,11 @@ class Gather:
             if self._sharing.setdefault(name, first) != first and self._inputs:
                 raise UnequalInputsError(name)
             of_tokens = x.shape[:-1] == self._mask.shape
-            rows = int(self._mask.sum()) if of_tokens else x.shape[:-1].numel()
-            self._rows[name], self._widths[name] = self._rows.get(name, 0) + rows, x.shape[-1]
+            seen = int(self._mask.sum()) if of_tokens else x.shape[:-1].numel()
+            self._rows[name], self._widths[name] = self._rows.get(name, 0) + seen, x.shape[-1]
             if self._inputs and first == name:
-                self._add(name, "inputs", _gram(x[self._mask] if of_tokens else x.reshape(-1, x.shape[-1])))
+                rows = x[self._mask] if of_tokens else x.reshape(-1, x.shape[-1])
+                self._add(name, "inputs", _symmetric(rows, rows))
             if output.requires_grad:
                 last = -1 - len(kernel)  # where the outputs are
                 output.register_hook(lambda g: self._backward(name, x, g.detach().movedim(last, -1)))  # type: ignore[no-untyped-call]
@@ -232,7 +229,8 @@ class Gather:
 
     def _backward(self, name: str, x: torch.Tensor, g: torch.Tensor) -> None:
         if self._per_token:
-            self._add(name, "left", _gram(g.flatten(0, -2)))
+            rows = g.flatten(0, -2)
+            self._add(name, "left", _symmetric(rows, rows))
             return
         known, inner = self._products
         if g.dim() == 2:  # a layer that sees one vector per paragraph
@@ -283,12 +281,6 @@ class Gather:
         if not np.all(np.isfinite(value)):
             raise CalibrationError(f"activations or gradients of {name} are not finite; check the model")
         return value
-
-
-def _gram(rows: torch.Tensor) -> torch.Tensor:
-    """Return ``rows' rows``: NumPy knows that product for a symmetric one and computes half of it, PyTorch does not."""
-    array = rows.numpy()
-    return torch.from_numpy(array.T @ array)
 
 
 def _symmetric(x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:

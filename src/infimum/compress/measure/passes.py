@@ -11,18 +11,10 @@ import torch
 
 from infimum.compress.measure import outputs
 from infimum.compress.measure.leaves import Leaves, gradients_of, leaves_of
-from infimum.compress.measure.moments import (
-    BATCH,
-    Gather,
-    Moments,
-    MomentShelf,
-    Progress,
-    UnequalInputsError,
-    known_to_all,
-)
-from infimum.compress.measure.processes import spread
+from infimum.compress.measure.moments import BATCH, Gather, MomentShelf
 from infimum.compress.measure.samples import Inputs
 from infimum.compress.measure.scratch import Shelf
+from infimum.compress.measure.side_by_side import Step
 from infimum.compress.measure.text import Tokens
 from infimum.compress.measure.vocabulary import VocabularyGather
 from infimum.compress.model.block_calls import Call
@@ -30,98 +22,28 @@ from infimum.compress.model.blockwise import BlockwiseModel, Run
 from infimum.compress.model.checkpoint import Checkpoint
 from infimum.errors import CalibrationError
 
-SEEDS = 0x5851F42D4C957F2D  # between the seeds of the halves of a text
 
+class Collection:
+    """The passes over one text; `passes` is what the sums of gradients are divided by.
 
-def collect(
-    checkpoint: Checkpoint,
-    tokens: Inputs,
-    *,
-    seed: int = 0,
-    projections: int = 1,
-    split: bool = False,
-    inputs: bool = True,
-    on_progress: Progress | None = None,
-) -> Moments:
-    """Run a model over the text, forwards and backwards, and gather the moments of its linear layers.
-
-    Goal "embedding": the gradients are those of ``v' z``: z the model's output (`outputs.embedding`), v standard
-    Gaussian. The mean of ``(v' dz)**2`` is the squared change of the output, and to first order it is the mean of
-    ``trace(D' dW)**2``: no labels are needed.
-
-    Goal "logits": z are the logits of a classifier (`outputs.answers`), and v is such that the mean of ``(v' dz)**2``
-    is the Kullback-Leibler divergence of its answers to those before, summed over a row (`outputs.curvature`).
-
-    Goal "loss": the gradients are those of the summed loss of a language model (`outputs.token_losses`). The mean of
-    ``trace(D' dW)**2`` is that of the Fisher information; half of it, per token, models the increase of the loss. The
-    tokens of a row are taken as independent, as in K-FAC.
-
-    With `split` the moments are those of one half of the text, and `judge` holds those of the other. Without `inputs`
-    their moments are found only where the goal needs them.
-
-    In memory are one block of the model, its moments, and what is outside of the blocks: embeddings, norms, the head.
-    The hidden states between the blocks are on disk; each block runs twice forwards and once backwards.
+    `go_on` is called at every batch, and `report` after every step, with how many there are.
     """
-    parts, own = tokens.halves() if split else (tokens,), dict[int, MomentShelf]()
-    wanted = inputs or checkpoint.head.goal == "loss"
-
-    def measured(some: list[int]) -> list[list[list[str]]]:
-        for number in some:
-            # whoever judges draws directions of its own
-            generator = torch.Generator().manual_seed((seed + number * SEEDS) % 2**63 if number else seed)
-            own[number] = _shelf(checkpoint, parts[number], generator, projections, wanted, on_progress)
-        return [own[number].groups() for number in some]
-
-    groups = spread(range(len(parts)), measured)
-    made, *judge = [known_to_all(own.get(number), names, number) for number, names in enumerate(groups)]
-    for shelf, other in ((made, half), (half, made)) if judge and (half := judge[0]) else ():
-        shelf.drop(shelf.keys() - other.keys())  # an expert that half of the text hardly reaches
-    return Moments(made, tokens, checkpoint.head.goal, seed, projections, *judge)
-
-
-def _shelf(
-    checkpoint: Checkpoint,
-    tokens: Inputs,
-    generator: torch.Generator,
-    projections: int,
-    inputs: bool,
-    on_progress: Progress | None,
-) -> MomentShelf:
-    goal, kind = checkpoint.head.goal, outputs.answer_of(checkpoint.skeleton)
-
-    def directions(value: torch.Tensor) -> list[torch.Tensor]:
-        if goal == "loss":
-            return [torch.ones_like(value)]
-        drawn = (torch.randn(value.shape, generator=generator, dtype=torch.float32) for _ in range(projections))
-        noise = [direction.to(value.dtype) for direction in drawn]
-        return [outputs.curvature(value.detach(), each, kind) for each in noise] if goal == "logits" else noise
-
-    passes = tokens.count if goal == "loss" else tokens.rows * projections
-    state = generator.get_state()
-    try:
-        return _Collection(checkpoint, tokens, passes, on_progress, inputs=inputs).run(directions)
-    except UnequalInputsError:  # a layer is called twice, and with the inputs of others only once
-        generator.set_state(state)
-        return _Collection(checkpoint, tokens, passes, on_progress, inputs=inputs, share=False).run(directions)
-
-
-class _Collection:
-    """The passes over one text; `passes` is what the sums of gradients are divided by."""
 
     def __init__(
         self,
         checkpoint: Checkpoint,
+        runner: BlockwiseModel,
         tokens: Inputs,
         passes: int,
-        on_progress: Progress | None,
         *,
         inputs: bool,
-        share: bool = True,
+        share: bool,
+        go_on: Step,
+        report: Callable[[int], None],
     ) -> None:
         self._per_token = checkpoint.head.goal == "loss"
         self._options = {"per_token": self._per_token, "share": share, "inputs": inputs}
-        self._passes, self._on_progress, self._done = passes, on_progress, 0
-        self._runner = BlockwiseModel(checkpoint)
+        self._passes, self._runner, self._go_on, self._report_of = passes, runner, go_on, report
         _check_ids(self._runner.model, tokens)
         batches = list(tokens.batches(max(1, BATCH // tokens.length)))
         function = outputs.output_of(checkpoint.head)
@@ -250,6 +172,7 @@ class _Collection:
         self._found.add(gather.moments(self._passes))
 
     def _put(self, key: Any, tensors: Sequence[torch.Tensor]) -> None:
+        self._go_on()
         if tensors:
             self._states.put(key, {str(k): tensor.detach() for k, tensor in enumerate(tensors)})
 
@@ -271,9 +194,7 @@ class _Collection:
         self._put(key, [one + other for one, other in zip(found, before, strict=True)] if before else found)
 
     def _report(self) -> None:
-        self._done += 1
-        if self._on_progress:
-            self._on_progress("calibrating", self._done, 2 * len(self._blocks) or len(self._runs))
+        self._report_of(2 * len(self._blocks) or len(self._runs))
 
 
 def _check_ids(model: Any, tokens: Inputs) -> None:

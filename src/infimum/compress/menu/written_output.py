@@ -7,8 +7,8 @@ from pathlib import Path
 
 import torch
 
-from infimum.compress.measure.moments import Progress
-from infimum.compress.measure.passes import collect
+from infimum.compress.measure.collect import collect
+from infimum.compress.measure.progress import Progress
 from infimum.compress.measure.samples import stored_inputs
 from infimum.compress.menu.settings import Settings
 from infimum.compress.menu.stored_tensors import OutputTensors, open_tensors

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -82,6 +83,13 @@ class BlockwiseModel:
     def carries(self) -> bool:
         """Whether blocks hand on more than hidden states."""
         return any(self._carried)
+
+    def twin(self) -> BlockwiseModel:
+        """Return another that may run at the same time; what is outside of the blocks is in memory once."""
+        twin = copy.copy(self)
+        tensors = (*self.model.parameters(), *self.model.buffers())
+        twin.model = copy.deepcopy(self.model, {id(tensor): tensor for tensor in tensors})
+        return twin
 
     def try_chains(self, run: Run) -> None:
         """See on one batch whether the blocks are called as chains, and load those that are not."""

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from infimum._threads import one_thread, together
-from infimum.compress.measure.moments import Progress
+from infimum._threads import together
 from infimum.compress.measure.processes import spread
+from infimum.compress.measure.progress import Progress, Steps
+from infimum.compress.measure.side_by_side import two_by_two
 from infimum.compress.menu.judging import Trial, crosswise, of_rank, scale_of, trial_of
 from infimum.compress.menu.ranks import Damping
 from infimum.compress.menu.task import Task
@@ -23,23 +24,16 @@ def judged_dampings(task: Task, groups: Sequence[Group], on_progress: Progress |
     """
     pairs = [(group, layer) for group in groups for layer in group.layers]
 
-    def judged(some: list[tuple[Group, Layer]]) -> list[Damping]:
-        found = []
-        for group, layer in some:
-            found.append(_judged(task, group, layer))
-            if on_progress:
-                on_progress("dampings", len(found), len(some))
-        return found
-
-    return {layer.name: damping for (_, layer), damping in zip(pairs, spread(pairs, judged), strict=True)}
+    steps = Steps(on_progress, "dampings")
+    found = spread(pairs, lambda some: two_by_two(lambda pair: _judged(task, *pair), some, steps))
+    return {layer.name: damping for (_, layer), damping in zip(pairs, found, strict=True)}
 
 
 def _judged(task: Task, group: Group, layer: Layer) -> Damping:
-    with one_thread():
-        trial, rank = trial_of(task, group, layer), of_rank(task, layer)
-        right = _best(task, layer, trial, [Damping(each, LEFT[0]) for each in RIGHT]).right
-        damping = _best(task, layer, rank, [Damping(right, each) for each in LEFT])
-        return damping._replace(scale=scale_of(task, group, layer, damping))
+    trial, rank = trial_of(task, group, layer), of_rank(task, layer)
+    right = _best(task, layer, trial, [Damping(each, LEFT[0]) for each in RIGHT]).right
+    damping = _best(task, layer, rank, [Damping(right, each) for each in LEFT])
+    return damping._replace(scale=scale_of(task, group, layer, damping))
 
 
 def _best(task: Task, layer: Layer, trial: Trial, tried: list[Damping]) -> Damping:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 
-from infimum._threads import one_thread, together
+from infimum._threads import together
 from infimum.compress.measure.processes import spread
+from infimum.compress.measure.progress import Progress, Steps
+from infimum.compress.measure.side_by_side import two_by_two
 from infimum.compress.menu.judging import crosswise, of_width
 from infimum.compress.menu.ranks import Damping, damped
 from infimum.compress.menu.task import Task
@@ -20,10 +22,10 @@ ORDERING, REPAIR = (0.0, 0.1, 1.0), (0.1, 1.0)  # dampings of C that are tried
 TINY = float(np.finfo(np.float64).tiny)
 
 
-def ordered_groups(task: Task) -> list[Group]:
+def ordered_groups(task: Task, on_progress: Progress | None) -> list[Group]:
     """Group the layers that may be replaced; find the order in which the channels between some are given up."""
-    with one_thread():
-        return spread(partition(task), lambda some: [_ordered(task, layers) for layers in some])
+    steps = Steps(on_progress if task.settings.narrows else None, "channels")
+    return spread(partition(task), lambda some: two_by_two(lambda layers: _ordered(task, layers), some, steps))
 
 
 def _ordered(task: Task, layers: tuple[Layer, ...]) -> Group:

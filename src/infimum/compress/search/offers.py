@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from infimum._threads import one_thread, together
-from infimum.compress.measure.moments import Progress
 from infimum.compress.measure.processes import place, spread
+from infimum.compress.measure.progress import Progress, Steps
+from infimum.compress.measure.side_by_side import two_by_two
 from infimum.compress.menu.forms import StoredForm
 from infimum.compress.menu.layer_plan import dense_row
 from infimum.compress.menu.replacement import expected, measure, near_rank, replacements_of
@@ -84,17 +85,8 @@ def offer_of(task: Task, group: Group) -> Offer:
 
 def offer_all(task: Task, groups: Sequence[Group], on_progress: Progress | None) -> tuple[Offer, ...]:
     """Find what all groups of layers can become; processes share them."""
-
-    def offered(some: list[Group]) -> list[Offer]:
-        found = []
-        for index, group in enumerate(some):
-            with one_thread():
-                found.append(offer_of(task, group))
-            if on_progress:
-                on_progress("spectra", index + 1, len(some))
-        return found
-
-    return tuple(spread(groups, offered))
+    steps = Steps(on_progress, "spectra")
+    return tuple(spread(groups, lambda some: two_by_two(lambda group: offer_of(task, group), some, steps)))
 
 
 def _lowered(unit: Unit, weights: tuple[tuple[float, float], ...], factor: float = 1.0) -> Unit:

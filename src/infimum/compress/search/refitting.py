@@ -13,8 +13,9 @@ import scipy.linalg
 import torch
 
 from infimum._threads import one_thread
-from infimum.compress.measure.moments import BATCH, Progress
+from infimum.compress.measure.moments import BATCH
 from infimum.compress.measure.outputs import output_of
+from infimum.compress.measure.progress import Progress
 from infimum.compress.measure.scratch import Shelf
 from infimum.compress.menu.alternatives import AnyAlternative
 from infimum.compress.menu.forms import LowerForm, NarrowForm, PlainForm, StoredForm

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 
 from infimum import memory, optim
-from infimum.compress.measure.moments import BATCH, Progress
+from infimum.compress.measure.moments import BATCH
 from infimum.compress.measure.outputs import Given
+from infimum.compress.measure.progress import Progress
 from infimum.compress.measure.samples import Inputs
 from infimum.compress.menu.forms import StoredForm
 from infimum.compress.model.heads import Head
