@@ -28,7 +28,6 @@ class HasShape(Protocol):
 ArrayLike: TypeAlias = HasShape | list[Any] | tuple[Any, ...]  # what a caller may give for an array
 Namespace: TypeAlias = Any
 UNSCALED = 16  # powers of two within which entries are left as they are: even fourth powers fit single precision
-STRIP = 2**15  # bytes turned at once: what is read, and the lines that are written, stay in the cache
 
 _is_torch = array_api_compat.is_torch_array
 _NUMPY = array_api_compat.array_namespace(np.empty(0))
@@ -223,8 +222,7 @@ def working(array: Array, name: str | None = None) -> Working:
         require_finite(array, name)
     largest = max(ends)
     exponent = math.frexp(largest)[1] if largest else 0
-    if abs(exponent) <= UNSCALED:
-        exponent = 0
+    exponent = exponent if abs(exponent) > UNSCALED else 0
     return Working(times_power_of_two(wide, -exponent), exponent, eps, xp)
 
 
@@ -264,10 +262,7 @@ def scale_back(value: float, exponent: int, toward: float) -> float:
 
 
 def narrow(array: Array, like: Array, name: str) -> Array:
-    """Round to the dtype of `like`; raise `RangeError` where a finite entry would become infinite.
-
-    What has that dtype is returned as it is.
-    """
+    """Round to the dtype of `like` if it has another; raise `RangeError` where a finite entry would become infinite."""
     xp = namespace(array=array)
     with np.errstate(over="ignore"):
         rounded = xp.astype(array, like.dtype, copy=False)
@@ -297,15 +292,6 @@ def _host(array: Array) -> Any:
     if array_api_compat.is_array_api_strict_namespace(array_api_compat.array_namespace(array)):
         return array_api_compat.array_namespace(array).Device("CPU_DEVICE")
     return "cpu"
-
-
-def transposed(matrix: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return the transpose of a host matrix, contiguous: strip by strip, which takes a quarter of NumPy's time."""
-    turned = np.empty(matrix.shape[::-1], dtype=matrix.dtype)
-    rows = max(16, STRIP // max(1, matrix[:1].nbytes))
-    for start in range(0, matrix.shape[0], rows):
-        turned[:, start : start + rows] = matrix[start : start + rows].T
-    return turned
 
 
 def like_array(values: np.ndarray[Any, Any], like: Array) -> Array:
