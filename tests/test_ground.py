@@ -131,8 +131,28 @@ def test_scaling_back_rounds_outwards(value, exponent):
 def test_working_scale_is_exact(largest):
     M = np.array([[largest, -largest / 3], [0.0, largest / 7]])
     scaled = _arrays.working(M)
-    assert 0.5 <= np.max(np.abs(scaled.array)) < 1.0
+    if largest in (1.0, 3.7):  # of ordinary size: nothing is copied
+        assert scaled.array is M
+        assert scaled.exponent == 0
+    else:
+        assert 0.5 <= np.max(np.abs(scaled.array)) < 1.0
     assert np.array_equal(_arrays.times_power_of_two(scaled.array, scaled.exponent), M)
+
+
+@pytest.mark.parametrize("power", [-18, -17, -16, 0, 16, 17])
+def test_what_is_of_ordinary_size(power):
+    scaled = _arrays.working(np.array([[0.0, -(2.0**power)]]))  # its exponent is one more: 0.5 times 2 to that
+    assert scaled.exponent == (0 if -17 <= power < 16 else power + 1)
+
+
+@pytest.mark.parametrize("entry", [np.nan, np.inf, -np.inf, complex(0.0, np.nan), complex(-np.inf, 1.0)])
+def test_working_refuses_what_is_not_finite(entry):
+    for place in (0, 3, 5):
+        M = np.ones((2, 3), dtype=complex if isinstance(entry, complex) else float)
+        M.flat[place] = entry
+        for make in (np.asarray, torch.asarray):
+            with pytest.raises(errors.NonFiniteError, match="M must be finite, but 1 of its 6"):
+                _arrays.working(make(M), "M")
 
 
 def test_mixed_libraries_and_devices_are_refused():
@@ -175,19 +195,45 @@ def test_plots_draw_on_given_axes(name):
     pyplot.close(figure)
 
 
+def orthonormal(rows, columns):
+    return np.linalg.qr(np.random.default_rng(1).standard_normal((rows, columns)))[0]
+
+
 @pytest.mark.parametrize("make", [np.asarray, torch.asarray, lambda A: A * (1 + 2j)])
-def test_a_thin_qr_is_orthonormal_and_exact(make):
+def test_a_thin_svd_is_orthonormal_and_exact(make):
     rng = np.random.default_rng(0)
     tall = rng.standard_normal((900, 8)) * np.logspace(0, -200, 8)  # columns of any length, far from dependent
     dependent = tall.copy()
     dependent[:, 1] = dependent[:, 0] * (1.0 + 1e-9)
     zero = tall.copy()
     zero[:, 3] = 0.0
-    for A in (tall, dependent, zero, rng.standard_normal((30, 20)), rng.standard_normal((50, 1))):
-        Q, R = _linalg.thin_qr(make(A))
-        assert type(Q) is type(make(A))
-        whole, Q, R = np.asarray(make(A)), np.asarray(Q), np.asarray(R)
-        assert np.linalg.norm(Q.conj().T @ Q - np.eye(Q.shape[1])) <= 1e-13
-        sizes = np.linalg.norm(whole, axis=0)
-        assert np.all(np.linalg.norm(Q @ R - whole, axis=0) <= 1e-13 * sizes)
-        assert np.allclose(np.tril(R, -1), 0.0)
+    skew = rng.standard_normal((900, 8)) @ (np.eye(8) + 0.3)  # no columns of one length that are nearly orthogonal
+    square, single = rng.standard_normal((30, 20)), rng.standard_normal((50, 1))
+    for A in (tall, skew, dependent, zero, square, single, orthonormal(900, 8)):
+        U, s, Wh = _linalg.thin_svd(make(A))
+        assert type(U) is type(make(A))
+        whole, U, s, Wh = np.asarray(make(A)), np.asarray(U), np.asarray(s), np.asarray(Wh)
+        assert np.linalg.norm(U.conj().T @ U - np.eye(U.shape[1])) <= 1e-13
+        assert np.linalg.norm(Wh @ Wh.conj().T - np.eye(U.shape[1])) <= 1e-13
+        assert np.all(np.diff(s) <= 0.0)
+        assert s == pytest.approx(np.linalg.svd(whole, compute_uv=False), rel=1e-12, abs=1e-13 * s[0])
+        assert np.linalg.norm((U * s) @ Wh - whole) <= 1e-13 * np.linalg.norm(whole)
+
+
+@pytest.mark.parametrize("make", [np.asarray, torch.asarray])
+def test_the_sum_of_terms_of_any_length(make):
+    """Terms whose factors can be squared, and others beside them: too long, too short, or zero."""
+    left = np.array([[3.0, 1e-250, 0.0, 1e200], [4.0, 0.0, 0.0, 0.0]])
+    right = np.array([[0.0, 2.0], [1e250, 0.0], [1.0, 1.0], [0.0, 1e-200]])
+    assert _linalg.sum_of_terms(make(left), make(right)) == pytest.approx(10.0 + 1.0 + 0.0 + 1.0, rel=1e-14)
+    assert _linalg.sum_of_terms(make(left[:, :1]), make(right[:1])) == pytest.approx(10.0, rel=1e-15)
+    tall = np.random.default_rng(0).standard_normal((40_000, 3))
+    expected = float(np.linalg.norm(tall, axis=0).sum())
+    assert _linalg.sum_of_terms(make(tall), make(np.eye(3))) == pytest.approx(expected, rel=1e-13)
+
+
+@pytest.mark.parametrize("shape", [(1, 7), (7, 1), (200, 200), (40_000, 5), (5, 40_000), (3, 70_000)])
+def test_frobenius_of_any_shape(shape):
+    M = np.random.default_rng(0).standard_normal(shape)
+    for array in (M, torch.asarray(M), np.asfortranarray(M), M * (0.6 + 0.8j)):
+        assert _linalg.frobenius(array) == pytest.approx(np.linalg.norm(M), rel=1e-14)

@@ -27,7 +27,7 @@ class HasShape(Protocol):
 
 ArrayLike: TypeAlias = HasShape | list[Any] | tuple[Any, ...]  # what a caller may give for an array
 Namespace: TypeAlias = Any
-STRIP = 2**15  # bytes turned at once: what is read, and the lines that are written, stay in the cache
+UNSCALED = 16  # powers of two within which entries are left as they are: even fourth powers fit single precision
 
 _is_torch = array_api_compat.is_torch_array
 _NUMPY = array_api_compat.array_namespace(np.empty(0))
@@ -36,8 +36,9 @@ _NUMPY = array_api_compat.array_namespace(np.empty(0))
 class Working(NamedTuple):
     """An input, ready for arithmetic: ``original = array * 2**exponent`` up to the working precision.
 
-    `array` is in the widest precision of its device (float64 nearly everywhere), its largest entry is in [0.5, 1), so
-    that squares neither overflow nor vanish. `eps` is the spacing of that precision, doubled for complex numbers, whose
+    `array` is in the widest precision of its device (float64 nearly everywhere). Its largest entry is of ordinary size,
+    from ``2**-UNSCALED`` to ``2**UNSCALED``, so that squares neither overflow nor vanish; where that of the original is
+    nothing is scaled, and nothing copied. `eps` is the spacing of that precision, doubled for complex numbers, whose
     products round more often.
     """
 
@@ -90,7 +91,10 @@ def as_array(item: Any, name: str) -> Array:
 
 def namespace(**arrays: Array) -> Namespace:
     """Return the common array namespace; refuse to mix libraries or devices."""
-    if all(type(array) is np.ndarray for array in arrays.values()):  # of a small matrix this is asked for most often
+    for array in arrays.values():  # of a small matrix nothing is asked for as often: no generator, no list
+        if type(array) is not np.ndarray:
+            break
+    else:
         return _NUMPY
     try:
         xp = array_api_compat.array_namespace(*arrays.values())
@@ -113,6 +117,17 @@ def as_matrix(item: Any, name: str, *, besides: float | None = None) -> Array:
 
     `besides` is an infinity that entries may be as well.
     """
+    array = as_floating_matrix(item, name)
+    if besides is not None and not _sum_is_finite(array):
+        xp = namespace(**{name: array})
+        require_finite(xp.where(array == besides, xp.zeros_like(array), array), name)
+    elif besides is None:
+        require_finite(array, name)
+    return array
+
+
+def as_floating_matrix(item: Any, name: str) -> Array:
+    """Return a matrix as `as_matrix` does, whose entries may still be infinite or NaN."""
     array = as_array(item, name)
     if array.ndim != 2 or 0 in array.shape:
         raise ShapeError(
@@ -125,10 +140,6 @@ def as_matrix(item: Any, name: str, *, besides: float | None = None) -> Array:
         if xp.isdtype(array.dtype, ("bool", "integral")):
             return xp.astype(array, xp.asarray(1.0).dtype)
         raise DTypeError(f"{name} must hold real or complex numbers, got dtype {array.dtype}; convert it first")
-    if besides is not None and not _sum_is_finite(array):
-        require_finite(xp.where(array == besides, xp.zeros_like(array), array), name)
-    elif besides is None:
-        require_finite(array, name)
     return array
 
 
@@ -195,16 +206,34 @@ def _real_parts(array: Array) -> list[Array]:
     return [xp.real(array), xp.imag(array)] if is_complex(array) else [array]
 
 
-def working(array: Array) -> Working:
-    """Return `array` in working precision, scaled by a power of two so that its largest entry is in [0.5, 1)."""
+def working(array: Array, name: str | None = None) -> Working:
+    """Return `array` in working precision, scaled by a power of two where its largest entry is of no ordinary size.
+
+    With a name every entry has to be finite, and the error that is raised else tells it.
+    """
     xp = namespace(array=array)
     wide = widen(array)
-    parts = _real_parts(wide)
+    eps = float(xp.finfo(wide.dtype).eps) * (2 if is_complex(wide) else 1)
+    if _plainly_ordinary(wide):
+        return Working(wide, 0, eps, xp)
     # no whole array of absolute values: it would cost as much as a product with a few vectors
-    largest = max(abs(float(end(part))) for part in parts for end in (xp.min, xp.max))
+    ends = [abs(float(end(part))) for part in _real_parts(wide) for end in (xp.min, xp.max)]
+    if name is not None and not all(map(math.isfinite, ends)):
+        require_finite(array, name)
+    largest = max(ends)
     exponent = math.frexp(largest)[1] if largest else 0
-    eps = float(xp.finfo(wide.dtype).eps) * len(parts)
+    exponent = exponent if abs(exponent) > UNSCALED else 0
     return Working(times_power_of_two(wide, -exponent), exponent, eps, xp)
+
+
+def _plainly_ordinary(array: Array) -> bool:
+    """Tell by one look at a NumPy array whether the sum of squares shows all entries finite, and of ordinary size."""
+    if not isinstance(array, np.ndarray) or not (array.flags.c_contiguous or array.flags.f_contiguous):
+        return False
+    flat = array.ravel(order="K")
+    with np.errstate(over="ignore", invalid="ignore"):
+        squares = float(np.vdot(flat, flat).real)
+    return 4.0**-UNSCALED * flat.size < squares < 4.0 ** (UNSCALED - 1)
 
 
 def times_power_of_two(array: Array, exponent: int) -> Array:
@@ -233,11 +262,11 @@ def scale_back(value: float, exponent: int, toward: float) -> float:
 
 
 def narrow(array: Array, like: Array, name: str) -> Array:
-    """Round to the dtype of `like`; raise `RangeError` where a finite entry would become infinite."""
+    """Round to the dtype of `like` if it has another; raise `RangeError` where a finite entry would become infinite."""
     xp = namespace(array=array)
     with np.errstate(over="ignore"):
-        rounded = xp.astype(array, like.dtype)
-    if not bool(xp.all(xp.isfinite(rounded))):
+        rounded = xp.astype(array, like.dtype, copy=False)
+    if not (_sum_is_finite(rounded) or bool(xp.all(xp.isfinite(rounded)))):
         raise RangeError(
             f"{name} does not fit {like.dtype}: it holds values up to {float(xp.max(xp.abs(array))):.3g}; "
             "convert the input to a wider type first"
@@ -263,15 +292,6 @@ def _host(array: Array) -> Any:
     if array_api_compat.is_array_api_strict_namespace(array_api_compat.array_namespace(array)):
         return array_api_compat.array_namespace(array).Device("CPU_DEVICE")
     return "cpu"
-
-
-def transposed(matrix: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Return the transpose of a host matrix, contiguous: strip by strip, which takes a quarter of NumPy's time."""
-    turned = np.empty(matrix.shape[::-1], dtype=matrix.dtype)
-    rows = max(16, STRIP // max(1, matrix[:1].nbytes))
-    for start in range(0, matrix.shape[0], rows):
-        turned[:, start : start + rows] = matrix[start : start + rows].T
-    return turned
 
 
 def like_array(values: np.ndarray[Any, Any], like: Array) -> Array:

@@ -6,11 +6,22 @@ Everything here expects `Working` precision (see `_arrays`): entries of ordinary
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import scipy.linalg
 
-from infimum._arrays import Array, is_complex, like_array, namespace, scale_back, to_numpy, working
+from infimum._arrays import (
+    Array,
+    is_complex,
+    like_array,
+    namespace,
+    on_device,
+    real_part,
+    scale_back,
+    to_numpy,
+    working,
+)
 from infimum.errors import RangeError
 
 
@@ -21,26 +32,51 @@ def adjoint(array: Array) -> Array:
     return xp.conj(transposed) if xp.isdtype(array.dtype, "complex floating") else transposed
 
 
-CHUNK = 2**18  # entries that are looked at together where a whole temporary array would leave the cache
+# entries that are looked at together where a whole temporary array would leave the cache; elsewhere calls are dear
+CHUNK, ON_DEVICE = 2**16, 2**24
+STRIP = 2**15  # bytes turned at once: what is read, and the lines that are written, stay in the cache
 
 
 def frobenius(array: Array) -> float:
-    """Frobenius norm, rows first: its relative rounding error is at most ``sum(array.shape) * eps``.
+    """Frobenius norm: its relative rounding error is at most ``sum(array.shape) * eps``.
 
-    Any order of summation obeys that bound, so it holds for every library and device.
+    Rows are summed first, or no more entries at once than that sum. Any order of summation obeys the bound then, so it
+    holds for every library and device.
     """
-    return math.hypot(*(_plain_norm(array[rows, :]) for rows in row_chunks(array)))
+    return _norm_of_chunks((array[rows, :] for rows in row_chunks(array)), sum(array.shape))
+
+
+def _norm_of_chunks(chunks: Iterable[Array], most: int) -> float:
+    return math.hypot(*(_plain_norm(chunk, most) for chunk in chunks))
 
 
 def row_chunks(array: Array) -> list[slice]:
     """Cut the rows of a matrix into pieces of about `CHUNK` entries, at least one."""
-    count, rows = array.shape[0], max(1, CHUNK // max(1, array.shape[1]))
+    count, width = array.shape
+    entries = ON_DEVICE if count * width > CHUNK and on_device(array) else CHUNK
+    rows = max(1, entries // max(1, width))
     return [slice(start, min(start + rows, count)) for start in range(0, max(1, count), rows)]
 
 
-def _plain_norm(array: Array) -> float:
+def _less(product: Array, array: Array) -> Array:
+    """Return the difference, in the memory of the product where it fits: new memory is dear."""
+    if product.dtype != array.dtype:
+        return product - array
+    product -= array
+    return product
+
+
+def _plain_norm(array: Array, most: int) -> float:
     xp = namespace(array=array)
-    return math.sqrt(float(xp.sum(xp.real(xp.vecdot(array, array)) if is_complex(array) else xp.vecdot(array, array))))
+    if math.prod(array.shape) <= most:
+        array = xp.reshape(array, (1, -1))
+    return math.sqrt(float(xp.sum(real_part(xp.vecdot(array, array)))))
+
+
+def _column_lengths(array: Array) -> np.ndarray:
+    xp = namespace(array=array)
+    squares = [to_numpy(real_part(xp.vecdot(part, part, axis=-2))) for part in (array[r, :] for r in row_chunks(array))]
+    return np.asarray(np.sqrt(np.sum(squares, axis=0, dtype=np.float64)))
 
 
 def norm(array: Array) -> float:
@@ -49,8 +85,12 @@ def norm(array: Array) -> float:
     return scale_back(frobenius(scaled.array), scaled.exponent, toward=0.0)
 
 
-def residual_norm(array: Array, left: Array, right: Array, eps: float, room: float = 1.0) -> float:
+def residual_norm(
+    array: Array, left: Array, right: Array, eps: float, room: float = 1.0, size: float | None = None
+) -> float:
     """Frobenius norm of ``array - left @ right``, rounded upwards; `eps` is that of `Working`.
+
+    `size` is the norm of `array`, where that is known.
 
     The allowance covers the worst case of every multiplication and sum, in any order of summation
     (N. J. Higham, Accuracy and Stability of Numerical Algorithms, section 3.5): entry by entry the product is off by at
@@ -58,8 +98,9 @@ def residual_norm(array: Array, left: Array, right: Array, eps: float, room: flo
     many allowances as `room` says are added.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        computed = math.hypot(*(_plain_norm(array[rows, :] - left[rows, :] @ right) for rows in row_chunks(array)))
-    return with_rounding(computed, frobenius(array), left, right, eps, room)
+        chunks = (_less(left[rows, :] @ right, array[rows, :]) for rows in row_chunks(array))
+        computed = _norm_of_chunks(chunks, sum(array.shape))
+    return with_rounding(computed, frobenius(array) if size is None else size, left, right, eps, room)
 
 
 def with_rounding(computed: float, norm: float, left: Array, right: Array, eps: float, room: float) -> float:
@@ -79,14 +120,16 @@ def sum_of_terms(left: Array, right: Array) -> float:
     """Sum of the norms of the rank-one terms of ``left @ right``, also where their factors differ beyond all range."""
     xp = namespace(left=left, right=right)
     with np.errstate(over="ignore"):
-        columns, rows = (to_numpy(xp.linalg.vector_norm(part, axis=axis)) for part, axis in ((left, 0), (right, 1)))
-    lengths = np.concatenate([columns.real, rows.real]).astype(np.float64)
-    if np.all((lengths > 1.0 / ORDINARY) & (lengths < ORDINARY)):
-        return float(columns.real @ rows.real)
-    _, shifts, sizes = scaled_columns(left)
-    _, more, others = scaled_columns(xp.matrix_transpose(right))
+        columns, rows = _column_lengths(left), to_numpy(xp.linalg.vector_norm(right, axis=1)).real.astype(np.float64)
+    plain = np.all([(part > 1.0 / ORDINARY) & (part < ORDINARY) for part in (columns, rows)], axis=0)
+    total = float(columns[plain] @ rows[plain])
+    if np.all(plain):
+        return total
+    odd = like_array(np.flatnonzero(~plain), left)
+    _, shifts, sizes = scaled_columns(xp.take(left, odd, axis=1))
+    _, more, others = scaled_columns(xp.matrix_transpose(xp.take(right, odd, axis=0)))
     with np.errstate(over="ignore"):
-        return float(np.sum(np.ldexp(sizes * others, shifts + more)))
+        return total + float(np.sum(np.ldexp(sizes * others, shifts + more)))
 
 
 def scaled_columns(array: Array) -> tuple[Array, np.ndarray, np.ndarray]:
@@ -110,23 +153,21 @@ def orthonormal_basis(array: Array) -> Array:
     return namespace(array=array).linalg.qr(array, mode="reduced")[0]
 
 
-TALL, SLIM = 20, 200  # rows for each column, and columns, from and up to which a thin QR goes through Gram matrices
+TALL, SLIM = 20, 200  # rows for each column, and columns, from and up to which a thin SVD goes through Gram matrices
 CONDITION = 1e5  # of columns scaled to length 1, above which that would lose too many digits
 
 
-def thin_qr(array: Array) -> tuple[Array, Array]:
-    """QR decomposition of a matrix with at least as many rows as columns.
+def thin_svd(array: Array) -> tuple[Array, Array, Array]:
+    """Singular value decomposition of a matrix with at least as many rows as columns, by the QR decomposition.
 
-    Of a tall one by two Cholesky decompositions of Gram matrices, which are products alone; orthonormal to rounding
-    where the columns are far from dependent, as LAPACK's (Y. Yamamoto and others, "Roundoff error analysis of the
-    CholeskyQR2 algorithm", ETNA 44 (2015)).
+    That of a tall one is by Cholesky decompositions of Gram matrices, which are products alone: one where its columns,
+    scaled to length 1, are nearly orthogonal, else two; U is orthonormal to rounding, as LAPACK's (Y. Yamamoto and
+    others, "Roundoff error analysis of the CholeskyQR2 algorithm", ETNA 44 (2015)).
     """
-    rows, columns = array.shape
-    if rows < TALL * columns or columns > SLIM:
-        return tuple(namespace(array=array).linalg.qr(array, mode="reduced"))
-    Q, whole = array, np.eye(columns)
-    for step in range(2):
-        gram = to_numpy(adjoint(Q) @ Q)
+    xp, columns = namespace(array=array), array.shape[1]
+    left, whole = array, np.eye(columns)
+    for most in (CONDITION, 1.0 + columns) if array.shape[0] >= TALL * columns and columns <= SLIM else ():
+        gram = to_numpy(adjoint(left) @ left)
         lengths = np.sqrt(np.diagonal(gram).real)
         try:
             if not (lengths.min(initial=1.0) > 0.0 and np.all(np.isfinite(lengths))):
@@ -134,12 +175,19 @@ def thin_qr(array: Array) -> tuple[Array, Array]:
             triangle = np.linalg.cholesky(gram / np.outer(lengths, lengths)).conj().T
             inverse = np.linalg.inv(triangle)
         except np.linalg.LinAlgError:
-            return tuple(namespace(array=array).linalg.qr(array, mode="reduced"))
-        if np.linalg.norm(inverse) * np.linalg.norm(triangle) > (CONDITION if step == 0 else 1.0 + columns):
-            return tuple(namespace(array=array).linalg.qr(array, mode="reduced"))
-        Q = Q @ like_array(np.ascontiguousarray(inverse / lengths[:, None]).astype(gram.dtype), array)
+            break
+        condition = float(np.linalg.norm(inverse) * np.linalg.norm(triangle))
+        if not condition <= most:
+            break
         whole = (triangle * lengths) @ whole
-    return Q, like_array(whole.astype(gram.dtype), array)
+        step = like_array((inverse / lengths[:, None]).astype(gram.dtype), array)
+        if condition <= 1.0 + columns:
+            u, s, wh = xp.linalg.svd(like_array(whole.astype(gram.dtype), array), full_matrices=False)
+            return left @ (step @ u), s, wh
+        left = left @ step
+    Q, R = xp.linalg.qr(array, mode="reduced")
+    u, s, wh = xp.linalg.svd(R, full_matrices=False)
+    return Q @ u, s, wh
 
 
 def pivoted_qr(array: Array) -> tuple[np.ndarray, np.ndarray]:
@@ -185,3 +233,12 @@ def gaussian(rng: np.random.Generator, shape: tuple[int, ...], like: Array) -> A
     if xp.isdtype(like.dtype, "complex floating"):
         values = (values + 1j * rng.standard_normal(shape)) / np.sqrt(2.0)
     return xp.astype(like_array(values, like), like.dtype)
+
+
+def transposed(matrix: np.ndarray) -> np.ndarray:
+    """Return the transpose of a host matrix, contiguous: strip by strip, which takes a quarter of NumPy's time."""
+    turned = np.empty(matrix.shape[::-1], dtype=matrix.dtype)
+    rows = max(16, STRIP // max(1, matrix[:1].nbytes))
+    for start in range(0, matrix.shape[0], rows):
+        turned[:, start : start + rows] = matrix[start : start + rows].T
+    return turned

@@ -8,6 +8,11 @@ import numpy as np
 PRECISION = 2500  # bits: entries may differ by a factor of 1e300, and their squares by 1e600
 
 
+def wide(array: np.ndarray) -> np.ndarray:
+    """Return an array in double precision."""
+    return array.astype(np.complex128 if np.iscomplexobj(array) else np.float64)
+
+
 def ball_matrix(A: np.ndarray) -> flint.acb_mat:
     return flint.acb_mat([[flint.acb(float(x.real), float(x.imag)) for x in row] for row in A.astype(complex)])
 
@@ -57,3 +62,41 @@ def best_columns(M: np.ndarray, count: int) -> float:
     u = u * kept[:, None, :]
     residual = M[None] - u @ (np.conj(np.swapaxes(u, 1, 2)) @ M[None])
     return float(np.sqrt(np.min(np.sum(np.abs(residual) ** 2, axis=(1, 2)))))
+
+
+def best_squared_loss_within(A: np.ndarray, answer: np.ndarray):
+    """Least squared ``norm(A @ B - I)`` over all B no longer than the answer: the Tikhonov solution of that length."""
+    with flint.ctx.workprec(PRECISION):
+        tails = squared_tails(A)
+        squares = [tails[k] - tails[k + 1] for k in range(len(tails) - 1)]
+        radius = squared_loss(np.zeros(answer.shape), (np.eye(answer.shape[0]), wide(answer)))
+        beyond = A.shape[0] - len(squares)
+
+        def length(mu):
+            return sum((s / (s + mu) ** 2 for s in squares if s > 0), flint.arb(0))
+
+        def loss(mu):
+            return sum(((mu / (s + mu)) ** 2 for s in squares), flint.arb(beyond))
+
+        low, high = flint.arb(2) ** -2200, flint.arb(2) ** 2200
+        if length(low) <= radius:
+            return loss(low)
+        for _ in range(400):  # bisection on the logarithm
+            middle = (low * high).sqrt().mid()
+            low, high = (middle, high) if length(middle) > radius else (low, middle)
+        return loss(high.mid())
+
+
+def best_squared_loss_with_ridge(A, B, ridge):
+    """Least squared loss with a ridge: ``<B, (I + A A* / ridge)^-1 B>``, in multi-precision arithmetic."""
+    with flint.ctx.workprec(PRECISION):
+        a, b = ball_matrix(A), ball_matrix(B)
+        size = A.shape[0]
+        system = a * a.conjugate().transpose()
+        weight = flint.arb(ridge)
+        system = flint.acb_mat([[system[i, j] + (weight if i == j else 0) for j in range(size)] for i in range(size)])
+        solution = system.solve(b)
+        return sum(
+            (weight * (b[i, j].conjugate() * solution[i, j]).real for i in range(size) for j in range(B.shape[1])),
+            flint.arb(0),
+        )

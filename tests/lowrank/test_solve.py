@@ -86,22 +86,11 @@ def test_no_certificate_is_false(count):
             loss = loss + flint.arb(ridge) * own
         assert exact.at_least(result.certificate.value, loss), (label, ridge)
         if ridge > 0.0:
-            assert exact.at_most(result.certificate.lower_bound, best_squared_loss(wide, B, ridge)), (label, ridge)
+            assert exact.at_most(result.certificate.lower_bound, exact.best_squared_loss_with_ridge(wide, B, ridge)), (
+                label,
+                ridge,
+            )
         infimum.verify(result, wide, B)
-
-
-def best_squared_loss(A, B, ridge):
-    """Least squared loss with a ridge: ``<B, (I + A A* / ridge)^-1 B>``, in multi-precision arithmetic."""
-    with flint.ctx.workprec(exact.PRECISION):
-        a, b = exact.ball_matrix(A), exact.ball_matrix(B)
-        size = A.shape[0]
-        system = a * a.conjugate().transpose()
-        weight = flint.arb(ridge)
-        system = flint.acb_mat([[system[i, j] + (weight if i == j else 0) for j in range(size)] for i in range(size)])
-        solution = system.solve(b)
-        return sum(
-            (weight * (b[i, j].conjugate() * solution[i, j]).real for i in range(size) for j in range(2)), flint.arb(0)
-        )
 
 
 @pytest.mark.parametrize(
@@ -120,3 +109,33 @@ def best_squared_loss(A, B, ridge):
 def test_bad_input(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+@pytest.mark.parametrize("shape", [(60, 60), (90, 60), (60, 90)])
+@pytest.mark.parametrize("kinds", [(0, 0), (1, 1), (0, 1), (1, 0)])
+def test_large_systems(shape, kinds):
+    """Well-conditioned ones by elimination, others by singular vectors: the same answers, certified alike."""
+    rng = np.random.default_rng(4)
+    A = with_spectrum(rng, shape[0], shape[1], 0.97 ** np.arange(60)) * (0.6 + 0.8j if kinds[0] else 1.0)
+    B = rng.standard_normal((shape[0], 3)) * (1.0 + 2.0j if kinds[1] else 1.0)
+    ill = with_spectrum(rng, shape[0], shape[1], np.append(0.97 ** np.arange(55), np.full(5, 1e-13)))
+    for M, rtol in ((A, None), (A, 0.5), (ill, 1e-9)):
+        result = lowrank.solve(M, B, rtol=rtol)
+        infimum.verify(result, M, B)
+        expected = np.linalg.pinv(M, rcond=rtol or 1e-12) @ B
+        assert np.linalg.norm(result.matrix - expected) <= 1e-10 * np.linalg.norm(expected)
+        residual = np.linalg.norm(M @ expected - B)
+        assert result.certificate.value == pytest.approx(residual, rel=1e-9, abs=1e-9)
+        if M is A and rtol is None:
+            assert result.certificate.gap <= 1e-9
+
+
+def test_large_matrices_without_an_inverse():
+    rng = np.random.default_rng(5)
+    A, B = rng.standard_normal((60, 60)), rng.standard_normal(60)
+    A[:, 3] = 0.0
+    for make in (np.asarray, torch.asarray):
+        result = lowrank.solve(make(A), make(B))
+        infimum.verify(result, make(A), make(B))
+        expected = np.linalg.lstsq(A, B)[0]
+        assert np.asarray(result.matrix) == pytest.approx(expected, abs=1e-10 * np.linalg.norm(expected))

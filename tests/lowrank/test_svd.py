@@ -1,5 +1,7 @@
 """The truncated SVD: agreement with LAPACK, tolerances, dtypes, and clear refusals."""
 
+import tracemalloc
+
 import array_api_strict
 import numpy as np
 import pytest
@@ -204,3 +206,39 @@ def test_simulated_device_is_kept():
     M = array_api_strict.asarray(np.eye(4), device=array_api_strict.Device("device1"))
     for method in METHODS:
         assert lowrank.svd(M, 2, method=method).U.device == M.device
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+@pytest.mark.parametrize("decay", [0.9, 0.3, 1e-2])  # squares tell all, some and none of the later values well
+def test_triples_of_tall_matrices_are_accurate(decay, dtype):
+    s = decay ** np.arange(12)
+    M = with_spectrum(np.random.default_rng(2), 3000, 12, s) * (0.6 + 0.8j if dtype is np.complex128 else 1.0)
+    for given in (M, np.ascontiguousarray(M.T)):
+        U, values, Vh = lowrank.svd(given, 5, method="gram")
+        assert np.linalg.norm(U.conj().T @ U - np.eye(5)) <= 2e-13
+        assert np.linalg.norm(Vh @ Vh.conj().T - np.eye(5)) <= 2e-13
+        # the long vectors are the image of the short ones, or as much of it as squares tell
+        off = given @ Vh.conj().T - U * values if given is M else given.conj().T @ U - Vh.conj().T * values
+        assert np.linalg.norm(off) <= 2e-13
+        assert values[:3] == pytest.approx(s[:3], rel=1e-10)
+
+
+def test_nothing_of_a_tall_matrix_is_copied():
+    M = np.random.default_rng(0).standard_normal((60_000, 30)) * np.linspace(1.0, 3.0, 30)
+    tracemalloc.start()
+    try:
+        result = lowrank.svd(M, 3)
+        infimum.verify(result, M)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 0.5 * M.nbytes
+    assert not np.shares_memory(result.U, M)
+
+
+@pytest.mark.parametrize("method", ["exact", "randomized"])
+def test_an_answer_does_not_keep_what_it_was_cut_from(method):
+    result = lowrank.svd(np.random.default_rng(0).standard_normal((70, 60)), 2, method=method)
+    for part in (result.U, result.Vh):
+        whole = part if part.base is None else part.base
+        assert whole.nbytes == part.nbytes

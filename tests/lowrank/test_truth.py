@@ -2,7 +2,6 @@
 
 import math
 
-import flint
 import numpy as np
 import pytest
 
@@ -12,13 +11,10 @@ from infimum._arrays import times_power_of_two
 from infimum.proof.operators.dense import Dense
 from infimum.proof.theorems.ritz_block import spectral_norm_bound
 from tests.lowrank import exact
+from tests.lowrank.exact import wide
 from tests.lowrank.hostile import matrices
 
 COUNTS = [pytest.param(120, id="120"), pytest.param(10_000, id="10000", marks=pytest.mark.slow)]
-
-
-def wide(array: np.ndarray) -> np.ndarray:
-    return array.astype(np.complex128 if np.iscomplexobj(array) else np.float64)
 
 
 @pytest.mark.parametrize("count", COUNTS)
@@ -68,32 +64,9 @@ def test_pinv(count):
         certificate = result.certificate
         loss = exact.squared_loss(np.eye(A.shape[0]), (wide(A), wide(result.matrix)))
         assert exact.at_least(certificate.value, loss), (label, certificate)
-        optimum = best_squared_loss_within(A, result.matrix)
+        optimum = exact.best_squared_loss_within(A, result.matrix)
         assert exact.at_most(certificate.lower_bound, optimum), (label, certificate, optimum)
         infimum.verify(result, A)
-
-
-def best_squared_loss_within(A: np.ndarray, answer: np.ndarray):
-    """Least squared ``norm(A @ B - I)`` over all B no longer than the answer: the Tikhonov solution of that length."""
-    with flint.ctx.workprec(exact.PRECISION):
-        tails = exact.squared_tails(A)
-        squares = [tails[k] - tails[k + 1] for k in range(len(tails) - 1)]
-        radius = exact.squared_loss(np.zeros(answer.shape), (np.eye(answer.shape[0]), wide(answer)))
-        beyond = A.shape[0] - len(squares)
-
-        def length(mu):
-            return sum((s / (s + mu) ** 2 for s in squares if s > 0), flint.arb(0))
-
-        def loss(mu):
-            return sum(((mu / (s + mu)) ** 2 for s in squares), flint.arb(beyond))
-
-        low, high = flint.arb(2) ** -2200, flint.arb(2) ** 2200
-        if length(low) <= radius:
-            return loss(low)
-        for _ in range(400):  # bisection on the logarithm
-            middle = (low * high).sqrt().mid()
-            low, high = (middle, high) if length(middle) > radius else (low, middle)
-        return loss(high.mid())
 
 
 def test_confidence_of_probable_bounds():

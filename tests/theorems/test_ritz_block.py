@@ -132,20 +132,27 @@ def test_bound_asks_for_its_choice():
 
 
 def test_a_basis_that_is_none_is_refused(monkeypatch):
-    monkeypatch.setattr(ritz_block, "orthonormal_basis", lambda basis: basis * (1.0 + 1e-12))
+    skew = 2.0 * BASIS
+    assert np.allclose(np.abs(BASIS.T @ ritz_block.orthonormal(M, skew)), np.eye(12))
+    monkeypatch.setattr(ritz_block, "orthonormal_basis", lambda basis: basis * (1.0 + 1e-12) / 2.0)
     with pytest.raises(VerificationError, match="orthonormal"):
-        ritz_block.orthonormal(M, BASIS)
+        ritz_block.orthonormal(M, skew)
     monkeypatch.setattr(ritz_block, "orthonormal_basis", lambda basis: basis * np.nan)
-    with pytest.raises(VerificationError, match="orthonormal"):
-        ritz_block.orthonormal(M, BASIS)
-    monkeypatch.setattr(ritz_block, "orthonormal_basis", lambda basis: basis * (1.0 + 20 * M.eps))
-    ritz_block.orthonormal(M, BASIS)
+    for wrong in (skew, 1e200 * BASIS, np.inf * BASIS):
+        with pytest.raises(VerificationError, match="orthonormal"):
+            ritz_block.orthonormal(M, wrong)
+    assert ritz_block.orthonormal(M, BASIS) is BASIS  # one that is orthonormal is taken as it is
     limit = 3.0 * 60 * M.eps
-    monkeypatch.setattr(ritz_block, "frobenius", lambda _: limit)
+    sizes = [limit]
+    monkeypatch.setattr(ritz_block, "orthonormal_basis", lambda basis: basis)
+    monkeypatch.setattr(ritz_block, "frobenius", lambda _: sizes[0])
     ritz_block.orthonormal(M, BASIS)
-    monkeypatch.setattr(ritz_block, "frobenius", lambda _: math.nextafter(limit, 1.0))
+    sizes[0] = math.nextafter(limit, 1.0)
     with pytest.raises(VerificationError, match="orthonormal"):
         ritz_block.orthonormal(M, BASIS)
+    seen = iter([1.0, limit])
+    monkeypatch.setattr(ritz_block, "frobenius", lambda _: next(seen))
+    ritz_block.orthonormal(M, BASIS)
 
 
 def coarse(A, eps):
@@ -220,8 +227,8 @@ def test_where_the_sum_is_too_large_interlacing_remains(monkeypatch):
     monkeypatch.setattr(ritz_block, "largest_sum", never)
     assert ritz_block.bound(M, block, 3, None, Choice(1e9, 0)) ** 2 == pytest.approx(tail, rel=1e-9)
     whole = Dense(np.eye(4))  # nothing outside: both terms are the same number
-    full = Block(np.full(4, 0.25), np.zeros((4, 4)), 0.0, whole.array)
-    assert ritz_block.bound(whole, full, 1, None, Choice(1.0, 0)) ** 2 == pytest.approx(0.75, rel=1e-9)
+    full = Block(np.ones(4), np.zeros((4, 4)), 0.0, lambda: whole.array)
+    assert ritz_block.bound(whole, full, 1, None, Choice(1.0, 0)) ** 2 == pytest.approx(3.0, rel=1e-9)
     with pytest.raises(AssertionError, match="looked at"):
         ritz_block.bound(M, block, 3, 0.0, Choice(1e-9, 0))
 
@@ -283,9 +290,9 @@ def test_short_residuals_keep_their_digits():
     V[0, 0], V[1, 1], V[2, 1] = 1.0, math.sqrt(0.5), math.sqrt(0.5)
     block = ritz_block.measure(A, V)
     energies = ritz_block.energies(block)  # in the order of the Ritz values
-    assert block.theta == pytest.approx([0.25, (0.81 + 0.64) / 8], rel=1e-12)
+    assert block.theta == pytest.approx([1.0, (0.81 + 0.64) / 2], rel=1e-12)
     assert energies[0] < 1e-28
-    assert energies[1] == pytest.approx(((0.81 - 0.64) / 2) ** 2 / 16, rel=1e-9)  # M is halved
+    assert energies[1] == pytest.approx(((0.81 - 0.64) / 2) ** 2, rel=1e-9)
 
 
 def test_interlacing_reaches_small_tails():
@@ -293,7 +300,7 @@ def test_interlacing_reaches_small_tails():
     A = Dense(with_spectrum(np.random.default_rng(5), 30, 20, s))
     V = np.linalg.svd(A.array)[2][:12].T
     block = ritz_block.measure(A, V)
-    values = np.linalg.svd(block.image, compute_uv=False)
+    values = np.linalg.svd(block.image(), compute_uv=False)
     product = 30 * (3.0 + math.sqrt(12)) * A.eps * math.sqrt(A.energy)
     allowance = product + rounding_allowance(A.shape, A.eps, float(np.linalg.norm(values)))
     for room in (1.0, 3.0):
@@ -306,8 +313,13 @@ def test_interlacing_reaches_small_tails():
         bound = ritz_block.interlacing_bound(wide, block, 1, **options)
         assert bound == pytest.approx(float(np.linalg.norm(values[1:])) - room * (product + solver), rel=1e-9)
     assert ritz_block.interlacing_bound(A, block, 12) == ritz_block.interlacing_bound(A, block, 15) == 0.0
-    derived = ritz_block.tail_bound(A, 8, {"basis": V, "shift": 1.0, "converged": 0}).value
-    assert derived == pytest.approx(float(np.linalg.norm(values[8:])), rel=1e-4)
+    witness = {"basis": V, "shift": 1.0, "converged": 0}
+    for more in ({}, {"interlacing": True}):  # what a witness does not say is looked at
+        derived = ritz_block.tail_bound(A, 8, {**witness, **more}).value
+        assert derived == pytest.approx(float(np.linalg.norm(values[8:])), rel=1e-4)
+    assert ritz_block.tail_bound(A, 8, {**witness, "interlacing": False}).value < 1e-3 * derived
+    with pytest.raises(VerificationError, match="interlacing of the witness"):
+        ritz_block.tail_bound(A, 8, {**witness, "interlacing": 1})
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.complex128])

@@ -1,6 +1,7 @@
 """Singular triples: values between their bounds on hostile matrices, residuals and angles, and what is asked."""
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -10,7 +11,8 @@ import torch
 import infimum
 from infimum import errors, lowrank
 from infimum.proof.operators.dense import Dense
-from infimum.proof.theorems import singular_triples
+from infimum.proof.operators.inputs import as_operator
+from infimum.proof.theorems import ritz_block, singular_triples
 from infimum.proof.theorems.singular_triples import triple_bounds, values_between
 from tests.lowrank.exact import at_least, at_most, squared_tails
 from tests.lowrank.hostile import matrices, orthogonal
@@ -135,3 +137,182 @@ def test_an_error_of_the_matrix_widens_everything():
     assert np.all(moved.residuals - exact.residuals >= 2e-3 - 1e-12)
     assert np.all(moved.sines > exact.sines)
     assert singular_triples.THEOREM == "singular_triples"
+
+
+def coarse(M, eps=1e-6):
+    """The matrix in an arithmetic of so wide a spacing that every allowance shows."""
+    operator = as_operator(M, "M")
+    operator.eps = eps
+    return operator
+
+
+S = 0.6 ** np.arange(6)
+WIDE = known(6, 9, S)[0]
+
+
+@pytest.mark.parametrize("turned", [False, True])
+@pytest.mark.parametrize("make", [np.asarray, scipy.sparse.csr_array])
+def test_computed_values_less_and_plus_their_allowance(turned, make):
+    operator = coarse(make(WIDE.T if turned else WIDE))
+    allowance = (200.0 + 16.0 * 3.0) * 1e-6 * S[0]
+    for count in (1, 4, 6, 8):
+        lower, upper = values_between(operator, count, "eckart_young", {})
+        values = np.append(S, [0.0, 0.0])[:count]
+        present = np.arange(count) < 6
+        assert lower == pytest.approx(np.where(present, np.maximum(values - allowance, 0.0), 0.0), rel=1e-9, abs=1e-14)
+        assert upper == pytest.approx(np.where(present, values + allowance, 0.0), rel=1e-9, abs=1e-14)
+    # no allowance makes a bound negative
+    low = values_between(coarse(make(WIDE), 1e-3), 6, "eckart_young", {})[0]
+    assert low[0] == pytest.approx(1.0 - 0.248, rel=1e-9)
+    assert low[-1] == 0.0
+
+
+def block_and_witness(width=4):
+    operator = coarse(known(9, 6, S)[0], 1e-9)
+    basis = np.linalg.qr(np.random.default_rng(3).standard_normal((6, width)))[0]
+    return operator, ritz_block.measure(operator, basis), {"basis": basis}
+
+
+def test_values_of_a_block_less_their_allowance():
+    operator, block, witness = block_and_witness()
+    lower, upper = values_between(operator, 3, "ritz_block", witness)
+    inside = np.linalg.svd(operator.array @ witness["basis"], compute_uv=False)
+    product = 9 * (3.0 + 2.0) * 1e-9 * np.linalg.norm(S)
+    solver = (200.0 + 16.0 * 3.0) * 1e-9 * np.linalg.norm(inside)
+    assert lower == pytest.approx(inside[:3] - product - solver, rel=1e-12)
+    assert upper == pytest.approx(np.sqrt(singular_triples._upper_squares(operator, block, None, 3)), rel=1e-12)
+    assert np.all(lower <= S[:3])
+    assert np.all(S[:3] <= upper)
+    # the other side of the matrix, and more values than the block holds
+    other = values_between(operator.adjoint(), 6, "ritz_block", witness)
+    assert other[0][:3] == pytest.approx(lower, rel=1e-12)
+    assert other[0][4:].tolist() == [0.0, 0.0]
+    assert np.all(other[1] >= S)
+
+
+def upper_by_definition(operator, block, mu, count, eps):
+    """Least of the bounds by the values of tau that are tried, each written out again."""
+    left = max(operator.energy - float(np.sum(block.theta)), 0.0)
+    order = len(block.theta)
+    solver = math.sqrt(order) * (200.0 + 16.0 * math.sqrt(order)) * eps
+
+    def rounding(values):
+        return solver * float(np.linalg.norm(values))
+
+    products = (8.0 + 1.5 * math.sqrt(order)) * max(operator.shape) * eps * operator.energy
+    outside = left + products + rounding(block.theta) if mu is None else mu
+    defect = products + block.dropped
+    least = max(outside * 1e-3, defect, 1e-300)
+    lengths = float(np.trace(block.residual_gram))
+    taus = [outside + least, outside + 30 * least, outside + 1000 * least]
+    taus += [float(v) for v in block.theta[: count + 1] if v > outside + least]
+    found = np.full(count, math.inf)
+    for tau in taus:
+        values = np.linalg.eigvalsh(np.diag(block.theta) + 1.01 * block.residual_gram / (tau - outside))
+        hidden = operator.shape[1] * eps * math.sqrt(order) * lengths / (tau - outside)
+        hidden += 101.0 * defect**2 / (tau - outside) + rounding(values)
+        whole = sorted([*(values + hidden), *[tau] * min(operator.shape[1] - order, count)], reverse=True)
+        found = np.minimum(found, np.append(whole, np.zeros(count))[:count] + products)
+    return found
+
+
+@pytest.mark.parametrize("dropped", [0.0, 1e-4, 0.3])
+@pytest.mark.parametrize("mu", [None, 0.0, 0.02, 0.2])
+@pytest.mark.parametrize("count", [1, 3, 5, 6])
+def test_upper_bounds_have_the_size_on_the_page(dropped, mu, count):
+    operator, block, _ = block_and_witness()
+    block = dataclasses.replace(block, dropped=dropped)
+    for eps in (1e-9, 1e-6, 1e-4):
+        operator.eps = eps
+        found = singular_triples._upper_squares(operator, block, mu, count)
+        assert found == pytest.approx(upper_by_definition(operator, block, mu, count, eps), rel=1e-9)
+
+
+def test_a_block_of_all_dimensions_leaves_no_tau():
+    operator = Dense(known(9, 6, S)[0])
+    block = ritz_block.measure(operator, np.eye(6))
+    found = singular_triples._upper_squares(operator, block, None, 8)
+    assert found[:6] == pytest.approx(S**2, rel=1e-6)
+    assert found[6:].max() < 1e-10
+
+
+def test_values_of_tau_that_are_tried():
+    tau = singular_triples._choices_of_tau
+    theta = 2.0 ** -np.arange(40.0)
+    least = 1e-3 * 0.25
+    assert tau(theta, 0.25, 3, 0.0)[:3] == [0.25 + least * step for step in (1.0, 30.0, 1000.0)]
+    assert tau(theta, 0.25, 3, 0.0)[3:] == [1.0, 0.5]  # those above alone
+    assert tau(theta, 0.0, 1, 0.0)[3:] == [1.0, 0.5]  # one more than is asked for
+    assert tau(theta, 0.0, 0, 0.0)[3:] == [1.0]
+    assert tau(theta, 0.0, 2, 0.0)[:3] == [1e-300, 3e-299, 1e-297]
+    assert tau(theta, 0.0, 2, 0.125)[:3] == [0.125, 3.75, 125.0]
+    assert tau(theta, 0.0, 39, 0.125)[3:] == [1.0, 0.5, 0.25]
+    many = tau(theta, 0.0, 39, 0.0)[3:]
+    assert len(many) == 12
+    assert many == [theta[int(i)] for i in np.linspace(0, 39, 12)]
+    assert tau(theta[:0], 0.0, 2, 0.0)[3:] == []
+
+
+def test_residuals_and_angles_have_the_size_on_the_page():
+    """With a wide spacing and a matrix that is off, each number is what the page says."""
+    operator = coarse(known(9, 6, S)[0], 1e-7)
+    rng = np.random.default_rng(5)
+    U, V = (np.linalg.qr(rng.standard_normal((n, 3)))[0] for n in (9, 6))
+    U = known(9, 6, S)[1][:, :3] + 1e-4 * U
+    V = known(9, 6, S)[2][:, :3] + 1e-4 * V
+    s = S[:3] * 1.0001
+    between = np.array([0.99, 0.59, 0.35, 0.2]), np.array([1.01, 0.61, 0.37, 0.22])
+    for error in (0.0, 1e-3):
+        found = triple_bounds(operator, U, s, V, between, 0.5, error)
+        ours, theirs = operator.array @ V - U * s, operator.array.T @ U - V * s
+        lengths = np.hypot(np.linalg.norm(ours, axis=0), np.linalg.norm(theirs, axis=0))
+        doubt = (9 + 8) * 1e-7 * (np.linalg.norm(S) + s) + error
+        residuals = lengths * (1.0 + 15 * 1e-7) + 2.0 * doubt
+        lower, upper = between[0] - error, between[1] + error
+        defect = max(np.linalg.norm(X.T @ X - np.eye(3)) for X in (U, V)) + 13 * 1e-7
+        gaps = np.minimum(np.minimum([math.inf, lower[0] - s[1], lower[1] - s[2]], s - upper[1:]), s)
+        assert found.residuals == pytest.approx(residuals, rel=1e-11)
+        assert found.sines == pytest.approx(np.minimum(residuals / gaps / (1.0 - defect), 1.0), rel=1e-11)
+        gap = min(s[2] - upper[3], s[2]) * (1.0 - defect)
+        assert found.subspace_sine == pytest.approx(np.linalg.norm(residuals) / gap, rel=1e-11)
+        assert found.lower == pytest.approx(lower[:3], rel=1e-12)
+        assert found.upper == pytest.approx(upper[:3], rel=1e-12)
+        assert found.confidence == 0.5
+
+
+@pytest.mark.parametrize("stretch", [1.003, 1.004])
+@pytest.mark.parametrize("side", [0, 1])
+def test_of_what_is_far_from_orthonormal_nothing_is_said(stretch, side):
+    """A defect of 1 % is the limit, on either side."""
+    operator = Dense(known(9, 6, S)[0])
+    U, V = (part[:, :2].copy() for part in known(9, 6, S)[1:])
+    (U, V)[side][:] *= stretch
+    between = values_between(operator, 3, "eckart_young", {})
+    found = triple_bounds(operator, U, S[:2], V, between, 1.0)
+    told = math.sqrt(2.0) * (stretch**2 - 1.0) < 1e-2
+    assert told == (stretch == 1.003)
+    assert (found.sines.max() < 1.0) == told
+    assert (found.subspace_sine < math.sqrt(2.0)) == told
+
+
+def test_gaps_that_are_closed_tell_nothing():
+    operator = Dense(known(9, 6, S)[0])
+    U, V = (part[:, :3] for part in known(9, 6, S)[1:])
+    s, lower, upper = S[:3], S[:4] - 1e-9, S[:4] + 1e-9
+    for ahead, behind, told in (
+        (lower, upper, [True, True, True]),
+        (lower, np.array([1.0, 0.7, 0.4, 0.3]), [True, True, True]),
+        (lower, np.array([1.0, 1.0, 0.4, 0.3]), [False, True, True]),  # its neighbour may be as large
+        (np.array([0.6, 0.5, 0.3, 0.1]), upper, [True, False, True]),  # the one ahead may be as small
+        (lower, np.array([1.0, 0.7, 0.4, 0.4]), [True, True, False]),
+    ):
+        found = triple_bounds(operator, U, s, V, (ahead, behind), 1.0)
+        assert (found.sines < 1.0).tolist() == told
+        assert (found.subspace_sine < math.sqrt(3.0)) == (behind[3] < s[2])
+    # the other half of the spectrum, at minus s, is as near as s itself
+    alone = triple_bounds(operator, U[:, :1], s[:1], V[:, :1], (np.array([1.0, -3.0]), np.array([1.0, -3.0])), 1.0)
+    assert alone.sines[0] == pytest.approx(alone.residuals[0], rel=1e-9)
+    assert alone.subspace_sine == pytest.approx(alone.residuals[0], rel=1e-9)
+    nothing = triple_bounds(operator, U, 0.0 * s, V, (lower, upper), 1.0)
+    assert nothing.sines.tolist() == [1.0, 1.0, 1.0]
+    assert nothing.subspace_sine == math.sqrt(3.0)

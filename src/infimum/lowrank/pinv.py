@@ -21,14 +21,13 @@ from infimum._arrays import (
 )
 from infimum._linalg import adjoint
 from infimum.errors import OptionError
+from infimum.lowrank.spectra.elimination import eliminated
 from infimum.lowrank.stacks import over_stacks
-from infimum.proof.answers.pinv import PseudoInverse, certify_pinv, penrose_residuals
+from infimum.proof.answers.pinv import Products, PseudoInverse, certify_pinv
 from infimum.proof.rounding import ROOM
 from infimum.proof.theorems import tikhonov_dual
 
 POINTS, ZOOMS = 86, 4  # multipliers on a grid, and grids each of which looks between two points of the last
-SMALL = 100  # smaller side up to which one decomposition is quicker than two that cost less
-WELL_CONDITIONED = 1e-4  # least singular value, relative to the largest, from which an inverse goes through QR
 
 
 @over_stacks(1)
@@ -82,30 +81,28 @@ def pinv(A: ArrayLike, *, rtol: float | None = None) -> PseudoInverse:
     scaled = working(A)
     matrix, values, rank = _decomposed(scaled, rtol)
     matrix = narrow(times_power_of_two(matrix, -scaled.exponent), A, "the pseudo-inverse")
-    real, penrose = real_part(A), like_array(penrose_residuals(A, matrix)[0], A)
+    products = Products.of(scaled, matrix)
+    real, penrose = real_part(A), like_array(products.penrose_residuals()[0], A)
     return PseudoInverse(
         matrix=matrix,
         rank=rank,
         rtol=float(rtol),
         singular_values=narrow(like_array(times_power_of_two(values, scaled.exponent), A), real, "a singular value"),
         penrose=narrow(penrose, real, "a Penrose residual"),
-        certificate=certify_pinv(A, matrix, _best_multiplier, values, room=ROOM),
+        certificate=certify_pinv(products, _best_multiplier, values, room=ROOM),
     )
 
 
 def _decomposed(A: Working, rtol: float) -> tuple[Array, np.ndarray, int]:
-    """Return the pseudo-inverse, all singular values, and how many of them count.
-
-    Where all do, and by far, a QR decomposition gives the inverse: with the values alone it costs half as much as the
-    vectors.
-    """
-    xp, tall = A.xp, A.array.shape[0] >= A.array.shape[1]
-    if min(A.array.shape) > SMALL:
-        values = to_numpy(xp.linalg.svdvals(A.array)).astype(np.float64)
-        if values[-1] > max(rtol, WELL_CONDITIONED) * values[0]:
-            Q, R = xp.linalg.qr(A.array if tall else adjoint(A.array), mode="reduced")
-            inverse = xp.linalg.solve(R, adjoint(Q))
-            return inverse if tall else adjoint(inverse), values, values.size
+    """Return the pseudo-inverse, all singular values, and how many of them count."""
+    found = eliminated(A, rtol)
+    if found is not None:  # with the values alone that costs less than singular vectors do
+        values = to_numpy(A.xp.linalg.svdvals(A.array)).astype(np.float64)
+        if values[-1] > rtol * values[0]:
+            inverse = found.inverse if found.Q is None else found.inverse @ adjoint(found.Q)
+            wide = A.array.shape[0] < A.array.shape[1]
+            return adjoint(inverse) if wide else inverse, values, values.size
+    xp = A.xp
     U, s, Vh = xp.linalg.svd(A.array, full_matrices=False)
     values = to_numpy(s).astype(np.float64)
     rank = int(np.sum(values > rtol * values[0]))
@@ -114,9 +111,9 @@ def _decomposed(A: Working, rtol: float) -> tuple[Array, np.ndarray, int]:
 
 
 def _best_multiplier(values: np.ndarray, rows: int, radius: float) -> float:
-    """Multiplier with the highest dual value (the dual is concave in mu); relative to the input scaled to unit size."""
+    """Multiplier with the highest dual value (the dual is concave in mu)."""
     # the dual has one hump in mu, but it is flat (clipped at 0) far away: first a coarse grid, then finer ones
-    centre, reach = -37.5, 42.5
+    centre, reach = -37.5 + 2.0 * math.log(values[0] or 1.0), 42.5
     for _ in range(ZOOMS):
         grid = np.linspace(centre - reach, centre + reach, POINTS)
         duals = tikhonov_dual.dual_values(values, rows, radius, np.exp(grid))

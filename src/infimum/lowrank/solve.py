@@ -6,9 +6,20 @@ import math
 
 import numpy as np
 
-from infimum._arrays import ArrayLike, as_array, namespace, narrow, times_power_of_two, to_numpy, working
+from infimum._arrays import (
+    Array,
+    ArrayLike,
+    Working,
+    as_array,
+    namespace,
+    narrow,
+    times_power_of_two,
+    to_numpy,
+    working,
+)
 from infimum._linalg import adjoint
 from infimum.errors import OptionError
+from infimum.lowrank.spectra.elimination import Eliminated, eliminated
 from infimum.lowrank.stacks import over_stacks
 from infimum.proof.answers.solve import Solution, certify_solution, checked_system, scaled_ridge
 from infimum.proof.rounding import ROOM
@@ -69,21 +80,42 @@ def solve(A: ArrayLike, B: ArrayLike, *, ridge: float = 0.0, rtol: float | None 
     if not 0.0 <= ridge < math.inf:
         raise OptionError(f"ridge must be a finite number, 0 or more, got {ridge!r}")
     left, right = working(A), working(B)
-    xp = left.xp
-    U, s, Vh = xp.linalg.svd(left.array, full_matrices=False)
-    values = to_numpy(s)
-    rank = int(np.sum(values > rtol * values[0]))
-    weight = scaled_ridge(ridge, left.exponent)
-    dtype = xp.result_type(U.dtype, right.array.dtype)  # complex where A or B is
-    U, s, Vh = xp.astype(U[:, :rank], dtype), s[:rank], xp.astype(Vh[:rank, :], dtype)
-    image = xp.astype(right.array, dtype)
-    coordinates = adjoint(U) @ image
-    filters = xp.astype(s / (s**2 + weight), dtype)
-    X = adjoint(Vh) @ (filters[:, None] * coordinates)
-    # what the kept directions do not reach, and what the ridge leaves of them; twice, so that rounding is gone
-    kept = xp.astype(weight / (s**2 + weight), dtype)
-    dual = image - U @ coordinates
-    dual = dual - U @ (adjoint(U) @ dual) + U @ (kept[:, None] * coordinates)
+    dtype = left.xp.result_type(left.array.dtype, right.array.dtype)  # complex where A or B is
+    left = left._replace(array=left.xp.astype(left.array, dtype, copy=False))
+    image = left.xp.astype(right.array, dtype, copy=False)
+    found = eliminated(left, rtol) if ridge == 0.0 else None
+    if found is not None:
+        X, dual = _by_elimination(found, left.array, image)
+    else:
+        X, dual = _by_filters(left, image, scaled_ridge(ridge, left.exponent), rtol)
     matrix = narrow(times_power_of_two(X, right.exponent - left.exponent), B, "the solution")
     certificate = certify_solution(A, B, matrix, float(ridge), dual, room=ROOM)
     return Solution(matrix=matrix[:, 0] if vector else matrix, ridge=float(ridge), certificate=certificate)
+
+
+def _by_elimination(A: Eliminated, array: Array, image: Array) -> tuple[Array, Array]:
+    """Return the shortest solution, and what the columns of a matrix of full rank do not reach."""
+    xp = namespace(array=array)
+    if A.Q is None:
+        return xp.linalg.solve(A.core, image), xp.zeros_like(image)
+    if array.shape[0] < array.shape[1]:
+        return A.Q @ xp.linalg.solve(adjoint(A.core), image), xp.zeros_like(image)
+    coordinates = adjoint(A.Q) @ image
+    dual = image - A.Q @ coordinates
+    return xp.linalg.solve(A.core, coordinates), dual - A.Q @ (adjoint(A.Q) @ dual)
+
+
+def _by_filters(A: Working, image: Array, weight: float, rtol: float) -> tuple[Array, Array]:
+    """Return the solution along the singular vectors that count, and the dual."""
+    xp = A.xp
+    U, s, Vh = xp.linalg.svd(A.array, full_matrices=False)
+    values = to_numpy(s)
+    rank = int(np.sum(values > rtol * values[0]))
+    U, s, Vh = U[:, :rank], s[:rank], Vh[:rank, :]
+    coordinates = adjoint(U) @ image
+    filters = xp.astype(s / (s**2 + weight), U.dtype)
+    X = adjoint(Vh) @ (filters[:, None] * coordinates)
+    # what the kept directions do not reach, and what the ridge leaves of them; twice, so that rounding is gone
+    kept = xp.astype(weight / (s**2 + weight), U.dtype)
+    dual = image - U @ coordinates
+    return X, dual - U @ (adjoint(U) @ dual) + U @ (kept[:, None] * coordinates)

@@ -16,14 +16,14 @@ from infimum.lowrank.spectra.krylov import krylov
 from infimum.lowrank.spectra.spectrum import Goal, Spectrum, least
 from infimum.lowrank.spectra.subspace_iteration import randomized
 from infimum.lowrank.stacks import over_stacks
-from infimum.proof.answers.factored import certify_factors
-from infimum.proof.answers.svd import SVD, certify_centred, scaled_left
+from infimum.proof.answers.svd import SVD, certify_centred, certify_triples
 from infimum.proof.operators.centred import Centred, centred
 from infimum.proof.operators.inputs import as_operator
 from infimum.proof.operators.operator import Operator
 from infimum.proof.rounding import ROOM
 from infimum.proof.theorems import ritz_block
 
+TINY = 40  # rows and columns up to which LAPACK's SVD takes less time than calls for anything else
 WHOLE_LIMIT = 2000  # smaller side up to which "auto" decomposes all where rank is over a fifth of it, or not known
 
 
@@ -65,7 +65,7 @@ def svd(
         above ``1e-6 * norm(M)``. Both are certified by the Eckart-Young theorem, without a random draw. "krylov": a
         block Krylov space, grown until the certified gap meets `gap_target`. "randomized": three subspace iterations,
         orthonormalised at every half step. Both are certified by the Ritz block bound. "auto": "gram" while the smaller
-        side is small ("exact" where the error is too small for it), else "krylov".
+        side is small ("exact" where the error, or the whole matrix, is too small for it), else "krylov".
     gap_target : float
         Stop "krylov" when error and lower bound differ by at most this, relatively. Where rounding or the size of the
         space forbids it, the certificate says how far it came. See `accuracy`.
@@ -143,7 +143,8 @@ def _decompose(M: Operator, goal: Goal, method: str, rng: np.random.Generator) -
         if spectrum is not None:
             return spectrum
     # squared singular values tell those of size s only to about eps / s**2
-    if method == "gram" or (method in ("auto", "krylov") and goal.residual > SQUARED):
+    squared = goal.residual > SQUARED and (method == "krylov" or (method == "auto" and max(M.shape) > TINY))
+    if method == "gram" or squared:
         spectrum = gram(M)
         if method == "gram" or resolved(spectrum, goal):
             return spectrum
@@ -153,11 +154,11 @@ def _decompose(M: Operator, goal: Goal, method: str, rng: np.random.Generator) -
 def _truncate(spectrum: Spectrum, rank: int, less: Centred | None, names: tuple[str, ...] | None) -> SVD:
     """Round the leading triples to the caller's dtype, then measure and certify what is returned."""
     U, s, Vh = spectrum.rounded(rank)
-    left, theorem, bound = scaled_left(U, s), spectrum.theorem, spectrum.bound(rank)
+    theorem, bound = spectrum.theorem, spectrum.bound(rank)
     if less is None:
-        certificate = certify_factors(spectrum.M, left, Vh, theorem, bound, room=ROOM)
+        certificate = certify_triples(spectrum.M, U, s, Vh, theorem, bound, room=ROOM)
         return SVD(U=U, s=s, Vh=Vh, names=names, certificate=certificate)
     M = less.operator
     mean = narrow(times_power_of_two(less.mean, M.exponent), M.outer, "the mean")
-    certificate = certify_centred(less, left, Vh, mean, theorem, bound, room=ROOM)
+    certificate = certify_centred(less, U, s, Vh, mean, theorem, bound, room=ROOM)
     return SVD(U=U, s=s, Vh=Vh, mean=mean, names=names, certificate=certificate)

@@ -12,7 +12,7 @@ import numpy as np  # noqa: E402  (after the check for torch)
 import torch  # noqa: E402
 from torch import distributed  # noqa: E402
 
-from infimum._arrays import transposed  # noqa: E402
+from infimum._linalg import transposed  # noqa: E402
 from infimum.balance.search.sweeps import neighbours, thresholds  # noqa: E402
 from infimum.errors import DTypeError, ShapeError  # noqa: E402
 

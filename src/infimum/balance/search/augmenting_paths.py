@@ -12,7 +12,7 @@ import itertools
 
 import numpy as np
 
-from infimum._arrays import transposed
+from infimum._linalg import transposed
 from infimum.balance.search.arc_costs import cheapest_of_expert, cheapest_tokens, lower_costs
 from infimum.balance.search.integer_scores import BARRED, FAR, LARGEST, NONE
 from infimum.balance.search.shortest_path import shortest_path

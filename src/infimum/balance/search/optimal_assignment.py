@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import scipy.sparse
 
-from infimum._arrays import transposed
+from infimum._linalg import transposed
 from infimum.balance.search.augmenting_paths import places
 from infimum.balance.search.exact_paths import exact_routing
 from infimum.balance.search.integer_scores import FAR, LARGEST, as_floats, leading_digits

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from infimum._arrays import Array, like_array, namespace, to_numpy, transposed
+from infimum._arrays import Array, like_array, namespace, to_numpy
+from infimum._linalg import transposed
 from infimum.balance.rules import update_bias
 from infimum.proof.largest_entries import descending, k_largest
 from infimum.proof.theorems.assignment_dual import Limits

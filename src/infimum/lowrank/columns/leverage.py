@@ -12,6 +12,9 @@ from infimum._threads import one_thread
 from infimum.lowrank.columns.reduction import Reduction
 from infimum.lowrank.columns.sampling import draw, energy, largest_scores
 
+WIDE = 2  # columns for each row from which the Gram matrix of the rows is decomposed in place of the matrix
+RESOLVED = 1e-8  # squared singular values, relative to the largest, that it tells well enough for a choice
+
 
 def by_leverage(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray:
     """Take the columns of largest leverage: squared row norms of V (Jolliffe 1972; Papailiopoulos et al. 2014)."""
@@ -25,7 +28,7 @@ def by_leverage_sampling(M: Reduction, count: int, rng: np.random.Generator) -> 
 
 def by_ridge_leverage(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray:
     """Take the largest ridge leverage ``m* (M M* + t I)^-1 m``, t the squared tail over k (Cohen et al. 2017)."""
-    s, Vh = np.linalg.svd(M.matrix, full_matrices=False)[1:]
+    s, Vh = _spectrum(M, count)
     ridge = (np.sum(s[count:] ** 2) + np.sum(M.outside)) / count
     if ridge == 0.0:
         return largest_scores(_scores(M, count), count)
@@ -69,7 +72,7 @@ def by_osinsky(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray
     ``norm(e_j)**2 / norm(v_j)**2`` to the squared error. The least of these ratios is at most their mean with weights
     ``norm(v_j)**2``, the squared error over what is left of k: the product of all steps is k + 1 at most.
     """
-    s, Vh = np.linalg.svd(M.matrix, full_matrices=False)[1:]
+    s, Vh = _spectrum(M, count)
     V, E = np.asfortranarray(Vh[:count]), np.asfortranarray(s[count:, None] * Vh[count:])
     order = _least_ratios(V, E, M.outside, rounding=(np.finfo(float).eps * s[0]) ** 2)
     if order.size == count:
@@ -123,7 +126,20 @@ def _outside(column: np.ndarray, Q: np.ndarray) -> np.ndarray:
 
 def right_vectors(M: Reduction, count: int) -> np.ndarray:
     """Leading right singular vectors, as the `count` rows of ``V*``."""
-    return np.asarray(np.linalg.svd(M.matrix, full_matrices=False)[2][:count])
+    return _spectrum(M, count)[1][:count]
+
+
+def _spectrum(M: Reduction, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return singular values and the rows of ``V*``, of a wide matrix by its Gram matrix if that resolves `count`."""
+    rows, columns = M.matrix.shape
+    if columns >= WIDE * rows:
+        squares, U = np.linalg.eigh(M.matrix @ M.matrix.conj().T)
+        if squares[-min(count, rows)] > RESOLVED * squares[-1]:
+            image = U[:, ::-1].conj().T @ M.matrix
+            lengths = np.linalg.norm(image, axis=1)
+            return lengths, image / np.where(lengths > 0.0, lengths, 1.0)[:, None]
+    _, s, Vh = np.linalg.svd(M.matrix, full_matrices=False)
+    return s, Vh
 
 
 def _scores(M: Reduction, count: int) -> np.ndarray:

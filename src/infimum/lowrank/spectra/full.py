@@ -6,7 +6,7 @@ import numpy as np
 
 from infimum._arrays import to_numpy
 from infimum._linalg import adjoint
-from infimum.lowrank.spectra.spectrum import Goal, Spectrum, Triples, from_right
+from infimum.lowrank.spectra.spectrum import Goal, Spectrum, Triples, copied, from_gram, from_right
 from infimum.proof.operators.dense import Dense
 from infimum.proof.operators.operator import Operator
 from infimum.proof.rounding import ROOM, tails
@@ -21,7 +21,9 @@ def exact(M: Operator) -> Spectrum:
     values = to_numpy(s)
 
     def triples(rank: int) -> Triples:
-        return (U[:, :rank], s[:rank], Vh[:rank, :]) if dense is M else from_right(M, adjoint(Vh[:rank, :]))
+        if dense is not M:
+            return from_right(M, adjoint(Vh[:rank, :]))
+        return copied(U[:, :rank]), s[:rank], copied(Vh[:rank, :])
 
     def bound(rank: int) -> Bound:
         return Bound(eckart_young.tail_bound(dense.working, rank, values, M.shape, room=ROOM))
@@ -35,7 +37,8 @@ def gram(M: Operator) -> Spectrum:
     eigenvalues = to_numpy(values)
 
     def triples(rank: int) -> Triples:
-        return from_right(M, V[:, V.shape[1] - rank :])
+        leading = slice(V.shape[1] - rank, None)
+        return from_gram(M, V[:, leading], values[leading])
 
     def bound(rank: int) -> Bound:
         value = eckart_young.gram_tail_bound(M, rank, eigenvalues, room=ROOM)

@@ -19,8 +19,8 @@ NOISE = 20.0  # spacings of the largest squared singular value, below which a re
 
 def krylov(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> Spectrum | None:
     """Grow a block Krylov space until the gap is proved; None when it would fill more than `limit` dimensions."""
-    # narrower blocks find more in fewer dimensions, but a pass over a large matrix takes them little less time
-    space = BlockKrylov(M, min(20 + (goal.rank or 50) // 10, M.shape[1]), rng)
+    # narrower blocks find more in fewer dimensions, where a pass takes them less time
+    space = BlockKrylov(M, min(M.together + (goal.rank or 50) // 10, M.shape[1]), rng)
     witness: dict[str, Any] = {"delta": goal.delta}
     mu, left = None, M.energy
     while True:
@@ -28,33 +28,33 @@ def krylov(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> Spe
         captured = np.concatenate([[0.0], np.cumsum(block.theta)])
         errors = np.sqrt(np.maximum(M.energy - captured, 0.0))
         reached = goal.reached(errors)
-        if reached is not None:
+        before, left = left, float(errors[-1]) ** 2
+        if reached is not None and _settled(M, block, reached, goal):
             error = float(errors[reached])
             floor = error / (1.0 + goal.gap)
             near = _lost(block, reached) <= 2.0 * goal.gap * error**2
             proved = near and ritz_claims.best_choice(M, block, reached, mu)[0] >= floor
             # one draw for all sizes: it is made when what lies outside seems small enough, and stays true after;
             # not where growing by as many passes as it takes leaves so little that a bound needs no draw
-            before, left = left, float(errors[-1]) ** 2
             steps = ritz_block.POWER
             fading = left ** (steps + 1) < block.theta[reached - 1] * before**steps
             planned = mu is None and near and not proved and not fading
             if planned and ritz_claims.best_choice(M, block, reached, 1.5 * _guess(block))[0] >= floor:
-                mu = ritz_claims.drawn_norm(M, space.basis, space.basis, goal.delta)
+                basis = space.basis()
+                mu = ritz_claims.drawn_norm(M, basis, basis, goal.delta)
                 witness["probed"] = space.size
                 proved = ritz_claims.best_choice(M, block, reached, mu)[0] >= floor
-            if (proved or _exhausted(M, block, reached, error**2 * goal.gap)) and _settled(M, block, reached, goal):
+            if proved or _exhausted(M, block, reached, error**2 * goal.gap):
                 break
         if not space.grow():
             break
         if space.size > limit:
             return None
-    basis, image = space.basis, space.image
-    witness["basis"] = basis
+    basis = witness["basis"] = space.basis()
 
     def triples(rank: int) -> Triples:
         rotation = like_array(np.ascontiguousarray(W[:, :rank]), basis)
-        return from_right(M, basis @ rotation, image @ rotation)
+        return from_right(M, basis @ rotation, space.image_of(rotation))
 
     return Spectrum(
         M, errors, triples, lambda rank: ritz_claims.best_bound(M, block, rank, mu, witness), ritz_block.THEOREM

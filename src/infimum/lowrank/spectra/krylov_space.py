@@ -25,48 +25,67 @@ class BlockKrylov:
 
     def __init__(self, M: Operator, width: int, rng: np.random.Generator) -> None:
         self.M = M
-        self.basis = orthonormal_basis(gaussian(rng, (M.shape[1], width), like=M.like))
-        self.image, product = M.gram_times(self.basis)
-        self.gram = to_numpy(adjoint(self.image) @ self.image)
+        self.blocks: list[Array] = []  # of the basis; put together once, since the image of all is large
+        self.images: list[Array] = []
+        self.gram = np.zeros((0, 0))
         self.dropped = 0.0  # squared norm of the directions that were dropped
-        self._set_residual(product, width)
+        self._append(orthonormal_basis(gaussian(rng, (M.shape[1], width), like=M.like)))
 
     @property
     def size(self) -> int:
         """Dimension of the space."""
-        return int(self.basis.shape[1])
+        return len(self.gram)
 
-    def _set_residual(self, product: Array, width: int) -> None:
-        self.product_norm = float(np.max(np.linalg.norm(to_numpy(product), axis=0)))
-        self.residual = product - self.basis @ (adjoint(self.basis) @ product)
-        self.width = width  # of the last block
+    def basis(self) -> Array:
+        """Return B."""
+        return self.M.xp.concat(self.blocks, axis=1)
+
+    def image(self) -> Array:
+        """Return ``M @ B``."""
+        return self.M.xp.concat(self.images, axis=1)
+
+    def image_of(self, rotation: Array) -> Array:
+        """Return ``M @ B @ rotation``."""
+        ends = np.cumsum([0, *(block.shape[1] for block in self.blocks)]).tolist()
+        return sum(part @ rotation[a:b, :] for part, a, b in zip(self.images, ends, ends[1:], strict=False))
 
     def grow(self) -> bool:
         """Add one block; return False when nothing is left to add."""
         block = self._next_block()
-        if block.shape[1] == 0:
-            return False
-        xp = self.M.xp
+        if block.shape[1]:
+            self._append(block)
+        return bool(block.shape[1])
+
+    def _append(self, block: Array) -> None:
         image, product = self.M.gram_times(block)
-        corner, edge = to_numpy(adjoint(image) @ image), to_numpy(adjoint(self.image) @ image)
-        self.gram = np.block([[self.gram, edge], [edge.conj().T, corner]])
-        self.basis = xp.concat([self.basis, block], axis=1)
-        self.image = xp.concat([self.image, image], axis=1)
-        self._set_residual(product, int(block.shape[1]))
-        return True
+        self.blocks.append(block)
+        self.images.append(image)
+        self.product_norm = float(np.max(np.linalg.norm(to_numpy(product), axis=0)))
+        edge, residual = self._projected(product)
+        edge, corner = edge[: self.size], edge[self.size :]
+        self.gram = np.block([[self.gram, edge], [edge.conj().T, (corner + corner.conj().T) / 2.0]])
+        self.residual = tuple(self.M.xp.linalg.qr(residual, mode="reduced"))
+
+    def _projected(self, X: Array) -> tuple[np.ndarray, Array]:
+        """Return ``B* X`` and X less its projection on the basis."""
+        coordinates = []
+        for block in self.blocks:
+            coordinates.append(adjoint(block) @ X)
+            X = X - block @ coordinates[-1]
+        return np.concatenate([to_numpy(part) for part in coordinates]), X
 
     def _next_block(self) -> Array:
         """Orthonormalise the residual, without its directions that are rounding noise."""
-        Q, R = self.M.xp.linalg.qr(self.residual, mode="reduced")
+        Q, R = self.residual
         u, s, _ = np.linalg.svd(to_numpy(R))
         noise = NOISE * self.M.eps * math.sqrt(self.M.shape[1]) * self.product_norm
         kept = int(np.sum(s > max(noise, np.finfo(float).tiny)))
         kept = min(kept, self.M.shape[1] - self.size)
         self.dropped += float(np.sum(np.square(s[kept:])))
-        block = Q @ like_array(u[:, :kept], Q)
+        if not kept:
+            return Q[:, :0]
         # the second projection comes after the scaling, so that small directions are as orthogonal as large ones
-        block = block - self.basis @ (adjoint(self.basis) @ block)
-        return orthonormal_basis(block) if kept else block
+        return orthonormal_basis(self._projected(Q @ like_array(u[:, :kept], Q))[1])
 
     def ritz(self) -> tuple[Block, np.ndarray]:
         """Return what the Ritz block bound needs, and the Ritz vectors in terms of the basis."""
@@ -74,5 +93,5 @@ class BlockKrylov:
         theta, W = np.linalg.eigh(self.gram)
         theta, W = np.maximum(theta[::-1], 0.0), W[:, ::-1]
         # rotated before it is squared: the short residuals of converged pairs would drown in the squares of long ones
-        rotated = to_numpy(self.M.xp.linalg.qr(self.residual, mode="reduced")[1]) @ W[-self.width :, :]
+        rotated = to_numpy(self.residual[1]) @ W[-self.blocks[-1].shape[1] :, :]
         return Block(theta, rotated.conj().T @ rotated, math.sqrt(self.dropped), self.image), W

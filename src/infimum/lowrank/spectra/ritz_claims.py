@@ -39,12 +39,13 @@ def best_bound(M: Operator, block: Block, rank: int, mu: float | None, witness: 
     for size in (None, mu) if mu is not None else (None,):
         value, choice = best_choice(M, block, rank, size)
         parts = {"basis": witness["basis"]} if size is None else dict(witness)
-        parts.update(shift=choice.shift, converged=choice.converged)
+        parts.update(shift=choice.shift, converged=choice.converged, interlacing=False)
         candidates.append(Bound(value, size is not None, parts))
     sure, likely = candidates[0], candidates[-1]
     allowance = energy_allowance(M.shape, M.eps, rank, M.energy)
     if max(sure.value, likely.value) ** 2 < FAINT * allowance:
-        sure = sure._replace(value=max(sure.value, ritz_block.interlacing_bound(M, block, rank, room=ROOM)))
+        inside = ritz_block.interlacing_bound(M, block, rank, room=ROOM)
+        sure = Bound(max(sure.value, inside), False, {**sure.witness, "interlacing": True})
     return likely if likely.value**2 > sure.value**2 + allowance else sure
 
 

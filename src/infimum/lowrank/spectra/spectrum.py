@@ -9,13 +9,15 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
-from infimum._arrays import Array, narrow, real_part, times_power_of_two
-from infimum._linalg import adjoint, thin_qr
+from infimum._arrays import Array, like_array, namespace, narrow, real_part, times_power_of_two, to_numpy
+from infimum._linalg import adjoint, thin_svd
 from infimum.errors import ToleranceError
 from infimum.proof.operators.operator import Operator
 from infimum.proof.theorems.ritz_block import Bound
 
 Triples = tuple[Array, Array, Array]
+RESOLVED = 1e-4  # squared singular values, relative to the largest, from which their roots keep nearly all digits
+DEFECT = 2e-14  # from orthonormal columns that is left as it is
 Truncated = TypeVar("Truncated")
 
 
@@ -98,6 +100,27 @@ def least(spectrum: Spectrum, goal: Goal, truncate: Callable[[Spectrum, int], Tr
 
 def from_right(M: Operator, V: Array, image: Array | None = None) -> Triples:
     """Best triples whose right vectors lie in the span of the orthonormal V; ``image = M @ V``."""
-    Q, R = thin_qr(M.times(V) if image is None else image)
-    u, s, wh = M.xp.linalg.svd(R, full_matrices=False)
-    return Q @ u, s, wh @ adjoint(V)
+    U, s, wh = thin_svd(M.times(V) if image is None else image)
+    return U, s, wh @ adjoint(V)
+
+
+def from_gram(M: Operator, V: Array, squares: Array) -> Triples:
+    """Triples whose right vectors V are eigenvectors of ``M* M``, to its eigenvalues `squares`, ascending.
+
+    Where these are well apart from rounding ``M @ V`` is divided by their roots before it is multiplied, not after,
+    and what comes out is orthonormal.
+    """
+    xp = M.xp
+    if float(squares[0]) > RESOLVED * float(squares[-1]):
+        s, V = xp.flip(xp.sqrt(squares)), xp.flip(V, axis=1)
+        U = M.times(V / xp.astype(s, V.dtype)[None, :])
+        products = to_numpy(adjoint(U) @ U)
+        if np.linalg.norm(products - np.eye(len(products))) <= DEFECT:
+            lengths = np.sqrt(np.diagonal(products).real)
+            return U, s * like_array(lengths, s), adjoint(V)
+    return from_right(M, V)
+
+
+def copied(part: Array) -> Array:
+    """Return a part of an array by itself: it shall not keep the whole in memory."""
+    return namespace(part=part).asarray(part, copy=True)

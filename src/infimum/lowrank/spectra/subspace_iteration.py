@@ -7,7 +7,7 @@ import numpy as np
 from infimum._arrays import to_numpy
 from infimum._linalg import gaussian, orthonormal_basis
 from infimum.lowrank.spectra import ritz_claims
-from infimum.lowrank.spectra.spectrum import Goal, Spectrum, from_right
+from infimum.lowrank.spectra.spectrum import Goal, Spectrum, copied, from_right
 from infimum.proof.operators.operator import Operator
 from infimum.proof.theorems import ritz_block
 from infimum.proof.theorems.ritz_block import Bound
@@ -39,4 +39,4 @@ def randomized(M: Operator, goal: Goal, rng: np.random.Generator) -> Spectrum:
     def bound(rank: int) -> Bound:
         return ritz_claims.best_bound(M, block, rank, mu, witness)
 
-    return Spectrum(M, errors, lambda r: (U[:, :r], s[:r], Vh[:r, :]), bound, ritz_block.THEOREM)
+    return Spectrum(M, errors, lambda r: (copied(U[:, :r]), s[:r], copied(Vh[:r, :])), bound, ritz_block.THEOREM)

@@ -9,7 +9,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from infimum._arguments import axes
-from infimum._arrays import Array, as_matrix, to_numpy, transposed
+from infimum._arrays import Array, as_matrix, to_numpy
+from infimum._linalg import transposed
 from infimum.errors import VerificationError
 from infimum.proof import wording
 from infimum.proof.certificate import Certificate

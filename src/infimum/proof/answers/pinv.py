@@ -23,7 +23,7 @@ from infimum._arrays import (
     widen,
     working,
 )
-from infimum._linalg import adjoint, frobenius, residual_norm
+from infimum._linalg import adjoint, frobenius, with_rounding
 from infimum.errors import VerificationError
 from infimum.proof import evidence
 from infimum.proof.certificate import Certificate
@@ -90,11 +90,12 @@ class PseudoInverse(Result):
         values, allowance = tikhonov_dual.spectrum(scaled)
         self._check_rank(scaled, values, allowance)
         stated = to_numpy(evidence.array("penrose", self.penrose, (4,), like=A)).astype(np.float64)
-        fresh, moved = penrose_residuals(A, matrix)
+        products = Products.of(scaled, matrix)
+        fresh, moved = products.penrose_residuals()
         off = np.abs(stated - fresh) > 2.0 * moved + spacing(A, fresh)  # the solver's were rounded, too
         if np.any(off):
             raise VerificationError(f"the Penrose residuals are {fresh.tolist()}, the answer says {stated.tolist()}")
-        return certify_pinv(A, matrix, self.certificate.witness["mu"], values)
+        return certify_pinv(products, self.certificate.witness["mu"], values)
 
     def _check_rank(self, A: Working, values: np.ndarray, allowance: float) -> None:
         """Compare the singular values, and the decision how many count, with those of A, up to rounding."""
@@ -130,50 +131,69 @@ def spacing(like: Array, values: np.ndarray) -> np.ndarray:
     return np.asarray(float(dtype.eps) * np.maximum(values, float(dtype.smallest_normal)))
 
 
-def penrose_residuals(A: Array, matrix: Array) -> tuple[np.ndarray, np.ndarray]:
-    """Return the relative residuals of the four Penrose conditions, and how far rounding may move each.
+@dataclass(frozen=True)
+class Products:
+    """A matrix and what is to be its inverse, both scaled, and their products, at their own scale."""
 
-    A product of p terms is off by at most p unit roundoffs of the product of the norms: that of A and the inverse, and
-    the next one with A or the inverse again. What is relative to a product that rounding could have made says nothing.
-    """
-    scaled, inverse = working(A), working(matrix)
-    wide, X, shift = scaled.array, inverse.array, scaled.exponent + inverse.exponent
-    left, right = (times_power_of_two(product, shift) for product in (wide @ X, X @ wide))
-    whole, other = frobenius(wide), frobenius(X)
-    residuals = [
-        (frobenius(left @ wide - wide), whole),
-        (frobenius(right @ X - X), other),
-        (frobenius(left - adjoint(left)), frobenius(left)),
-        (frobenius(right - adjoint(right)), frobenius(right)),
-    ]
-    with np.errstate(over="ignore"):
-        moved = (sum(A.shape) + 8) * scaled.eps * (1.0 + float(np.ldexp(whole * other, shift)))
-    allowances = [moved, moved, *(2.0 * moved / size if size else math.inf for _, size in residuals[2:])]
-    return np.asarray([off / size if size else 0.0 for off, size in residuals]), np.asarray(allowances)
+    A: Working
+    X: Working
+    left: Array
+    right: Array
+
+    @classmethod
+    def of(cls, A: Working, matrix: Array) -> Products:
+        """Multiply from both sides."""
+        X = working(matrix)
+        left, right = (
+            times_power_of_two(product, A.exponent + X.exponent) for product in (A.array @ X.array, X.array @ A.array)
+        )
+        return cls(A, X, left, right)
+
+    def penrose_residuals(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the relative residuals of the four Penrose conditions, and how far rounding may move each.
+
+        A product of p terms is off by at most p unit roundoffs of the product of the norms: that of A and the inverse,
+        and the next one with A or the inverse again. What is relative to a product that rounding could have made says
+        nothing.
+        """
+        A, X, left, right = self.A.array, self.X.array, self.left, self.right
+        whole, other = frobenius(A), frobenius(X)
+        residuals = [
+            (frobenius(left @ A - A), whole),
+            (frobenius(right @ X - X), other),
+            (frobenius(left - adjoint(left)), frobenius(left)),
+            (frobenius(right - adjoint(right)), frobenius(right)),
+        ]
+        with np.errstate(over="ignore"):
+            size = float(np.ldexp(whole * other, self.A.exponent + self.X.exponent))
+            moved = (sum(A.shape) + 8) * self.A.eps * (1.0 + size)
+        allowances = [moved, moved, *(2.0 * moved / size if size else math.inf for _, size in residuals[2:])]
+        return np.asarray([off / size if size else 0.0 for off, size in residuals]), np.asarray(allowances)
 
 
 Multiplier = Callable[[np.ndarray, int, float], float]
 
 
 def certify_pinv(
-    A: Array, matrix: Array, multiplier: float | Multiplier, values: np.ndarray, room: float = 1.0
+    products: Products, multiplier: float | Multiplier, values: np.ndarray, room: float = 1.0
 ) -> Certificate:
     """Measure ``norm(A @ matrix - I)``; bound it for every B that is no longer, by the dual.
 
     `multiplier` is that of the dual, or a search for it among the first arguments of `tikhonov_dual.dual_value`;
     `values` are the computed singular values of A, scaled as in `working`.
     """
-    scaled = working(A)
-    inverse = times_power_of_two(widen(matrix), scaled.exponent)
-    eye = scaled.xp.eye(A.shape[0], dtype=inverse.dtype, device=array_api_compat.device(inverse))
-    unit = working(matrix)
-    length = scale_back(frobenius(unit.array), unit.exponent + scaled.exponent, toward=math.inf)
-    radius = length * (1.0 + room * sum(A.shape) * scaled.eps)
-    above = values + room * tikhonov_dual.spectrum(scaled, values)[1]
-    mu = multiplier(above, A.shape[0], radius) if callable(multiplier) else multiplier
+    A, X, rows = products.A, products.X, products.A.array.shape[0]
+    length = scale_back(frobenius(X.array), X.exponent + A.exponent, toward=math.inf)
+    radius = length * (1.0 + room * sum(A.array.shape) * A.eps)
+    above = values + room * tikhonov_dual.spectrum(A, values)[1]
+    mu = multiplier(above, rows, radius) if callable(multiplier) else multiplier
+    eye = A.xp.eye(rows, dtype=X.array.dtype, device=array_api_compat.device(X.array))
+    with np.errstate(over="ignore", invalid="ignore"):
+        computed = frobenius(eye - products.left)
+    inverse = times_power_of_two(X.array, X.exponent + A.exponent)
     return Certificate(
-        value=residual_norm(eye, scaled.array, inverse, scaled.eps, room),
-        lower_bound=tikhonov_dual.lower_bound(above, A.shape[0], radius, mu, room),
+        value=with_rounding(computed, math.sqrt(rows), A.array, inverse, A.eps, room),
+        lower_bound=tikhonov_dual.lower_bound(above, rows, radius, mu, room),
         theorem=tikhonov_dual.THEOREM,
         rigour="rounded",
         witness={"mu": mu},

@@ -97,9 +97,7 @@ def scaled_ridge(ridge: float, exponent: int) -> float:
     except OverflowError:
         weight = math.inf
     if ridge and not 1e-290 < weight < 1e290:
-        raise RangeError(
-            f"ridge {ridge:.3g} is out of all proportion to the squares of A, whose entries go up to 2**{exponent}"
-        )
+        raise RangeError(f"ridge {ridge:.3g} is out of all proportion to the squares of the entries of A")
     return weight
 
 

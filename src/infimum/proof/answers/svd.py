@@ -32,12 +32,12 @@ from infimum.proof.answers.factored import (
     as_rows,
     bound_of_any_matrix,
     certificate_of,
-    certify_factors,
     check_names,
 )
 from infimum.proof.certificate import Certificate
 from infimum.proof.operators.centred import Centred, centred
 from infimum.proof.operators.inputs import as_operator
+from infimum.proof.operators.operator import Operator
 from infimum.proof.theorems.ritz_block import Bound
 from infimum.proof.theorems.singular_triples import TripleBounds, triple_bounds, values_between
 
@@ -87,7 +87,8 @@ class SVD(Factored):
 
     def factors(self) -> tuple[Array, Array]:
         """Return ``U * s`` (in working precision) and ``Vh``; with a mean a column of ones and that mean besides."""
-        left = scaled_left(self.U, self.s)
+        U = widen(self.U)
+        left = U * namespace(U=U).astype(widen(self.s), U.dtype)[None, :]
         if self.mean is None:
             return left, self.Vh
         xp = namespace(left=left)
@@ -151,9 +152,9 @@ class SVD(Factored):
         claimed = self.certificate
         bound = bound_of_any_matrix(operator, rank, claimed.theorem, claimed.witness, rng)
         if less is None:
-            return certify_factors(operator, scaled_left(U, s), Vh, claimed.theorem, bound)
+            return certify_triples(operator, U, s, Vh, claimed.theorem, bound)
         mean = evidence.array("mean", self.mean, (operator.shape[1],), kind, like=operator.outer)
-        return certify_centred(less, scaled_left(U, s), Vh, mean, claimed.theorem, bound)
+        return certify_centred(less, U, s, Vh, mean, claimed.theorem, bound)
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the singular values that were kept, and the floor: the least error of any matrix of this rank."""
@@ -170,26 +171,36 @@ class SVD(Factored):
         return ax
 
 
-def certify_centred(
-    less: Centred, left: Array, right: Array, mean: Array, theorem: str, bound: Bound, room: float = 1.0
+def certify_triples(
+    M: Operator, U: Array, s: Array, Vh: Array, theorem: str, bound: Bound, room: float = 1.0
 ) -> Certificate:
-    """Measure ``norm(M - mean - left @ right, "fro")``, and bound it for every matrix of that rank plus any one row.
+    """Measure ``norm(M - U @ diag(s) @ Vh, "fro")``, and put it together with a (scaled) bound that a theorem gave."""
+    return certificate_of(M, M.distance(*_scaled_factors(M, U, s, Vh), room), theorem, bound)
+
+
+def certify_centred(
+    less: Centred, U: Array, s: Array, Vh: Array, mean: Array, theorem: str, bound: Bound, room: float = 1.0
+) -> Certificate:
+    """Measure ``norm(M - mean - U @ diag(s) @ Vh, "fro")``, and bound it beside any row that is added to all.
 
     `less` is M without its own mean, and `bound` (scaled) that of every matrix of that rank beside it.
     """
     M = less.operator
     # what the stored mean differs by from the one that was taken off is a matrix of rank one
     shift = times_power_of_two(widen(mean), -M.exponent) - less.mean
-    left, right = times_power_of_two(widen(left), -M.exponent), widen(right)
-    left = M.xp.concat([left, M.xp.ones_like(left[:, :1])], axis=1)
-    value = M.distance(left, M.xp.concat([right, shift[None, :]], axis=0), room) + room * less.difference
+    left, right = _scaled_factors(M, U, s, Vh)
+    if bool(M.xp.any(shift != 0.0)):
+        left = M.xp.concat([left, M.xp.ones_like(left[:, :1])], axis=1)
+        right = M.xp.concat([right, shift[None, :]], axis=0)
+    value = M.distance(left, right, room) + room * less.difference
     return certificate_of(M, value, theorem, bound._replace(value=max(0.0, bound.value - room * less.allowance)))
 
 
-def scaled_left(U: Array, s: Array) -> Array:
-    """Return ``U * s`` in working precision."""
-    wide = widen(U)
-    return wide * namespace(U=wide).astype(widen(s), wide.dtype)[None, :]
+def _scaled_factors(M: Operator, U: Array, s: Array, Vh: Array) -> tuple[Array, Array]:
+    """Return two factors of ``U @ diag(s) @ Vh``, scaled as M: the smaller one is multiplied, the other as it is."""
+    U, Vh = widen(U), widen(Vh)
+    s = namespace(s=s).astype(times_power_of_two(widen(s), -M.exponent), U.dtype)
+    return (U, s[:, None] * Vh) if M.shape[0] > M.shape[1] else (U * s[None, :], Vh)
 
 
 def check_singular_values(values: np.ndarray, most: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 
 import numpy as np
@@ -10,6 +11,7 @@ from infimum._arrays import (
     Array,
     Working,
     like_array,
+    real_part,
     to_numpy,
     working,
 )
@@ -25,6 +27,7 @@ class Dense(Operator):
         self.outer, self.array = M, scaled.array
         self.shape = (scaled.array.shape[0], scaled.array.shape[1])
         self.exponent, self.eps = scaled.exponent, scaled.eps
+        self._energy: float | None = None
 
     @classmethod
     def of(cls, array: Array, scale: Operator) -> Dense:
@@ -41,10 +44,12 @@ class Dense(Operator):
         """The scaled matrix as `Working`."""
         return Working(self.array, self.exponent, self.eps, self.xp)
 
-    @cached_property
+    @property
     def energy(self) -> float:
-        """Squared Frobenius norm."""
-        return frobenius(self.array) ** 2
+        """Squared Frobenius norm: the trace of the Gram matrix where that was formed, else by a look at all entries."""
+        if self._energy is None:
+            self._energy = frobenius(self.array) ** 2
+        return self._energy
 
     def times(self, X: Array) -> Array:
         """Multiply from the left."""
@@ -56,7 +61,7 @@ class Dense(Operator):
 
     def distance(self, left: Array, right: Array, room: float = 1.0) -> float:
         """Norm of the residual, formed explicitly."""
-        return residual_norm(self.array, left, right, self.eps, room)
+        return residual_norm(self.array, left, right, self.eps, room, math.sqrt(self.energy))
 
     def take(self, indices: np.ndarray, axis: int) -> Array:
         """Gather rows or columns."""
@@ -68,7 +73,10 @@ class Dense(Operator):
 
     def gram(self) -> Array:
         """Multiply the matrix by its own adjoint."""
-        return adjoint(self.array) @ self.array
+        product = adjoint(self.array) @ self.array
+        if self._energy is None:
+            self._energy = float(self.xp.sum(real_part(self.xp.linalg.diagonal(product))))
+        return product
 
     def dense(self) -> Array:
         """Return the scaled matrix."""
@@ -76,4 +84,6 @@ class Dense(Operator):
 
     def adjoint(self) -> Operator:
         """Return the conjugate transpose, a view where the library has views."""
-        return Dense(adjoint(self.outer), Working(adjoint(self.array), self.exponent, self.eps, self.xp))
+        turned = Dense(adjoint(self.outer), Working(adjoint(self.array), self.exponent, self.eps, self.xp))
+        turned._energy = self._energy
+        return turned

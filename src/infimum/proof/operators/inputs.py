@@ -9,8 +9,9 @@ import numpy as np
 import scipy.sparse
 
 from infimum._arrays import (
-    as_matrix,
+    as_floating_matrix,
     scale_back,
+    working,
 )
 from infimum.proof.operators.dense import Dense
 from infimum.proof.operators.linear_operator import Products
@@ -27,7 +28,8 @@ def as_operator(item: Any, name: str) -> Operator:
     if isinstance(item, scipy.sparse.linalg.LinearOperator):
         # it is looked at along its smaller side
         return Products(item, name) if item.shape[0] <= item.shape[1] else Products(item.adjoint(), name).adjoint()
-    return Dense(as_matrix(item, name))
+    matrix = as_floating_matrix(item, name)
+    return Dense(matrix, working(matrix, name))
 
 
 def for_columns(item: Any, name: str) -> Operator:

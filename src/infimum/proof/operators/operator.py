@@ -36,9 +36,12 @@ class Operator:
         Any array of the library, device and dtype in which answers are returned.
     gram_limit : int
         Smaller side up to which the Gram matrix is the first choice.
+    together : int
+        Number of vectors that a product takes little more time for than for one.
     """
 
     gram_limit = 500  # decomposing it whole is quick, and leaves no doubt
+    together = 20
 
     shape: tuple[int, int]
     exponent: int
@@ -118,6 +121,7 @@ class Adjoint(Operator):
         self.original = original
         self.shape = (original.shape[1], original.shape[0])
         self.exponent, self.eps, self.outer = original.exponent, original.eps, original.outer
+        self.together = original.together
 
     @property
     def energy(self) -> float:

@@ -27,6 +27,8 @@ EXPLICIT = 2**22  # entries up to which the residual of a sparse matrix is forme
 class Sparse(Operator):
     """A SciPy sparse array or matrix."""
 
+    together = 4
+
     def __init__(self, matrix: Any, name: str) -> None:
         if matrix.ndim != 2 or 0 in matrix.shape:
             raise ShapeError(f"{name} must be a matrix with at least one row and one column, got shape {matrix.shape}")
@@ -62,10 +64,15 @@ class Sparse(Operator):
         """Squared lengths of columns or rows."""
         return np.asarray(np.square(abs(self.matrix)).sum(axis=axis))
 
+    @property
+    def _turned(self) -> Any:
+        """The conjugate transpose of the scaled matrix, of the same memory where it is real."""
+        return (self.matrix.conj() if self.complex else self.matrix).T
+
     def adjoint(self) -> Operator:
         """Return the conjugate transpose, sparse as well."""
         other = copy.copy(self)
-        other.matrix, other.given = self.matrix.conj().T.tocsr(), self.given.conj().T
+        other.matrix, other.given = self._turned.tocsr(), self.given.conj().T
         other.shape = (self.shape[1], self.shape[0])
         return other
 
@@ -75,11 +82,11 @@ class Sparse(Operator):
 
     def adjoint_times(self, Y: Array) -> Array:
         """Multiply by the conjugate transpose."""
-        return np.asarray(self.matrix.conj().T @ Y)
+        return np.asarray(self._turned @ Y)
 
     def gram(self) -> Array:
         """Multiply the matrix by its own adjoint, as sparse matrices."""
-        return np.asarray((self.matrix.conj().T @ self.matrix).toarray())
+        return np.asarray((self._turned @ self.matrix).toarray())
 
     def dense(self) -> Array:
         """Return the scaled matrix with its zeros."""

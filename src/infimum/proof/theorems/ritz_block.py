@@ -8,7 +8,7 @@ Statement, proof, and where every allowance for rounding comes from: docs/theore
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -18,7 +18,7 @@ import numpy as np
 import scipy.special
 
 from infimum._arguments import RNGLike
-from infimum._arrays import Array, to_numpy, widen
+from infimum._arrays import Array, namespace, to_numpy, widen
 from infimum._linalg import adjoint, frobenius, gaussian, orthonormal_basis
 from infimum.errors import VerificationError
 from infimum.proof import draws, evidence
@@ -53,14 +53,14 @@ class Block:
         ``R* R``, in the Ritz basis, each entry accurate relative to the lengths of its two columns of R.
     dropped : float
         Bound on the norm of what was knowingly left out of R.
-    image : array (m, l)
-        ``M @ V``, V any orthonormal basis of the block.
+    image : callable
+        Returns ``M @ V`` (m, l), V any orthonormal basis of the block.
     """
 
     theta: np.ndarray
     residual_gram: np.ndarray
     dropped: float
-    image: Array
+    image: Callable[[], Array]
 
 
 class Choice(NamedTuple):
@@ -75,15 +75,18 @@ def tail_bound(M: Operator, rank: int, witness: Mapping[str, Any], rng: RNGLike 
 
     `basis`: a block of n rows and at most as many columns; they need not be orthonormal: their span counts, and a poor
     span only weakens the bound. A block of m rows, m other than n, is one of the adjoint. `shift` > 0 is tau - mu, and
-    the first `converged` pairs count as converged; both are free to choose. Without a `delta` the bound is
-    deterministic: mu is all the energy outside the span. With one, mu comes from Gaussian probes outside the span of
+    the first `converged` pairs count as converged; both are free to choose. With `interlacing` the values inside count
+    as well, which tails below about ``1e-6 * norm(M)`` need. Without a `delta` the bound is deterministic: mu is all
+    the energy outside the span. With one, mu comes from Gaussian probes outside the span of
     the first `probed` columns, and the bound is true with probability ``1 - delta``: the draws follow from a hash of
     what the prover chose, or from `rng`, and then there are more power steps.
     """
     M, block, mu = block_of(M, witness, rng)
     shift = evidence.number("shift of the witness", witness.get("shift"), above=0.0)
     converged = evidence.whole("converged of the witness", witness.get("converged"), least=0, most=block.theta.size)
-    value = max(bound(M, block, rank, mu, Choice(shift, converged)), interlacing_bound(M, block, rank))
+    value = bound(M, block, rank, mu, Choice(shift, converged))
+    if evidence.flag("interlacing of the witness", witness.get("interlacing", True)):
+        value = max(value, interlacing_bound(M, block, rank))
     return Bound(value, mu is not None, witness)
 
 
@@ -114,12 +117,20 @@ def _side_and_basis(M: Operator, item: Any) -> tuple[Operator, Array]:
 
 def orthonormal(M: Operator, basis: Array) -> Array:
     """Return an orthonormal basis of a space that contains the block, and see that it is one."""
+    most = 3.0 * max(M.shape) * M.eps  # what `products` allows for; not met by NaN
+    if _defect(basis) <= most:  # as an honest one is
+        return basis
     Q = orthonormal_basis(basis)
-    eye = M.xp.eye(Q.shape[1], dtype=Q.dtype, device=array_api_compat.device(Q))
-    defect = frobenius(adjoint(Q) @ Q - eye)
-    if not defect <= 3.0 * max(M.shape) * M.eps:  # what `products` allows for; not met by NaN
+    defect = _defect(Q)
+    if not defect <= most:
         raise VerificationError(f"basis of the witness has no orthonormal basis: QR leaves a defect of {defect:.1e}")
     return Q
+
+
+def _defect(Q: Array) -> float:
+    eye = namespace(Q=Q).eye(Q.shape[1], dtype=Q.dtype, device=array_api_compat.device(Q))
+    with np.errstate(over="ignore", invalid="ignore"):  # columns of any length: then it is infinite or NaN
+        return frobenius(adjoint(Q) @ Q - eye)
 
 
 def measure(M: Operator, Q: Array) -> Block:
@@ -130,7 +141,7 @@ def measure(M: Operator, Q: Array) -> Block:
     residual = to_numpy(product - Q @ (adjoint(Q) @ product))
     # rotated before it is squared: the short columns of converged pairs would drown in the squares of the long ones
     residual = residual @ W
-    return Block(theta, residual.conj().T @ residual, 0.0, image)
+    return Block(theta, residual.conj().T @ residual, 0.0, lambda: image)
 
 
 def products(M: Operator, width: int) -> float:
@@ -156,7 +167,7 @@ def interlacing_bound(M: Operator, block: Block, rank: int, room: float = 1.0) -
 
 def inner_values(M: Operator, block: Block) -> tuple[np.ndarray, float]:
     """Return the singular values of ``M @ V``, which are at most those of M, and how far rounding may move them."""
-    values = to_numpy(M.xp.linalg.svdvals(M.xp.linalg.qr(block.image, mode="reduced")[1]))
+    values = to_numpy(M.xp.linalg.svdvals(M.xp.linalg.qr(block.image(), mode="reduced")[1]))
     # entry by entry the product is off by max(m, n) unit roundoffs of abs(M) @ abs(V), whose norm is at most that of M
     # times sqrt(l); the basis is off from orthonormal by no more than 3 max(m, n) eps
     product = max(M.shape) * (3.0 + math.sqrt(values.size)) * M.eps * math.sqrt(M.energy)

@@ -1,0 +1,43 @@
+"""Inverses by elimination, where every singular value counts, by far: no singular vector is needed then."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from infimum._arrays import Array, Working
+from infimum._linalg import adjoint, frobenius
+
+SMALL = 40  # smaller side up to which a singular value decomposition takes no more time
+CONDITION = 1e8  # product of the norms of a matrix and of its inverse up to which that inverse is taken
+
+
+class Eliminated(NamedTuple):
+    """A well-conditioned matrix A, or its adjoint where it is wide: ``Q @ core``, and the inverse of that core.
+
+    Q has orthonormal columns; it is None, for the identity, where A is square. What elimination loses of an inverse is
+    what singular vectors lose: a spacing times the condition number.
+    """
+
+    Q: Array | None
+    core: Array
+    inverse: Array
+
+
+def eliminated(A: Working, rtol: float) -> Eliminated | None:
+    """Decompose; None where the matrix is small, or singular values near `rtol` times the largest may occur."""
+    xp, (rows, columns) = A.xp, A.array.shape
+    if min(rows, columns) <= SMALL:
+        return None
+    Q, core = None, A.array
+    if rows != columns:
+        Q, core = xp.linalg.qr(A.array if rows > columns else adjoint(A.array), mode="reduced")
+    try:
+        inverse = xp.linalg.inv(core)
+    except (np.linalg.LinAlgError, RuntimeError):  # that of PyTorch is one, too
+        return None
+    # at least the condition number; not met by NaN
+    if not frobenius(core) * frobenius(inverse) * max(rtol, 1.0 / CONDITION) < 1.0:
+        return None
+    return Eliminated(Q, core, inverse)
