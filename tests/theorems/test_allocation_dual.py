@@ -234,10 +234,10 @@ def test_a_split_asks_for_every_hypothesis() -> None:
     assert split_value([], 1, 1.0) == 0.0
     for multiplier in (-1.0, math.nan, math.inf, "1"):
         with pytest.raises(VerificationError, match="multiplier"):
-            split_value([one([1], [1])], 1, multiplier)  # type: ignore[arg-type]
+            split_value([one([1], [1])], 1, multiplier)
     for budget in (-1, 0.5, 2**53 + 1):
         with pytest.raises(VerificationError, match="budget"):
-            split_value([one([1], [1])], budget, 1.0)  # type: ignore[arg-type]
+            split_value([one([1], [1])], budget, 1.0)
     with pytest.raises(VerificationError, match="at least one alternative"):
         lower_bound([one([1], [1]), ()], 1, 1.0)
 

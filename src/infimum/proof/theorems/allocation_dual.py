@@ -80,7 +80,9 @@ def split_value(units: Sequence[Unit], budget: int, multiplier: float, *, room: 
     for _ in range(ZOOMS):
         with np.errstate(over="ignore", invalid="ignore"):
             tried = multiplier * relative
-            others = [np.min([sum(_least(c, tried) for c in curves) for curves in unit], axis=0) for unit in rest]
+            others = [
+                np.min([np.sum([_least(c, tried) for c in curves], axis=0) for curves in unit], axis=0) for unit in rest
+            ]
             terms = sum(others) + curve.errors[:, None] + curve.costs[:, None] * tried
             paid = tried * budget
             values = terms - paid - room * ((layers + 4) * EPS * (terms + paid))  # as in `dual_value`
