@@ -81,7 +81,8 @@ def split_value(units: Sequence[Unit], budget: int, multiplier: float, *, room: 
         with np.errstate(over="ignore", invalid="ignore"):
             tried = multiplier * relative
             others = [
-                np.min([np.sum([_least(c, tried) for c in curves], axis=0) for curves in unit], axis=0) for unit in rest
+                np.min([np.sum([_cheapest_point(c, tried) for c in curves], axis=0) for curves in unit], axis=0)
+                for unit in rest
             ]
             terms = sum(others) + curve.errors[:, None] + curve.costs[:, None] * tried
             paid = tried * budget
@@ -104,7 +105,7 @@ def largest_layer(units: Sequence[Unit]) -> int | None:
     return max(single, key=lambda index: float(np.ptp(units[index][0][0].costs)), default=None)
 
 
-def _least(curve: Curve, multipliers: np.ndarray) -> np.ndarray:
+def _cheapest_point(curve: Curve, multipliers: np.ndarray) -> np.ndarray:
     return np.asarray(np.min(curve.errors[:, None] + curve.costs[:, None] * multipliers, axis=0))
 
 
