@@ -96,6 +96,24 @@ def test_time_ends_the_training(outputs: dict[str, Path], tmp_path: Path, monkey
     compress.verify(healed.out)
 
 
+@pytest.mark.parametrize(("seconds", "batches"), [(1e-3, 1), (2.5, 2), (1e9, 4)])
+def test_looks_take_a_part_of_the_time(seconds: float, batches: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a large model a look at all of the text that judges would leave no time for the training."""
+    one, now = tuning.Tuning.__new__(tuning.Tuning), [0.0]
+
+    class Slow:
+        def mean(self, _model: object, seen: list[str]) -> float:
+            now[0] += len(seen)
+            return 1.0
+
+    judge: Any = list("abcd")
+    distance: Any = Slow()
+    one._model, one._judge, one._distance = None, judge, distance
+    monkeypatch.setattr(tuning.time, "monotonic", lambda: now[0])
+    one._look_within(seconds)
+    assert "".join(map(str, one._judge)) == {1: "a", 2: "ad", 4: "abcd"}[batches]
+
+
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [

@@ -22,7 +22,8 @@ from infimum.compress.search.tunable import Tunable, tunable
 Batch = tuple[Given, torch.Tensor]
 DECAY, WARMUP = 0.1, 0.1  # of the changes, towards none; part of the steps
 LOOKS, PATIENCE = 10, 3  # on the half that judges: so many in a run, so many without a better one before it ends
-JUDGED = 16_384  # tokens of a look
+JUDGED = 16_384  # tokens of a look at most
+LOOKING = 0.2  # of the time, at most, for all looks
 DRY = 3  # steps by which the time of one is known
 
 
@@ -53,6 +54,8 @@ class Tuning:
     def run(self, *, rate: float, minutes: float, most: int | None, seed: int, on_progress: Progress | None) -> Tuned:
         """Train, and keep the numbers that are best on the half that judges, as they are stored."""
         ends, batches = time.monotonic() + 60.0 * minutes, self._shuffled(seed)
+        if most is None:
+            self._look_within(LOOKING * 60.0 * minutes / (LOOKS + 2))
         before = least = self._judged()
         looking = time.monotonic() - ends + 60.0 * minutes
         steps = self._affordable(batches, 60.0 * minutes - (LOOKS + 2) * looking, most)
@@ -75,6 +78,13 @@ class Tuning:
         if best is not None and after < before:  # rounding can undo a small gain
             self.forms = best
         return Tuned(before, min(before, after), done)
+
+    def _look_within(self, seconds: float) -> None:
+        """Judge on no more text than a look of so many seconds allows; a run that can be repeated does not ask."""
+        began = time.monotonic()
+        self._distance.mean(self._model, self._judge[:1])
+        count = max(1, min(len(self._judge), int(seconds / (time.monotonic() - began))))
+        self._judge = [self._judge[place] for place in np.linspace(0, len(self._judge) - 1, count).round().astype(int)]
 
     def _judged(self) -> float:
         """Return the mean distance on the half that judges."""
