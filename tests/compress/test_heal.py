@@ -109,7 +109,7 @@ def test_looks_take_a_part_of_the_time(seconds: float, batches: int, monkeypatch
     judge: Any = list("abcd")
     distance: Any = Slow()
     one._model, one._judge, one._distance = None, judge, distance
-    monkeypatch.setattr(tuning.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr("infimum.compress.search.tuning.time.monotonic", lambda: now[0])
     one._look_within(seconds)
     assert "".join(map(str, one._judge)) == {1: "a", 2: "ad", 4: "abcd"}[batches]
 
