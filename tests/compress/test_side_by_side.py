@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,10 @@ transformers = pytest.importorskip("transformers")
 
 from infimum import compress  # noqa: E402
 from infimum.compress.measure import collect, passes  # noqa: E402
-from infimum.compress.measure.side_by_side import side_by_side  # noqa: E402
+from infimum.compress.measure import side_by_side as module  # noqa: E402
+from infimum.compress.measure.progress import Steps  # noqa: E402
+from infimum.compress.measure.side_by_side import side_by_side, two_by_two  # noqa: E402
+from infimum.compress.model.layer import Layer  # noqa: E402
 from infimum.errors import CalibrationError  # noqa: E402
 from tests.compress.conftest import sentences, tiny_bert, tiny_llama, write  # noqa: E402
 from tests.compress.families import Family, inputs_of, make  # noqa: E402
@@ -128,3 +132,22 @@ def test_an_error_in_the_text_is_told_as_ever(tmp_path: Path):
     checkpoint = compress.open_checkpoint(write(tiny_llama(), tmp_path / "model"))
     with pytest.raises(CalibrationError, match="token ids must be below 64"):
         compress.calibrate(checkpoint, np.full((32, 16), 99), split=True)
+
+
+@pytest.mark.parametrize(("alone", "most"), [(100, 2), (5, 1)])
+def test_two_large_layers_are_not_worked_on_at_a_time(alone, most, monkeypatch):
+    monkeypatch.setattr(module, "ALONE", alone)
+    inside, seen, steps = [], [], []
+    layers = [Layer(str(k), str(k), (2, 3)) for k in range(8)]
+
+    def work(layer):
+        inside.append(layer)
+        time.sleep(0.01)
+        seen.append(len(inside))
+        inside.remove(layer)
+        return layer.name
+
+    found = two_by_two(work, layers, lambda layer: [layer], Steps(lambda *step: steps.append(step), "working"))
+    assert found == [layer.name for layer in layers]
+    assert max(seen) == most
+    assert steps == [("working", k + 1, 8) for k in range(8)]

@@ -203,7 +203,7 @@ def _derive_all(
         claimed = [rows[layer.name] for layer in layers]
         return _derive(task, _group(task, layers, orders), claimed, output.tensors)
 
-    for unit, own in two_by_two(derive, groups, Steps(on_progress, "verifying")):
+    for unit, own in two_by_two(derive, groups, lambda layers: layers, Steps(on_progress, "verifying")):
         units.append(unit)
         derived |= {row.name: row for row in own}
     for layer in task.settings.layers_of(task.checkpoint):  # what is left out takes no part in the budget

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from typing import TypeAlias, TypeVar
 
 import torch
 
 from infimum._threads import one_thread, together
 from infimum.compress.measure.progress import Steps
+from infimum.compress.model.layer import Layer
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 Step: TypeAlias = Callable[[], None]
+ALONE = 2**23  # numbers in a layer from which two of them are not worked on at a time, for the memory that takes
 
 
 class _StoppedError(Exception):
@@ -61,14 +64,19 @@ def side_by_side(work: Callable[[Item, Step], Result], items: Sequence[Item]) ->
     return [future.result() for future in running]
 
 
-def two_by_two(work: Callable[[Item], Result], items: Sequence[Item], steps: Steps) -> list[Result]:
+def two_by_two(
+    work: Callable[[Item], Result], items: Sequence[Item], layers_of: Callable[[Item], Iterable[Layer]], steps: Steps
+) -> list[Result]:
     """Apply a function to all items, two at a time: while the one waits for a single thread the other goes on.
 
-    More at a time would need more memory, and the function has loops of its own that all processors share.
+    The function has loops of its own that all processors share. More at a time would need more memory: items with a
+    layer of more than `ALONE` numbers wait for each other.
     """
+    large = threading.Semaphore()
 
     def one(item: Item) -> Result:
-        found = work(item)
+        with large if max(layer.size for layer in layers_of(item)) > ALONE else nullcontext():
+            found = work(item)
         steps.done(len(items))
         return found
 

@@ -25,7 +25,11 @@ def judged_dampings(task: Task, groups: Sequence[Group], on_progress: Progress |
     pairs = [(group, layer) for group in groups for layer in group.layers]
 
     steps = Steps(on_progress, "dampings")
-    found = spread(pairs, lambda some: two_by_two(lambda pair: _judged(task, *pair), some, steps))
+
+    def judged(some: Sequence[tuple[Group, Layer]]) -> list[Damping]:
+        return two_by_two(lambda pair: _judged(task, *pair), some, lambda pair: pair[1:], steps)
+
+    found = spread(pairs, judged)
     return {layer.name: damping for (_, layer), damping in zip(pairs, found, strict=True)}
 
 

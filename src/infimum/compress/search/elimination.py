@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import scipy.linalg
 
@@ -25,7 +27,11 @@ TINY = float(np.finfo(np.float64).tiny)
 def ordered_groups(task: Task, on_progress: Progress | None) -> list[Group]:
     """Group the layers that may be replaced; find the order in which the channels between some are given up."""
     steps = Steps(on_progress if task.settings.narrows else None, "channels")
-    return spread(partition(task), lambda some: two_by_two(lambda layers: _ordered(task, layers), some, steps))
+
+    def ordered(some: Sequence[tuple[Layer, ...]]) -> list[Group]:
+        return two_by_two(lambda layers: _ordered(task, layers), some, lambda layers: layers, steps)
+
+    return spread(partition(task), ordered)
 
 
 def _ordered(task: Task, layers: tuple[Layer, ...]) -> Group:

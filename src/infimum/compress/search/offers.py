@@ -86,7 +86,11 @@ def offer_of(task: Task, group: Group) -> Offer:
 def offer_all(task: Task, groups: Sequence[Group], on_progress: Progress | None) -> tuple[Offer, ...]:
     """Find what all groups of layers can become; processes share them."""
     steps = Steps(on_progress, "spectra")
-    return tuple(spread(groups, lambda some: two_by_two(lambda group: offer_of(task, group), some, steps)))
+
+    def offered(some: Sequence[Group]) -> list[Offer]:
+        return two_by_two(lambda group: offer_of(task, group), some, lambda group: group.layers, steps)
+
+    return tuple(spread(groups, offered))
 
 
 def _lowered(unit: Unit, weights: tuple[tuple[float, float], ...], factor: float = 1.0) -> Unit:
