@@ -28,6 +28,7 @@ from infimum.compress.menu.task import Task
 from infimum.compress.model.checkpoint import Checkpoint
 from infimum.compress.preview import Preview
 from infimum.compress.search.allocation import STEP, allocate, last, value
+from infimum.compress.search.claims import bound_of
 from infimum.compress.search.dampings import judged_dampings
 from infimum.compress.search.elimination import ordered_groups
 from infimum.compress.search.offers import Offer, offer_all
@@ -35,8 +36,6 @@ from infimum.compress.within_budget import preview, within_budget
 from infimum.compress.write.answer import Answer
 from infimum.compress.write.folder import write_folder
 from infimum.errors import BudgetError
-from infimum.proof.rounding import ROOM
-from infimum.proof.theorems.allocation_dual import lower_bound
 
 
 @dataclass(frozen=True)
@@ -137,8 +136,9 @@ class Plan(Answer):
         budget = max(budget, self._least())  # a fraction of `_most` may be rounded below it
         units = [offer.unit for offer in self.offers]
         best = allocate(units, [offer.frontier for offer in self.offers], budget)
-        claimed = [offer.claimed for offer in self.offers]
-        return value(units, best.choices), lower_bound(claimed, budget, best.multiplier, room=ROOM)
+        errors = [value([unit], [choice]) for unit, choice in zip(units, best.choices, strict=True)]
+        task, claimed = Task(self.checkpoint, self.moments, self.settings), [offer.claimed for offer in self.offers]
+        return sum(errors), bound_of(task, claimed, budget, best.multiplier, errors)
 
     def curve(self, points: int = 25, *, within: tuple[float, float] = (0.0, 1.0)) -> list[tuple[float, float, float]]:
         """Return (fraction removed, least total error found, lower bound) for budgets from small to whole.

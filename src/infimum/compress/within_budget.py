@@ -14,12 +14,12 @@ from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import Choice
 from infimum.compress.preview import Preview
 from infimum.compress.search.allocation import allocate, uniform
+from infimum.compress.search.claims import bound_of
 from infimum.compress.search.offers import Offer, build_all
 from infimum.compress.write.answer import Answer
 from infimum.compress.write.form_shelf import FormShelf
 from infimum.proof.certificate import Certificate
 from infimum.proof.checkpoint import LayerPlan, shares, total
-from infimum.proof.rounding import ROOM
 from infimum.proof.theorems import allocation_dual
 
 
@@ -44,7 +44,8 @@ def preview(task: Task, offers: tuple[Offer, ...]) -> Preview:
     budget, choices, multiplier = _share(task, offers)
     pairs = zip(offers, choices, strict=True)
     rows = {row.name: row for offer, choice in pairs for row in offer.preview(task, choice)}
-    bound = allocation_dual.lower_bound([offer.claimed for offer in offers], budget, multiplier, room=ROOM)
+    errors = [row.error for row in rows.values()]
+    bound = bound_of(task, [offer.claimed for offer in offers], budget, multiplier, errors)
     return Preview(task.settings.remove, budget, bound, _with_shares(_in_order(task, rows)))
 
 
@@ -67,7 +68,7 @@ def within_budget(task: Task, offers: tuple[Offer, ...], on_progress: Progress |
     table = _with_shares(_in_order(task, rows))
     certificate = Certificate(
         value=total([row.error for row in table]),
-        lower_bound=allocation_dual.lower_bound(bounds, budget, multiplier, room=ROOM),
+        lower_bound=bound_of(task, bounds, budget, multiplier, [row.error for row in table]),
         theorem=allocation_dual.THEOREM,
         rigour="rounded",
         witness={"multiplier": multiplier},

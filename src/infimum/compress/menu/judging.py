@@ -19,7 +19,7 @@ from infimum.errors import VerificationError
 from infimum.proof.checkpoint import same
 
 MIDDLE = 3 * PARTS // 4  # sixteenths of its numbers that a layer has in a trial
-AGREE = 1e-4
+AGREE = 1e-2
 FAINT = 1e-4  # of the error without the layer: what is less differs from machine to machine
 
 Trial: TypeAlias = Callable[[Damping, LayerMoments], np.ndarray]  # what a layer loses
@@ -89,9 +89,10 @@ def scale_of(task: Task, group: Group, layer: Layer, damping: Damping) -> float:
 
 
 def check_scales(task: Task, groups: Sequence[Group], claimed: Mapping[str, Damping]) -> None:
-    """Ask that dampings are those of the layers that may be replaced, and that their scales follow, to four digits.
+    """Ask that dampings are those of the layers that may be replaced, and that their scales follow, to two digits.
 
-    Moments in float32 give no more; within that a scale is part of what the norm is said to be.
+    Moments in float32 give no more where matrices are nearly singular: 1.5e-3 was seen between two processors. Within
+    that a scale is part of what the norm is said to be.
     """
     same("settings: the layers of damping", sorted(claimed), sorted(layer.name for layer in task.layers))
     if task.moments.judge is None:

@@ -23,7 +23,7 @@ from infimum.compress.menu.rounded_menu import RoundedMenu, Source, rounded_menu
 from infimum.compress.menu.task import Task
 from infimum.compress.menu.widths import Choice, Group, units_of
 from infimum.compress.search.allocation import Frontier, frontier
-from infimum.compress.search.claims import ROUNDING, mean_weight, raised, reduced
+from infimum.compress.search.claims import mean_weight, raised, reduced
 from infimum.compress.search.matrices import build
 from infimum.proof.checkpoint import LayerPlan
 from infimum.proof.rounding import ROOM
@@ -77,8 +77,7 @@ def offer_of(task: Task, group: Group) -> Offer:
     if task.settings.rounds:
         menu = rounded_menu(task, group)
         unit = tuple(tuple(offered.curve for offered in width) for width in menu.offered)
-        claimed = _lowered(unit, weights, 1.0 - ROUNDING)
-        return RoundedOffer(group, unit, frontier(unit), claimed, weights, menu)
+        return RoundedOffer(group, unit, frontier(unit), _lowered(unit, weights), weights, menu)
     unit, roomy = units_of(task, group, (1.0, ROOM))
     return LowerOffer(group, unit, frontier(unit), _lowered(roomy, weights), weights)
 
@@ -93,9 +92,9 @@ def offer_all(task: Task, groups: Sequence[Group], on_progress: Progress | None)
     return tuple(spread(groups, offered))
 
 
-def _lowered(unit: Unit, weights: tuple[tuple[float, float], ...], factor: float = 1.0) -> Unit:
+def _lowered(unit: Unit, weights: tuple[tuple[float, float], ...]) -> Unit:
     return tuple(
-        tuple(Curve(curve.costs, reduced(curve.errors * factor, *w)) for curve, w in zip(curves, weights, strict=True))
+        tuple(Curve(curve.costs, reduced(curve.errors, *w)) for curve, w in zip(curves, weights, strict=True))
         for curves in unit
     )
 
