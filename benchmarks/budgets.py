@@ -12,7 +12,6 @@ from typing import Any, TypeAlias
 import numpy as np
 import torch
 
-from benchmarks import calibrations
 from benchmarks.rivals import off_the_shelf, sensitivity
 from benchmarks.rivals.rounding import GGUF_TYPES, Width, gguf, gptq, round_to_nearest, widths
 from infimum import compress
@@ -35,7 +34,7 @@ class Setting:
     @functools.cached_property
     def whole(self) -> compress.Moments:
         """Moments of the whole text, for methods that do not judge what they make."""
-        return calibrations.whole(self.halves)
+        return self.halves.joined()
 
     @functools.cached_property
     def layers(self) -> list[Layer]:

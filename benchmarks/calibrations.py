@@ -31,16 +31,6 @@ def kept(path: Path, calibrate: Callable[[], Moments]) -> Moments:
     return dataclasses.replace(found, layers=_shelf(found.layers), judge=judge)
 
 
-def whole(halves: Moments) -> Moments:
-    """Return the moments of the whole text, from those of its two halves."""
-    assert halves.judge is not None
-    shelf = MomentShelf()
-    for name in halves.layers:
-        if name in halves.judge:
-            shelf.add({name: halves.whole(name)})
-    return dataclasses.replace(halves, layers=shelf, judge=None)
-
-
 def _shelf(layers: dict[str, LayerMoments]) -> MomentShelf:
     shelf = MomentShelf()
     shelf.add(layers)

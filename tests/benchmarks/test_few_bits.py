@@ -173,17 +173,6 @@ def test_gradients_of_one_output_count_for_that_output():
     assert sensitivity.relative_error(W, np.zeros_like(W)) == 1.0
 
 
-def test_whole_text_is_the_mean_of_its_halves(checkpoint):
-    text = compress.tokens_for(checkpoint, TEXT)
-    halves = compress.calibrate(checkpoint, TEXT, split=True)
-    whole, name = calibrations.whole(halves), "model.layers.0.mlp.down_proj"
-    together = compress.calibrate(checkpoint, TEXT).layers[name]
-    for part in ("inputs", "left"):
-        expected = getattr(together, part)
-        np.testing.assert_allclose(getattr(whole.layers[name], part), expected, atol=1e-5 * np.abs(expected).max())
-    assert whole.tokens.count == text.count
-
-
 def test_a_calibration_is_kept(setting, tmp_path):
     path = tmp_path / "kept.pkl"
     first = calibrations.kept(path, lambda: setting.halves)

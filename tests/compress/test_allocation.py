@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 
 from infimum.errors import BudgetError
-from infimum.proof.theorems.allocation_dual import Curve, Unit, dual_value
+from infimum.proof.theorems.allocation_dual import Curve, Unit, dual_value, lower_bound
 
 pytest.importorskip("torch")
 
 from infimum.compress.menu.widths import Choice
+from infimum.compress.search import core
 from infimum.compress.search.allocation import Allocation, allocate, frontier, uniform, value
 
 
@@ -86,7 +87,7 @@ def test_dual_optimum_and_value_are_ordered() -> None:
         assert optimum <= value(units, chosen.choices) * (1 + 1e-15)
         assert value(units, chosen.choices) <= optimum * (1 + 1e-9)  # so small, the core holds the optimum
         for multiplier in (chosen.multiplier, 0.0, *rng.exponential(size=5) * chosen.multiplier, 1e9):
-            assert dual_value(units, budget, multiplier) <= optimum
+            assert lower_bound(units, budget, multiplier) <= optimum
         # no other multiplier proves more: the dual of the convex relaxation is solved exactly
         top = dual_value(units, budget, chosen.multiplier)
         for factor in (0.5, 0.9, 0.999, 1.001, 1.1, 2.0):
@@ -145,3 +146,13 @@ def test_uniform_gives_each_unit_its_fraction() -> None:
     units: list[Unit] = [((Curve(np.arange(1.0, 11.0) * size, np.arange(9.0, -1.0, -1.0)),),) for size in (1, 10)]
     chosen = uniform(units, [frontier(unit) for unit in units], 0.7 * 110)
     assert chosen == (Choice(0, (6,)), Choice(0, (6,)))
+
+
+def test_a_layer_as_large_as_all_others_is_looked_at_point_by_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    curves = [Curve(np.array([0.0, 1.0]), np.array([1.0, 0.0]))] * 60
+    units: list[Unit] = [((one,),) for one in (*curves, Curve(np.array([0.0, 100.0]), np.array([50.0, 0.0])))]
+    monkeypatch.setattr(core, "MOST", 1)  # of large problems the search sees a part
+    chosen = solve(units, 120)  # steepest first: all of the small ones, and 50 are left
+    assert value(units, chosen.choices) == pytest.approx(40.0)
+    assert lower_bound(units, 120, chosen.multiplier) == pytest.approx(40.0, rel=1e-3)
+    assert cost(units, chosen.choices) <= 120

@@ -12,7 +12,7 @@ import pytest
 
 from infimum.errors import VerificationError
 from infimum.proof.theorems import allocation_dual
-from infimum.proof.theorems.allocation_dual import Curve, Unit, dual_value
+from infimum.proof.theorems.allocation_dual import Curve, Unit, dual_value, lower_bound, split_value
 
 EPS = 2.0**-52
 
@@ -199,3 +199,61 @@ def test_its_name() -> None:
     assert allocation_dual.THEOREM == "allocation_dual"
     assert allocation_dual.LARGEST == 2**53
     assert curve([0], [0]).costs == 0.0
+
+
+def test_a_split_budget_is_below_every_choice_and_above_the_dual() -> None:
+    rng = np.random.default_rng(5)
+    better = 0
+    for _ in range(60):
+        units = [random_unit(rng) for _ in range(int(rng.integers(0, 3)))]
+        units.insert(int(rng.integers(0, len(units) + 1)), one(rng.integers(0, 40, 4).tolist(), rng.random(4).tolist()))
+        budget = int(rng.integers(0, 60))
+        truth = least(units, budget)
+        for multiplier in (0.0, 1e-3, 0.1, 7.0):
+            split, dual = split_value(units, budget, multiplier), dual_value(units, budget, multiplier)
+            assert split >= dual * (1.0 - 1e-12)  # its sums round in another order
+            assert lower_bound(units, budget, multiplier) == max(split, dual)
+            assert truth is None or Fraction(split) <= truth
+            better += split > 1.1 * dual > 0.0
+    assert better > 20
+
+
+def test_a_split_closes_the_gap_of_one_large_layer() -> None:
+    large, small = one([0, 100], [50.0, 0.0]), [one([0, 1], [1.0, 0.0]) for _ in range(60)]
+    units, budget = [*small, large], 80  # the large one does not fit beside anything: 60 errors of 1 vanish, 50 stays
+    assert least([one([0, 60], [60.0, 0.0]), large], budget) == 50
+    assert dual_value(units, budget, 0.5) == pytest.approx(40.0)
+    assert split_value(units, budget, 0.5) == pytest.approx(50.0, rel=1e-3)
+
+
+def test_a_split_asks_for_every_hypothesis() -> None:
+    pair = ((curve([0, 1], [1, 0]), curve([0, 1], [1, 0])),)
+    two = ((curve([0, 1], [1, 0]),), (curve([0, 1], [2, 0]),))
+    assert split_value([pair, two], 1, 1.0) == 0.0  # no layer by itself
+    assert lower_bound([pair, two], 1, 1.0) == dual_value([pair, two], 1, 1.0)
+    assert split_value([], 1, 1.0) == 0.0
+    for multiplier in (-1.0, math.nan, math.inf, "1"):
+        with pytest.raises(VerificationError, match="multiplier"):
+            split_value([one([1], [1])], 1, multiplier)
+    for budget in (-1, 0.5, 2**53 + 1):
+        with pytest.raises(VerificationError, match="budget"):
+            split_value([one([1], [1])], budget, 1.0)
+    with pytest.raises(VerificationError, match="at least one alternative"):
+        lower_bound([one([1], [1]), ()], 1, 1.0)
+
+
+def test_a_split_rounds_down() -> None:
+    rng = np.random.default_rng(6)
+    for _ in range(50):
+        scale = 10.0 ** rng.integers(-300, 280)
+        units = [one(rng.integers(0, 9, 3).tolist(), (scale * rng.random(3)).tolist()) for _ in range(3)]
+        budget = int(rng.integers(0, 20))
+        truth = least(units, budget)
+        assert truth is None or Fraction(split_value(units, budget, float(scale))) <= truth
+        assert split_value(units, budget, float(scale), room=1e6) <= split_value(units, budget, float(scale))
+    assert split_value([one([9], [1.0])], 9, 1e308) == pytest.approx(1.0)  # a price of 0 overflows nothing
+    assert split_value([one([0], [1e308]), one([0], [1e308])], 9, 1.0) == 0.0
+    # where nothing can be gained the rounding of all terms is what is lost
+    units = [one([0], [1.0]), one([0], [2.0])]
+    assert split_value(units, 0, 1.0) == 3.0 - 6 * EPS * 3.0
+    assert split_value(units, 0, 1.0, room=0.0) == 3.0

@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import math
+from typing import Any
 
 import flint
 import numpy as np
@@ -384,7 +385,8 @@ def tree_again(fit, kept, nodes, at_most, enough, room):
     """A second writing of the tree, with a list that is sorted in place of a heap; how many nodes it bounded, too."""
     size, count = len(fit.unit), 0
     bound, share = weighted_terms._node(fit, kept, np.zeros(0, int), np.arange(size), np.full(size, kept / size), room)
-    waiting, reached, best = [(bound, 0, [], list(range(size)), list(share))], at_most, None
+    waiting: list[Any] = [(bound, 0, [], list(range(size)), list(share))]
+    reached, best = at_most, None
     while waiting and nodes > 0:
         waiting.sort(key=lambda node: node[:2])
         if waiting[0][0] >= reached or waiting[0][0] >= enough:

@@ -36,7 +36,7 @@ from infimum.compress.write.answer import Answer
 from infimum.compress.write.folder import write_folder
 from infimum.errors import BudgetError
 from infimum.proof.rounding import ROOM
-from infimum.proof.theorems.allocation_dual import dual_value
+from infimum.proof.theorems.allocation_dual import lower_bound
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class Plan(Answer):
         units = [offer.unit for offer in self.offers]
         best = allocate(units, [offer.frontier for offer in self.offers], budget)
         claimed = [offer.claimed for offer in self.offers]
-        return value(units, best.choices), dual_value(claimed, budget, best.multiplier, room=ROOM)
+        return value(units, best.choices), lower_bound(claimed, budget, best.multiplier, room=ROOM)
 
     def curve(self, points: int = 25, *, within: tuple[float, float] = (0.0, 1.0)) -> list[tuple[float, float, float]]:
         """Return (fraction removed, least total error found, lower bound) for budgets from small to whole.

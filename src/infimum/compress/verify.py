@@ -160,7 +160,7 @@ def _check(output: WrittenOutput, on_progress: Progress | None) -> Certificate:
     if spent > budget:
         raise VerificationError(f"the layers store {spent} numbers, the budget is {budget}")
     proof.same("notes", described.notes, task.notes)
-    bound = allocation_dual.dual_value(units, budget, described.multiplier)
+    bound = allocation_dual.lower_bound(units, budget, described.multiplier)
     errors = {name: row.error for name, row in derived.items()}
     error = proof.total(list(errors.values()))
     proof.check_totals(described, error, bound)

@@ -21,7 +21,6 @@ from infimum.proof.certificate import Certificate
 from infimum.proof.checkpoint import LayerPlan, shares, total
 from infimum.proof.rounding import ROOM
 from infimum.proof.theorems import allocation_dual
-from infimum.proof.theorems.allocation_dual import dual_value
 
 
 class _Shared(NamedTuple):
@@ -45,7 +44,7 @@ def preview(task: Task, offers: tuple[Offer, ...]) -> Preview:
     budget, choices, multiplier = _share(task, offers)
     pairs = zip(offers, choices, strict=True)
     rows = {row.name: row for offer, choice in pairs for row in offer.preview(task, choice)}
-    bound = dual_value([offer.claimed for offer in offers], budget, multiplier, room=ROOM)
+    bound = allocation_dual.lower_bound([offer.claimed for offer in offers], budget, multiplier, room=ROOM)
     return Preview(task.settings.remove, budget, bound, _with_shares(_in_order(task, rows)))
 
 
@@ -68,7 +67,7 @@ def within_budget(task: Task, offers: tuple[Offer, ...], on_progress: Progress |
     table = _with_shares(_in_order(task, rows))
     certificate = Certificate(
         value=total([row.error for row in table]),
-        lower_bound=dual_value(bounds, budget, multiplier, room=ROOM),
+        lower_bound=allocation_dual.lower_bound(bounds, budget, multiplier, room=ROOM),
         theorem=allocation_dual.THEOREM,
         rigour="rounded",
         witness={"multiplier": multiplier},

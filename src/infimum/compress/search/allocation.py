@@ -10,8 +10,9 @@ import numpy as np
 from infimum.compress.menu.widths import Choice
 from infimum.compress.search.core import best_selection
 from infimum.errors import BudgetError
-from infimum.proof.theorems.allocation_dual import Curve, Unit
+from infimum.proof.theorems.allocation_dual import Curve, Unit, largest_layer, lower_bound
 
+CLOSE = 1e-3  # to the bound: then no layer is looked at point by point
 STEP = 1e-4  # to which the fraction for a target is found: a hundredth of a per cent
 
 
@@ -50,7 +51,8 @@ def allocate(units: Sequence[Unit], frontiers: Sequence[Frontier], budget: float
 
     Walks the lower convex hulls in order of error saved per number stored (the exact optimum of the convex relaxation,
     which at most one unit leaves fractional), spends what is left over on what still fits, off the hull too, and then
-    looks for the optimum among what can be part of it (`best_selection`).
+    looks for the optimum among what can be part of it (`best_selection`). Where one layer is so large that this leaves
+    a gap, the same is done for each of its points.
 
     Raises
     ------
@@ -61,6 +63,25 @@ def allocate(units: Sequence[Unit], frontiers: Sequence[Frontier], budget: float
     ----------
     .. [1] P. Sinha, A. A. Zoltners, "The multiple-choice knapsack problem", Operations Research 27 (1979).
     """
+    best = _allocate(units, frontiers, budget)
+    error, split = value(units, best.choices), largest_layer(units)
+    if split is None or error <= (1.0 + CLOSE) * lower_bound(units, int(budget), best.multiplier):
+        return best
+    ((curve,),) = units[split]
+    for point in range(curve.costs.size):
+        one = ((Curve(curve.costs[[point]], curve.errors[[point]]),),)
+        parts, hulls = list(units), list(frontiers)
+        parts[split], hulls[split] = one, frontier(one)
+        if sum(float(hull.costs[0]) for hull in hulls) > budget:
+            continue
+        choices = list(_allocate(parts, hulls, budget).choices)
+        choices[split] = Choice(0, (point,))
+        if (found := value(units, choices)) < error:
+            best, error = best._replace(choices=tuple(choices)), found
+    return best
+
+
+def _allocate(units: Sequence[Unit], frontiers: Sequence[Frontier], budget: float) -> Allocation:
     smallest = sum(float(hull.costs[0]) for hull in frontiers)
     if budget < 0:
         raise BudgetError(
@@ -102,7 +123,7 @@ def uniform(units: Sequence[Unit], frontiers: Sequence[Frontier], budget: float)
     fraction = (budget - float(largest[fixed].sum())) / max(float(largest[~fixed].sum()), 1.0)
     try:
         each = zip(units, frontiers, np.where(fixed, largest, fraction * largest).tolist(), strict=True)
-        return tuple(allocate([unit], [hull], share).choices[0] for unit, hull, share in each)
+        return tuple(_allocate([unit], [hull], share).choices[0] for unit, hull, share in each)
     except BudgetError as error:
         raise BudgetError(
             f"a fraction of {fraction:.3f} is less than the smallest form of a layer; remove less"

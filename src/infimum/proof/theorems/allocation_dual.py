@@ -20,6 +20,7 @@ from infimum.proof.evidence import array, number, whole
 
 THEOREM = "allocation_dual"
 EPS = float(np.finfo(np.float64).eps)
+REACH, TRIED, ZOOMS = 6, 65, 4  # multipliers of a split: powers of two, how many at a time, how often closer
 LARGEST = 2**53  # up to here a float64 holds every whole number
 
 
@@ -61,6 +62,51 @@ def dual_value(units: Sequence[Unit], budget: int, multiplier: float, *, room: f
     rounding = (layers + 4) * EPS * (sum(terms) + paid)
     value = sum(terms) - paid - room * rounding
     return float(value) if 0.0 < value < math.inf else 0.0
+
+
+def split_value(units: Sequence[Unit], budget: int, multiplier: float, *, room: float = 1.0) -> float:
+    """Lower bound as `dual_value`, with a multiplier of its own for every point of one layer: each choice has one.
+
+    The layer is a unit by itself, the one whose costs differ most; where no unit is a single layer the bound is 0.
+    Multipliers are tried around the one that is given, and itself: every one is valid.
+    """
+    multiplier, budget = number("multiplier", multiplier, least=0.0), whole("budget", budget, least=0, most=LARGEST)
+    split = largest_layer(units)
+    if split is None:
+        return 0.0
+    curve, rest = units[split][0][0], [unit for index, unit in enumerate(units) if index != split]
+    layers = 1 + sum(max(map(len, unit)) for unit in rest)
+    best, relative = np.zeros(curve.costs.size), np.append(0.0, np.exp2(np.linspace(-REACH, REACH, TRIED)))
+    for _ in range(ZOOMS):
+        with np.errstate(over="ignore", invalid="ignore"):
+            tried = multiplier * relative
+            others = [
+                np.min([np.sum([_cheapest_point(c, tried) for c in curves], axis=0) for curves in unit], axis=0)
+                for unit in rest
+            ]
+            terms = sum(others) + curve.errors[:, None] + curve.costs[:, None] * tried
+            paid = tried * budget
+            values = terms - paid - room * ((layers + 4) * EPS * (terms + paid))  # as in `dual_value`
+        values = np.where(np.isfinite(values), values, 0.0)
+        best = np.maximum(best, np.max(values, axis=1))
+        around = int(np.argmax(values[int(np.argmin(best))]))  # the weakest point decides: look closer there
+        relative = np.linspace(relative[max(around - 1, 0)], relative[min(around + 1, relative.size - 1)], TRIED)
+    return float(np.min(best))
+
+
+def lower_bound(units: Sequence[Unit], budget: int, multiplier: float, *, room: float = 1.0) -> float:
+    """Lower bound on the total error of every choice within the budget: the better of both."""
+    return max(dual_value(units, budget, multiplier, room=room), split_value(units, budget, multiplier, room=room))
+
+
+def largest_layer(units: Sequence[Unit]) -> int | None:
+    """Return which of the units that are a single layer has the costs that differ most, if there is any."""
+    single = [index for index, unit in enumerate(units) if len(unit) == len(unit[0]) == 1] if all(units) else []
+    return max(single, key=lambda index: float(np.ptp(units[index][0][0].costs)), default=None)
+
+
+def _cheapest_point(curve: Curve, multipliers: np.ndarray) -> np.ndarray:
+    return np.asarray(np.min(curve.errors[:, None] + curve.costs[:, None] * multipliers, axis=0))
 
 
 def least(curve: Curve, multiplier: float) -> float:
