@@ -242,3 +242,12 @@ def test_an_answer_does_not_keep_what_it_was_cut_from(method):
     for part in (result.U, result.Vh):
         whole = part if part.base is None else part.base
         assert whole.nbytes == part.nbytes
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("shape", [(1, 1), (1, 5), (5, 1), (5, 2)])
+def test_tensors_of_a_row_or_a_column(shape, method):
+    M = torch.asarray(np.random.default_rng(0).standard_normal(shape))
+    result = lowrank.svd(M, 1, method=method, rng=0)
+    infimum.verify(result, M)
+    assert float(result.s[0]) == pytest.approx(float(torch.linalg.matrix_norm(M, 2)))

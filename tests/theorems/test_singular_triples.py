@@ -310,9 +310,31 @@ def test_gaps_that_are_closed_tell_nothing():
         assert (found.sines < 1.0).tolist() == told
         assert (found.subspace_sine < math.sqrt(3.0)) == (behind[3] < s[2])
     # the other half of the spectrum, at minus s, is as near as s itself
-    alone = triple_bounds(operator, U[:, :1], s[:1], V[:, :1], (np.array([1.0, -3.0]), np.array([1.0, -3.0])), 1.0)
-    assert alone.sines[0] == pytest.approx(alone.residuals[0], rel=1e-9)
-    assert alone.subspace_sine == pytest.approx(alone.residuals[0], rel=1e-9)
+    far = np.array([1.0, 0.6, 0.36, -3.0])
+    alone = triple_bounds(operator, U[:, :1], s[:1], V[:, :1], (far[[0, 3]], far[[0, 3]]), 1.0)
+    assert alone.sines[0] == pytest.approx(alone.residuals[0], rel=1e-9, abs=0.0)
+    assert alone.subspace_sine == pytest.approx(alone.residuals[0], rel=1e-9, abs=0.0)
+    three = triple_bounds(operator, U, s, V, (far, far), 1.0)
+    assert three.subspace_sine == pytest.approx(np.linalg.norm(three.residuals) / 0.36, rel=1e-9, abs=0.0)
     nothing = triple_bounds(operator, U, 0.0 * s, V, (lower, upper), 1.0)
     assert nothing.sines.tolist() == [1.0, 1.0, 1.0]
     assert nothing.subspace_sine == math.sqrt(3.0)
+
+
+def test_the_limit_of_a_defect_is_none_itself(monkeypatch):
+    operator = Dense(known(9, 6, S)[0])
+    U, V = (part[:, :2] for part in known(9, 6, S)[1:])
+    defect = max(singular_triples._defect(part) for part in (U, V)) + (9 + 4) * operator.eps
+    between = values_between(operator, 3, "eckart_young", {})
+    for limit, told in ((defect, False), (math.nextafter(defect, 1.0), True)):
+        monkeypatch.setattr(singular_triples, "DEFECT", limit)
+        found = triple_bounds(operator, U, S[:2], V, between, 1.0)
+        assert bool(found.sines.max() < 1.0) == told
+
+
+def test_an_error_larger_than_a_value_leaves_no_bound_from_below():
+    operator = Dense(known(9, 6, S)[0])
+    U, V = (part[:, :3] for part in known(9, 6, S)[1:])
+    found = triple_bounds(operator, U, S[:3], V, (S[:4], S[:4]), 1.0, error=0.5)
+    assert found.lower == pytest.approx([0.5, 0.1, 0.0], rel=1e-12)
+    assert found.lower[2] == 0.0

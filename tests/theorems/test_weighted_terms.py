@@ -1,7 +1,9 @@
 """Weighted terms: below every choice with any weights, on trees too; hypotheses asked; allowances needed."""
 
+import dataclasses
 import itertools
 import math
+from typing import Any
 
 import flint
 import numpy as np
@@ -206,7 +208,7 @@ def test_allowances_have_the_size_on_the_page(monkeypatch, complex_):
     unit, q = factor.conj().T @ factor, rng.standard_normal(size) * (1 + 0.5j * complex_)
     q = q if complex_ else q.real
     b = unit @ np.array([3.0, 2.0, 1.0, 1.0, 0.5])
-    fit = Fit(unit, b, float((np.array([3.0, 2.0, 1.0, 1.0, 0.5]) @ b).real), 1e-5, 2e-4, 3e-3, 4e-3)
+    fit = Fit(unit, b, 900.0, 1e-5, 2e-4, 3e-3, 4e-3)  # so much that something is left after all
     least = float(np.linalg.eigvalsh(unit)[0])
     for room in (1.0, 3.0):
         relaxed = Relaxed(fit, np.full(size, 0.5 * least), room)
@@ -223,8 +225,9 @@ def test_allowances_have_the_size_on_the_page(monkeypatch, complex_):
             form = float((q_near.conj() @ image).real) - float(d @ np.abs(q_near) ** 2)
             doubt = 3e-3 + (1e-5 + 26e-4) * total**2 + 13e-4 * (fit.energy + abs(form) + largest)
             squared = fit.energy - form - largest - room * doubt
-            expected = max(0.0, math.sqrt(max(squared, 0.0)) - room * 4e-3)
-            assert relaxed.bound(q_near, kept, inside) == pytest.approx(expected, rel=1e-9, abs=1e-12)
+            assert squared > 1.0
+            expected = math.sqrt(squared) - room * 4e-3
+            assert relaxed.bound(q_near, kept, inside) == pytest.approx(expected, rel=1e-11, abs=0.0)
         assert relaxed.bound(q_near * 0.0, 0) == pytest.approx(
             math.sqrt(fit.energy - room * (3e-3 + 13e-4 * fit.energy)) - room * 4e-3, rel=1e-9
         )
@@ -234,12 +237,14 @@ def test_errors_of_a_fit_have_the_size_on_the_page(monkeypatch):
     monkeypatch.setattr(weighted_terms, "EPS", 0.5)
     rng = np.random.default_rng(7)
     parts = product.terms(rng.standard_normal((4, 5)), rng.standard_normal((5, 3)))
+    parts = dataclasses.replace(parts, eps=0.01)
+    monkeypatch.setattr(product.Terms, "smallest", 0.3)
     fit, total = weighted_terms.fit(parts), float(np.sum(parts.norms))
-    error = (4 + 3 + 6) * 2.0**-52
-    assert fit.error == error
+    error = (4 + 3 + 6) * 0.01
+    assert fit.error == pytest.approx(error, rel=1e-14)
     assert fit.products_error == pytest.approx((error + 7 * 0.5) * total, rel=1e-14)
     assert fit.energy_error == pytest.approx((error + 14 * 0.5) * total**2, rel=1e-14)
-    assert fit.target_error == pytest.approx(error * total + parts.smallest, rel=1e-14)
+    assert fit.target_error == pytest.approx(error * total + 0.3, rel=1e-14)
 
 
 def test_a_point_solves_the_relaxed_problem_and_shares_are_the_best():
@@ -280,3 +285,152 @@ def test_the_tree_ends_by_its_nodes_and_by_what_is_reached():
     assert optimum_bound(fit, 3, NODES, whole * 0.9)[0] == pytest.approx(whole * 0.9)
     assert optimum_bound(fit, 7, NODES, 1e9)[0] < 1e-6
     assert optimum_bound(fit, 3, NODES, 1e9, room=3.0)[0] <= whole
+
+
+def test_constants():
+    assert (NODES, weighted_terms.STEPS, weighted_terms.LARGEST, weighted_terms.LEAST_SHARE) == (4000, 6, 1e120, 1e-9)
+
+
+def test_points_as_long_as_may_be():
+    relaxed = Relaxed(FIT, np.full(4, 0.1))
+    with pytest.raises(VerificationError, match="less than 1e"):
+        relaxed.bound(np.array([1e120, 0.0, 0.0, 0.0]), 2)
+    assert relaxed.bound(np.array([0.99e120, 0.0, 0.0, 0.0]), 2) == 0.0
+
+
+@pytest.mark.parametrize("target_error", [0.0, 1.0, 3.0])
+def test_no_bound_is_negative(target_error):
+    """What is left may be nothing at all, and the target may be off by more than is left."""
+    fit = Fit(np.eye(2), np.array([1.0, 0.5]), 4.0, 0.0, 0.0, 0.0, target_error)
+    relaxed = Relaxed(fit, np.full(2, 0.5))
+    assert relaxed.bound(np.zeros(2), 0) == pytest.approx(max(2.0 - target_error, 0.0), abs=1e-9)
+    doubtful = optimum_bound(fit._replace(energy_error=0.01), 0, 0, 1e9)[0]
+    assert doubtful == pytest.approx(max(math.sqrt(3.99) - target_error, 0.0), abs=1e-9)
+    assert optimum_bound(fit, 2, 0, 1e9)[0] >= 0.0
+    assert Relaxed(fit._replace(energy=0.0, products=np.zeros(2)), np.full(2, 0.5)).bound(np.zeros(2), 1) == 0.0
+
+
+def test_a_diagonal_below_zero_counts_as_nothing_in_the_search():
+    relaxed = Relaxed(FIT, np.full(4, -0.5))
+    assert np.all(relaxed.d < 0.0)
+    assert np.allclose(relaxed.point(np.full(4, 0.5)), np.linalg.solve(FIT.unit, FIT.products), rtol=1e-12)
+    assert relaxed.shares(np.ones(4), 2).tolist() == [0.0] * 4  # sizes of nothing
+
+
+def test_the_least_share_takes_no_part():
+    relaxed = Relaxed(FIT, np.full(4, 0.1))
+    for share, part in ((1e-9, False), (1.1e-9, True), (0.9e-9, False)):
+        point = relaxed.point(np.array([1.0, 0.5, share, 0.5]))
+        assert (point[2] != 0.0) == part
+
+
+def test_dependent_terms_have_a_point():
+    fit = Fit(np.ones((2, 2)), np.array([1.0, 1.0]), 1.0, 0.0, 0.0, 0.0, 0.0)
+    assert Relaxed(fit, np.zeros(2)).point(np.ones(2)) == pytest.approx([0.5, 0.5])
+
+
+def test_shares_go_by_the_root_of_the_diagonal():
+    fit = Fit(np.eye(4), np.ones(4), 4.0, 0.0, 0.0, 0.0, 0.0)
+    relaxed = Relaxed(fit, np.array([0.64, 0.36, 0.16, 0.04]))
+    assert relaxed.shares(np.ones(4), 1) == pytest.approx(np.array([0.8, 0.6, 0.4, 0.2]) / 2.0, rel=1e-9)
+    assert relaxed.shares(np.ones(4), 1).tolist() == relaxed.shares(np.ones(4), 1, 0).tolist()
+    point = np.array([0.0, -2.0, 1.0, 0.0])
+    assert relaxed.shares(point, 4).tolist() == [0.0, 1.0, 1.0, 0.0]  # a term without a weight has no share
+    assert relaxed.shares(np.array([0.0, 0.0, 1.0, 0.0]), 1).tolist() == [0.0, 0.0, 1.0, 0.0]
+    assert relaxed.shares(point, 1, 1).tolist() == [1.0, 0.0, 0.0, 0.0]
+    assert relaxed.shares(np.array([1.0, 9.0, 1.0, 1.0]), 2) == pytest.approx([0.8 / 1.4, 1.0, 0.4 / 1.4, 0.2 / 1.4])
+
+
+def node_again(fit, kept, inside, free, share, room):
+    """A second writing of the bound of a node: six steps of points and shares in turns, one where all is decided."""
+    terms = [*inside, *free]
+    if not terms:
+        return max(0.0, fit.energy**0.5 - room * (fit.energy_error**0.5 + fit.target_error)), share
+    part = Fit(fit.unit[np.ix_(terms, terms)], fit.products[terms], *fit[2:])
+    least = min(max(np.linalg.eigvalsh(part.unit)[0], 0.0), 1.0)
+    relaxed = Relaxed(part, np.full(len(terms), least), room)
+    left, count = kept - len(inside), len(inside)
+    share = [min(max(h, 0.01), 1.0) for h in share[: len(free)]]
+    total = max(sum(share), 0.01)
+    share = np.array([1.0] * count + [h * min(1.0, left / total) for h in share])
+    found, best = [], share
+    for _ in range(6 if len(free) else 1):
+        point = relaxed.point(share)
+        found.append(relaxed.bound(point, kept, count))
+        if found[-1] > max([0.0, *found[:-1]]):
+            best = share
+        share = relaxed.shares(point, kept, count)
+    return max(0.0, *found), best[count:]
+
+
+@pytest.mark.parametrize("complex_", [False, True])
+@pytest.mark.parametrize("room", [1.0, 3.0])
+def test_a_node_by_a_second_writing(complex_, room):
+    rng = np.random.default_rng(10)
+    for size in (0, 1, 2, 5, 8, 5, 8, 5, 8, 6, 6, 6, 7, 7, 7):
+        fit = drawn(rng, max(size, 1), complex_, rows=3)[2]
+        fit = fit._replace(energy_error=0.04 * fit.energy, target_error=0.05 * fit.energy**0.5)
+        order = rng.permutation(size).astype(np.int64)
+        cut = int(rng.integers(0, size + 1))
+        inside, free = order[:cut], order[cut:]
+        kept = int(rng.integers(cut, size + 1))
+        for share in (rng.uniform(-0.2, 1.2, free.size), np.zeros(free.size), np.full(free.size, kept / max(size, 1))):
+            bound, where = weighted_terms._node(fit, kept, inside, free, share, room)
+            again, other = node_again(fit, kept, inside, free, share, room)
+            assert bound == pytest.approx(again, rel=1e-12, abs=1e-14)
+            assert np.allclose(where, other, rtol=1e-9, atol=1e-12)
+
+
+def tree_again(fit, kept, nodes, at_most, enough, room):
+    """A second writing of the tree, with a list that is sorted in place of a heap; how many nodes it bounded, too."""
+    size, count = len(fit.unit), 0
+    bound, share = weighted_terms._node(fit, kept, np.zeros(0, int), np.arange(size), np.full(size, kept / size), room)
+    waiting: list[Any] = [(bound, 0, [], list(range(size)), list(share))]
+    reached, best = at_most, None
+    while waiting and nodes > 0:
+        waiting.sort(key=lambda node: node[:2])
+        if waiting[0][0] >= reached or waiting[0][0] >= enough:
+            break
+        known, _, inside, free, share = waiting.pop(0)
+        pick = min(range(len(free)), key=lambda i: abs(share[i] - 0.5))
+        rest, left = free[:pick] + free[pick + 1 :], share[:pick] + share[pick + 1 :]
+        for chosen in ([*inside, free[pick]], inside):
+            nodes -= 1
+            missing = kept - len(chosen)
+            if missing < 0 or missing > len(rest):
+                continue
+            decided = missing == 0 or missing == len(rest)
+            if decided:
+                chosen = chosen + rest[:missing]
+            free_now = [] if decided else rest
+            arrays = (np.array(chosen, dtype=np.int64), np.array(free_now, dtype=np.int64), np.array(left))
+            bound, shared = weighted_terms._node(fit, kept, *arrays, room)
+            bound = max(bound, known)
+            if bound < reached and decided:
+                reached, best = bound, sorted(chosen)
+            elif bound < reached:
+                count += 1
+                waiting.append((bound, count, chosen, rest, list(shared)))
+    return min([reached, *(node[0] for node in waiting)]), best
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_tree_by_a_second_writing(seed):
+    rng = np.random.default_rng(20 + seed)
+    size = 6 + seed
+    fit = drawn(rng, size, seed % 2 == 1, rows=3)[2]
+    fit = fit._replace(energy_error=1e-6 * fit.energy, target_error=1e-4 * fit.energy**0.5)
+    for kept in (1, 2, size // 2, size - 1):
+        whole = optimum_bound(fit, kept, NODES, 1e9)[0]
+        first = optimum_bound(fit, kept, 0, 1e9)[0]
+        between = 0.5 * (first + whole)
+        for nodes in (0, 1, 2, 3, 4, 7, 12, 25, 60, 300):
+            for at_most, enough in ((1e9, math.inf), (between, math.inf), (1e9, between), (whole, whole), (first, 1e9)):
+                for room in (1.0, 3.0):
+                    found = optimum_bound(fit, kept, nodes, at_most, enough, room)
+                    again = tree_again(fit, kept, nodes, at_most, enough, room)
+                    assert found[0] == pytest.approx(again[0], rel=1e-12, abs=0.0)
+                    assert (None if found[1] is None else found[1].tolist()) == again[1]
+        assert optimum_bound(fit, kept, 7, 1e9)[0] == optimum_bound(fit, kept, 7, 1e9, math.inf, 1.0)[0]
+    with pytest.raises(VerificationError, match="kept terms"):
+        optimum_bound(fit, -1, 7, 1e9)

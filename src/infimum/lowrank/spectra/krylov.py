@@ -53,7 +53,7 @@ def krylov(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> Spe
     basis = witness["basis"] = space.basis()
 
     def triples(rank: int) -> Triples:
-        rotation = like_array(np.ascontiguousarray(W[:, :rank]), basis)
+        rotation = like_array(W[:, :rank], basis)
         return from_right(M, basis @ rotation, space.image_of(rotation))
 
     return Spectrum(

@@ -91,7 +91,7 @@ class BlockKrylov:
         """Return what the Ritz block bound needs, and the Ritz vectors in terms of the basis."""
         # NumPy's, not SciPy's: that one brings a BLAS of its own, whose waiting threads would take turns with NumPy's
         theta, W = np.linalg.eigh(self.gram)
-        theta, W = np.maximum(theta[::-1], 0.0), W[:, ::-1]
+        theta, W = np.maximum(theta[::-1], 0.0), np.array(W[:, ::-1])  # a copy: tensors have no negative strides
         # rotated before it is squared: the short residuals of converged pairs would drown in the squares of long ones
         rotated = to_numpy(self.residual[1]) @ W[-self.blocks[-1].shape[1] :, :]
         return Block(theta, rotated.conj().T @ rotated, math.sqrt(self.dropped), self.image), W
