@@ -5,6 +5,7 @@ Everything here expects `Working` precision (see `_arrays`): entries of ordinary
 
 from __future__ import annotations
 
+import contextlib
 import math
 from collections.abc import Iterable
 
@@ -22,6 +23,7 @@ from infimum._arrays import (
     to_numpy,
     working,
 )
+from infimum._threads import one_thread
 from infimum.errors import RangeError
 
 
@@ -97,8 +99,11 @@ def residual_norm(
     most k unit roundoffs of ``abs(left) @ abs(right)``, whose norm is at most the sum over the k rank-one terms. So
     many allowances as `room` says are added.
     """
-    with np.errstate(over="ignore", invalid="ignore"):
-        chunks = (_less(left[rows, :] @ right, array[rows, :]) for rows in row_chunks(array))
+    parts = row_chunks(array)
+    # products so small are not worth a second thread, which other programs on its core would make all wait for
+    alone = one_thread() if len(parts) > 1 else contextlib.nullcontext()
+    with np.errstate(over="ignore", invalid="ignore"), alone:
+        chunks = (_less(left[rows, :] @ right, array[rows, :]) for rows in parts)
         computed = _norm_of_chunks(chunks, sum(array.shape))
     return with_rounding(computed, frobenius(array) if size is None else size, left, right, eps, room)
 
