@@ -251,3 +251,14 @@ def test_tensors_of_a_row_or_a_column(shape, method):
     result = lowrank.svd(M, 1, method=method, rng=0)
     infimum.verify(result, M)
     assert float(result.s[0]) == pytest.approx(float(torch.linalg.matrix_norm(M, 2)))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.complex128])
+def test_equal_singular_values_descend(dtype):
+    rng = np.random.default_rng(4)
+    for size in range(2, 40):
+        turned = rng.standard_normal((3 * size, size)) + 1j * rng.standard_normal((3 * size, size))
+        M = np.linalg.qr(turned if dtype is np.complex128 else turned.real)[0]
+        result = lowrank.svd(M, rank=size - 1, method="gram")
+        assert np.all(np.diff(result.s) <= 0.0)
+        infimum.verify(result, M)

@@ -116,8 +116,12 @@ def from_gram(M: Operator, V: Array, squares: Array) -> Triples:
         U = M.times(V / xp.astype(s, V.dtype)[None, :])
         products = to_numpy(adjoint(U) @ U)
         if np.linalg.norm(products - np.eye(len(products))) <= DEFECT:
-            lengths = np.sqrt(np.diagonal(products).real)
-            return U, s * like_array(lengths, s), adjoint(V)
+            s = s * like_array(np.sqrt(np.diagonal(products).real), s)
+            order = np.argsort(-to_numpy(s), kind="stable")
+            if np.any(np.diff(order) < 0):  # values that differ by rounding alone
+                places = like_array(order, s)
+                U, s, V = xp.take(U, places, axis=1), xp.take(s, places), xp.take(V, places, axis=1)
+            return U, s, adjoint(V)
     return from_right(M, V)
 
 
