@@ -127,8 +127,8 @@ SAID: dict[str, Edit] = {
     "value and bound both in their own slack": lambda d: d["certificate"].update(
         value=d["certificate"]["value"] * 0.9991, lower_bound=d["certificate"]["lower_bound"] * 1.0009
     ),
-    "value a little low": lambda d: d["certificate"].update(value=d["certificate"]["value"] * 0.9999),
-    "bound a little high": lambda d: d["certificate"].update(lower_bound=d["certificate"]["lower_bound"] * 1.0001),
+    "value a little low": lambda d: d["certificate"].update(value=d["certificate"]["value"] * 0.9995),
+    "bound a little high": lambda d: d["certificate"].update(lower_bound=d["certificate"]["lower_bound"] * 1.0005),
     "error a little low": scaled("error", 0.9999),
     "row's bound a little high": scaled("lower_bound", 1.0001),
     "row's bound above its error": lambda d: replaced(d).update(lower_bound=replaced(d)["error"] * 1.01),

@@ -280,7 +280,7 @@ def test_of_equal_choices_the_first_is_named():
 def test_columns_of_any_phase_and_scale(phase):
     """Each is scaled by its largest part, real or imaginary, of either sign."""
     M = np.abs(np.random.default_rng(13).standard_normal((4, 5))) * (np.arange(4)[:, None] > 0)
-    expected = bound(M.astype(complex), 2, 1000).bound
+    expected = bound(M * 2.0**100 + 0j, 2, 1000).bound  # in units of a power of two, from where entries are scaled
     for power in (-600, 600):
         assert bound(M * 2.0**power * phase, 2, 1000).bound == pytest.approx(expected, rel=1e-12)
 

@@ -10,9 +10,9 @@ import numpy as np
 from infimum.compress.menu.widths import Choice
 from infimum.compress.search.core import best_selection
 from infimum.errors import BudgetError
-from infimum.proof.theorems.allocation_dual import Curve, Unit, largest_layer, lower_bound
+from infimum.proof.theorems.allocation_dual import Curve, Unit, largest_layer, point_bounds
 
-CLOSE = 1e-3  # to the bound: then no layer is looked at point by point
+CLOSE, POINTS = 1e-3, 8  # to the bound: then no layer is looked at point by point; else at so many, the most promising
 STEP = 1e-4  # to which the fraction for a target is found: a hundredth of a per cent
 
 
@@ -65,14 +65,17 @@ def allocate(units: Sequence[Unit], frontiers: Sequence[Frontier], budget: float
     """
     best = _allocate(units, frontiers, budget)
     error, split = value(units, best.choices), largest_layer(units)
-    if split is None or error <= (1.0 + CLOSE) * lower_bound(units, int(budget), best.multiplier):
+    if split is None:
+        return best
+    bounds = point_bounds(units, split, int(budget), best.multiplier)
+    if error <= (1.0 + CLOSE) * float(np.min(bounds)):
         return best
     ((curve,),) = units[split]
-    for point in range(curve.costs.size):
+    for point in np.argsort(bounds, kind="stable")[:POINTS].tolist():
         one = ((Curve(curve.costs[[point]], curve.errors[[point]]),),)
         parts, hulls = list(units), list(frontiers)
         parts[split], hulls[split] = one, frontier(one)
-        if sum(float(hull.costs[0]) for hull in hulls) > budget:
+        if bounds[point] >= error or sum(float(hull.costs[0]) for hull in hulls) > budget:
             continue
         choices = list(_allocate(parts, hulls, budget).choices)
         choices[split] = Choice(0, (point,))

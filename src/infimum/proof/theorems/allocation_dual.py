@@ -70,10 +70,13 @@ def split_value(units: Sequence[Unit], budget: int, multiplier: float, *, room: 
     The layer is a unit by itself, the one whose costs differ most; where no unit is a single layer the bound is 0.
     Multipliers are tried around the one that is given, and itself: every one is valid.
     """
-    multiplier, budget = number("multiplier", multiplier, least=0.0), whole("budget", budget, least=0, most=LARGEST)
     split = largest_layer(units)
-    if split is None:
-        return 0.0
+    return 0.0 if split is None else float(np.min(point_bounds(units, split, budget, multiplier, room=room)))
+
+
+def point_bounds(units: Sequence[Unit], split: int, budget: int, multiplier: float, *, room: float = 1.0) -> np.ndarray:
+    """Return the lower bound on the total error of every choice with each point of unit `split`, a single layer."""
+    multiplier, budget = number("multiplier", multiplier, least=0.0), whole("budget", budget, least=0, most=LARGEST)
     curve, rest = units[split][0][0], [unit for index, unit in enumerate(units) if index != split]
     layers = 1 + sum(max(map(len, unit)) for unit in rest)
     best, relative = np.zeros(curve.costs.size), np.append(0.0, np.exp2(np.linspace(-REACH, REACH, TRIED)))
@@ -91,7 +94,7 @@ def split_value(units: Sequence[Unit], budget: int, multiplier: float, *, room: 
         best = np.maximum(best, np.max(values, axis=1))
         around = int(np.argmax(values[int(np.argmin(best))]))  # the weakest point decides: look closer there
         relative = np.linspace(relative[max(around - 1, 0)], relative[min(around + 1, relative.size - 1)], TRIED)
-    return float(np.min(best))
+    return best
 
 
 def lower_bound(units: Sequence[Unit], budget: int, multiplier: float, *, room: float = 1.0) -> float:
