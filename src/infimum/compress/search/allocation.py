@@ -13,6 +13,7 @@ from infimum.errors import BudgetError
 from infimum.proof.theorems.allocation_dual import Curve, Unit, largest_layer, point_bounds
 
 CLOSE, POINTS = 1e-3, 8  # to the bound: then no layer is looked at point by point; else at so many, the most promising
+LARGE = 0.1  # of what all layers together can cost more or less: a layer that may leave a gap
 STEP = 1e-4  # to which the fraction for a target is found: a hundredth of a per cent
 
 
@@ -65,7 +66,7 @@ def allocate(units: Sequence[Unit], frontiers: Sequence[Frontier], budget: float
     """
     best = _allocate(units, frontiers, budget)
     error, split = value(units, best.choices), largest_layer(units)
-    if split is None:
+    if split is None or _span(frontiers[split]) < LARGE * sum(map(_span, frontiers)):
         return best
     bounds = point_bounds(units, split, int(budget), best.multiplier)
     if error <= (1.0 + CLOSE) * float(np.min(bounds)):
@@ -176,6 +177,10 @@ def _merged(curves: Sequence[Curve]) -> tuple[np.ndarray, np.ndarray, np.ndarray
     costs = sum(curve.costs[points[:, layer]] for layer, curve in enumerate(curves))
     errors = sum(curve.errors[points[:, layer]] for layer, curve in enumerate(curves))
     return np.asarray(costs), np.asarray(errors), points
+
+
+def _span(hull: Frontier) -> float:
+    return float(hull.costs[-1] - hull.costs[0])
 
 
 def _slopes(hull: Frontier) -> np.ndarray:
