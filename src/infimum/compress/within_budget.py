@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from infimum._system import peak_memory
-from infimum.compress.measure.progress import Progress
+from infimum.compress.measure.progress import Progress, Steps
 from infimum.compress.menu.budget import budget_of
 from infimum.compress.menu.layer_plan import dense_row
 from infimum.compress.menu.task import Task
@@ -53,7 +53,7 @@ def within_budget(task: Task, offers: tuple[Offer, ...], on_progress: Progress |
     """Share the budget, build what was chosen for every layer, and measure it as stored."""
     budget, choices, multiplier = _share(task, offers)
     rows: dict[str, LayerPlan] = {}
-    forms, bounds = FormShelf(), []
+    forms, bounds, steps = FormShelf(), [], Steps(on_progress, "factors")
     for index, built in enumerate(build_all(task, offers, choices)):
         bounds.append(built.claimed)
         rows |= {row.name: row for row in built.rows}
@@ -63,8 +63,7 @@ def within_budget(task: Task, offers: tuple[Offer, ...], on_progress: Progress |
             else:
                 forms[name] = built.forms[name]
         offers[index].keep(choices[index], built._replace(forms=forms))
-        if on_progress:
-            on_progress("factors", index + 1, len(offers))
+        steps.done(len(offers))
     table = _with_shares(_in_order(task, rows))
     certificate = Certificate(
         value=total([row.error for row in table]),

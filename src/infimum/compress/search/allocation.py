@@ -53,7 +53,7 @@ def allocate(units: Sequence[Unit], frontiers: Sequence[Frontier], budget: float
     Walks the lower convex hulls in order of error saved per number stored (the exact optimum of the convex relaxation,
     which at most one unit leaves fractional), spends what is left over on what still fits, off the hull too, and then
     looks for the optimum among what can be part of it (`best_selection`). Where one layer is so large that this leaves
-    a gap, the same is done for each of its points.
+    a gap, the same is done for the most promising of its points.
 
     Raises
     ------
@@ -73,10 +73,12 @@ def allocate(units: Sequence[Unit], frontiers: Sequence[Frontier], budget: float
         return best
     ((curve,),) = units[split]
     for point in np.argsort(bounds, kind="stable")[:POINTS].tolist():
+        if bounds[point] >= error:
+            break
         one = ((Curve(curve.costs[[point]], curve.errors[[point]]),),)
         parts, hulls = list(units), list(frontiers)
         parts[split], hulls[split] = one, frontier(one)
-        if bounds[point] >= error or sum(float(hull.costs[0]) for hull in hulls) > budget:
+        if sum(float(hull.costs[0]) for hull in hulls) > budget:
             continue
         choices = list(_allocate(parts, hulls, budget).choices)
         choices[split] = Choice(0, (point,))

@@ -2,15 +2,14 @@
 
 The moments come from a model that runs in float32. Two machines, or two numbers of threads, round differently. Between
 instruction sets (AVX-512, AVX2, SSE) errors and bounds were seen to differ by up to 7e-6 of themselves. Where they are
-small, they differ by more than that: by up to some 4e-7 of what a random change as large as the weight would cost, over
-its larger side; and an error by some 1e-5 of what a random change as large as its own would cost. Claims leave four
-times as much; `infimum verify` leaves nothing.
+small, they differ by more than that, which is told by what a random change as large as the weight would cost, over its
+larger side, and for an error by what a random change as large as its own would cost. Room of 4e-7 and 1e-5 of these was
+too little between one thread and two on AVX-512; claims leave twice as much, and `infimum verify` leaves nothing.
 
 A matrix of few bits is decided entry by entry, so that the smallest difference of a moment changes some of its
 integers, and those after them. What is stored is measured as it is. What was not chosen is made anew when it is
-checked, and has about the same error. These differences have no common cause, so that those of a sum add up as their
-squares do: the derived bound of a model of 38 layers was seen to move by 1e-4 of itself, where single errors moved by
-8e-3.
+checked, and has about the same error. These differences are taken to have no common cause, so that those of a sum add
+up as their squares do.
 """
 
 from __future__ import annotations
