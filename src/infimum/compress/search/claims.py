@@ -9,7 +9,8 @@ too little between one thread and two on AVX-512; claims leave twice as much, an
 A matrix of few bits is decided entry by entry, so that the smallest difference of a moment changes some of its
 integers, and those after them. What is stored is measured as it is. What was not chosen is made anew when it is
 checked, and has about the same error. These differences are taken to have no common cause, so that those of a sum add
-up as their squares do.
+up as their squares do: of a model of 31 groups the derived bound moved by 9e-4 of itself between AVX-512 and SSE, a
+third of that room.
 """
 
 from __future__ import annotations
