@@ -86,6 +86,8 @@ def test_what_is_not_taken_is_told_the_way(name, form):
     if form == "sparse" and name in {"pinv", "nystrom"}:
         pytest.skip("it is taken")
     for place in range(count):
+        if name == "solve" and form != "dask" and place == 0:
+            continue  # the matrix of a system may be any of them
         inputs = [symmetric() for _ in range(count)]
         inputs[place] = make(inputs[place])
         argument = {"pinv": "A", "solve": "AB", "cr": "XY", "nystrom": "K"}[name][place]

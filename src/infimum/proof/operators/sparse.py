@@ -206,6 +206,5 @@ class SparseTensor(Sparse):
 
 def _check_shape(matrix: Any, name: str) -> None:
     if matrix.ndim != 2 or 0 in matrix.shape:
-        raise ShapeError(
-            f"{name} must be a matrix with at least one row and one column, got shape {tuple(matrix.shape)}"
-        )
+        shape = tuple(matrix.shape)
+        raise ShapeError(f"{name} must be a matrix with at least one row and one column, got shape {shape}")
