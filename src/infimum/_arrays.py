@@ -54,6 +54,11 @@ def is_array(item: object) -> bool:
     return bool(array_api_compat.is_array_api_obj(item)) and not isinstance(item, np.generic)
 
 
+def is_sparse_tensor(item: object) -> bool:
+    """Tell whether `item` is a tensor of PyTorch of which zeros are not stored."""
+    return bool(_is_torch(item)) and str(getattr(item, "layout", "")) not in ("torch.strided", "")
+
+
 def as_array(item: Any, name: str) -> Array:
     """Return `item` as an array: nested sequences and tables become NumPy arrays, tensors leave their graph."""
     if isinstance(item, list | tuple | np.generic | int | float | complex):
@@ -70,20 +75,14 @@ def as_array(item: Any, name: str) -> Array:
             return _tables.values(item, name)
         way = f"convert it first, for example with numpy.asarray({name})"
         if hasattr(item, "shape"):  # a matrix, but none that NumPy could look into
-            way = (
-                f"it has to be in memory: give {name}.toarray()" if hasattr(item, "toarray") else "bring it into memory"
-            )
+            filled = f"it has to be in memory: give {name}.toarray()"
+            way = filled if hasattr(item, "toarray") else "bring it into memory"
         raise LibraryError(
             f"{name} must be an array (NumPy, PyTorch, CuPy, JAX, ...), got {type(item).__name__}; {way}"
         )
-    if not _is_torch(item):
-        return item
-    if str(item.layout) != "torch.strided":
-        raise LibraryError(
-            f"{name} must be a dense tensor, got one of layout {item.layout}: give {name}.to_dense(), or where sparse "
-            "matrices are taken a SciPy sparse array of its entries"
-        )
-    return item.detach()
+    if is_sparse_tensor(item):
+        raise LibraryError(f"{name} must be a dense tensor, got one of layout {item.layout}: give {name}.to_dense()")
+    return item.detach() if _is_torch(item) else item
 
 
 def namespace(**arrays: Array) -> Namespace:

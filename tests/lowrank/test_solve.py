@@ -8,6 +8,8 @@ import torch
 
 import infimum
 from infimum import errors, lowrank
+from infimum.proof.operators import sparse
+from infimum.scale import RowBlocks
 from tests.lowrank import exact
 from tests.lowrank.hostile import matrices, with_spectrum
 
@@ -100,7 +102,9 @@ def test_no_certificate_is_false(count):
         (lambda: lowrank.solve(np.eye(3), np.ones((3, 1, 1))), errors.ShapeError, "B must be a matrix"),
         (lambda: lowrank.solve(np.eye(3), np.ones(2)), errors.ShapeError, "equally many rows, got 3 and 2"),
         (lambda: lowrank.solve(np.eye(3), np.zeros(0)), errors.ShapeError, "at least one row"),
-        (lambda: lowrank.solve(scipy.sparse.eye_array(3), np.ones(3)), errors.LibraryError, r"A.toarray\(\)"),
+        (lambda: lowrank.solve(np.eye(3), scipy.sparse.eye_array(3)), errors.LibraryError, r"B.toarray\(\)"),
+        (lambda: lowrank.solve(scipy.sparse.eye_array(3), torch.ones(3)), errors.LibraryError, "one library"),
+        (lambda: lowrank.solve(np.diag([1.0, np.inf]), np.ones(2)), errors.NonFiniteError, "A must be finite"),
         (lambda: lowrank.solve(np.eye(3), np.eye(3), ridge=-1.0), errors.OptionError, "ridge"),
         (lambda: lowrank.solve(np.eye(3), np.eye(3), rtol=1.0), errors.OptionError, "rtol"),
         (lambda: lowrank.solve(np.eye(3), torch.eye(3)), errors.LibraryError, "one library"),
@@ -139,3 +143,74 @@ def test_large_matrices_without_an_inverse():
         infimum.verify(result, make(A), make(B))
         expected = np.linalg.lstsq(A, B)[0]
         assert np.asarray(result.matrix) == pytest.approx(expected, abs=1e-10 * np.linalg.norm(expected))
+
+
+FORMS = {
+    "csr": scipy.sparse.csr_array,
+    "tensor": lambda A: torch.as_tensor(A).to_sparse(),
+    "operator": scipy.sparse.linalg.aslinearoperator,
+    "blocks": lambda A: RowBlocks(A, rows=7),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kinds", [(0, 0), (1, 1), (0, 1), (1, 0)])
+@pytest.mark.parametrize("shape", [(40, 12), (12, 40), (20, 20), (30, 1), (1, 9)])
+def test_what_only_multiplies_is_solved_alike(monkeypatch, form, kinds, shape):
+    if form == "blocks" and shape[0] < shape[1]:
+        pytest.skip("blocks are those of a tall matrix")
+    monkeypatch.setattr(sparse, "EXPLICIT", 0)  # no zeros are formed
+    rng = np.random.default_rng(6)
+    A = rng.standard_normal(shape) * (rng.random(shape) < 0.6) * (0.6 + 0.8j if kinds[0] else 1.0)
+    A[0, 0] = 2.0
+    made = FORMS[form](A)
+    B = rng.standard_normal((shape[0], 3)) * (1.0 + 2.0j if kinds[1] else 1.0)
+    B[:, 1] = 0.0
+    B = torch.as_tensor(B) if form == "tensor" else B
+    for ridge in (0.0, 0.1):
+        result, dense = lowrank.solve(made, B, ridge=ridge), lowrank.solve(A, np.asarray(B), ridge=ridge)
+        assert type(result.matrix) is type(B)
+        assert np.asarray(result.matrix) == pytest.approx(dense.matrix, abs=1e-8 * np.linalg.norm(dense.matrix))
+        assert result.certificate.gap <= 1e-8
+        infimum.verify(result, made, B)
+        infimum.verify(infimum.from_json(result.to_json()), FORMS[form](A), np.asarray(B) if form != "tensor" else B)
+        for wrong in ((FORMS[form](1.5 * A), B), (made, 2.0 * B)):
+            with pytest.raises(errors.VerificationError):
+                infimum.verify(result, *wrong)
+
+
+@pytest.mark.parametrize("count", [pytest.param(80, id="80"), pytest.param(3000, id="3000", marks=pytest.mark.slow)])
+def test_no_certificate_of_what_only_multiplies_is_false(monkeypatch, count):
+    """However far LSQR comes: the loss against exact arithmetic, the bound against the exact optimum with the ridge."""
+    monkeypatch.setattr(sparse, "EXPLICIT", 0)
+    rng = np.random.default_rng(7)
+    for label, A in matrices(count, seed=43):
+        wide = A.astype(np.complex128 if np.iscomplexobj(A) else np.float64)
+        B = rng.standard_normal((A.shape[0], 2)).astype(wide.dtype)
+        size = float(np.clip(np.max(np.abs(wide)), 1e-150, 1e150))
+        ridge = float(rng.choice([0.0, 1e-4, 1.0])) * size**2
+        try:
+            result = lowrank.solve(scipy.sparse.csr_array(wide), B, ridge=ridge, rtol=1e-8)
+        except errors.RangeError:
+            continue
+        loss = exact.squared_loss(B, (wide, result.matrix))
+        with flint.ctx.workprec(exact.PRECISION):
+            own = exact.squared_loss(np.zeros(result.matrix.shape), (np.eye(wide.shape[1]), result.matrix))
+            loss = loss + flint.arb(ridge) * own
+        assert exact.at_least(result.certificate.value, loss), (label, ridge)
+        if ridge > 0.0:
+            best = exact.best_squared_loss_with_ridge(wide, B, ridge)
+            assert exact.at_most(result.certificate.lower_bound, best), (label, ridge)
+        infimum.verify(result, scipy.sparse.csr_array(wide), B)
+
+
+def test_an_ill_conditioned_system_says_how_far_it_came(monkeypatch):
+    monkeypatch.setattr(sparse, "EXPLICIT", 0)
+    rng = np.random.default_rng(8)
+    A = with_spectrum(rng, 60, 30, np.logspace(0, -9, 30))
+    B = rng.standard_normal((60, 2))
+    result = lowrank.solve(scipy.sparse.csr_array(A), B, rtol=1e-6)
+    dense = lowrank.solve(A, B, rtol=1e-6).certificate
+    assert np.linalg.norm(A @ result.matrix - B) <= result.certificate.value <= 1.2 * dense.value
+    assert np.linalg.norm(result.matrix) <= 1e8
+    infimum.verify(result, scipy.sparse.csr_array(A), B)

@@ -160,6 +160,19 @@ def test_centred(turn):
     infimum.verify(result, M)
 
 
+@pytest.mark.parametrize("turn", [False, True])
+def test_systems(turn):
+    """Right-hand sides and solutions are in memory."""
+    A = matrix((400, 20))
+    A = A.T.copy() if turn else A
+    B = np.random.default_rng(3).standard_normal((A.shape[0], 2))
+    blocks = RowBlocks(chunked(A, "ragged"))
+    result = lowrank.solve(blocks, B)
+    np.testing.assert_allclose(result.matrix, np.linalg.lstsq(A, B)[0], atol=1e-9)
+    infimum.verify(result, blocks, B)
+    infimum.verify(result, A, B)
+
+
 def test_what_the_triples_are_worth():
     M = matrix((2000, 40))
     result = lowrank.svd(RowBlocks(chunked(M, "both")), 5)

@@ -6,8 +6,9 @@ import flint
 import numpy as np
 import pytest
 
-from infimum._arrays import Working, namespace, working
+from infimum._arrays import Working, namespace
 from infimum.errors import LibraryError, VerificationError
+from infimum.proof.operators.dense import Dense
 from infimum.proof.theorems.least_squares_dual import THEOREM, lower_bound
 
 EPS = 2.0**-52
@@ -15,7 +16,7 @@ EPS = 2.0**-52
 
 def given(A, eps=None):
     wide = np.asarray(A, dtype=complex if np.iscomplexobj(A) else float)
-    return Working(wide, 0, eps or EPS * (2 if np.iscomplexobj(A) else 1), namespace(A=wide))
+    return Dense(wide, Working(wide, 0, eps or EPS * (2 if np.iscomplexobj(A) else 1), namespace(A=wide)))
 
 
 def drawn(rng, complex_, shape):
@@ -144,7 +145,7 @@ def test_names_and_libraries():
     torch = pytest.importorskip("torch")
     assert THEOREM == "least_squares_dual"
     with pytest.raises(LibraryError):
-        lower_bound(working(torch.eye(3)), ONE, torch.ones((3, 2)), ridge=0.0, radius=1.0)
+        lower_bound(Dense(torch.eye(3)), ONE, torch.ones((3, 2)), ridge=0.0, radius=1.0)
 
 
 def test_one_allowance_is_the_default():

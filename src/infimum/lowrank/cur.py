@@ -57,7 +57,7 @@ def cur(
     ----------
     M : array (m, n)
         Real or complex, finite, of any library of the array API standard, or a table of pandas, Polars or xarray; or a
-        SciPy sparse array or LinearOperator, or the blocks of rows of a matrix larger than memory
+        sparse matrix (SciPy, PyTorch) or LinearOperator, or the blocks of rows of a matrix larger than memory
         (`infimum.scale.RowBlocks`).
     rank : int, optional
         Number of rows and of columns, 1 <= rank <= min(m, n). Give `rank`, `rows` and `columns`, or `tol`.

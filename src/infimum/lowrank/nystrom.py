@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
-import scipy.sparse
 
 from infimum._arguments import RNGLike, one_of, rank_or_tol
 from infimum._arrays import ArrayLike, as_array, as_matrix, like_array, narrow, times_power_of_two, to_numpy
@@ -15,6 +14,7 @@ from infimum.lowrank.columns.rpcholesky import PartialCholesky, clusters, greedy
 from infimum.lowrank.columns.strategies import by_error
 from infimum.proof.answers.nystrom import Nystrom, certify_nystrom, more_landmarks
 from infimum.proof.operators.kernel import Entries, KernelMatrix
+from infimum.proof.operators.sparse import is_sparse
 from infimum.proof.rounding import ROOM
 from infimum.proof.theorems import nystrom_trace
 
@@ -40,7 +40,7 @@ def nystrom(
     Parameters
     ----------
     K : array (n, n)
-        Hermitian positive semidefinite, of any library of the array API standard, or a SciPy sparse array; or a
+        Hermitian positive semidefinite, of any library of the array API standard, or sparse (SciPy, PyTorch); or a
         `KernelMatrix`, of which only the diagonal, a few columns and a small block are computed. That a kernel, or a
         matrix of order above 2000, has no negative eigenvalues is taken on trust, unless the entries seen disprove it.
     rank : int, optional
@@ -91,7 +91,7 @@ def nystrom(
     True
     """
     one_of("method", method, METHODS)
-    sparse = scipy.sparse.issparse(K)
+    sparse = is_sparse(K)
     matrix: Any = K if sparse or isinstance(K, KernelMatrix) else as_matrix(K, "K")
     if sparse and method == "kmeans":
         raise OptionError("method='kmeans' clusters points, of which a sparse matrix has none: take another method")

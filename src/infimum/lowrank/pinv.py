@@ -24,6 +24,7 @@ from infimum.errors import OptionError
 from infimum.lowrank.spectra.elimination import eliminated
 from infimum.lowrank.stacks import over_stacks
 from infimum.proof.answers.pinv import Products, PseudoInverse, certify_pinv
+from infimum.proof.operators.sparse import with_zeros
 from infimum.proof.rounding import ROOM
 from infimum.proof.theorems import tikhonov_dual
 
@@ -41,7 +42,8 @@ def pinv(A: ArrayLike, *, rtol: float | None = None) -> PseudoInverse:
     Parameters
     ----------
     A : array (m, n), or a stack (..., m, n)
-        Real or complex, finite, of any library of the array API standard.
+        Real or complex, finite, of any library of the array API standard, or a sparse matrix (SciPy, PyTorch), which
+        gets its zeros.
     rtol : float, optional
         Singular values up to `rtol` times the largest count as zero, 0 <= rtol < 1. Default: ``max(m, n)`` times the
         spacing of the dtype of `A`.
@@ -73,7 +75,7 @@ def pinv(A: ArrayLike, *, rtol: float | None = None) -> PseudoInverse:
     >>> result.rank, round(result.certificate.lower_bound, 4)
     (1, 1.4142)
     """
-    A = as_matrix(A, "A")
+    A = as_matrix(with_zeros(A), "A")  # the answer has no zeros to leave out
     if rtol is None:
         rtol = max(A.shape) * float(namespace(A=A).finfo(A.dtype).eps)
     if not 0.0 <= rtol < 1.0:

@@ -24,7 +24,7 @@ def select_columns(
     ----------
     M : array (m, n)
         Real or complex, finite, of any library of the array API standard, or a table of pandas, Polars or xarray; or a
-        SciPy sparse array or LinearOperator, or the blocks of rows of a matrix larger than memory
+        sparse matrix (SciPy, PyTorch) or LinearOperator, or the blocks of rows of a matrix larger than memory
         (`infimum.scale.RowBlocks`).
     count : int
         How many, 1 <= count <= min(m, n).

@@ -18,10 +18,13 @@ from infimum._arrays import (
     working,
 )
 from infimum._linalg import adjoint
+from infimum._spread import at_hand
 from infimum.errors import OptionError
+from infimum.lowrank.spectra.bidiagonal import lsqr
 from infimum.lowrank.spectra.elimination import Eliminated, eliminated
 from infimum.lowrank.stacks import over_stacks
-from infimum.proof.answers.solve import Solution, certify_solution, checked_system, scaled_ridge
+from infimum.proof.answers.solve import Solution, certify_solution, checked_system, in_parts, scaled_ridge
+from infimum.proof.operators.dense import Dense
 from infimum.proof.rounding import ROOM
 
 
@@ -36,14 +39,17 @@ def solve(A: ArrayLike, B: ArrayLike, *, ridge: float = 0.0, rtol: float | None 
     Parameters
     ----------
     A : array (m, n), or a stack (..., m, n)
-        Real or complex, finite, of any library of the array API standard.
+        Real or complex, finite, of any library of the array API standard, or a table of pandas, Polars or xarray; or a
+        sparse matrix (SciPy, PyTorch) or LinearOperator, or the blocks of rows of a matrix larger than memory
+        (`infimum.scale.RowBlocks`). What is not in memory, or would be large with its zeros, is solved by LSQR [3]_:
+        the certificate says how far it came.
     B : array (m, k) or (m,), or a stack (..., m, k)
         Right-hand sides, or one as a vector, of the same library.
     ridge : float
         Weight of ``norm(X)**2``, 0 or more.
     rtol : float, optional
         Singular values up to `rtol` times the largest count as zero, 0 <= rtol < 1. Default: ``max(m, n)`` times the
-        spacing of the dtype of `A`.
+        spacing of the dtype of `A`. LSQR ends where it would have to count one near `rtol` times ``norm(A)``.
 
     Returns
     -------
@@ -63,6 +69,8 @@ def solve(A: ArrayLike, B: ArrayLike, *, ridge: float = 0.0, rtol: float | None 
     .. [1] R. Penrose, "On best approximate solutions of linear matrix equations",
        Math. Proc. Camb. Phil. Soc. 52 (1956).
     .. [2] Su Jianlin, Scientific Spaces 10366 (low rank 1, the pseudo-inverse), https://kexue.fm/archives/10366.
+    .. [3] C. Paige, M. Saunders, "LSQR: an algorithm for sparse linear equations and sparse least squares",
+       ACM Trans. Math. Softw. 8 (1982).
 
     Examples
     --------
@@ -72,25 +80,34 @@ def solve(A: ArrayLike, B: ArrayLike, *, ridge: float = 0.0, rtol: float | None 
     ([2.0], 1.414214)
     """
     vector = as_array(B, "B").ndim == 1
-    A, B = checked_system(A, B)
+    M, B = checked_system(A, B)
     if rtol is None:
-        rtol = max(A.shape) * float(namespace(A=A).finfo(A.dtype).eps)
+        rtol = max(M.shape) * float(M.xp.finfo(M.outer.dtype).eps)
     if not 0.0 <= rtol < 1.0:
         raise OptionError(f"rtol must be at least 0 and below 1, got {rtol!r}")
     if not 0.0 <= ridge < math.inf:
         raise OptionError(f"ridge must be a finite number, 0 or more, got {ridge!r}")
-    left, right = working(A), working(B)
-    dtype = left.xp.result_type(left.array.dtype, right.array.dtype)  # complex where A or B is
-    left = left._replace(array=left.xp.astype(left.array, dtype, copy=False))
-    image = left.xp.astype(right.array, dtype, copy=False)
-    found = eliminated(left, rtol) if ridge == 0.0 else None
-    if found is not None:
-        X, dual = _by_elimination(found, left.array, image)
+    right = working(B)
+    image, weight = in_parts(M, right.array), scaled_ridge(ridge, M.exponent)
+    if isinstance(M, Dense):
+        found = eliminated(M.working, rtol) if ridge == 0.0 else None
+        if found is not None:
+            X, dual = _by_elimination(found, M.array, image)
+        else:
+            X, dual = _by_filters(M.working, image, weight, rtol)
     else:
-        X, dual = _by_filters(left, image, scaled_ridge(ridge, left.exponent), rtol)
-    matrix = narrow(times_power_of_two(X, right.exponent - left.exponent), B, "the solution")
-    certificate = certify_solution(A, B, matrix, float(ridge), dual, room=ROOM)
+        X = lsqr(M, image, weight, rtol)
+        dual = image - at_hand(M.times(X))
+    X, dual = (_complex_again(part, B) for part in (X, dual))
+    matrix = narrow(times_power_of_two(X, right.exponent - M.exponent), B, "the solution")
+    certificate = certify_solution(M, B, matrix, float(ridge), dual, room=ROOM)
     return Solution(matrix=matrix[:, 0] if vector else matrix, ridge=float(ridge), certificate=certificate)
+
+
+def _complex_again(parts: Array, like: Array) -> Array:
+    """Put together what `in_parts` may have set apart."""
+    half = parts.shape[1] // 2
+    return parts if parts.shape[1] == like.shape[1] else parts[:, :half] + 1j * parts[:, half:]
 
 
 def _by_elimination(A: Eliminated, array: Array, image: Array) -> tuple[Array, Array]:

@@ -53,7 +53,7 @@ def svd(
     ----------
     M : array (m, n), or a stack (..., m, n)
         Real or complex, finite, of any library of the array API standard, or a table of pandas, Polars or xarray; or a
-        SciPy sparse array or LinearOperator, or the blocks of rows of a matrix larger than memory
+        sparse matrix (SciPy, PyTorch) or LinearOperator, or the blocks of rows of a matrix larger than memory
         (`infimum.scale.RowBlocks`).
     rank : int, optional
         Number of singular triples, 1 <= rank <= min(m, n). Give `rank` or `tol`, not both.

@@ -14,7 +14,8 @@ from infimum.lowrank import brute_force
 from infimum.problems.entry import Case, Problem
 from infimum.proof.operators import product
 from infimum.proof.operators.inputs import size
-from infimum.proof.operators.kernel import KernelMatrix
+from infimum.proof.operators.kernel import Entries
+from infimum.proof.operators.sparse import with_zeros
 
 
 def _topics() -> np.ndarray:
@@ -37,8 +38,8 @@ def _length(B: Array) -> float:
 
 
 def _trace(K: Any) -> float:
-    diagonal = K.diagonal() if isinstance(K, KernelMatrix) else np.diagonal(to_numpy(as_matrix(K, "K")))
-    return float(np.sum(np.abs(diagonal)))
+    entries = Entries(K)
+    return scale_back(float(np.sum(np.abs(entries.diagonal))), entries.exponent, toward=0.0)
 
 
 def _sum_of_terms(X: Array, Y: Array) -> float:
@@ -79,7 +80,7 @@ PROBLEMS: tuple[Problem, ...] = (
         minimises="Frobenius norm of A B - I over all matrices B that are no longer than the answer",
         solve=lowrank.pinv,
         result=lowrank.PseudoInverse,
-        scale=lambda A: float(as_matrix(A, "A").shape[0]) ** 0.5,
+        scale=lambda A: float(as_matrix(with_zeros(A), "A").shape[0]) ** 0.5,
         example=lambda: Case((_topics(),)),
         example_text="term-document matrix of the Python documentation",
         answer_text=lambda result: f"rank {result.rank}, rank decision {'doubtful' if result.ambiguous else 'clear'}",

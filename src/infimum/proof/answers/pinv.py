@@ -27,6 +27,7 @@ from infimum._linalg import adjoint, frobenius, with_rounding
 from infimum.errors import VerificationError
 from infimum.proof import evidence
 from infimum.proof.certificate import Certificate
+from infimum.proof.operators.sparse import with_zeros
 from infimum.proof.result import Result
 from infimum.proof.theorems import tikhonov_dual
 
@@ -83,7 +84,7 @@ class PseudoInverse(Result):
 
     def recheck(self, A: Array) -> Certificate:
         """Derive the certificate of a pseudo-inverse from the input and the answer alone."""
-        A = as_matrix(A, "A")
+        A = as_matrix(with_zeros(A), "A")
         scaled = working(A)
         kind: evidence.Kind = "complex" if is_complex(A) else "real"
         matrix = evidence.array("matrix", self.matrix, (A.shape[1], A.shape[0]), kind, like=A)

@@ -25,6 +25,9 @@ from infimum._linalg import frobenius, residual_norm
 from infimum.errors import RangeError, ShapeError
 from infimum.proof import evidence, wording
 from infimum.proof.certificate import Certificate
+from infimum.proof.operators.dense import Dense
+from infimum.proof.operators.inputs import for_columns
+from infimum.proof.operators.operator import Operator
 from infimum.proof.result import Result
 from infimum.proof.theorems import least_squares_dual
 
@@ -49,11 +52,11 @@ class Solution(Result):
     matrix: Array
     ridge: float
 
-    def recheck(self, A: Array, B: Array) -> Certificate:
+    def recheck(self, A: Any, B: Array) -> Certificate:
         """Derive the certificate of a least-squares solution from the inputs, the answer and the dual."""
         columns = tuple(int(length) for length in as_array(B, "B").shape[1:])
         A, B = checked_system(A, B)
-        kind: evidence.Kind = "complex" if is_complex(A) or is_complex(B) else "real"
+        kind: evidence.Kind = "complex" if is_complex(B) else "real"
         matrix = as_columns(evidence.array("matrix", self.matrix, (A.shape[1], *columns), kind, like=B))
         ridge = evidence.number("ridge", self.ridge, least=0.0)
         dual = evidence.array("the dual", self.certificate.witness["dual"], tuple(B.shape), kind, like=B)
@@ -79,15 +82,21 @@ def as_columns(B: Array) -> Array:
     return B[:, None] if B.ndim == 1 else B
 
 
-def checked_system(A: Array, B: Array) -> tuple[Array, Array]:
-    """Return A and B as matrices that fit; B is complex where A is."""
-    A, B = as_matrix(A, "A"), as_matrix(as_columns(as_array(B, "B")), "B")
-    xp = namespace(A=A, B=B)
-    if A.shape[0] != B.shape[0]:
-        raise ShapeError(f"A and B must have equally many rows, got {A.shape[0]} and {B.shape[0]}")
-    if xp.isdtype(A.dtype, "complex floating") and not xp.isdtype(B.dtype, "complex floating"):
-        B = xp.astype(B, A.dtype)
-    return A, B
+def checked_system(A: Any, B: Array) -> tuple[Operator, Array]:
+    """Return A as an operator and B as a matrix that fit; B is complex where A is."""
+    M, B = for_columns(A, "A"), as_matrix(as_columns(as_array(B, "B")), "B")
+    xp = namespace(A=M.outer, B=B)
+    if M.shape[0] != B.shape[0]:
+        raise ShapeError(f"A and B must have equally many rows, got {M.shape[0]} and {B.shape[0]}")
+    if M.complex and not is_complex(B):
+        B = xp.astype(B, M.outer.dtype)
+    return M, B
+
+
+def in_parts(A: Operator, X: Array) -> Array:
+    """Return real and imaginary parts side by side where A is real, so that all are real; else as it is."""
+    xp = namespace(X=X)
+    return xp.concat([xp.real(X), xp.imag(X)], axis=1) if is_complex(X) and not A.complex else X
 
 
 def scaled_ridge(ridge: float, exponent: int) -> float:
@@ -101,24 +110,30 @@ def scaled_ridge(ridge: float, exponent: int) -> float:
     return weight
 
 
-def certify_solution(A: Array, B: Array, matrix: Array, ridge: float, dual: Array, room: float = 1.0) -> Certificate:
+def certify_solution(A: Operator, B: Array, matrix: Array, ridge: float, dual: Array, room: float = 1.0) -> Certificate:
     """Measure the loss of the answer; bound that of every other one by the dual."""
-    left, right = working(A), working(B)
-    xp = left.xp
-    dtype = xp.result_type(left.array.dtype, right.array.dtype)
-    scaled = left._replace(array=xp.astype(left.array, dtype), eps=max(left.eps, right.eps))
-    target, own = xp.astype(right.array, dtype), working(matrix)
-    weight, shift = scaled_ridge(ridge, left.exponent), left.exponent - right.exponent
-    X = xp.astype(times_power_of_two(widen(matrix), shift), dtype)
+    right, own = working(B), working(matrix)
+    weight, shift = scaled_ridge(ridge, A.exponent), A.exponent - right.exponent
+    target, X = in_parts(A, right.array), in_parts(A, times_power_of_two(widen(matrix), shift))
+    eps = max(A.eps, right.eps)
     radius = scale_back(frobenius(own.array), own.exponent + shift, toward=math.inf)
-    radius *= 1.0 + room * sum(X.shape) * scaled.eps
-    value = math.hypot(residual_norm(target, scaled.array, X, scaled.eps, room), math.sqrt(weight) * radius)
-    Y = xp.astype(widen(dual), dtype)
-    bound = least_squares_dual.lower_bound(scaled, target, Y, ridge=weight, radius=radius, room=room)
+    radius *= 1.0 + room * sum(X.shape) * eps
+    value = math.hypot(_residual(A, X, target, eps, room), math.sqrt(weight) * radius)
+    bound = least_squares_dual.lower_bound(A, target, in_parts(A, widen(dual)), ridge=weight, radius=radius, room=room)
     return Certificate(
-        value=scale_back(value * (1.0 + 4 * room * scaled.eps), right.exponent, toward=math.inf),
+        value=scale_back(value * (1.0 + 4 * room * eps), right.exponent, toward=math.inf),
         lower_bound=scale_back(bound, right.exponent, toward=0.0),
         theorem=least_squares_dual.THEOREM,
         rigour="rounded",
         witness={"dual": dual},
     )
+
+
+def _residual(A: Operator, X: Array, B: Array, eps: float, room: float) -> float:
+    """Norm of ``A @ X - B``, rounded upwards; of a product by what `residual_norm` says of one in memory."""
+    if isinstance(A, Dense):
+        return residual_norm(B, A.array, X, eps, room)
+    unit = eps / 2
+    terms = math.sqrt(A.energy) * frobenius(X) * (1.0 + 2 * room * (sum(A.shape) + X.shape[1]) * unit)
+    rounding = (A.shape[1] + 4) * unit * (terms + frobenius(B))
+    return float((frobenius(A.times(X) - B) + room * rounding) * (1.0 + 2 * room * sum(B.shape) * unit))

@@ -1,4 +1,4 @@
-"""Inputs of every kind as operators: arrays, SciPy sparse arrays, linear operators, blocks of rows."""
+"""Inputs of every kind as operators: arrays, sparse matrices, linear operators, blocks of rows."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 import numpy as np
-import scipy.sparse
+import scipy.sparse.linalg
 
 from infimum._arrays import (
     as_floating_matrix,
@@ -16,15 +16,15 @@ from infimum._arrays import (
 from infimum.proof.operators.dense import Dense
 from infimum.proof.operators.linear_operator import Products
 from infimum.proof.operators.operator import Operator
-from infimum.proof.operators.sparse import Sparse
+from infimum.proof.operators.sparse import Sparse, is_sparse, sparse_operator
 
 
 def as_operator(item: Any, name: str) -> Operator:
     """Return a checked input as an operator in working precision."""
     if isinstance(item, Operator):
         return item.anew()
-    if scipy.sparse.issparse(item):
-        return Sparse(item, name)
+    if is_sparse(item):
+        return sparse_operator(item, name)
     if isinstance(item, scipy.sparse.linalg.LinearOperator):
         # it is looked at along its smaller side
         return Products(item, name) if item.shape[0] <= item.shape[1] else Products(item.adjoint(), name).adjoint()

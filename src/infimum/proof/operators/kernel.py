@@ -8,7 +8,6 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 
 from infimum._arrays import (
     Array,
@@ -21,7 +20,8 @@ from infimum._arrays import (
     to_numpy,
 )
 from infimum._linalg import frobenius
-from infimum.errors import DTypeError, NotSemidefiniteError, ShapeError
+from infimum.errors import NotSemidefiniteError, ShapeError
+from infimum.proof.operators.sparse import is_sparse, sparse_operator, with_zeros
 from infimum.proof.rounding import rounding_allowance
 
 BLOCK = 128  # points at a time when only the diagonal is wanted
@@ -83,22 +83,21 @@ class KernelMatrix:
 
 
 class SparseKernel(KernelMatrix):
-    """A large SciPy sparse matrix in the place of a kernel: its zeros are formed for the columns that are wanted."""
+    """A large sparse matrix in the place of a kernel: its zeros are formed for the columns that are wanted."""
 
-    def __init__(self, matrix: Any) -> None:
-        if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
-            raise ShapeError(f"K must be square, got shape {matrix.shape}")
-        if matrix.dtype.kind not in "biufc":
-            raise DTypeError(f"K must hold real or complex numbers, got dtype {matrix.dtype}; convert it first")
-        self.matrix = scipy.sparse.csc_array(matrix, dtype=matrix.dtype if matrix.dtype.kind in "fc" else np.float64)
-        require_finite(self.matrix.data, "K")
+    def __init__(self, given: Any) -> None:
+        operator = sparse_operator(given, "K")
+        if operator.shape[0] != operator.shape[1]:
+            raise ShapeError(f"K must be square, got shape {operator.shape}")
+        matrix = operator.on_host()
+        self.matrix, self.like, self.shape = matrix, operator.outer, operator.shape
         if (self.matrix != self.matrix.conj().T).nnz:
             raise NotSemidefiniteError("K must be Hermitian, but it differs from its conjugate transpose")
-        self.shape = (int(matrix.shape[0]), int(matrix.shape[0]))
 
-    def columns(self, indices: np.ndarray) -> np.ndarray:
+    def columns(self, indices: np.ndarray) -> Array:
         """Return ``K[:, indices]``."""
-        return np.asarray(self.matrix[:, indices].toarray())
+        columns = like_array(self.matrix[:, indices].toarray(), self.like)
+        return namespace(like=self.like).astype(columns, self.like.dtype, copy=False)
 
     def block(self, indices: np.ndarray) -> np.ndarray:
         """Return the rows and columns of these indices."""
@@ -127,8 +126,8 @@ class Entries:
     """
 
     def __init__(self, K: Any) -> None:
-        if scipy.sparse.issparse(K):
-            K = SparseKernel(K) if max(K.shape) > SPECTRUM else K.toarray()
+        if is_sparse(K):
+            K = SparseKernel(K) if max(K.shape) > SPECTRUM else with_zeros(K)
         self.kernel = K if isinstance(K, KernelMatrix) else None
         self.array = np.empty((0, 0))
         if self.kernel is not None:

@@ -8,20 +8,21 @@ from __future__ import annotations
 
 import math
 
-from infimum._arrays import Array, Working, is_complex, namespace, working
-from infimum._linalg import adjoint, frobenius
+from infimum._arrays import Array, is_complex, namespace, working
+from infimum._linalg import frobenius
 from infimum.proof import evidence
+from infimum.proof.operators.operator import Operator
 
 THEOREM = "least_squares_dual"
 
 
-def lower_bound(A: Working, B: Array, dual: Array, *, ridge: float, radius: float, room: float = 1.0) -> float:
+def lower_bound(A: Operator, B: Array, dual: Array, *, ridge: float, radius: float, room: float = 1.0) -> float:
     """Lower bound on ``sqrt(norm(A @ X - B)**2 + ridge * norm(X)**2)``, rounded downwards.
 
     Over every X if `ridge` is above 0, else over every X with ``norm(X) <= radius``.
     """
-    kind: evidence.Kind = "complex" if is_complex(A.array) or is_complex(B) else "real"
-    rows = A.array.shape[0]
+    kind: evidence.Kind = "complex" if A.complex or is_complex(B) else "real"
+    rows = A.shape[0]
     B = evidence.array("B", B, (rows, None), kind)
     dual = evidence.array("the dual", dual, (rows, B.shape[1]), kind, like=B)
     ridge = evidence.number("ridge", ridge, least=0.0)
@@ -36,8 +37,8 @@ def lower_bound(A: Working, B: Array, dual: Array, *, ridge: float, radius: floa
     inner = float(xp.sum(xp.real(products) if is_complex(products) else products))
     reached = inner - sum(B.shape) * unit * length * size
     # entry by entry A* Y is off by at most m unit roundoffs of abs(A)* abs(Y)
-    seen = frobenius(adjoint(A.array) @ Y) * (1.0 + (sum(A.array.shape) + B.shape[1]) * unit)
-    seen += rows * unit * frobenius(A.array) * length
+    seen = frobenius(A.adjoint_times(Y)) * (1.0 + (sum(A.shape) + B.shape[1]) * unit)
+    seen += rows * unit * math.sqrt(A.energy) * length
     length *= 1.0 + sum(B.shape) * unit
     if ridge > 0.0:
         return float(max(reached, 0.0) / math.hypot(length, seen / math.sqrt(ridge)) * (1.0 - 8 * unit))
