@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
+
+ROWS = 1024  # that are measured at a time, for the memory that takes
 
 
 class Precision(NamedTuple):
@@ -47,25 +50,45 @@ class Grid(NamedTuple):
 
     def values(self, integers: np.ndarray) -> np.ndarray:
         """Return the matrix of these integers."""
-        scales, zeros, offsets = self._columns(integers.shape[1])
-        return self._rounded(scales * (integers - zeros) - offsets)
+        return self._values(self._grouped(integers) - self.zeros[..., None]).reshape(integers.shape)
 
     def distances(self, W: np.ndarray) -> np.ndarray:
         """Return how far each entry is from the nearest number that it may become, to half an eps of itself.
 
         The quotient only says where to look: the neighbours are tried, too.
         """
-        scales, zeros, offsets = self._columns(W.shape[1])
-        with np.errstate(over="ignore"):
-            near = np.clip(np.rint((W + offsets) / np.where(scales > 0.0, scales, 1.0)) + zeros, 0.0, self.top)
-        tried = (np.clip(near + step, 0.0, self.top) - zeros for step in (-1.0, 0.0, 1.0))
-        return np.asarray(np.min([np.abs(W - self._rounded(scales * k - offsets)) for k in tried], axis=0))
+        found = np.empty(W.shape)
+        for start in range(0, len(W), ROWS):
+            rows = slice(start, start + ROWS)
+            found[rows] = self._rows(rows)._distances(W[rows])
+        return found
 
-    def _columns(self, columns: int) -> tuple[np.ndarray, np.ndarray, np.ndarray | float]:
-        """Return scale, zero and offset of each column."""
-        width = columns // self.scales.shape[1]
-        scales, zeros = (np.repeat(part, width, axis=1) for part in (self.scales, self.zeros))
-        return scales, zeros, 0.0 if self.offsets is None else np.repeat(self.offsets, width, axis=1)
+    def _distances(self, W: np.ndarray) -> np.ndarray:
+        entries, zeros = self._grouped(W), self.zeros[..., None]
+        scales = np.where(self.scales > 0.0, self.scales, 1.0)[..., None]
+        with np.errstate(over="ignore"):
+            near = np.clip(np.rint((entries + self._offsets) / scales) + zeros, 0.0, self.top)
+        tried = (np.clip(near + step, 0.0, self.top) - zeros for step in (-1.0, 0.0, 1.0))
+        away = (np.abs(entries - self._values(steps)) for steps in tried)
+        return reduce(np.minimum, away).reshape(W.shape)
+
+    def _rows(self, rows: slice) -> Grid:
+        """Return the grid of these rows."""
+        offsets = None if self.offsets is None else self.offsets[rows]
+        return self._replace(scales=self.scales[rows], zeros=self.zeros[rows], offsets=offsets)
+
+    def _grouped(self, matrix: np.ndarray) -> np.ndarray:
+        """Return a matrix as (rows, groups, columns of a group), a view where it can be one."""
+        rows, groups = self.scales.shape
+        return matrix.reshape(rows, groups, -1)
+
+    @property
+    def _offsets(self) -> np.ndarray | float:
+        return 0.0 if self.offsets is None else self.offsets[..., None]
+
+    def _values(self, steps: np.ndarray) -> np.ndarray:
+        """Return the numbers that are so many steps from zero, by groups."""
+        return self._rounded(self.scales[..., None] * steps - self._offsets)
 
     def _rounded(self, numbers: np.ndarray) -> np.ndarray:
         return np.asarray(numbers) if self.precision is None else self.precision.rounded(numbers)

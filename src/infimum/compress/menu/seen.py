@@ -43,7 +43,8 @@ class Seen(NamedTuple):
         largest = float(np.abs(D).max())
         if largest == 0.0:
             return 0.0
-        image = _times_lower((D / largest).astype(np.float32), self.right)
+        scaled = np.divide(D, largest, out=np.empty(D.shape, dtype=np.float32), casting="same_kind")
+        image = _times_lower(scaled, self.right)
         if self.left is not None and self.left.ndim == 1:
             image *= (self.left if rows is None else self.left[rows])[:, None]
         elif self.left is not None:

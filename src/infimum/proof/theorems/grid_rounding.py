@@ -78,7 +78,9 @@ def loss(W: np.ndarray, Q: np.ndarray, C: np.ndarray, G: np.ndarray, *, room: fl
     _ask_left(G, len(G))
     D = doubles("W", W, (len(G), len(C))) - doubles("Q", Q, W.shape)
     weighted = D @ C
-    computed = float(np.sum((G[:, None] * weighted if G.ndim == 1 else G @ weighted) * D))
+    weighted = np.multiply(G[:, None], weighted, out=weighted) if G.ndim == 1 else G @ weighted
+    weighted *= D
+    computed = float(np.sum(weighted))
     norm, squares = float(np.linalg.norm(D)), float(np.linalg.norm(C)) * float(np.linalg.norm(G))
     # the products and their sum are off by at most m + n unit roundoffs of |G| |D| |C| times |D|, added up; the
     # difference itself by half an eps of its entries, in a norm of which the traces bound the eigenvalues. Both hold
@@ -104,7 +106,8 @@ def bound(
         if weights.any() and not below:
             raise VerificationError(f"diag({name}) must be at most {side}, which could not be proved")
     # every term is a product of five factors that are not negative, each off by half an eps; their sums by m + n more
-    return float((g @ grid.distances(W) ** 2 @ e) * (1.0 - room * (m + n + 6) * EPS))
+    squares = np.square(distances := grid.distances(W), out=distances)
+    return float((g @ squares @ e) * (1.0 - room * (m + n + 6) * EPS))
 
 
 def _ask_left(G: np.ndarray, m: int) -> None:
