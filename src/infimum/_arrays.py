@@ -13,6 +13,7 @@ import array_api_compat
 import numpy as np
 
 from infimum import _tables
+from infimum._spread import at_hand, deciding, in_chunks, require_one_place, settled
 from infimum.errors import DTypeError, LibraryError, NonFiniteError, RangeError, ShapeError
 
 Array: TypeAlias = Any  # an array of any library of the array API standard
@@ -68,11 +69,7 @@ def as_array(item: Any, name: str) -> Array:
         )
     if isinstance(item, np.ndarray):
         return np.asarray(item)  # a subclass, such as numpy.matrix, may multiply and reduce in ways of its own
-    if array_api_compat.is_dask_array(item):
-        raise LibraryError(
-            f"{name} must be in memory, got a Dask array: bring it there with {name}.compute(), or where matrices "
-            f"larger than memory are taken give infimum.scale.RowBlocks({name})"
-        )
+    require_one_place(item, name)
     if not is_array(item):
         if _tables.is_table(item):
             return _tables.values(item, name)
@@ -89,18 +86,19 @@ def as_array(item: Any, name: str) -> Array:
 
 
 def namespace(**arrays: Array) -> Namespace:
-    """Return the common array namespace; refuse to mix libraries or devices."""
+    """Return the common array namespace, Dask's for chunks and small matrices; refuse to mix libraries or devices."""
     for array in arrays.values():  # of a small matrix nothing is asked for as often: no generator, no list
         if type(array) is not np.ndarray:
             break
     else:
         return _NUMPY
+    counted = deciding(arrays)
     try:
-        xp = array_api_compat.array_namespace(*arrays.values())
+        xp = array_api_compat.array_namespace(*counted.values())
     except TypeError as error:
         kinds = ", ".join(f"{name}: {type(array).__name__}" for name, array in arrays.items())
         raise LibraryError(f"arrays of one library were expected, got {kinds}; convert them first") from error
-    places = {name: str(array_api_compat.device(array)) for name, array in arrays.items()}
+    places = {name: str(array_api_compat.device(array)) for name, array in counted.items()}
     if len(set(places.values())) > 1:
         raise LibraryError(f"arrays on one device were expected, got {places}; move them first")
     return xp
@@ -261,10 +259,10 @@ def scale_back(value: float, exponent: int, toward: float) -> float:
 
 
 def narrow(array: Array, like: Array, name: str) -> Array:
-    """Round to the dtype of `like` if it has another; raise `RangeError` where a finite entry would become infinite."""
+    """Round to the dtype of `like`, chunks where they are; raise `RangeError` where a finite entry becomes infinite."""
     xp = namespace(array=array)
     with np.errstate(over="ignore"):
-        rounded = xp.astype(array, like.dtype, copy=False)
+        (rounded,) = settled(xp.astype(array, like.dtype, copy=False))
     if not (_sum_is_finite(rounded) or bool(xp.all(xp.isfinite(rounded)))):
         raise RangeError(
             f"{name} does not fit {like.dtype}: it holds values up to {float(xp.max(xp.abs(array))):.3g}; "
@@ -275,6 +273,7 @@ def narrow(array: Array, like: Array, name: str) -> Array:
 
 def to_numpy(array: Array) -> np.ndarray[Any, Any]:
     """Copy to a NumPy array on the host (bfloat16 becomes float32, which holds it exactly)."""
+    array = at_hand(array)
     if isinstance(array, np.ndarray):
         return array
     if _is_torch(array):
@@ -294,6 +293,7 @@ def _host(array: Array) -> Any:
 
 
 def like_array(values: np.ndarray[Any, Any], like: Array) -> Array:
-    """Move a host array to the library and device of `like`."""
+    """Move a host array to the library and device of `like`, or of its chunks."""
+    like = like._meta if in_chunks(like) else like
     xp = namespace(like=like)
     return xp.asarray(values, device=array_api_compat.device(like))

@@ -23,6 +23,7 @@ from infimum._arrays import (
     to_numpy,
     working,
 )
+from infimum._spread import at_hand, in_chunks, settled, with_places
 from infimum._threads import one_thread
 from infimum.errors import RangeError
 
@@ -36,6 +37,7 @@ def adjoint(array: Array) -> Array:
 
 # entries that are looked at together where a whole temporary array would leave the cache; elsewhere calls are dear
 CHUNK, ON_DEVICE = 2**16, 2**24
+PIECE = 2**12  # rows that are added up, or multiplied, at once where sums have to stay short
 STRIP = 2**15  # bytes turned at once: what is read, and the lines that are written, stay in the cache
 
 
@@ -43,9 +45,16 @@ def frobenius(array: Array) -> float:
     """Frobenius norm: its relative rounding error is at most ``sum(array.shape) * eps``.
 
     Rows are summed first, or no more entries at once than that sum. Any order of summation obeys the bound then, so it
-    holds for every library and device.
+    holds for every library and device; Dask sums its chunks where they are.
     """
+    if in_chunks(array):
+        norms = array.map_blocks(_chunk_norm, dtype=np.float64, chunks=tuple((1,) * len(c) for c in array.chunks))
+        return math.hypot(*to_numpy(norms).ravel())
     return _norm_of_chunks((array[rows, :] for rows in row_chunks(array)), sum(array.shape))
+
+
+def _chunk_norm(block: Array) -> np.ndarray:
+    return np.array([[frobenius(block) if 0 not in block.shape else 0.0]])
 
 
 def _norm_of_chunks(chunks: Iterable[Array], most: int) -> float:
@@ -70,13 +79,19 @@ def _less(product: Array, array: Array) -> Array:
 
 def _plain_norm(array: Array, most: int) -> float:
     xp = namespace(array=array)
-    if math.prod(array.shape) <= most:
+    if math.prod(array.shape) <= min(most, CHUNK):
         array = xp.reshape(array, (1, -1))
-    return math.sqrt(float(xp.sum(real_part(xp.vecdot(array, array)))))
+    squares = real_part(xp.vecdot(array, array))
+    if squares.shape[0] <= PIECE:
+        return math.sqrt(float(xp.sum(squares)))
+    parts = (squares[start : start + PIECE] for start in range(0, squares.shape[0], PIECE))
+    return math.sqrt(math.fsum(float(xp.sum(part)) for part in parts))
 
 
 def _column_lengths(array: Array) -> np.ndarray:
     xp = namespace(array=array)
+    if in_chunks(array):
+        return np.asarray(to_numpy(xp.linalg.vector_norm(array, axis=0)), dtype=np.float64)
     squares = [to_numpy(real_part(xp.vecdot(part, part, axis=-2))) for part in (array[r, :] for r in row_chunks(array))]
     return np.asarray(np.sqrt(np.sum(squares, axis=0, dtype=np.float64)))
 
@@ -150,12 +165,19 @@ def scaled_columns(array: Array) -> tuple[Array, np.ndarray, np.ndarray]:
 
 def as_row(values: np.ndarray, like: Array) -> Array:
     """Return factors for the columns of `like`, in its library and precision."""
-    return namespace(like=like).astype(like_array(values, like), like.dtype)[None, :]
+    moved = like_array(values, like)
+    return namespace(moved=moved).astype(moved, like.dtype)[None, :]
+
+
+def reduced_qr(array: Array) -> tuple[Array, Array]:
+    """QR decomposition with at most as many columns of Q as `array` has; of chunks Q stays where they are."""
+    Q, R = settled(*namespace(array=array).linalg.qr(array, mode="reduced"))
+    return Q, at_hand(R)
 
 
 def orthonormal_basis(array: Array) -> Array:
     """Orthonormal basis of a space that contains the columns of `array`, by Householder QR (safe at any condition)."""
-    return namespace(array=array).linalg.qr(array, mode="reduced")[0]
+    return reduced_qr(array)[0]
 
 
 TALL, SLIM = 20, 200  # rows for each column, and columns, from and up to which a thin SVD goes through Gram matrices
@@ -169,7 +191,7 @@ def thin_svd(array: Array) -> tuple[Array, Array, Array]:
     scaled to length 1, are nearly orthogonal, else two; U is orthonormal to rounding, as LAPACK's (Y. Yamamoto and
     others, "Roundoff error analysis of the CholeskyQR2 algorithm", ETNA 44 (2015)).
     """
-    xp, columns = namespace(array=array), array.shape[1]
+    columns = array.shape[1]
     left, whole = array, np.eye(columns)
     for most in (CONDITION, 1.0 + columns) if array.shape[0] >= TALL * columns and columns <= SLIM else ():
         gram = to_numpy(adjoint(left) @ left)
@@ -187,11 +209,12 @@ def thin_svd(array: Array) -> tuple[Array, Array, Array]:
         whole = (triangle * lengths) @ whole
         step = like_array((inverse / lengths[:, None]).astype(gram.dtype), array)
         if condition <= 1.0 + columns:
-            u, s, wh = xp.linalg.svd(like_array(whole.astype(gram.dtype), array), full_matrices=False)
+            small = like_array(whole.astype(gram.dtype), array)
+            u, s, wh = namespace(small=small).linalg.svd(small, full_matrices=False)
             return left @ (step @ u), s, wh
         left = left @ step
-    Q, R = xp.linalg.qr(array, mode="reduced")
-    u, s, wh = xp.linalg.svd(R, full_matrices=False)
+    Q, R = reduced_qr(array)
+    u, s, wh = namespace(R=R).linalg.svd(R, full_matrices=False)
     return Q @ u, s, wh
 
 
@@ -202,6 +225,22 @@ def pivoted_qr(array: Array) -> tuple[np.ndarray, np.ndarray]:
     """
     triangle, pivots = scipy.linalg.qr(to_numpy(array), mode="r", pivoting=True, check_finite=False)
     return pivots.astype(np.int64), triangle
+
+
+def gram(array: Array) -> Array:
+    """Multiply a matrix by its own adjoint, piece by piece: so no sum is longer than `longest_sum` says."""
+    parts = (array[start : start + PIECE, :] for start in range(0, array.shape[0], PIECE))
+    return sum((adjoint(part) @ part for part in parts), start=0.0)
+
+
+def longest_sum(*rows: int) -> int:
+    """Terms one after the other in an entry of the sum of Gram matrices of blocks of so many rows.
+
+    The squares of `frobenius` are added up in sums of at most 16 times that. It is at least that of all rows in one
+    block: what is claimed of a matrix in blocks holds for it in memory.
+    """
+    least = -(-sum(rows) // PIECE)
+    return min(sum(rows), PIECE) + max(least, sum(-(-count // PIECE) for count in rows))
 
 
 def subtract_outer(array: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
@@ -218,17 +257,22 @@ def least_squares(A: Array, B: Array, rtol: float) -> Array:
     The caller sets `rtol` by the precision in which X is kept: larger coefficients would lose more to rounding than
     those directions gain.
     """
-    xp = namespace(A=A, B=B)
-    Q, R = xp.linalg.qr(A, mode="reduced")
+    namespace(A=A, B=B)
+    Q, R = reduced_qr(A)
+    xp = namespace(R=R)
     # Without pivoting the diagonal of R can hide a deficiency, hence the singular values of the small factor.
     u, s, vh = xp.linalg.svd(R, full_matrices=False)
     cut = rtol * float(s[0])
     if A.shape[0] >= A.shape[1] and float(s[-1]) > cut:
-        return xp.linalg.solve(R, adjoint(Q) @ B)
+        return with_places(_solved, adjoint(Q) @ B, R)
     kept = s > cut
     inverse = xp.where(kept, 1.0 / xp.where(kept, s, xp.ones_like(s)), xp.zeros_like(s))
     scale = xp.astype(inverse, vh.dtype)
     return adjoint(vh) @ (scale[:, None] * (adjoint(u) @ (adjoint(Q) @ B)))
+
+
+def _solved(B: Array, places: range, A: Array) -> Array:
+    return namespace(A=A, B=B).linalg.solve(A, B)
 
 
 def gaussian(rng: np.random.Generator, shape: tuple[int, ...], like: Array) -> Array:

@@ -1,10 +1,8 @@
 """Blocks of rows: the certificate of a matrix that is read in pieces is that of the matrix in memory."""
 
-import dask
 import dask.array
 import numpy as np
 import pytest
-from dask.local import get_sync
 
 import infimum
 from infimum import errors, lowrank
@@ -138,91 +136,3 @@ def test_bad_entries_are_found_on_the_way(matrix):
     M[250, 3] = np.nan
     with pytest.raises(errors.NonFiniteError, match="source"):
         lowrank.svd(RowBlocks(M, rows=100), 3)
-
-
-class Scheduler:
-    """What a scheduler of Dask is asked for: how often, and how much comes back."""
-
-    def __init__(self):
-        self.passes, self.bytes = 0, 0
-
-    def __call__(self, graph, keys, **options):
-        results = get_sync(graph, keys, **options)
-        self.passes += 1
-        self.bytes += sum(part.nbytes for part in _arrays_in(results))
-        return results
-
-
-def _arrays_in(item):
-    if isinstance(item, list | tuple):
-        return [array for part in item for array in _arrays_in(part)]
-    return [np.asarray(item)]
-
-
-@pytest.mark.parametrize("chunks", [(500, 60), (500, 25)])
-def test_the_chunks_of_a_dask_array_stay_where_they_are(chunks):
-    """Products are formed by the scheduler: 4 passes solve and 3 verify, and thin factors are all that comes back."""
-    rng = np.random.default_rng(4)
-    M = rng.standard_normal((20_000, 60)) * 0.8 ** np.arange(60)
-    blocks, solving, verifying = RowBlocks(dask.array.from_array(M, chunks=chunks)), Scheduler(), Scheduler()
-    with dask.config.set(scheduler=solving):
-        result = lowrank.svd(blocks, 3)
-    with dask.config.set(scheduler=verifying):
-        infimum.verify(result, RowBlocks(blocks.source))
-    assert (solving.passes, verifying.passes) == (4, 3)
-    assert solving.bytes <= 0.07 * M.nbytes  # the left factor is 1/20 of it
-    assert verifying.bytes <= 0.01 * M.nbytes
-    memory = lowrank.svd(M, 3)
-    assert result.certificate.value == pytest.approx(memory.certificate.value, rel=1e-9)
-    assert result.certificate.lower_bound == pytest.approx(memory.certificate.lower_bound, rel=1e-9)
-
-
-@pytest.mark.parametrize("dtype", [np.float32, np.complex128, np.int16])
-def test_dask_arrays_of_any_dtype(dtype):
-    rng = np.random.default_rng(5)
-    M = (rng.standard_normal((90, 12)) * 100.0).astype(dtype)
-    if dtype is np.complex128:
-        M = M + 1j * M[::-1]
-    blocks = RowBlocks(dask.array.from_array(M * np.ones((), dtype=dtype), chunks=(20, 5)))
-    for method in ("exact", "gram", "krylov"):
-        result = lowrank.svd(blocks, 4, method=method, rng=0)
-        assert result.U.dtype == (np.float64 if dtype is np.int16 else dtype)
-        infimum.verify(result, blocks)
-        infimum.verify(result, M)
-    infimum.verify(lowrank.svd(blocks, 4, center=True), blocks)
-
-
-def test_dask_arrays_that_are_not_finite_or_zero():
-    M = np.zeros((40, 6))
-    assert lowrank.svd(RowBlocks(dask.array.from_array(M, chunks=(9, 4))), 2).certificate.value < 1e-300
-    M[13, 2] = np.nan
-    with pytest.raises(errors.NonFiniteError):
-        lowrank.svd(RowBlocks(dask.array.from_array(M, chunks=(9, 4))), 2)
-
-
-def test_no_certificate_of_a_dask_array_is_false():
-    for _, M in matrices(48, seed=15):
-        tall = M if M.shape[0] >= M.shape[1] else M.conj().T
-        rank = max(1, tall.shape[1] // 2)
-        try:
-            result = lowrank.svd(RowBlocks(dask.array.from_array(tall, chunks=(5, 3))), rank)
-        except errors.RangeError:
-            continue
-        assert at_most(result.certificate.lower_bound, squared_tails(tall)[rank])
-        assert at_least(result.certificate.value, squared_loss(tall, (result.U, np.diag(result.s), result.Vh)))
-
-
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")  # of the cluster about itself
-def test_the_workers_of_a_cluster_share_the_work():
-    distributed = pytest.importorskip("distributed")
-    rng = np.random.default_rng(6)
-    M = rng.standard_normal((4000, 30)) * 0.8 ** np.arange(30)
-    with (
-        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0") as cluster,
-        distributed.Client(cluster),
-    ):
-        blocks = RowBlocks(dask.array.from_array(M, chunks=(200, 30)))
-        result = lowrank.svd(blocks, 4)
-        assert infimum.verify(result, blocks).theorem == result.certificate.theorem
-    assert infimum.verify(result, M).value <= result.certificate.value

@@ -21,7 +21,8 @@ from infimum._arrays import (
     widen,
     working,
 )
-from infimum._linalg import adjoint, least_squares, orthonormal_basis, pivoted_qr
+from infimum._linalg import adjoint, least_squares, orthonormal_basis, pivoted_qr, reduced_qr
+from infimum._spread import at_hand
 from infimum._tables import labels
 from infimum.errors import OptionError, ToleranceError
 from infimum.lowrank.columns.interpolation import claimed_bound
@@ -195,9 +196,8 @@ class _Search:
 
     def _optimal_core(self, C: Array, R: Array) -> Callable[[float], Array]:
         """Return the function from a cut to ``pinv(C) @ M @ pinv(R)`` (scaled), by one product with M."""
-        qr = self.M.xp.linalg.qr
-        (Q_left, left), (Q_right, right) = (qr(part) for part in (self._scaled(C), adjoint(self._scaled(R))))
-        coordinates = adjoint(self.M.adjoint_times(Q_left)) @ Q_right
+        (Q_left, left), (Q_right, right) = (reduced_qr(part) for part in (self._scaled(C), adjoint(self._scaled(R))))
+        coordinates = at_hand(adjoint(self.M.adjoint_times(Q_left)) @ Q_right)
 
         def core(cut: float) -> Array:
             return adjoint(least_squares(right, adjoint(least_squares(left, coordinates, cut)), cut))

@@ -18,6 +18,7 @@ from infimum._arrays import (
     working,
 )
 from infimum._linalg import adjoint
+from infimum._spread import at_hand
 from infimum.errors import OptionError
 from infimum.lowrank.spectra.bidiagonal import lsqr
 from infimum.lowrank.spectra.elimination import Eliminated, eliminated
@@ -96,7 +97,7 @@ def solve(A: ArrayLike, B: ArrayLike, *, ridge: float = 0.0, rtol: float | None 
             X, dual = _by_filters(M.working, image, weight, rtol)
     else:
         X = lsqr(M, image, weight, rtol)
-        dual = image - M.times(X)
+        dual = image - at_hand(M.times(X))
     X, dual = (_complex_again(part, B) for part in (X, dual))
     matrix = narrow(times_power_of_two(X, right.exponent - M.exponent), B, "the solution")
     certificate = certify_solution(M, B, matrix, float(ridge), dual, room=ROOM)

@@ -14,6 +14,7 @@ import numpy as np
 
 from infimum._arrays import Array, is_array, like_array, namespace, to_numpy
 from infimum._display import Shown
+from infimum._spread import at_hand, in_chunks, settled
 from infimum.errors import FileFormatError
 from infimum.proof import strict_json
 from infimum.proof.certificate import Certificate, is_finite
@@ -73,10 +74,16 @@ class Result(Shown):
     def brought_to(self, inputs: tuple[Any, ...]) -> Self:
         """Return the result with its NumPy arrays in the library and on the device of the inputs.
 
-        A result read from JSON holds NumPy arrays; one that holds arrays of another library stays as it is.
+        A result read from JSON holds NumPy arrays; one that holds arrays of another library stays as it is. Arrays in
+        chunks are computed once, so that every look finds the same: where they are if the input lies in chunks as well.
         """
-        like = next((item for item in inputs if is_array(item) and not isinstance(item, np.ndarray)), None)
         fields = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        chunked = [name for name, item in fields.items() if in_chunks(item)]
+        if chunked:
+            stay = any(in_chunks(getattr(item, "source", None)) for item in inputs)
+            found = [a if stay else at_hand(a) for a in settled(*(fields[name] for name in chunked))]
+            return dataclasses.replace(self, **dict(zip(chunked, found, strict=True)))
+        like = next((item for item in inputs if is_array(item) and not isinstance(item, np.ndarray)), None)
         if like is None or any(is_array(item) and not isinstance(item, np.ndarray) for item in fields.values()):
             return self
         moved = {name: _moved(item, like) for name, item in fields.items() if isinstance(item, np.ndarray)}

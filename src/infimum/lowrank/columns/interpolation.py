@@ -12,12 +12,14 @@ import numpy as np
 from infimum._arrays import (
     Array,
     like_array,
+    namespace,
     narrow,
     scale_back,
     times_power_of_two,
     widen,
 )
-from infimum._linalg import adjoint, least_squares
+from infimum._linalg import adjoint, least_squares, reduced_qr
+from infimum._spread import with_places
 from infimum.errors import ToleranceError
 from infimum.lowrank.columns.pivoting import bounded, coefficients
 from infimum.lowrank.columns.reduction import Reduction, reduction
@@ -33,7 +35,7 @@ from infimum.proof.theorems.ritz_block import Bound
 
 SPECTRUM = 1000  # up to this smaller side all singular values are computed for the bound
 SMALL = 100  # from this one on their squares, which take a third of the time, where rounding does not matter:
-CLEAR = 1e6  # allowances of an energy of which the squared bound has to hold so many
+CLEAR, DEAR = 1e6, 1e3  # allowances of an energy that the squared bound has to hold; where passes are dear
 DELTA = 1e-6  # failure probability of the bound beyond that
 
 
@@ -112,15 +114,13 @@ class Search:
         eps = float(xp.finfo(M.outer.dtype).eps)
         if self.max_coefficient is not None:
             order = bounded(reduced, order, self.max_coefficient)
-        columns, skeleton = like_array(order.astype(np.int64), M.outer), M.take(order, axis=1)
+        skeleton = M.take(order, axis=1)
         if self.max_coefficient is None:
-            Q, R = xp.linalg.qr(times_power_of_two(widen(skeleton), -M.exponent), mode="reduced")
+            Q, R = reduced_qr(times_power_of_two(widen(skeleton), -M.exponent))
             Z = least_squares(R, adjoint(M.adjoint_times(Q)), max(M.shape) * eps)
         else:
             Z = like_array(_clipped(coefficients(reduced, order), self.max_coefficient * (1.0 - 2.0 * eps)), M.outer)
-        # A chosen column is itself, exactly; least squares would return the identity only up to rounding.
-        chosen = columns[:, None] == xp.arange(M.shape[1], dtype=xp.int64, device=columns.device)[None, :]
-        Z = narrow(xp.where(xp.any(chosen, axis=0)[None, :], xp.astype(chosen, Z.dtype), Z), M.outer, "a coefficient")
+        Z = narrow(with_places(_with_identity, Z, order), M.outer, "a coefficient")
         if M.shape[1] <= FEW:
             certificate = certify_columns(M, skeleton, Z, M.shape[1], room=ROOM)
         else:
@@ -143,6 +143,12 @@ class Search:
         return dataclasses.replace(best, certificate=certificate)
 
 
+def _with_identity(Z: Array, places: range, order: np.ndarray) -> Array:
+    """Make a chosen column itself, exactly: least squares would return the identity only up to rounding."""
+    xp, chosen = namespace(Z=Z), like_array(order[:, None] == np.asarray(places)[None, :], Z)
+    return xp.where(xp.any(chosen, axis=0)[None, :], xp.astype(chosen, Z.dtype), Z)
+
+
 def _clipped(Z: np.ndarray, largest: float) -> np.ndarray:
     """Take off what rounding, also that to the caller's dtype, may add to coefficients of the largest size."""
     size = np.abs(Z)
@@ -151,10 +157,11 @@ def _clipped(Z: np.ndarray, largest: float) -> np.ndarray:
 
 def claimed_bound(M: Operator, reduced: Reduction, rank: int) -> tuple[str, Bound]:
     """Choose the theorem for a bound on every matrix of that rank by what it costs, and claim by it."""
-    if min(M.shape) <= SPECTRUM or reduced.matrix.shape[0] <= rank or not np.any(reduced.outside):
+    if min(M.shape) <= max(SPECTRUM, M.gram_limit) or reduced.matrix.shape[0] <= rank or not np.any(reduced.outside):
         if min(M.shape) > SMALL:
             bound = bound_of_any_matrix(M, rank, eckart_young.THEOREM, {"gram": True}, room=ROOM)
-            if bound.value**2 > CLEAR * energy_allowance(M.shape, M.eps, rank, M.energy):
+            clear = DEAR if M.dear else CLEAR
+            if bound.value**2 > clear * energy_allowance(M.shape, M.eps, rank, M.energy):
                 return eckart_young.THEOREM, bound
         return eckart_young.THEOREM, bound_of_any_matrix(M, rank, eckart_young.THEOREM, {}, room=ROOM)
     basis = like_array(np.ascontiguousarray(reduced.matrix.conj().T), M.like)

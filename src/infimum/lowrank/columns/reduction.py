@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from infimum._arrays import to_numpy
-from infimum._linalg import adjoint, gaussian, orthonormal_basis
-from infimum.proof.operators.operator import Adjoint, Operator
+from infimum._arrays import like_array, to_numpy
+from infimum._linalg import adjoint, orthonormal_basis
+from infimum.proof.operators.operator import Operator
 from infimum.proof.rounding import tails
 
 WHOLE = 600  # a smaller side up to this is not worth a sketch
@@ -68,10 +68,10 @@ def reduction(M: Operator, count: int, rng: np.random.Generator) -> Reduction:
     """Reduce a matrix from which `count` columns are to be chosen."""
     width = max(2 * count + 10, count + 60)
     smaller = min(M.shape)
-    # the adjoint of what is read row by row is wide and not in memory: it is never formed as a whole
-    if not isinstance(M, Adjoint) and (smaller <= WHOLE or 2 * width > smaller):
+    if M.compressible and (smaller <= WHOLE or 2 * width > smaller):
         return whole(M)
-    return sketched(M, min(width, smaller), rng)
+    width = min(width, smaller)
+    return squared(M, width) if M.dear and smaller <= M.gram_limit else sketched(M, width, rng)
 
 
 def whole(M: Operator) -> Reduction:
@@ -82,9 +82,23 @@ def whole(M: Operator) -> Reduction:
     return Reduction(to_numpy(matrix), np.zeros(matrix.shape[1]))
 
 
+def squared(M: Operator, width: int) -> Reduction:
+    """Keep the coordinates in the leading space of that dimension, found from the Gram matrix: one pass."""
+    small = M if M.compressible else M.adjoint()
+    products = to_numpy(small.gram())
+    values, vectors = (part[..., : -width - 1 : -1] for part in np.linalg.eigh(products))
+    if small is M:
+        matrix = np.sqrt(np.maximum(values, 0.0))[:, None] * vectors.conj().T
+        energies = np.diagonal(products).real
+    else:
+        matrix = to_numpy(adjoint(small.times(like_array(vectors, small.like))))
+        energies = M.energies(0)
+    return Reduction(matrix, np.maximum(energies - np.linalg.norm(matrix, axis=0) ** 2, 0.0))
+
+
 def sketched(M: Operator, width: int, rng: np.random.Generator) -> Reduction:
     """Keep the coordinates in a `width`-dimensional space, found from a Gaussian sketch and one power step."""
-    row_space = orthonormal_basis(M.adjoint_times(gaussian(rng, (M.shape[0], width), like=M.like)))
+    row_space = orthonormal_basis(M.sketch(width, rng))
     image = orthonormal_basis(M.times(row_space))
     matrix = to_numpy(adjoint(M.adjoint_times(image)))
     return Reduction(matrix, np.maximum(M.energies(0) - np.linalg.norm(matrix, axis=0) ** 2, 0.0))

@@ -8,6 +8,7 @@ import numpy as np
 
 from infimum._arrays import Array, namespace, to_numpy
 from infimum._linalg import as_row
+from infimum._spread import at_hand
 from infimum.proof.operators.operator import Operator
 
 STEPS = 4  # for each singular value: exact arithmetic takes one
@@ -21,15 +22,15 @@ def lsqr(A: Operator, B: Array, weight: float, rtol: float) -> Array:
     """
     damp, size = math.sqrt(weight), math.sqrt(A.energy)
     start, U = _normalised(B)
-    alpha, V = _normalised(A.adjoint_times(U))
+    alpha, V = _normalised(at_hand(A.adjoint_times(U)))
     W, X = V, A.xp.zeros_like(V)
     reach, corner, lost, inverses = start, alpha, 0.0 * start, 0.0 * start
     active = (start > 0.0) & (alpha > 0.0)
     for _ in range(STEPS * min(A.shape)):
         if not np.any(active):
             break
-        beta, U = _normalised(A.times(V) - U * as_row(alpha, U))
-        alpha, V = _normalised(A.adjoint_times(U) - V * as_row(beta, V))
+        beta, U = _normalised(at_hand(A.times(V)) - U * as_row(alpha, U))
+        alpha, V = _normalised(at_hand(A.adjoint_times(U)) - V * as_row(beta, V))
         # one rotation takes the damping out, the next what stands below the diagonal
         damped = np.where(active, np.hypot(corner, damp), 1.0)
         lost, reach = lost + (damp / damped * reach) ** 2, corner / damped * reach

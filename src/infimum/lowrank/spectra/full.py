@@ -13,6 +13,8 @@ from infimum.proof.rounding import ROOM, tails
 from infimum.proof.theorems import eckart_young
 from infimum.proof.theorems.ritz_block import Bound
 
+FAR, DEAR = 1e-5, 0.1  # share of the gap asked for that squared singular values may cost; where passes are dear
+
 
 def exact(M: Operator) -> Spectrum:
     """Full singular value decomposition, of the matrix itself or of a triangle with the same right vectors."""
@@ -50,9 +52,13 @@ def gram(M: Operator) -> Spectrum:
 
 
 def resolved(spectrum: Spectrum, goal: Goal) -> bool:
-    """Tell whether a spectrum from squared singular values proves its errors to far better than the gap asked for."""
+    """Tell whether a spectrum from squared singular values proves its errors to far better than the gap asked for.
+
+    Where a pass is dear it has to be better, and no more.
+    """
     rank = goal.reached(spectrum.errors)
     if rank is None or rank >= min(spectrum.M.shape):
         return False
+    M = spectrum.M
     error, floor = float(spectrum.errors[rank]), spectrum.bound(rank).value
-    return 0.0 < error <= (1.0 + 1e-5 * min(goal.gap, 1e-3)) * floor
+    return 0.0 < error <= (1.0 + (DEAR if M.dear else FAR) * min(goal.gap, 1e-3)) * floor

@@ -26,7 +26,7 @@ def check_skeleton(M: Operator, name: str, columns: Array, skeleton: Array) -> i
     if not 1 <= order.size <= min(M.shape):
         raise VerificationError(f"{name} must be from 1 to {min(M.shape)} indices, got {order.size}")
     part = evidence.array(f"the matrix of {name}", skeleton, (M.shape[0], order.size), kind_of(M), like=M.outer)
-    if not bool(namespace(part=part).all(part == M.take(order, axis=1))):
+    if not M.holds(part, order, axis=1):
         raise VerificationError(f"the matrix of {name} must hold those of the input: it differs from them")
     return int(order.size)
 

@@ -194,6 +194,6 @@ def bound_of_cur(
 def core_rounding(C: Array, core: Array, R: Array, unit: float) -> float:
     """Bound what rounding by `unit` in the core, or in a product with it, changes in ``C @ core @ R``."""
     parts = [working(part) for part in (C, core, R)]
-    left, middle, right = (np.abs(to_numpy(part.array)) for part in parts)
-    total = float(np.linalg.norm(left, axis=0) @ middle @ np.linalg.norm(right, axis=1))
-    return scale_back(total * unit * (sum(middle.shape) + 4), sum(part.exponent for part in parts), toward=math.inf)
+    left, right = (to_numpy(part.xp.linalg.vector_norm(part.array, axis=a)).real for a, part in enumerate(parts[::2]))
+    total = float(left @ np.abs(to_numpy(parts[1].array)) @ right)
+    return scale_back(total * unit * (sum(core.shape) + 4), sum(part.exponent for part in parts), toward=math.inf)

@@ -15,7 +15,7 @@ from infimum._arrays import (
     widen,
     working,
 )
-from infimum._linalg import adjoint, frobenius, residual_norm, with_rounding
+from infimum._linalg import frobenius, gram, residual_norm, with_rounding
 from infimum.proof.operators.operator import Operator
 
 
@@ -61,7 +61,7 @@ class Blockwise(Operator):
 
     def gram(self) -> Array:
         """Sum of the Gram matrices of the blocks, in one pass."""
-        return sum(adjoint(block) @ block for _, block in self.scaled_blocks())
+        return sum(gram(block) for _, block in self.scaled_blocks())
 
     def compressed(self) -> Array:
         """Triangular factor of the QR decomposition, by one pass."""

@@ -7,11 +7,10 @@ matrices of rank r beside P M holds for every affine subspace, docs/theorems/eck
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from infimum._arrays import Array, Working, namespace, times_power_of_two, to_numpy, widen, working
+from infimum._arrays import Array, Working, namespace, times_power_of_two, working
 from infimum._linalg import frobenius
 from infimum.errors import LibraryError
 from infimum.proof.operators.dense import Dense
@@ -54,12 +53,12 @@ class Centred:
 
 def centred(item: Any, name: str) -> Centred:
     """Return the rows of a checked input less their mean."""
-    given = item if isinstance(item, RowBlocks) else for_columns(item, name)
+    given = for_columns(item, name)
     if isinstance(given, RowBlocks):
-        blocks = _CentredBlocks(given, _sum(given) / given.shape[0])
-        mean = times_power_of_two(blocks.mean, -blocks.exponent)
-        left = times_power_of_two(_sum(blocks) / given.shape[0], -blocks.exponent)
-        return Centred(blocks, mean, left)
+        mean = given.sum_of_rows() / given.shape[0]
+        blocks = given.less(mean)
+        left = blocks.sum_of_rows() / given.shape[0]
+        return Centred(blocks, *(times_power_of_two(vector, -blocks.exponent) for vector in (mean, left)))
     if not isinstance(given, Dense):
         raise LibraryError(
             f"{name} must be in memory, or infimum.scale.RowBlocks, for center=True: without its mean a sparse matrix "
@@ -72,23 +71,6 @@ def centred(item: Any, name: str) -> Centred:
     return Centred(operator, mean, _mean(operator.array))
 
 
-class _CentredBlocks(RowBlocks):
-    """Blocks of rows less one vector."""
-
-    def __init__(self, original: RowBlocks, mean: Array) -> None:
-        super().__init__(original.source, original.rows)
-        self.mean = mean
-
-    def blocks(self) -> Iterator[tuple[slice, Array]]:
-        """Read the blocks, and take the vector off."""
-        for rows, block in super().blocks():
-            yield rows, widen(block) - self.mean[None, :]
-
-
 def _mean(array: Array) -> Array:
     """Return the mean of the rows, by a product: libraries take longer for sums along the first axis."""
     return (namespace(array=array).ones_like(array[:, :1]).T @ array)[0, :] / array.shape[0]
-
-
-def _sum(matrix: RowBlocks) -> Array:
-    return sum(to_numpy(widen(block)).sum(axis=0) for _, block in matrix.blocks())

@@ -15,7 +15,7 @@ from infimum._arrays import (
     to_numpy,
     working,
 )
-from infimum._linalg import adjoint, frobenius, residual_norm
+from infimum._linalg import adjoint, frobenius, gram, longest_sum, residual_norm
 from infimum.proof.operators.operator import Operator
 
 
@@ -73,10 +73,15 @@ class Dense(Operator):
 
     def gram(self) -> Array:
         """Multiply the matrix by its own adjoint."""
-        product = adjoint(self.array) @ self.array
+        product = gram(self.array)
         if self._energy is None:
             self._energy = float(self.xp.sum(real_part(self.xp.linalg.diagonal(product))))
         return product
+
+    @property
+    def longest_sum(self) -> int:
+        """That of one block."""
+        return longest_sum(self.shape[0])
 
     def dense(self) -> Array:
         """Return the scaled matrix."""

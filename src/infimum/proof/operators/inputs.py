@@ -22,7 +22,7 @@ from infimum.proof.operators.sparse import Sparse, is_sparse, sparse_operator
 def as_operator(item: Any, name: str) -> Operator:
     """Return a checked input as an operator in working precision."""
     if isinstance(item, Operator):
-        return item
+        return item.anew()
     if is_sparse(item):
         return sparse_operator(item, name)
     if isinstance(item, scipy.sparse.linalg.LinearOperator):

@@ -18,7 +18,7 @@ from infimum._arrays import (
     namespace,
     widen,
 )
-from infimum._linalg import adjoint
+from infimum._linalg import adjoint, gaussian
 
 
 class Operator:
@@ -38,10 +38,13 @@ class Operator:
         Smaller side up to which the Gram matrix is the first choice.
     together : int
         Number of vectors that a product takes little more time for than for one.
+    dear : bool
+        Whether a pass over the entries costs more than a few digits are worth.
     """
 
     gram_limit = 500  # decomposing it whole is quick, and leaves no doubt
     together = 20
+    dear = False
 
     shape: tuple[int, int]
     exponent: int
@@ -84,9 +87,31 @@ class Operator:
         """Return the rows (`axis` 0) or columns (1) of these indices as they are in the original."""
         raise NotImplementedError(f"{type(self).__name__} must show its rows and columns")
 
+    def holds(self, part: Array, indices: np.ndarray, axis: int) -> bool:
+        """Tell whether the rows or columns of these indices are, in every entry, those of `part`."""
+        return bool(namespace(part=part).all(part == self.take(indices, axis)))
+
     def energies(self, axis: int) -> np.ndarray:
         """Squared lengths, on the host: of the columns, summed over the rows (`axis` 0), or of the rows (1)."""
         raise NotImplementedError(f"{type(self).__name__} must know its energies")
+
+    @property
+    def compressible(self) -> bool:
+        """Whether `compressed` is small, or in memory anyway."""
+        return True
+
+    @property
+    def longest_sum(self) -> int:
+        """Number of terms of which the entries of `gram` are sums, one after the other at the most."""
+        return max(self.shape)
+
+    def anew(self) -> Operator:
+        """Return the same matrix without what was found out of it, where that is kept."""
+        return self
+
+    def sketch(self, width: int, rng: np.random.Generator) -> Array:
+        """Multiply the conjugate transpose by a Gaussian block, so many columns wide."""
+        return self.adjoint_times(gaussian(rng, (self.shape[0], width), like=self.like))
 
     def gram_times(self, X: Array) -> tuple[Array, Array]:
         """Return ``M @ X`` and ``M* @ M @ X``."""
@@ -121,7 +146,7 @@ class Adjoint(Operator):
         self.original = original
         self.shape = (original.shape[1], original.shape[0])
         self.exponent, self.eps, self.outer = original.exponent, original.eps, original.outer
-        self.together = original.together
+        self.together, self.gram_limit, self.dear = original.together, original.gram_limit, original.dear
 
     @property
     def energy(self) -> float:
@@ -147,6 +172,11 @@ class Adjoint(Operator):
     def energies(self, axis: int) -> np.ndarray:
         """Squared lengths of the rows or columns of the original."""
         return self.original.energies(1 - axis)
+
+    @property
+    def compressible(self) -> bool:
+        """It is not: the adjoint of what is read row by row is wide, and never formed as a whole."""
+        return False
 
     def adjoint(self) -> Operator:
         """Return the original."""

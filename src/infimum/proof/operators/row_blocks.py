@@ -11,8 +11,8 @@ import array_api_compat
 import numpy as np
 
 from infimum._arguments import whole_number
-from infimum._arrays import Array
-from infimum._linalg import adjoint
+from infimum._arrays import Array, widen
+from infimum._linalg import adjoint, longest_sum
 from infimum.errors import DTypeError, FileFormatError, LibraryError, ShapeError
 from infimum.proof.operators.blockwise import Blockwise
 
@@ -20,24 +20,31 @@ BLOCK_BYTES = 2**26  # of one block in double precision
 
 
 class RowBlocks(Blockwise):
-    """A tall matrix that is read in blocks of rows, for `svd`, `interpolative` and `cur` of `infimum.lowrank`.
+    """A matrix that is read in blocks of rows, for `svd`, `interpolative` and `cur` of `infimum.lowrank`.
 
     Every pass reads each block once; the solver is the same as in memory, and so is the certificate. `infimum.verify`
-    takes it, too. Of a Dask array the products are formed by its own scheduler, on the workers of a cluster where there
-    is one: what travels are thin factors and small matrices.
+    takes it, too.
+
+    A Dask array is worked on by its own scheduler, on the workers of a cluster where there is one: tall, wide or
+    square, cut in either direction or in both. What is as long as its longer side (U of a tall matrix, its columns, the
+    coefficients of its rows) comes back as a Dask array, computed, in chunks along those of the source, and what
+    travels are matrices of the size of the shorter side. Up to 4000 along that side `svd` takes 3 passes and `verify`
+    2. `verify` finds out all anew, and computes factors in chunks once, so that every question gets the same answer.
 
     Parameters
     ----------
     source : path, array (m, n)
         A .npy file, a Dask array, a memory-mapped array, or anything else that has `shape` and `dtype` and yields rows
-        by ``source[i:j]``, such as a dataset of HDF5 or Zarr; m >= n (give the transpose of a wide one).
+        by ``source[i:j]``, such as a dataset of HDF5 or Zarr; m >= n (give the transpose of a wide one) unless it is a
+        Dask array.
     rows : int, optional
-        Rows of one block. Default: as many as fill 64 MiB in double precision.
+        Rows of one block. Default: as many as fill 64 MiB in double precision. A Dask array has its chunks.
 
     Raises
     ------
     ShapeError, DTypeError, LibraryError, FileFormatError
-        The source is not a tall matrix of real or complex numbers, or not sliced like one.
+        The source is not a tall matrix of real or complex numbers, or not sliced like one; or the chunks of a Dask
+        array are of unknown sizes.
     NonFiniteError
         On the first pass: an entry is NaN or infinite.
 
@@ -50,7 +57,8 @@ class RowBlocks(Blockwise):
     'eckart_young'
     """
 
-    gram_limit = 4000  # passes are dear, and the Gram matrix takes one
+    gram_limit = 4000  # the Gram matrix takes one pass
+    dear = True
 
     def __new__(cls, source: Any = None, rows: int | None = None) -> RowBlocks:
         """Make blocks that are multiplied where they lie, where the source is a Dask array."""
@@ -67,8 +75,7 @@ class RowBlocks(Blockwise):
             raise LibraryError(
                 f"source must be a path or have shape, dtype and rows by slicing, got {type(source).__name__}"
             )
-        if len(source.shape) != 2 or not source.shape[0] >= source.shape[1] > 0:
-            raise ShapeError(f"source must be a matrix with no more columns than rows, got shape {source.shape}")
+        self._require_shape(source.shape)
         dtype = np.dtype(source.dtype)
         if dtype.kind not in "biufc":
             raise DTypeError(f"source must hold real or complex numbers, got dtype {dtype}; convert it first")
@@ -79,19 +86,31 @@ class RowBlocks(Blockwise):
         fitting = max(1, BLOCK_BYTES // (self.shape[1] * self.like.dtype.itemsize))
         self.rows = fitting if rows is None else whole_number("rows", rows, least=1)
 
+    @staticmethod
+    def _require_shape(shape: tuple[int, ...]) -> None:
+        if len(shape) != 2 or not shape[0] >= shape[1] > 0:
+            raise ShapeError(f"source must be a matrix with no more columns than rows, got shape {shape}")
+
     def blocks(self) -> Iterator[tuple[slice, Array]]:
-        """Read the blocks, those of a Dask array along its own chunks."""
-        for rows in self._slices():
-            block = np.asarray(self.source[rows.start : rows.stop])
+        """Read the blocks."""
+        for start in range(0, self.shape[0], self.rows):
+            rows = slice(start, min(start + self.rows, self.shape[0]))
+            block = np.asarray(self.source[rows])
             yield rows, block if block.dtype.kind in "fc" else block.astype(np.float64)
 
-    def _slices(self) -> Iterator[slice]:
-        chunks = self.source.chunks[0] if array_api_compat.is_dask_array(self.source) else (self.shape[0],)
-        start = 0
-        for chunk in chunks:
-            for first in range(start, start + chunk, self.rows):
-                yield slice(first, min(first + self.rows, start + chunk))
-            start += chunk
+    @property
+    def longest_sum(self) -> int:
+        """That of the blocks."""
+        whole, rest = divmod(self.shape[0], self.rows)
+        return longest_sum(*[self.rows] * whole, rest)
+
+    def sum_of_rows(self) -> np.ndarray:
+        """Sum of the rows as they are, in working precision."""
+        return np.asarray(sum(widen(block).sum(axis=0) for _, block in self.blocks()))
+
+    def less(self, mean: Array) -> RowBlocks:
+        """Return the matrix with one vector taken off all rows."""
+        return _Less(self, mean)
 
     def times(self, X: Array) -> Array:
         """Multiply from the left."""
@@ -112,6 +131,19 @@ class RowBlocks(Blockwise):
             image[rows] = block @ X
             product += adjoint(block) @ image[rows]
         return image, product
+
+
+class _Less(RowBlocks):
+    """Blocks of rows less one vector."""
+
+    def __init__(self, original: RowBlocks, mean: Array) -> None:
+        super().__init__(original.source, original.rows)
+        self.mean = mean
+
+    def blocks(self) -> Iterator[tuple[slice, Array]]:
+        """Read the blocks, and take the vector off."""
+        for rows, block in super().blocks():
+            yield rows, widen(block) - self.mean[None, :]
 
 
 class _NpyRows:

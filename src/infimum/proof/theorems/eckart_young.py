@@ -48,10 +48,11 @@ def gram_tail_bound(M: Operator, rank: int, eigenvalues: np.ndarray | None = Non
     `eigenvalues` are those of ``M* M`` or ``M M*``, ascending, where a backward stable solver has already found them.
     So many allowances for rounding as `room` says are taken off.
     """
+    small = M if M.shape[1] <= M.shape[0] else M.adjoint()
     if eigenvalues is None:
-        small = M if M.shape[1] <= M.shape[0] else M.adjoint()
         eigenvalues = to_numpy(M.xp.linalg.eigvalsh(small.gram()))
     largest = float(np.sum(eigenvalues[::-1][:rank]))
     solver = rounding_allowance(M.shape, M.eps, float(np.linalg.norm(eigenvalues))) * math.sqrt(rank)
-    allowance = room * (energy_allowance(M.shape, M.eps, rank, M.energy) + solver)
+    sums = (small.longest_sum, small.shape[1])
+    allowance = room * (energy_allowance(sums, M.eps, rank, M.energy) + solver)
     return math.sqrt(max(M.energy - largest - allowance, 0.0))

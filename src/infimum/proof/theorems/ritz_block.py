@@ -19,7 +19,7 @@ import scipy.special
 
 from infimum._arguments import RNGLike
 from infimum._arrays import Array, namespace, to_numpy, widen
-from infimum._linalg import adjoint, frobenius, gaussian, orthonormal_basis
+from infimum._linalg import adjoint, frobenius, gaussian, orthonormal_basis, reduced_qr
 from infimum.errors import VerificationError
 from infimum.proof import draws, evidence
 from infimum.proof.operators.operator import Operator
@@ -167,7 +167,7 @@ def interlacing_bound(M: Operator, block: Block, rank: int, room: float = 1.0) -
 
 def inner_values(M: Operator, block: Block) -> tuple[np.ndarray, float]:
     """Return the singular values of ``M @ V``, which are at most those of M, and how far rounding may move them."""
-    values = to_numpy(M.xp.linalg.svdvals(M.xp.linalg.qr(block.image(), mode="reduced")[1]))
+    values = to_numpy(M.xp.linalg.svdvals(reduced_qr(block.image())[1]))
     # entry by entry the product is off by max(m, n) unit roundoffs of abs(M) @ abs(V), whose norm is at most that of M
     # times sqrt(l); the basis is off from orthonormal by no more than 3 max(m, n) eps
     product = max(M.shape) * (3.0 + math.sqrt(values.size)) * M.eps * math.sqrt(M.energy)

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from infimum._arguments import RNGLike
-from infimum._arrays import Array, to_numpy
+from infimum._arrays import Array, namespace, to_numpy
 from infimum._display import Shown
-from infimum._linalg import adjoint
+from infimum._linalg import adjoint, as_row
 from infimum.errors import VerificationError
 from infimum.proof.operators.dense import Dense
 from infimum.proof.operators.operator import Operator
@@ -119,10 +119,10 @@ def triple_bounds(
     M may differ by `error` from the matrix that is meant, in the Frobenius norm.
     """
     lower, upper = between[0] - error, between[1] + error
-    like = M.xp.asarray(s, dtype=U.dtype, device=U.device)[None, :]
+    like = as_row(s, U)
     parts = (M.times(V) - U * like, M.adjoint_times(U) - V * like)
     doubt = (max(M.shape) + 8) * M.eps * (math.sqrt(M.energy) + s) + error
-    lengths = [to_numpy(M.xp.linalg.vector_norm(part, axis=0)).real for part in parts]
+    lengths = [to_numpy(namespace(part=part).linalg.vector_norm(part, axis=0)).real for part in parts]
     residuals = np.hypot(*lengths) * (1.0 + sum(M.shape) * M.eps) + 2.0 * doubt
     ahead, behind = np.append(math.inf, lower[: s.size - 1]), upper[1 : s.size + 1]
     gaps = np.minimum(np.minimum(ahead - s, s - behind), s)
