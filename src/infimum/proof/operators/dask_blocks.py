@@ -228,7 +228,7 @@ class DaskBlocks(RowBlocks):
 
     def energies(self, axis: int) -> np.ndarray:
         """Squared lengths of columns or rows."""
-        return to_numpy(*self._pass(lambda M: (_squares(M).sum(axis=axis),)))
+        return to_numpy(*self._pass(lambda M: ((abs(M) ** 2).sum(axis=axis),)))
 
     def sum_of_rows(self) -> np.ndarray:
         """Sum of the rows as they are, in working precision."""
@@ -267,10 +267,6 @@ def _floating(block: Array) -> Array:
 
 def _widened(block: Array, exponent: int) -> Array:
     return times_power_of_two(widen(_floating(block)), exponent)
-
-
-def _squares(array: Any) -> Any:
-    return array.real**2 + array.imag**2 if array.dtype.kind == "c" else array**2
 
 
 def _drawn(seed: int, like: Array, block_info: Any = None) -> Array:
