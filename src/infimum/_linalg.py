@@ -84,8 +84,7 @@ def _plain_norm(array: Array, most: int) -> float:
     squares = real_part(xp.vecdot(array, array))
     if squares.shape[0] <= PIECE:
         return math.sqrt(float(xp.sum(squares)))
-    parts = (squares[start : start + PIECE] for start in range(0, squares.shape[0], PIECE))
-    return math.sqrt(math.fsum(float(xp.sum(part)) for part in parts))
+    return math.sqrt(math.fsum(float(xp.sum(squares[piece])) for piece in _short_runs(squares.shape[0])))
 
 
 def _column_lengths(array: Array) -> np.ndarray:
@@ -227,9 +226,13 @@ def pivoted_qr(array: Array) -> tuple[np.ndarray, np.ndarray]:
     return pivots.astype(np.int64), triangle
 
 
+def _short_runs(rows: int) -> list[slice]:
+    return [slice(start, min(start + PIECE, rows)) for start in range(0, rows, PIECE)]
+
+
 def gram(array: Array) -> Array:
     """Multiply a matrix by its own adjoint, piece by piece: so no sum is longer than `longest_sum` says."""
-    parts = (array[start : start + PIECE, :] for start in range(0, array.shape[0], PIECE))
+    parts = (array[piece, :] for piece in _short_runs(array.shape[0]))
     return sum((adjoint(part) @ part for part in parts), start=0.0)
 
 

@@ -68,5 +68,5 @@ def require_one_place(item: Any, name: str) -> None:
     if array_api_compat.is_jax_array(item) and len(getattr(item, "devices", set)()) > 1:
         raise LibraryError(
             f"{name} must be on one device, got a JAX array on {len(item.devices())}: give "
-            f"jax.device_put({name}, jax.devices()[0]), or its shards as a Dask array in infimum.scale.RowBlocks"
+            f"jax.device_put({name}, jax.devices()[0]), or infimum.scale.RowBlocks({name}), read row by row"
         )

@@ -11,6 +11,7 @@ import torch
 import infimum
 from infimum import errors, lowrank
 from infimum.lowrank import KernelMatrix
+from infimum.lowrank.columns import rpcholesky
 from infimum.proof.operators.semidefinite import _refuse_negative
 from tests.lowrank import exact
 from tests.lowrank.hostile import FAMILIES, with_spectrum
@@ -237,3 +238,39 @@ def test_sparse_matrices_that_are_no_kernels():
         lowrank.nystrom(K.tocsr(), 3)
     with pytest.raises(errors.OptionError, match="kmeans"):
         lowrank.nystrom(scipy.sparse.eye_array(30), 3, method="kmeans")
+
+
+@pytest.mark.parametrize("complex_", [False, True])
+def test_landmarks_among_some_are_nearly_as_good(monkeypatch, complex_):
+    """Of a large kernel landmarks are chosen among the pivots and some other points."""
+    points = np.random.default_rng(2).standard_normal((3000, 2))
+
+    def kernel(X, Y):
+        turn = np.exp(3j * (X[:, :1] - Y[:, :1].T)) if complex_ else 1.0
+        return gaussian(X, Y) * turn
+
+    K = KernelMatrix(points, kernel)
+    among_all = lowrank.nystrom(K, 30, rng=0)
+    monkeypatch.setattr(rpcholesky, "SOME", 110_000)
+    among_some = lowrank.nystrom(K, 30, rng=0)
+    drawn = lowrank.nystrom(K, 30, rng=0, method="rpcholesky")
+    infimum.verify(among_some, K)
+    assert among_some.certificate.value < 1.05 * among_all.certificate.value < drawn.certificate.value
+    assert among_some.certificate.lower_bound == pytest.approx(among_all.certificate.lower_bound)
+    met = lowrank.nystrom(K, tol=1e-3, rng=0)
+    infimum.verify(met, K)
+    assert met.certificate.value <= 1e-3 * 3000
+    assert met.rank < lowrank.nystrom(K, tol=1e-3, rng=0, method="rpcholesky").rank
+
+
+def test_a_kernel_is_asked_no_more_than_it_has_to_be():
+    asked = []
+
+    def kernel(X, Y):
+        asked.append(X.shape[0] * Y.shape[0])
+        return gaussian(X, Y)
+
+    K = KernelMatrix(np.random.default_rng(2).standard_normal((2000, 2)), kernel)
+    lowrank.nystrom(K, 20, rng=0, method="uniform")
+    # the diagonal by blocks, proposals of pivots, the columns of the landmarks and those of the bound, once
+    assert sum(asked) <= 2000 * (128 + 20 + 60 + 40 + 80) + 3 * 200**2

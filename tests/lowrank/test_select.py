@@ -11,9 +11,9 @@ import infimum
 from infimum import errors, lowrank
 from infimum.lowrank.columns.greedy import improved
 from infimum.lowrank.columns.pivoting import coefficients
-from infimum.lowrank.columns.reduction import Reduction, reduction, sketched, whole
+from infimum.lowrank.columns.reduction import Reduction, among, reduction, sketched, whole
 from infimum.lowrank.columns.skeleton import Skeleton
-from infimum.lowrank.columns.strategies import STRATEGIES
+from infimum.lowrank.columns.strategies import STRATEGIES, by_error
 from infimum.proof.operators.dense import Dense
 from tests.lowrank.hostile import kahan, matrices, with_spectrum
 
@@ -110,6 +110,27 @@ def test_exchanges_end_where_no_single_one_helps(decaying):
     here = error(M, chosen)
     for i, j in itertools.product(range(5), set(range(20)) - set(chosen)):
         assert error(M, [*chosen[:i], *chosen[i + 1 :], j]) >= here * (1 - 1e-9)
+
+
+@pytest.mark.parametrize("complex_", [False, True])
+@pytest.mark.parametrize("name", ["osinsky", "greedy", "auto"])
+def test_columns_among_some_are_judged_by_what_they_leave_of_all(name, complex_):
+    rng = np.random.default_rng(3)
+    M = rng.standard_normal((20, 300)) * np.logspace(0, -2, 20)[:, None]
+    M = M + 1j * rng.permutation(M, axis=1) if complex_ else M
+    some = rng.choice(300, 30, replace=False)
+    reduced = among(Reduction(M, np.zeros(300)), some)
+    assert (reduced.free, reduced.fixed) == (30, 20)
+    chosen = STRATEGIES[name](reduced, 6, rng) if name in STRATEGIES else by_error(reduced, 6, rng)
+    assert len(set(chosen.tolist())) == 6
+    assert np.max(chosen) < 30
+    assert reduced.errors(chosen)[-1] == pytest.approx(error(M, some[chosen]), rel=1e-9)
+    if name == "greedy":  # the first is the best of those that may be taken
+        assert some[chosen[0]] == min(some, key=lambda j: error(M, [int(j)]))
+    if name == "auto":  # as good as all columns that may be taken, one by one
+        others = np.setdiff1d(np.arange(30), chosen)
+        best = min(error(M, some[[*np.delete(chosen, i), j]]) for i in range(6) for j in others)
+        assert best >= 0.97 * error(M, some[chosen])
 
 
 @pytest.mark.parametrize("complex_", [False, True])

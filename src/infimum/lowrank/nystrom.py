@@ -54,8 +54,8 @@ def nystrom(
         "rpcholesky": randomly pivoted Cholesky, in blocks with rejection [1]_ [2]_. "greedy": the largest
         diagonal entry of the residual next. "uniform": at random. "kmeans": points nearest to the centres of clusters
         of the points of a `KernelMatrix`, of the rows of an array. "auto": columns of a randomly pivoted Cholesky
-        factor of more than twice the length, chosen as `interpolative` chooses them; "rpcholesky" where that factor
-        would have more than 20 million entries.
+        factor of more than twice the length, chosen as `interpolative` chooses them, of a factor with more than a
+        million entries among the pivots and some others; "rpcholesky" where it would have more than 20 million.
     rng : int or numpy.random.Generator, optional
         Seed.
 
@@ -104,16 +104,17 @@ def nystrom(
     if landmarks is not None:
         wanted = to_numpy(as_array(landmarks, "landmarks"))
         _check_landmarks(wanted, entries.shape[0])
-        chosen = independent(entries, wanted.astype(np.int64))
+        chosen, pivots = independent(entries, wanted.astype(np.int64)), None
     else:
-        chosen = _choose(entries, rank, tol, method, generator)
-    chosen, factor = _well_conditioned(entries, chosen, 0)
+        chosen, pivots = _choose(entries, rank, tol, method, generator)
+    chosen = _well_conditioned(entries, chosen)
+    factor = _factor(entries, chosen)
     factor = times_power_of_two(factor, entries.exponent // 2)
     answer = narrow(like_array(np.ascontiguousarray(factor), entries.outer), entries.outer, "factor")
     return Nystrom(
         landmarks=like_array(chosen, entries.outer),
         factor=answer,
-        certificate=certify_nystrom(entries, chosen, answer, _witness(entries, chosen, generator), room=ROOM),
+        certificate=certify_nystrom(entries, chosen, answer, _witness(entries, chosen, pivots, generator), room=ROOM),
     )
 
 
@@ -123,42 +124,46 @@ def _check_landmarks(chosen: np.ndarray, n: int) -> None:
         raise OptionError(f"landmarks must be distinct indices below {n}, got {chosen.tolist()[:8]}")
 
 
-def _choose(entries: Entries, rank: int | None, tol: float | None, method: str, rng: np.random.Generator) -> np.ndarray:
+def _choose(
+    entries: Entries, rank: int | None, tol: float | None, method: str, rng: np.random.Generator
+) -> tuple[np.ndarray, PartialCholesky | None]:
+    """Return the landmarks, and the pivots that were drawn for them, of which there may be more."""
     n = entries.shape[0]
-    if method == "auto":
-        return _exchanged(entries, rank, tol, rng)
-    if method == "rpcholesky":
-        return PartialCholesky(entries).draw(rank or n, float(tol or 0.0), rng)
+    if method in {"auto", "rpcholesky"}:
+        pivots = PartialCholesky(entries)
+        drawn = pivots.draw(rank or n, float(tol or 0.0), rng)
+        return drawn if method == "rpcholesky" else _exchanged(pivots, drawn, rank, tol, rng), pivots
     if method == "greedy":
-        return greedy(entries, rank or n, float(tol or 0.0))
+        return greedy(entries, rank or n, float(tol or 0.0)), None
     draw = uniform if method == "uniform" else clusters
     if rank is not None:
-        return independent(entries, draw(entries, rank, rng))
+        return independent(entries, draw(entries, rank, rng)), None
     goal, count = float(tol or 0.0) * float(np.sum(entries.diagonal)), min(16, n)
     while True:
         chosen = independent(entries, draw(entries, count, rng))
         if count == n or _error(entries, chosen) <= goal:
-            return chosen
+            return chosen, None
         count = min(2 * count, n)
 
 
-def _exchanged(entries: Entries, rank: int | None, tol: float | None, rng: np.random.Generator) -> np.ndarray:
-    """Draw pivots, and take other landmarks where they are found to leave less, or fewer to meet the tolerance."""
-    partial, n = PartialCholesky(entries), entries.shape[0]
-    best = partial.draw(rank or n, float(tol or 0.0), rng)
+def _exchanged(
+    partial: PartialCholesky, best: np.ndarray, rank: int | None, tol: float | None, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw more pivots, and take other landmarks where they leave less, or fewer that meet the tolerance."""
+    entries, n = partial.K, partial.K.shape[0]
     width = min(2 * best.size + MORE, n)
     if not best.size or n * width > LARGE:
         return best
     partial.draw(width, 0.0, rng)
-    reduced = partial.reduction()
+    reduced, columns = partial.reduction(rng)
     # what the first 0, 1, ... pivots leave: the error of chosen landmarks falls alike, so it tells how many to try next
-    lengths = np.linalg.norm(reduced.matrix, axis=1) ** 2
-    left = np.sum(reduced.outside) + np.cumsum(np.append(0.0, lengths[::-1]))[::-1]
+    lengths = np.linalg.norm(partial.F, axis=0) ** 2
+    left = np.sum(partial.residual) + np.cumsum(np.append(0.0, lengths[::-1]))[::-1]
     goal = left[best.size] if rank is not None else float(tol or 0.0) * float(np.sum(entries.diagonal))
     count, tried = best.size, set[int]()
     while count not in tried and len(tried) < TRIES:
         tried.add(count)
-        chosen = independent(entries, by_error(reduced, count, rng))
+        chosen = independent(entries, columns[by_error(reduced, count, rng)])
         error = _error(entries, chosen)
         if error <= goal and chosen.size <= best.size:
             best = chosen
@@ -169,29 +174,37 @@ def _exchanged(entries: Entries, rank: int | None, tol: float | None, rng: np.ra
 
 def _error(entries: Entries, chosen: np.ndarray) -> float:
     """Estimate the error that landmarks leave, in the trace norm."""
-    return float(np.sum(entries.diagonal)) - float(np.linalg.norm(_well_conditioned(entries, chosen, 0)[1])) ** 2
+    return (
+        float(np.sum(entries.diagonal))
+        - float(np.linalg.norm(_factor(entries, _well_conditioned(entries, chosen)))) ** 2
+    )
 
 
-def _witness(entries: Entries, chosen: np.ndarray, rng: np.random.Generator) -> Mapping[str, Any]:
-    """Choose what the lower bound rests on: the spectrum, or twice as many landmarks."""
+def _witness(
+    entries: Entries, chosen: np.ndarray, pivots: PartialCholesky | None, rng: np.random.Generator
+) -> Mapping[str, Any]:
+    """Choose what the lower bound rests on: the spectrum, or twice as many landmarks, those drawn before first."""
     if entries.spectrum is not None:
         return {"spectrum": True}
-    partial = PartialCholesky(entries)
-    if chosen.size:
-        partial.add(chosen, entries.columns(chosen))
-    more = partial.draw(min(more_landmarks(chosen.size), entries.shape[0]), 0.0, rng)
-    return {"landmarks": _well_conditioned(entries, more, chosen.size)[0]}
+    if pivots is None:
+        pivots = PartialCholesky(entries)
+        if chosen.size:
+            pivots.add(chosen, entries.columns(chosen))
+    count = min(more_landmarks(chosen.size), entries.shape[0])
+    return {"landmarks": _well_conditioned(entries, pivots.draw(count, 0.0, rng)[:count])}
 
 
-def _well_conditioned(entries: Entries, chosen: np.ndarray, least: int) -> tuple[np.ndarray, np.ndarray]:
-    """Leave the last landmarks out, as few as possible but not the first `least`, until rounding does no harm."""
-    while True:
+def _well_conditioned(entries: Entries, chosen: np.ndarray) -> np.ndarray:
+    """Leave the last landmarks out, as few as possible, until rounding does no harm."""
+    while chosen.size:
         try:
-            columns = entries.columns(chosen)
-            F = nystrom_trace.cholesky_form(columns, chosen)
-            nystrom_trace.distance(columns, chosen, F, ROOM)
-            return chosen, F
+            core = entries.columns(chosen)[chosen]
+            nystrom_trace.resolution(core, nystrom_trace.cholesky_form(core, np.arange(chosen.size)), ROOM)
+            break
         except nystrom_trace.DependentLandmarksError:
-            if chosen.size <= least:
-                raise
-            chosen = chosen[: max(least, chosen.size - 1 - chosen.size // 8)]
+            chosen = chosen[: chosen.size - 1 - chosen.size // 8]
+    return chosen
+
+
+def _factor(entries: Entries, chosen: np.ndarray) -> np.ndarray:
+    return nystrom_trace.cholesky_form(entries.columns(chosen), chosen)

@@ -60,7 +60,7 @@ def by_greedy(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray:
     room = count if np.any(M.outside) else 0  # a taken column needs a row for what lies outside
     E = _Residual(np.concatenate([M.matrix, np.zeros((room, n), dtype=M.matrix.dtype)]), M.outside)
     noise = E.scale * n * (sum(M.matrix.shape) * np.finfo(float).eps) ** 2
-    taken = np.zeros(n, dtype=bool)
+    taken = np.arange(n) >= M.free
     order: list[int] = []
     with one_thread():
         for step in range(count):
@@ -105,7 +105,7 @@ def improved(M: Reduction, columns: np.ndarray, trials: int) -> np.ndarray:
             grown = E.growth(skeleton.direction(i)[1])
             energy, gram_squares = E.energy + grown[0], E.gram_squares + grown[1]
             open_ = energy > REFRESH * E.scale
-            open_[np.delete(skeleton.columns, i)] = False
+            open_[np.delete(skeleton.columns, i)] = open_[M.free :] = False
             gain = np.where(open_, gram_squares / np.where(open_, energy, 1.0), 0.0)
             j = int(np.argmax(gain))
             if gain[j] <= increase[i] ** 2 * (1.0 + 1e-9) or j == skeleton.columns[i]:

@@ -74,26 +74,26 @@ def by_osinsky(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray
     """
     s, Vh = _spectrum(M, count)
     V, E = np.asfortranarray(Vh[:count]), np.asfortranarray(s[count:, None] * Vh[count:])
-    order = _least_ratios(V, E, M.outside, rounding=(np.finfo(float).eps * s[0]) ** 2)
+    order = _least_ratios(V, E, M, rounding=(np.finfo(float).eps * s[0]) ** 2)
     if order.size == count:
         return order
     others = energy(M)  # fewer than `count` independent columns
-    others[order] = -1.0
+    others[order] = others[M.free :] = -1.0
     return np.append(order, largest_scores(others, count - order.size))
 
 
 @one_thread()
-def _least_ratios(V: np.ndarray, E: np.ndarray, outside: np.ndarray, rounding: float) -> np.ndarray:
+def _least_ratios(V: np.ndarray, E: np.ndarray, M: Reduction, rounding: float) -> np.ndarray:
     """Take the columns of `by_osinsky` while one has more leverage than rounding leaves.
 
     Of columns that lose less than `rounding`, the one of most leverage is taken.
     """
-    count = V.shape[0]
+    count, outside = V.shape[0], M.outside
     leverage, missing = np.linalg.norm(V, axis=0) ** 2, np.linalg.norm(E, axis=0) ** 2 + outside
     # what the steps subtract from V and E is kept as factors: columns are formed when they are looked at
     Q = np.zeros((count, count), dtype=V.dtype, order="F")
     U, W = np.zeros((E.shape[0], count), dtype=E.dtype, order="F"), np.zeros((count, E.shape[1]), dtype=E.dtype)
-    taken = np.zeros(missing.size, dtype=bool)
+    taken = np.arange(missing.size) >= M.free
     chosen: list[int] = []
     for step in range(count):
         useful = ~taken & (leverage > 64.0 * np.finfo(float).eps * count)

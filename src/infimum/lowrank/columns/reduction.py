@@ -28,6 +28,12 @@ class Reduction(NamedTuple):
 
     matrix: np.ndarray
     outside: np.ndarray  # squared lengths, one a column
+    fixed: int = 0  # columns at the end that stand for all others, and cannot be taken
+
+    @property
+    def free(self) -> int:
+        """Number of columns that can be taken: the first ones."""
+        return int(self.matrix.shape[1]) - self.fixed
 
     def with_rows_for(self, columns: np.ndarray) -> np.ndarray:
         """Return `matrix` with one more row for each of the columns, which holds what lies outside of it."""
@@ -44,6 +50,18 @@ class Reduction(NamedTuple):
         image = Q.conj().T @ explicit
         rest = np.linalg.norm(explicit - Q @ image) ** 2 + np.sum(np.delete(self.outside, order))
         return tails(np.append(np.linalg.norm(image, axis=1), np.sqrt(rest)))[:-1]
+
+
+def among(M: Reduction, columns: np.ndarray) -> Reduction:
+    """Keep these columns to choose of; as many others as there are rows stand for all that are left out.
+
+    What a choice leaves inside is the same, since the Gram matrix of the rows is.
+    """
+    free = M.matrix[:, columns]
+    values, vectors = np.linalg.eigh(M.matrix @ M.matrix.conj().T - free @ free.conj().T)
+    others = vectors * np.sqrt(np.maximum(values, 0.0))
+    outside = np.append(M.outside[columns], np.zeros(len(values)))
+    return Reduction(np.concatenate([free, others], axis=1), outside, len(values))
 
 
 def reduction(M: Operator, count: int, rng: np.random.Generator) -> Reduction:

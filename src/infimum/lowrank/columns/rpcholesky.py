@@ -7,10 +7,12 @@ import scipy.cluster.vq
 import scipy.linalg
 
 from infimum._arrays import to_numpy
+from infimum._linalg import adjoint
 from infimum._threads import no_warnings
-from infimum.lowrank.columns.reduction import Reduction
+from infimum.lowrank.columns.reduction import Reduction, among
 from infimum.proof.operators.kernel import Entries
 
+SOME = 500_000  # entries of a matrix of which landmarks are chosen, where the factor has more than twice as many
 PIVOT = 1e-9  # pivots below this part of the largest diagonal entry are rounding, or would amplify it
 
 
@@ -32,7 +34,7 @@ class PartialCholesky:
         """Eliminate the residual columns of accepted pivots."""
         core = columns[indices]
         L = scipy.linalg.cholesky((core + core.conj().T) / 2, lower=True, check_finite=False)
-        new = scipy.linalg.solve_triangular(L, columns.conj().T, lower=True, check_finite=False).conj().T
+        new = adjoint(scipy.linalg.solve_triangular(L, adjoint(columns), lower=True, check_finite=False))
         self.F = np.concatenate([self.F, new], axis=1)
         self.residual = np.maximum(self.residual - np.sum(np.abs(new) ** 2, axis=1), 0.0)
         self.residual[indices] = 0.0
@@ -62,12 +64,19 @@ class PartialCholesky:
                 self.residual[proposals] = 0.0  # only rounding was left of them
         return np.asarray(self.chosen, dtype=np.int64)
 
-    def reduction(self) -> Reduction:
-        """Return ``F*`` as a matrix to choose columns of.
+    def reduction(self, rng: np.random.Generator) -> tuple[Reduction, np.ndarray]:
+        """Return ``F*`` as a matrix to choose columns of, and their indices: of many the pivots, and some at random.
 
         The squared Frobenius norm that columns leave of it is the trace norm that the same landmarks leave of K.
         """
-        return Reduction(np.ascontiguousarray(self.F.conj().T), self.residual)
+        whole = Reduction(np.ascontiguousarray(self.F.conj().T), self.residual)
+        rows, n = whole.matrix.shape
+        more = SOME // rows - 2 * rows
+        if n * rows <= 2 * SOME or more >= n - rows:
+            return whole, np.arange(n)
+        others = rng.choice(np.delete(np.arange(n), self.chosen), size=max(more, 0), replace=False)
+        some = np.append(self.chosen, others)
+        return among(whole, some), some
 
 
 def _accept(block: np.ndarray, partial: PartialCholesky, rng: np.random.Generator) -> np.ndarray:

@@ -56,7 +56,7 @@ STARTS = ("osinsky", "greedy", "pivoted_qr")  # each wins on some inputs, the fi
 
 def by_error(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray:
     """Start from the best of three strategies, or from the first, and exchange columns while that lowers the error."""
-    one = M.matrix.size > LARGE or np.any(M.outside)
+    one = M.matrix.size > LARGE or M.fixed or np.any(M.outside)
     orders = [STRATEGIES[name](M, count, rng) for name in STARTS[: 1 if one else 3]]
     best = orders[0] if one else min(orders, key=lambda order: float(M.errors(order)[-1]))
     # the first exchanges gain most: a large matrix, of which every trial reads all entries a few times, gets fewer

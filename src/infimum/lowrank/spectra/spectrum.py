@@ -122,6 +122,7 @@ def from_gram(M: Operator, V: Array, squares: Array) -> Triples:
                 places = like_array(order, s)
                 U, s, V = xp.take(U, places, axis=1), xp.take(s, places), xp.take(V, places, axis=1)
             return U, s, adjoint(V)
+        return from_right(M, V, U * xp.astype(s, U.dtype)[None, :])
     return from_right(M, V)
 
 

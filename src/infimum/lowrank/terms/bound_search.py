@@ -11,6 +11,7 @@ ITERATIONS = 300  # of the search for a tangent point
 CLIMB = 8  # Newton steps of the search for a diagonal
 GAIN = 1e-3  # relative rise of the bound in a step below which that search stops
 INSIDE = 0.95  # part of the way to the boundary of the admissible diagonals that a step may go
+STRIP = 256  # rows that are mirrored at once
 BARRIER = 0.3  # weight of the barrier beside the bound, at first
 
 
@@ -75,7 +76,12 @@ def _inverse(matrix: np.ndarray) -> np.ndarray:
     """Invert a positive definite matrix, by its Cholesky decomposition: a third of the work of an LU decomposition."""
     factor, lower = scipy.linalg.cho_factor(matrix, lower=True, check_finite=False)
     inverse, _ = scipy.linalg.lapack.dpotri(factor, lower=lower)
-    return np.asarray(np.tril(inverse) + np.tril(inverse, -1).T)
+    for start in range(0, len(inverse), STRIP):  # the other half is still the factor's
+        rows, after = slice(start, start + STRIP), slice(start + STRIP, None)
+        block = np.tril(inverse[rows, rows])
+        inverse[rows, rows] = block + np.tril(block, -1).T
+        inverse[rows, after] = inverse[after, rows].T
+    return np.asarray(inverse)
 
 
 def inside(unit: np.ndarray, diagonal: np.ndarray, step: np.ndarray) -> tuple[np.ndarray, float]:

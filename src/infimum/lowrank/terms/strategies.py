@@ -74,20 +74,21 @@ def by_swap(G: Gram, kept: int, rng: np.random.Generator) -> np.ndarray:
     """Drop greedily, then exchange a kept and a dropped term, the best pair first, while that lowers the loss."""
     matrix = G.matrix.real
     squares = np.diagonal(matrix)
-    left = np.zeros(len(squares), dtype=bool)
-    left[by_greedy(G, kept, rng)] = True
+    inside = by_greedy(G, kept, rng)
+    outside = np.delete(np.arange(len(squares)), inside)
+    if not outside.size:
+        return inside
+    image, between = matrix[:, outside].sum(axis=1), -2.0 * matrix[np.ix_(inside, outside)]
     for _ in range(4 * len(squares)):
-        inside, outside = np.flatnonzero(left), np.flatnonzero(~left)
-        if not outside.size:
-            break
-        image = matrix[:, outside].sum(axis=1)
-        change = (squares + 2.0 * image)[inside][:, None] + (squares - 2.0 * image)[outside][None, :]
-        change -= 2.0 * matrix[np.ix_(inside, outside)]
+        change = between + (squares - 2.0 * image)[outside]
+        change += (squares + 2.0 * image)[inside][:, None]
         i, j = np.unravel_index(int(np.argmin(change)), change.shape)
         if change[i, j] >= -1e-12 * np.sum(squares):
             break
-        left[inside[i]], left[outside[j]] = False, True
-    return np.flatnonzero(left)
+        image += matrix[inside[i]] - matrix[outside[j]]
+        inside[i], outside[j] = outside[j], inside[i]
+        between[i], between[:, j] = -2.0 * matrix[inside[i], outside], -2.0 * matrix[inside, outside[j]]
+    return np.sort(inside)
 
 
 STRATEGIES = {

@@ -27,7 +27,7 @@ from infimum.errors import ShapeError
 from infimum.proof.operators.operator import Operator
 from infimum.proof.operators.row_blocks import BLOCK_BYTES, RowBlocks
 
-UNSCALED = 64  # powers of two within which entries are left as they are: their fourth powers fit double precision
+UNSCALED = 64  # powers of two within which norms of chunks are ordinary: their fourth powers fit double precision
 FAN = 4  # matrices that are added up, or decomposed together, by one task of a tree
 
 
@@ -104,7 +104,6 @@ class DaskBlocks(RowBlocks):
         require_finite(seen, self.name)
         exponents, energies = seen[:, ::2].ravel(), seen[:, 1::2].ravel()
         exponent = int(np.max(exponents[energies > 0.0], initial=-5000)) if np.any(energies > 0.0) else 0
-        exponent = exponent if abs(exponent) > UNSCALED else 0
         scaled = (math.ldexp(e, 2 * (int(own) - exponent)) for own, e in zip(exponents, energies, strict=True))
         self._scale = self._turned._scale = exponent, math.fsum(scaled)
 
@@ -229,7 +228,7 @@ class DaskBlocks(RowBlocks):
 
     def energies(self, axis: int) -> np.ndarray:
         """Squared lengths of columns or rows."""
-        return to_numpy(*self._pass(lambda M: (_squares(M).sum(axis=axis),)))
+        return to_numpy(*self._pass(lambda M: ((abs(M) ** 2).sum(axis=axis),)))
 
     def sum_of_rows(self) -> np.ndarray:
         """Sum of the rows as they are, in working precision."""
@@ -241,19 +240,25 @@ class DaskBlocks(RowBlocks):
 
 
 def _measured(block: Array) -> np.ndarray:
-    """Return exponent and energy of a chunk; NaN where an entry is not finite."""
+    """Return exponent and energy of a chunk, 0 where its norm is ordinary; NaN where an entry is not finite."""
     if 0 in block.shape:
         return np.array([[0.0, 0.0]])
-    scaled = working(_floating(block))
+    wide = widen(_floating(block))
+    with np.errstate(over="ignore", invalid="ignore"):
+        energy = frobenius(wide) ** 2
+    if 4.0**-UNSCALED < energy < 4.0**UNSCALED:  # one look at the entries is enough, nearly always
+        return np.array([[0.0, energy]])
+    scaled = working(wide)
     energy = frobenius(scaled.array) ** 2
     return np.array([[float(scaled.exponent), energy if math.isfinite(energy) else np.nan]])
 
 
 def _of_ordinary_size(block: Array) -> Array:
     """Return a chunk in working precision; zeros for one that will have to be refused, or scaled."""
-    exponent, energy = _measured(block)[0]
     wide = widen(_floating(block))
-    return wide if exponent <= UNSCALED and math.isfinite(energy) else namespace(wide=wide).zeros_like(wide)
+    with np.errstate(over="ignore", invalid="ignore"):
+        ordinary = 0 in wide.shape or frobenius(wide) < 2.0**UNSCALED
+    return wide if ordinary else namespace(wide=wide).zeros_like(wide)
 
 
 def _floating(block: Array) -> Array:
@@ -262,10 +267,6 @@ def _floating(block: Array) -> Array:
 
 def _widened(block: Array, exponent: int) -> Array:
     return times_power_of_two(widen(_floating(block)), exponent)
-
-
-def _squares(array: Any) -> Any:
-    return array.real**2 + array.imag**2 if array.dtype.kind == "c" else array**2
 
 
 def _drawn(seed: int, like: Array, block_info: Any = None) -> Array:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from infimum._arrays import (
+    UNSCALED,
     Array,
     as_matrix,
     like_array,
@@ -27,6 +28,7 @@ from infimum.proof.rounding import rounding_allowance
 BLOCK = 128  # points at a time when only the diagonal is wanted
 EPS = 2.0 * float(np.finfo(np.float64).eps)  # spacing, doubled for complex numbers as everywhere
 HUGE = 1e90  # beyond it, relative to the diagonal, an entry is no rounding, and its square might overflow
+KEPT = 2  # sets of columns that are kept: those of the answer and of the bound
 SPECTRUM = 2000  # order up to which an array in memory is decomposed, for its sign and its best approximations
 
 
@@ -140,7 +142,9 @@ class Entries:
             self.array = to_numpy(self.outer)
         diagonal = self.kernel.diagonal() if self.kernel is not None else np.diagonal(self.array)
         largest = float(np.max(np.abs(diagonal)))
-        self.exponent = 2 * ((math.frexp(largest)[1] + 1) // 2) if largest else 0
+        exponent = 2 * ((math.frexp(largest)[1] + 1) // 2) if largest else 0
+        self.exponent = exponent if abs(exponent) > UNSCALED else 0
+        self.seen: dict[bytes, np.ndarray] = {}  # of a kernel, which may be dear: the columns that were asked for last
         self.diagonal = self._scaled(diagonal).real.astype(np.float64)
         lowest = float(np.min(self.diagonal))
         if lowest < -self.floor:
@@ -168,7 +172,11 @@ class Entries:
     def columns(self, indices: np.ndarray) -> np.ndarray:
         """Return ``K[:, indices]``."""
         if self.kernel is not None:
-            return self._bounded(to_numpy(self.kernel.columns(indices)))
+            key = indices.tobytes()
+            if key not in self.seen:
+                before = list(self.seen.items())[1 - KEPT :]
+                self.seen = dict([*before, (key, self._bounded(to_numpy(self.kernel.columns(indices))))])
+            return self.seen[key]
         columns, rows = self._scaled(self.array[:, indices]), self._scaled(self.array[indices, :])
         return np.asarray((columns + rows.conj().T) / 2.0)
 
@@ -179,9 +187,8 @@ class Entries:
         return self._scaled(self.array[np.ix_(indices, indices)])
 
     def _scaled(self, block: np.ndarray) -> np.ndarray:
-        wide = block.astype(np.complex128 if np.iscomplexobj(block) else np.float64)
-        with np.errstate(over="ignore"):
-            return np.asarray(times_power_of_two(wide, -self.exponent))
+        wide = block.astype(np.complex128 if np.iscomplexobj(block) else np.float64, copy=False)
+        return np.asarray(times_power_of_two(wide, -self.exponent))
 
     def _bounded(self, block: np.ndarray) -> np.ndarray:
         """Scale entries that are seen for the first time, and refuse those that the diagonal rules out by far."""

@@ -76,7 +76,7 @@ class RowBlocks(Blockwise):
                 f"source must be a path or have shape, dtype and rows by slicing, got {type(source).__name__}"
             )
         self._require_shape(source.shape)
-        dtype = np.dtype(source.dtype)
+        dtype = _numpy_dtype(source)
         if dtype.kind not in "biufc":
             raise DTypeError(f"source must hold real or complex numbers, got dtype {dtype}; convert it first")
         self.source, self.name = source, "source"
@@ -131,6 +131,17 @@ class RowBlocks(Blockwise):
             image[rows] = block @ X
             product += adjoint(block) @ image[rows]
         return image, product
+
+
+def _numpy_dtype(source: Any) -> np.dtype:
+    try:
+        dtype: np.dtype = np.dtype(source.dtype)
+    except TypeError as error:
+        way = "all rows as a Dask array" if hasattr(source, "device_mesh") else "source.numpy()"
+        raise LibraryError(
+            f"source must have a dtype of NumPy, got a {type(source).__name__} of {source.dtype}; give {way}"
+        ) from error
+    return dtype
 
 
 class _Less(RowBlocks):

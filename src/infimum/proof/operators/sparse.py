@@ -64,7 +64,8 @@ class Sparse(Operator):
         require_finite(values, name)
         scaled = working(values)
         csr.data = scaled.array[: csr.data.size]
-        self.matrix, self.stored, self.shape = csr, csr.data, (int(csr.shape[0]), int(csr.shape[1]))
+        self.matrix, self.turned, self.stored = csr, csr.conj(copy=False).T, csr.data
+        self.shape = (int(csr.shape[0]), int(csr.shape[1]))
         self.exponent, self.eps = scaled.exponent, scaled.eps
         self.given, self.outer = matrix, np.empty((0, 0), dtype=dtype)
 
@@ -91,15 +92,10 @@ class Sparse(Operator):
         """Squared lengths of columns or rows."""
         return np.asarray(np.square(abs(self.matrix)).sum(axis=axis))
 
-    @property
-    def _turned(self) -> Any:
-        """The conjugate transpose of the scaled matrix, of the same memory where it is real."""
-        return (self.matrix.conj() if self.complex else self.matrix).T
-
     def adjoint(self) -> Operator:
         """Return the conjugate transpose, sparse as well."""
         other = copy.copy(self)
-        other.matrix, other.given = self._turned.tocsr(), self.given.conj().T
+        other.matrix, other.turned, other.given = self.turned.tocsr(), self.matrix, self.given.conj().T
         other.shape = (self.shape[1], self.shape[0])
         return other
 
@@ -109,11 +105,11 @@ class Sparse(Operator):
 
     def adjoint_times(self, Y: Array) -> Array:
         """Multiply by the conjugate transpose."""
-        return self._turned @ Y
+        return self.turned @ Y
 
     def gram(self) -> Array:
         """Multiply the matrix by its own adjoint, as sparse matrices."""
-        return np.asarray((self._turned @ self.matrix).toarray())
+        return np.asarray((self.turned @ self.matrix).toarray())
 
     def dense(self) -> Array:
         """Return the scaled matrix with its zeros."""
@@ -165,11 +161,6 @@ class SparseTensor(Sparse):
             self.matrix, self.turned = wide.to_sparse_csr(), wide.conj().T.coalesce().to_sparse_csr()
         self.stored, self.shape = to_numpy(self.matrix.values()), (int(matrix.shape[0]), int(matrix.shape[1]))
         self.exponent, self.eps = scaled.exponent, scaled.eps
-
-    @property
-    def _turned(self) -> Any:
-        """The conjugate transpose of the scaled matrix."""
-        return self.turned
 
     def take(self, indices: np.ndarray, axis: int) -> Array:
         """Gather rows or columns, with their zeros."""

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy.linalg
 
-from infimum._linalg import frobenius
+from infimum._linalg import adjoint, frobenius
 from infimum.errors import VerificationError
 from infimum.proof import evidence
 from infimum.proof.operators.kernel import EPS, Entries, refuse_large_entries, spectrum_allowance
@@ -48,7 +48,7 @@ def cholesky_form(columns: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         L = scipy.linalg.cholesky((core + core.conj().T) / 2, lower=True, check_finite=False)
     except np.linalg.LinAlgError:
         raise _dependent() from None
-    return np.asarray(scipy.linalg.solve_triangular(L, columns.conj().T, lower=True, check_finite=False).conj().T)
+    return np.asarray(adjoint(scipy.linalg.solve_triangular(L, adjoint(columns), lower=True, check_finite=False)))
 
 
 def distance(columns: np.ndarray, landmarks: np.ndarray, F: np.ndarray, room: float = 1.0) -> Distance:
@@ -63,12 +63,8 @@ def distance(columns: np.ndarray, landmarks: np.ndarray, F: np.ndarray, room: fl
         return Distance(0.0, 0.0, gram)
     core, chosen = columns[landmarks], F[landmarks]
     size, inner = frobenius(F), frobenius(chosen)
-    off_core = frobenius(core - chosen @ chosen.conj().T) + room * (k + 4) * EPS * (frobenius(core) + inner**2)
+    least, off_core = resolution(core, chosen, room)
     off = frobenius(columns - F @ chosen.conj().T) + room * (k + 4) * EPS * (frobenius(columns) + size * inner)
-    values = np.linalg.svd(chosen, compute_uv=False)
-    least = float(values[-1]) - room * rounding_allowance((k, k), EPS, inner)
-    if not (least > 0.0 and off_core < 0.5 * least**2):
-        raise _dependent()
     # the inverse is accurate to less than a tenth: its condition is below sqrt(1 / EPS)
     inverse = np.linalg.inv(chosen)
     square = max(float(np.sum((inverse.conj() * (gram @ inverse)).real)), 0.0)
@@ -77,6 +73,20 @@ def distance(columns: np.ndarray, landmarks: np.ndarray, F: np.ndarray, room: fl
     trace = 2.0 * p * off + p**2 * off_core + e**2 / smallest
     growth = 1.0 + room * 16 * (n + k) * EPS
     return Distance(trace * growth, (p + e / smallest) * growth, gram)
+
+
+def resolution(core: np.ndarray, chosen: np.ndarray, room: float = 1.0) -> tuple[float, float]:
+    """Return the least singular value of ``F_S``, and how far ``F_S F_S*`` is from W at most.
+
+    Raises `DependentLandmarksError` where the latter is not far below the square of the former.
+    """
+    k, inner = len(core), frobenius(chosen)
+    off_core = frobenius(core - chosen @ chosen.conj().T) + room * (k + 4) * EPS * (frobenius(core) + inner**2)
+    values = np.linalg.svd(chosen, compute_uv=False)
+    least = float(values[-1]) - room * rounding_allowance((k, k), EPS, inner)
+    if not (least > 0.0 and off_core < 0.5 * least**2):
+        raise _dependent()
+    return least, off_core
 
 
 def difference(F: np.ndarray, answer: np.ndarray, room: float = 1.0) -> float:
