@@ -70,7 +70,7 @@ class Grid(NamedTuple):
             near = np.clip(np.rint((entries + self._offsets) / scales) + zeros, 0.0, self.top)
         tried = (np.clip(near + step, 0.0, self.top) - zeros for step in (-1.0, 0.0, 1.0))
         away = (np.abs(entries - self._values(steps)) for steps in tried)
-        return reduce(np.minimum, away).reshape(W.shape)
+        return np.asarray(reduce(np.minimum, away)).reshape(W.shape)
 
     def _rows(self, rows: slice) -> Grid:
         """Return the grid of these rows."""

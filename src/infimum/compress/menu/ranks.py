@@ -68,20 +68,18 @@ def shrunk(moment: np.ndarray, damping: float) -> np.ndarray:
     return np.asarray((moment + damping * np.diag(diagonal + floor)) / (1.0 + damping))
 
 
-@dataclass(frozen=True)
-class Decomposition:
-    """``W' = left[:, :r] @ right[:r]`` is the best matrix of rank r, for every r; `tails` bounds its error."""
+class Decomposition(NamedTuple):
+    """``W' = left[:, :r] @ right[:r]`` is the best matrix of rank r, for every r; `spectrum` bounds its error."""
 
     left: np.ndarray
     right: np.ndarray
-    tails: Tails
 
 
 def spectrum(W: np.ndarray, norm: Weighting) -> Tails:
     """Bound the error at rank 0, 1, ..., min(m, n)."""
     _, T = weighted_tail.split(W, norm.G)
     values = scipy.linalg.eigvalsh(T @ norm.C @ T.T, check_finite=False)
-    return _tails_of_layer(values, W, T, norm)
+    return weighted_tail.tails(values, (W.shape[0], W.shape[1]), weighted_tail.allowance(W, T, norm.C, norm.G))
 
 
 def decompose(W: np.ndarray, norm: Weighting) -> Decomposition:
@@ -91,17 +89,10 @@ def decompose(W: np.ndarray, norm: Weighting) -> Decomposition:
     No Cholesky factor and no inverse of C, which may be singular; G is positive definite by its damping.
     """
     L, T = weighted_tail.split(W, norm.G)
-    values, U = scipy.linalg.eigh(T @ norm.C @ T.T, check_finite=False, driver="evd")
-    U = U[:, ::-1]
+    U = scipy.linalg.eigh(T @ norm.C @ T.T, check_finite=False, driver="evd")[1][:, ::-1]
     # where W has not full rank, T has fewer rows than W: ranks beyond add nothing
     missing = min(W.shape) - T.shape[0]
-    left, right = np.pad(L @ U, ((0, 0), (0, missing))), np.pad(U.T @ T, ((0, missing), (0, 0)))
-    return Decomposition(left, right, _tails_of_layer(values, W, T, norm))
-
-
-def _tails_of_layer(eigenvalues: np.ndarray, W: np.ndarray, T: np.ndarray, norm: Weighting) -> Tails:
-    allowance = weighted_tail.allowance(W, T, norm.C, norm.G)
-    return weighted_tail.tails(eigenvalues, (W.shape[0], W.shape[1]), allowance)
+    return Decomposition(np.pad(L @ U, ((0, 0), (0, missing))), np.pad(U.T @ T, ((0, missing), (0, 0))))
 
 
 def curve(tails: np.ndarray | None, shape: tuple[int, int], form: Form | None, loss: float = 0.0) -> Curve:
