@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import scipy.sparse
+import torch
 from scipy.sparse.linalg import LinearOperator, aslinearoperator
 
 import infimum
@@ -19,6 +20,7 @@ FORMS = {
     "coo": scipy.sparse.coo_matrix,
     "operator": aslinearoperator,
 }
+WITH_TENSORS = {**FORMS, "tensor": lambda M: torch.as_tensor(np.ascontiguousarray(M)).to_sparse()}
 
 
 def sparse(m: int, n: int, seed: int = 0) -> np.ndarray:
@@ -85,20 +87,23 @@ def test_dtypes(form, dtype):
 
 
 @pytest.mark.parametrize("count", [72, pytest.param(2500, marks=pytest.mark.slow)])
-@pytest.mark.parametrize(("form", "filled"), [("csr", False), ("coo", True), ("operator", False)])
+@pytest.mark.parametrize(
+    ("form", "filled"), [("csr", False), ("coo", True), ("operator", False), ("tensor", False), ("tensor", True)]
+)
 def test_no_certificate_is_false(monkeypatch, form, filled, count):
     monkeypatch.setattr(sparse_operator, "EXPLICIT", 1000 * filled)
     rng = np.random.default_rng(1)
     for label, M in matrices(count, seed=21):
-        if M.dtype == np.float16:  # SciPy has no sparse matrices of them
+        if M.dtype == np.float16 and form != "tensor":  # SciPy has no sparse matrices of them
             continue
         rank = int(rng.integers(1, min(M.shape) + 1))
-        result = lowrank.svd(FORMS[form](M), rank, method=["auto", "krylov"][rank % 2], rng=2)
+        result = lowrank.svd(WITH_TENSORS[form](M), rank, method=["auto", "krylov"][rank % 2], rng=2)
         wide = np.complex128 if np.iscomplexobj(M) else np.float64
-        loss = squared_loss(M, (result.U.astype(wide), np.diag(result.s).astype(wide), result.Vh.astype(wide)))
+        U, s, Vh = (np.asarray(part).astype(wide) for part in result)
+        loss = squared_loss(M, (U, np.diag(s), Vh))
         assert at_most(result.certificate.lower_bound, squared_tails(M)[rank]), (label, form, rank)
         assert at_least(result.certificate.value, loss), (label, form, rank)
-        no_column_certificate_is_false(FORMS[form](M), label, M.astype(wide), rank)
+        no_column_certificate_is_false(WITH_TENSORS[form](M), label, M.astype(wide), rank)
 
 
 def no_column_certificate_is_false(item, label, M, rank):
@@ -107,7 +112,7 @@ def no_column_certificate_is_false(item, label, M, rank):
     for axis, matrix in ((1, M), (0, M.T)):
         result = lowrank.interpolative(item, rank, axis=axis, rng=2)
         certificate = result.certificate
-        loss = squared_loss(M, tuple(part.astype(M.dtype) for part in result.factors()))
+        loss = squared_loss(M, tuple(np.asarray(part).astype(M.dtype) for part in result.factors()))
         assert at_least(certificate.value, loss), (label, rank, axis)
         optimum = best_columns(times_power_of_two(matrix, -exponent), rank)
         assert math.ldexp(certificate.lower_bound, -exponent) <= optimum + 1e-13, (label, rank, axis, certificate)
@@ -117,7 +122,7 @@ def no_column_certificate_is_false(item, label, M, rank):
     except errors.RangeError:  # the core of a subnormal matrix overflows
         assert "subnormal" in label or "mixed" in label, label
         return
-    loss = squared_loss(M, tuple(part.astype(M.dtype) for part in (result.C, result.core, result.R)))
+    loss = squared_loss(M, tuple(np.asarray(part).astype(M.dtype) for part in (result.C, result.core, result.R)))
     assert at_least(result.certificate.value, loss), (label, rank)
     infimum.verify(result, item)
 
