@@ -22,6 +22,7 @@ from infimum.compress.search.offers import RoundedOffer  # noqa: E402
 from infimum.errors import CalibrationError, OptionError  # noqa: E402
 from infimum.nn import QuantizedLinear  # noqa: E402
 from tests.compress.conftest import saved_again_is_the_same, tiny_bert, tiny_llama, write  # noqa: E402
+from tests.compress.gguf_models import tiny_model  # noqa: E402
 from tests.compress.test_forgeries import change, in_row, put, refused, scaled, seal  # noqa: E402
 from tests.compress.test_language_models import tiny_gpt2  # noqa: E402
 
@@ -333,3 +334,18 @@ def test_a_bias_of_another_is_refused(copy: Callable[..., Path]) -> None:
     out = copy()
     name = part_of(out, "bias")
     refused(seal(change(out, lambda tensors: tensors[name].add_(1.0))), "should be")
+
+
+@pytest.mark.parametrize("format", ["infimum", "compressed-tensors", "gguf"])
+def test_entries_beyond_every_scale_are_refused_by_name(format: str, text: list[str], tmp_path: Path) -> None:
+    model = tiny_model("llama", tmp_path / "model")
+    large = transformers.AutoModelForCausalLM.from_pretrained(model)
+    name = "model.layers.1.mlp.up_proj"
+    with torch.no_grad():
+        large.get_submodule(name).weight[3, 5] = 1e6
+    large.save_pretrained(model)
+    options = {"calib": text, "remove": 0.6, "menu": ("bits",), "format": format}
+    with pytest.raises(OptionError, match=rf"{name} has an entry of size 1e\+06"):
+        compress.plan(model, **options)
+    out = compress.plan(model, **options, keep=[name]).save(tmp_path / "out")
+    assert compress.verify(out).value >= 0.0

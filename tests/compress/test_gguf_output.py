@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 import shutil
 import sys
 from collections.abc import Callable
@@ -18,7 +19,9 @@ transformers = pytest.importorskip("transformers")
 gguf = pytest.importorskip("gguf")
 
 from infimum import compress  # noqa: E402
+from infimum.compress.file_size import files_bytes  # noqa: E402
 from infimum.compress.menu.budget import bytes_of  # noqa: E402
+from infimum.compress.menu.forms import FORMS  # noqa: E402
 from infimum.compress.menu.ggml_blocks import BLOCK_TYPES, block_alternatives, row_bytes  # noqa: E402
 from infimum.compress.menu.gguf_header import places  # noqa: E402
 from infimum.compress.menu.gguf_model import FILE, check_model, file_header, sources  # noqa: E402
@@ -374,3 +377,14 @@ def test_how_text_is_split_is_recognised(way: str, tmp_path: Path) -> None:
             tokenizer_metadata(tmp_path, 300)
     else:
         assert tokenizer_metadata(tmp_path, 300)["tokenizer.ggml.pre"] == expected
+
+
+def test_forms_are_known_to_processes_that_share_them() -> None:
+    for form in FORMS.values():
+        assert pickle.loads(pickle.dumps(form)) is form
+
+
+@pytest.mark.parametrize("size", [100_000, 150_000])
+def test_files_are_as_long_as_they_may_be(models: dict[str, Path], text: list[str], size: int) -> None:
+    plan = compress.plan(models["llama"], calib=text, of="bytes", remove=0.5, format="gguf").with_size(size)
+    assert 0.99 * size <= files_bytes(plan) <= size

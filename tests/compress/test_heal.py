@@ -138,6 +138,8 @@ def test_embeddings_of_few_bits_stay(models: dict[str, Path], tmp_path: Path) ->
 
 
 def test_wrong_folders(models: dict[str, Path], outputs: dict[str, Path], tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="lies inside"):
+        compress.heal(outputs["bits"], outputs["bits"] / "healed", steps=1, text=TEXT)
     with pytest.raises(CheckpointError, match="exists already"):
         compress.heal(outputs["bits"], tmp_path, text=TEXT)
     with pytest.raises(CheckpointError, match=r"has no infimum\.json"):

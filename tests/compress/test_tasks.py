@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+pytest.importorskip("rich")
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
 
 from infimum import compress  # noqa: E402
+from infimum.cli.task_table import against  # noqa: E402
 from infimum.compress import tasks as module  # noqa: E402
 from infimum.compress.calibrate import tokenizer_of  # noqa: E402
 from infimum.errors import CheckpointError, MissingExtraError, OptionError  # noqa: E402
@@ -153,3 +156,8 @@ def test_what_cannot_be_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "optional", missing)
     with pytest.raises(MissingExtraError, match="lm_eval lm-eval"):
         compress.task_scores(tiny_llama(), None, ["arc_easy"])
+
+
+def test_models_without_an_answer_are_not_compared() -> None:
+    said = against("old", "new", "loss", compress.Difference(math.nan, math.nan, 4), "text")
+    assert said == "new against old: no difference in loss, since one of them answers with NaN or infinity"

@@ -219,7 +219,7 @@ def _show_search(plan: Plan, target: float | None, size: str | None) -> None:
     if size is not None:
         written, wanted = files_bytes(plan), parse_size(size)
         replaced = any(row.form != "dense" for row in plan.table)
-        fits = "nothing larger that the layers are offered fits in" if replaced else "all of the model fits in"
+        fits = "no plan that was tried comes nearer" if replaced else "all of the model fits in"
         why = "" if written >= ENOUGH * wanted else f": {fits}"
         console.print(f"\nweight files: {written:,} bytes, {written / wanted:.1%} of what was allowed{why}")
 

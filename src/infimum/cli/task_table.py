@@ -46,6 +46,8 @@ def print_scores(models: Sequence[Path], scores: Sequence[Sequence[TaskScore]]) 
 
 def against(first: Any, second: Any, measure: str, found: Difference, where: str) -> str:
     """Say by how much the second of two models is above the first, and whether that is more than chance."""
+    if not math.isfinite(found.mean):
+        return f"{second} against {first}: no difference in {measure}, since one of them answers with NaN or infinity"
     verdict = "" if found.is_told_apart else f": not told apart by this {where}"
     return f"{second} against {first}: {measure} {found.mean:+.2g}, standard error {found.standard_error:.1g}{verdict}"
 

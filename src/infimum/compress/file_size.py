@@ -16,6 +16,7 @@ from infimum.errors import BudgetError, OptionError
 Plan = TypeVar("Plan", bound=Answer)
 
 ENOUGH = 0.99  # of the size: then no other budget is tried
+AIM = 0.9975  # of the size, for the next one: what a budget leaves unused may not be left again
 TRIES = 4
 ENTRY_BYTES = 100  # of a tensor in a header, without its name
 
@@ -33,7 +34,7 @@ def fraction_for(checkpoint: Checkpoint, size: float) -> float:
 
 
 def of_size(plan: Plan, with_budget: Callable[[float], Plan], size: float) -> Plan:
-    """Plan files of at most `size` bytes: change the budget by what the header of the last plan took."""
+    """Plan files of at most `size` bytes: change the budget by what the files of the last plan were off."""
     if plan.settings.of != "bytes":
         raise OptionError(f"a size of the files needs a plan with of='bytes', got of={plan.settings.of!r}")
     best: Plan | None = None
@@ -45,8 +46,7 @@ def of_size(plan: Plan, with_budget: Callable[[float], Plan], size: float) -> Pl
             best, largest = found, written
         if largest >= ENOUGH * size or (fraction == 0.0 and best is not None):
             break
-        header = written - sum(tensor.bytes for tensor in tensors_of(found))
-        fraction = max(0.0, 1.0 - (size - header) / bytes_of(plan.checkpoint))
+        fraction = max(0.0, fraction + (written - AIM * size) / bytes_of(plan.checkpoint))
         if fraction >= 1.0:  # the header alone takes more
             break
     if best is None:

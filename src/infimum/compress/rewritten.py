@@ -11,6 +11,7 @@ import numpy as np
 
 from infimum._system import peak_memory
 from infimum._threads import one_thread
+from infimum.compress.measure.scratch import ask_apart
 from infimum.compress.menu.alternatives import Alternative, AnyAlternative
 from infimum.compress.menu.compressed_tensors import Packed
 from infimum.compress.menu.forms import (
@@ -50,6 +51,7 @@ def open_to_change(out: Path, target: Path, original: str | Path | None) -> tupl
     """
     if target.exists():
         raise CheckpointError(f"{target} exists already; give a new folder or remove that one first")
+    ask_apart(target, out)
     output = WrittenOutput.open(out, original)
     if output.checkpoint.config.is_encoder_decoder:
         raise OptionError(f"{out} is a model of encoder and decoder; only models of one part can be changed")

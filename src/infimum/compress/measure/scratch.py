@@ -20,6 +20,7 @@ import torch
 
 from infimum._system import can_lock, close_folder, lock, open_folder
 from infimum.compress.model.tensor_files import Stored, names_in, read_all, write_small
+from infimum.errors import CheckpointError
 
 PREFIX = "infimum-scratch-"
 SILENCE, PATIENCE = 2.0, 60.0  # seconds of waiting for a lock before a word is said, and at all
@@ -39,6 +40,18 @@ def claim(parent: Path, prefix: str) -> tuple[Path, int]:
         descriptor = open_folder(folder)
         lock(descriptor)  # which is new, so that nobody has it
     return folder, descriptor
+
+
+def ask_apart(out: Path, source: Path) -> None:
+    """Ask that a new folder does not lie inside one that is read, which would not be what it was.
+
+    Raises
+    ------
+    CheckpointError
+        It does.
+    """
+    if out.resolve().is_relative_to(source.resolve()):
+        raise CheckpointError(f"{out} lies inside {source}, which is to stay as it is; give a folder beside it")
 
 
 @contextmanager

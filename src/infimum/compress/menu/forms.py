@@ -229,6 +229,7 @@ class BlocksForm(_Tensors):
 BLOCK_FORMS: dict[str, type[BlocksForm]] = {
     name: type(f"{name}Form", (BlocksForm,), {"name": name}) for name in BLOCK_TYPES
 }
+globals().update({form.__name__: form for form in BLOCK_FORMS.values()})  # where processes that share them look
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,8 @@ from infimum.compress.menu.seen import Seen, seen
 from infimum.compress.menu.task import Member, Task
 from infimum.compress.menu.widths import Group, Kept, narrowing
 from infimum.compress.model.layer import Layer
+from infimum.errors import OptionError
+from infimum.proof.grid import FLOAT16
 from infimum.proof.theorems.allocation_dual import Curve
 from infimum.proof.theorems.narrowing import Narrowing
 
@@ -118,7 +120,7 @@ class Source:
     @cached_property
     def maker(self) -> Member:
         """The layer with the norm by which it is rounded."""
-        return self.task.maker(self.layer)
+        return self._within_range(self.task.maker(self.layer))
 
     @cached_property
     def judges(self) -> list[Member]:
@@ -189,9 +191,19 @@ class Source:
             order, width = self.group.order, len(part.inputs)
             assert order is not None
             repaired = self._narrowing.repaired(member.W[:, order], width)[:, np.argsort(order[:width])]
-            member = member.inputs(part.inputs)._replace(W=repaired)
+            member = self._within_range(member.inputs(part.inputs)._replace(W=repaired))
         known = self._known if member is self.maker else {}
         return Maker(member, self.dampings.right, self.dampings.left, known)
+
+    def _within_range(self, member: Member) -> Member:
+        """Ask for entries whose grids have scales in float16."""
+        largest = float(np.abs(member.W).max(initial=0.0))
+        if largest > FLOAT16.largest / 2.0:
+            raise OptionError(
+                f"{self.layer.name} has an entry of size {largest:g}, for which few bits have no scale; "
+                f"leave it as it is: keep={self.layer.name!r}"
+            )
+        return member
 
     def error(self, part: Kept, matrix: np.ndarray) -> float:
         """Return the error of what became of the layer, as computed: to compare by, not to claim."""

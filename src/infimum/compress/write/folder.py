@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from infimum.compress.measure.scratch import new_folder
+from infimum.compress.measure.scratch import ask_apart, new_folder
 from infimum.compress.menu.adapter import FOLDER, adapter_layers
 from infimum.compress.menu.gguf_file import planned_size
 from infimum.compress.menu.loader_files import MODEL_CODE, loader_files, needs_code
@@ -39,12 +39,13 @@ def write_folder(plan: Answer, out: Path, adapter: int | None = None) -> Path:
     Raises
     ------
     CheckpointError
-        `out` exists already.
+        `out` exists already, or lies inside the checkpoint.
     OptionError
         `adapter`: the plan is not plain, or its layers have no such rank.
     """
     if out.exists():
         raise CheckpointError(f"{out} exists already; give a new folder or remove that one first")
+    ask_apart(out, plan.checkpoint.path)
     if adapter is not None:
         adapter_layers(Task(plan.checkpoint, plan.moments, plan.settings), plan.table, adapter)
     with new_folder(out) as draft:
