@@ -55,6 +55,8 @@ def test_compress_then_verify(run, model, texts, short, tmp_path):
     again = run(*arguments)
     assert again.status == 1
     assert "exists" in again.err
+    within = run("compress", model, "--out", model / "out")
+    assert (within.status, "lies inside" in within.err, (model / "out").exists()) == (1, True, False)
 
     tensors = load_file(out / "model.safetensors")
     name = next(name for name in tensors if name.endswith("integers"))

@@ -139,7 +139,7 @@ def compress(
         raise OptionError("give --size or --target-objective, not both")
     if adapter is not None and not plain:
         raise OptionError("--adapter needs --plain: peft attaches it to the layers of stock transformers")
-    _check_outputs(out, report, overwrite=force)
+    _check_outputs(out, model, report, overwrite=force)
     check_model_folder(model)  # before transformers is imported
     talk = talk if processes.is_first() else Talk(quiet=True)
     with processes.joined(), screen.progress("reading the model", talk) as on_progress:
@@ -179,10 +179,12 @@ def compress(
     return 0
 
 
-def _check_outputs(out: Path, report: Path | None, *, overwrite: bool) -> None:
+def _check_outputs(out: Path, model: Path, report: Path | None, *, overwrite: bool) -> None:
     """Refuse what cannot be written, before any work is done."""
     if out.exists():
         raise OutputError(f"{out} exists; choose a new folder, or remove that one first")
+    if out.resolve().is_relative_to(model.resolve()):
+        raise OutputError(f"{out} lies inside {model}, which is to stay as it is; choose a folder beside it")
     check_folder(out)
     if report is not None:
         check_output(report, suffixes=(".html", ".htm"), overwrite=overwrite)

@@ -11,7 +11,7 @@ import numpy as np
 
 from infimum._system import peak_memory
 from infimum._threads import one_thread
-from infimum.compress.measure.scratch import ask_apart
+from infimum.compress.measure.scratch import ask_new
 from infimum.compress.menu.alternatives import Alternative, AnyAlternative
 from infimum.compress.menu.compressed_tensors import Packed
 from infimum.compress.menu.forms import (
@@ -30,7 +30,7 @@ from infimum.compress.menu.written_output import WrittenOutput
 from infimum.compress.search.claims import mean_weight, raised, reduced
 from infimum.compress.write.answer import Answer
 from infimum.compress.write.form_shelf import FormShelf
-from infimum.errors import CheckpointError, OptionError
+from infimum.errors import OptionError
 from infimum.proof.certificate import Certificate
 from infimum.proof.checkpoint import LayerPlan, shares, total
 from infimum.proof.rounding import ROOM
@@ -49,9 +49,7 @@ def open_to_change(out: Path, target: Path, original: str | Path | None) -> tupl
     OptionError
         Nothing can: all is plain matrices and blocks, or the model has encoder and decoder.
     """
-    if target.exists():
-        raise CheckpointError(f"{target} exists already; give a new folder or remove that one first")
-    ask_apart(target, out)
+    ask_new(target, out)
     output = WrittenOutput.open(out, original)
     if output.checkpoint.config.is_encoder_decoder:
         raise OptionError(f"{out} is a model of encoder and decoder; only models of one part can be changed")

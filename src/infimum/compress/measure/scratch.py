@@ -42,14 +42,16 @@ def claim(parent: Path, prefix: str) -> tuple[Path, int]:
     return folder, descriptor
 
 
-def ask_apart(out: Path, source: Path) -> None:
-    """Ask that a new folder does not lie inside one that is read, which would not be what it was.
+def ask_new(out: Path, source: Path) -> None:
+    """Ask that a folder to write is not there, nor inside one that is read, which would not be what it was.
 
     Raises
     ------
     CheckpointError
-        It does.
+        It is.
     """
+    if out.exists():
+        raise CheckpointError(f"{out} exists already; give a new folder or remove that one first")
     if out.resolve().is_relative_to(source.resolve()):
         raise CheckpointError(f"{out} lies inside {source}, which is to stay as it is; give a folder beside it")
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from infimum.compress.measure.scratch import ask_apart, new_folder
+from infimum.compress.measure.scratch import ask_new, new_folder
 from infimum.compress.menu.adapter import FOLDER, adapter_layers
 from infimum.compress.menu.gguf_file import planned_size
 from infimum.compress.menu.loader_files import MODEL_CODE, loader_files, needs_code
@@ -27,7 +27,6 @@ from infimum.compress.write.adapter import write_adapter
 from infimum.compress.write.answer import Answer
 from infimum.compress.write.gguf_file import write_gguf
 from infimum.compress.write.safetensors_file import write_tensors
-from infimum.errors import CheckpointError
 from infimum.nn.linear import REMEDY
 from infimum.proof.checkpoint import CHANNELS, SCHEMA, TEXT, VERSIONS
 from infimum.proof.folder import DESCRIPTION, companions, file_hash, inventory
@@ -43,9 +42,7 @@ def write_folder(plan: Answer, out: Path, adapter: int | None = None) -> Path:
     OptionError
         `adapter`: the plan is not plain, or its layers have no such rank.
     """
-    if out.exists():
-        raise CheckpointError(f"{out} exists already; give a new folder or remove that one first")
-    ask_apart(out, plan.checkpoint.path)
+    ask_new(out, plan.checkpoint.path)
     if adapter is not None:
         adapter_layers(Task(plan.checkpoint, plan.moments, plan.settings), plan.table, adapter)
     with new_folder(out) as draft:
