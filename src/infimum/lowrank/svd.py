@@ -11,7 +11,7 @@ from infimum._arguments import RNGLike, one_of, rank_or_tol
 from infimum._arrays import ArrayLike, narrow, times_power_of_two
 from infimum._tables import labels
 from infimum.errors import OptionError
-from infimum.lowrank.spectra.full import exact, gram, resolved
+from infimum.lowrank.spectra.full import WHOLE_LIMIT, exact, gram, resolved
 from infimum.lowrank.spectra.krylov import krylov
 from infimum.lowrank.spectra.spectrum import Goal, Spectrum, least
 from infimum.lowrank.spectra.subspace_iteration import randomized
@@ -24,7 +24,6 @@ from infimum.proof.rounding import ROOM
 from infimum.proof.theorems import ritz_block
 
 TINY = 40  # rows and columns up to which LAPACK's SVD takes less time than calls for anything else
-WHOLE_LIMIT = 2000  # smaller side up to which "auto" decomposes all where rank is over a fifth of it, or not known
 
 
 PROVED = 1e-3  # gap of the error that is proved where the triples have to be accurate
@@ -75,8 +74,8 @@ def svd(
         Take the mean of the rows off first, and return it. M has to be in memory, or `infimum.scale.RowBlocks`.
     accuracy : {"error", "triples"}
         What has to be accurate. "error": the approximation, whose triples may be far from the true ones. With
-        "triples" the space grows, besides, until every ``norm(M* M v - s**2 v)`` is at most `gap_target` times
-        ``s**2``, as ARPACK's does; `SVD.triple_bounds` says what the triples are worth.
+        "triples" the search goes on, besides, until every ``norm(M* M v - s**2 v)`` is at most `gap_target` times
+        ``s**2``, as ARPACK's does, or 100 restarts are over; `SVD.triple_bounds` says what the triples are worth.
     rng : int or numpy.random.Generator, optional
         Seed of the start and of the probes.
 

@@ -13,6 +13,7 @@ from infimum.proof.rounding import ROOM, tails
 from infimum.proof.theorems import eckart_young
 from infimum.proof.theorems.ritz_block import Bound
 
+WHOLE_LIMIT = 2000  # smaller side up to which all is decomposed where a space would have to be large
 FAR, DEAR = 1e-5, 0.1  # share of the gap asked for that squared singular values may cost; where passes are dear
 
 

@@ -8,8 +8,10 @@ import numpy as np
 
 from infimum._arrays import like_array
 from infimum.lowrank.spectra import ritz_claims
+from infimum.lowrank.spectra.full import WHOLE_LIMIT
 from infimum.lowrank.spectra.krylov_space import BlockKrylov
 from infimum.lowrank.spectra.spectrum import Goal, Spectrum, Triples, from_right
+from infimum.lowrank.spectra.thick_restart import capacity, thick_restart
 from infimum.proof.operators.operator import Operator
 from infimum.proof.rounding import energy_allowance
 from infimum.proof.theorems import ritz_block
@@ -19,6 +21,10 @@ NOISE = 20.0  # spacings of the largest squared singular value, below which a re
 
 def krylov(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> Spectrum | None:
     """Grow a block Krylov space until the gap is proved; None when it would fill more than `limit` dimensions."""
+    if goal.residual < np.inf:
+        spectrum = _accurate(M, goal, rng, limit)
+        if spectrum is not None:
+            return spectrum
     # narrower blocks find more in fewer dimensions, where a pass takes them less time
     space = BlockKrylov(M, min(M.together + (goal.rank or 50) // 10, M.shape[1]), rng)
     witness: dict[str, Any] = {"delta": goal.delta}
@@ -59,6 +65,23 @@ def krylov(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> Spe
     return Spectrum(
         M, errors, triples, lambda rank: ritz_claims.best_bound(M, block, rank, mu, witness), ritz_block.THEOREM
     )
+
+
+def _accurate(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> Spectrum | None:
+    """Find accurate triples in a space that is restarted; None where the matrix is too small for one.
+
+    It is also None where the gap is not proved, and what takes over decomposes the whole in little time.
+    """
+    rank, width, side = goal.rank, min(M.together, M.shape[1]), M.shape[1]
+    if rank is None:
+        rough = krylov(M, goal._replace(residual=np.inf), rng, limit)
+        rank = None if rough is None else goal.reached(rough.errors)
+    if rank is None or 2 * capacity(rank, width) > side:
+        return None
+    spectrum = thick_restart(M, rank, goal, width, rng)
+    needed = side > WHOLE_LIMIT or limit == side
+    proved = needed or spectrum.bound(rank).value * (1.0 + goal.gap) >= float(spectrum.errors[rank])
+    return spectrum if proved else None
 
 
 def _settled(M: Operator, block: ritz_block.Block, rank: int, goal: Goal) -> bool:

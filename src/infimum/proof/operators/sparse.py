@@ -60,6 +60,8 @@ class Sparse(Operator):
         dtype = matrix.dtype if matrix.dtype.kind in "fc" else np.dtype(np.float64)
         csr = scipy.sparse.csr_array(matrix, dtype=np.promote_types(dtype, np.float64), copy=True)
         csr.sum_duplicates()
+        if max(csr.nnz, *csr.shape) <= np.iinfo(np.int32).max:  # shorter indices are read in less time
+            csr.indices, csr.indptr = csr.indices.astype(np.int32), csr.indptr.astype(np.int32)
         values = csr.data if csr.data.size else np.zeros(1, dtype=csr.dtype)
         require_finite(values, name)
         scaled = working(values)
