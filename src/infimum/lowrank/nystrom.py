@@ -188,8 +188,7 @@ def _witness(
         return {"spectrum": True}
     if pivots is None:
         pivots = PartialCholesky(entries)
-        if chosen.size:
-            pivots.add(chosen, entries.columns(chosen))
+        pivots.add(chosen)
     count = min(more_landmarks(chosen.size), entries.shape[0])
     return {"landmarks": _well_conditioned(entries, pivots.draw(count, 0.0, rng)[:count])}
 

@@ -11,8 +11,10 @@ from infimum._linalg import adjoint
 from infimum._threads import no_warnings
 from infimum.lowrank.columns.reduction import Reduction, among
 from infimum.proof.operators.kernel import Entries
+from infimum.proof.theorems.nystrom_trace import DependentLandmarksError, cholesky_form
 
 SOME = 500_000  # entries of a matrix of which landmarks are chosen, where the factor has more than twice as many
+WIDE = 256  # proposals at once: most are kept as long as they are few beside the columns that the residual needs
 PIVOT = 1e-9  # pivots below this part of the largest diagonal entry are rounding, or would amplify it
 
 
@@ -25,21 +27,23 @@ class PartialCholesky:
         self.F = np.zeros((K.shape[0], 0))
         self.least = PIVOT * float(np.max(K.diagonal))
 
-    def block(self, indices: np.ndarray) -> np.ndarray:
-        """Return the residual between `indices`, from the columns of K and the factor."""
+    def add(self, indices: np.ndarray) -> bool:
+        """Eliminate the residual columns of some pivots, unless there are none or they depend on each other."""
+        if not indices.size:
+            return False
         columns = self.K.columns(indices)
-        return np.asarray(columns - self.F @ self.F[indices].conj().T)
-
-    def add(self, indices: np.ndarray, columns: np.ndarray) -> None:
-        """Eliminate the residual columns of accepted pivots."""
-        core = columns[indices]
-        L = scipy.linalg.cholesky((core + core.conj().T) / 2, lower=True, check_finite=False)
-        new = adjoint(scipy.linalg.solve_triangular(L, adjoint(columns), lower=True, check_finite=False))
-        self.F = np.concatenate([self.F, new], axis=1)
-        self.residual = np.maximum(self.residual - np.sum(np.abs(new) ** 2, axis=1), 0.0)
+        if self.chosen:
+            columns = columns - self.F @ adjoint(self.F[indices])
+        try:
+            new = cholesky_form(columns, indices)
+        except DependentLandmarksError:
+            return False
+        self.F = np.concatenate([self.F, new], axis=1) if self.chosen else new
+        self.residual = np.maximum(self.residual - np.vecdot(new, new).real, 0.0)
         self.residual[indices] = 0.0
         self.residual[self.residual < self.least] = 0.0
         self.chosen += [int(i) for i in indices]
+        return True
 
     def draw(self, count: int, tol: float, rng: np.random.Generator) -> np.ndarray:
         """Draw pivots in proportion to the residual: blocks of proposals, of which rejection keeps the good ones.
@@ -50,19 +54,31 @@ class PartialCholesky:
         goal = tol * float(np.sum(self.K.diagonal))
         while len(self.chosen) < count and np.sum(self.residual) > goal and np.any(self.residual):
             room = count - len(self.chosen)
-            width = max(1, min(room if tol == 0.0 else 16, 64))
-            weights = self.residual / np.sum(self.residual)
-            proposals = rng.choice(self.K.shape[0], size=width, p=weights)
-            columns = self.block(proposals)
-            kept = _accept(columns[proposals], self, rng)[:room]
-            if kept.size:
-                try:
-                    self.add(proposals[kept], columns[:, kept])
-                except np.linalg.LinAlgError:  # entries of low precision, or no semidefinite matrix: one is safe
-                    self.add(proposals[kept[:1]], columns[:, kept[:1]])
-            else:
+            width = min(room + room // 2 + 8, WIDE) if tol == 0.0 else min(room, 16)
+            proposals = rng.choice(self.K.shape[0], size=width, p=self.residual / np.sum(self.residual))
+            kept = proposals[self._accept(proposals, rng)[:room]]
+            # entries of low precision, or no semidefinite matrix: one may do where all of them do not
+            if not (self.add(kept) or self.add(kept[:1])):
                 self.residual[proposals] = 0.0  # only rounding was left of them
         return np.asarray(self.chosen, dtype=np.int64)
+
+    def _accept(self, proposals: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Walk through the proposals; each is kept with the part of its residual that the ones kept before have left.
+
+        The entries between them are all that is asked of K.
+        """
+        rows = self.F[proposals]
+        block = self.K.block(proposals) - rows @ adjoint(rows)
+        before = np.diagonal(block).real
+        now, factor = before.copy(), np.zeros((0, proposals.size))
+        kept: list[int] = []
+        for i, chance in enumerate(rng.random(proposals.size)):
+            if now[i] > self.least and chance * before[i] < now[i]:
+                direction = (block[:, i] - factor[:, i].conj() @ factor) / np.sqrt(now[i])
+                factor = np.concatenate([factor, direction[None, :]])
+                now = now - np.abs(direction) ** 2
+                kept.append(i)
+        return np.asarray(kept, dtype=np.int64)
 
     def reduction(self, rng: np.random.Generator) -> tuple[Reduction, np.ndarray]:
         """Return ``F*`` as a matrix to choose columns of, and their indices: of many the pivots, and some at random.
@@ -79,28 +95,13 @@ class PartialCholesky:
         return among(whole, some), some
 
 
-def _accept(block: np.ndarray, partial: PartialCholesky, rng: np.random.Generator) -> np.ndarray:
-    """Walk through the proposals; each is kept with the part of its residual that the ones kept before have left."""
-    block, before = block.copy(), np.diagonal(block).real.copy()
-    kept = []
-    for i in range(block.shape[0]):
-        now = float(block[i, i].real)
-        if now > partial.least and rng.random() * before[i] < now:
-            kept.append(i)
-            direction = block[:, i] / np.sqrt(now)
-            block = block - np.outer(direction, direction.conj())
-    return np.asarray(kept, dtype=np.int64)
-
-
 def greedy(K: Entries, count: int, tol: float) -> np.ndarray:
     """Take the largest entry of the residual diagonal next (pivoted Cholesky)."""
     partial = PartialCholesky(K)
     goal = tol * float(np.sum(K.diagonal))
     while len(partial.chosen) < count and np.sum(partial.residual) > goal and np.any(partial.residual):
         pivot = np.asarray([np.argmax(partial.residual)])
-        column = partial.block(pivot)
-        if column[pivot[0], 0].real > partial.least:
-            partial.add(pivot, column)
+        partial.add(pivot)
         partial.residual[pivot] = 0.0
     return np.asarray(partial.chosen, dtype=np.int64)
 
@@ -122,7 +123,8 @@ def clusters(K: Entries, count: int, rng: np.random.Generator) -> np.ndarray:
 
 def independent(K: Entries, wanted: np.ndarray) -> np.ndarray:
     """Leave out the landmarks that depend on the others to rounding."""
-    core = K.columns(wanted)[wanted]
+    core = K.block(wanted)
+    core = (core + adjoint(core)) / 2.0
     kept: list[int] = []
     least = PIVOT * float(np.max(K.diagonal))
     for _ in range(wanted.size):
