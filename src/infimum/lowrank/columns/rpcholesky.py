@@ -18,14 +18,53 @@ WIDE = 256  # proposals at once: most are kept as long as they are few beside th
 PIVOT = 1e-9  # pivots below this part of the largest diagonal entry are rounding, or would amplify it
 
 
+class Sample:
+    """Some rows and columns of a matrix, drawn in proportion to its diagonal, as a matrix.
+
+    What landmarks leave of it is, in the mean over the draws, what they leave of the whole: entries are divided by the
+    probabilities with which their rows and columns are drawn.
+    """
+
+    def __init__(self, K: Entries, count: int, rng: np.random.Generator) -> None:
+        weights, chances = np.maximum(K.diagonal, 0.0), np.zeros(K.shape[0])
+        while count > np.sum(chances == 1.0) and np.any(weights):  # rows that are certain leave more to the others
+            share = (count - np.sum(chances == 1.0)) * weights / np.sum(weights)
+            chances = np.where(chances == 1.0, 1.0, np.minimum(share, 1.0))
+            if not np.any(weights[share >= 1.0]):
+                break
+            weights = np.where(share >= 1.0, 0.0, weights)
+        order = rng.permutation(weights.size)
+        ends = np.floor(np.cumsum(chances[order]) + rng.random())
+        self.K, self.rows = K, np.sort(order[np.diff(ends, prepend=0.0) > 0.0])
+        self.shape, self.roots = (self.rows.size, self.rows.size), np.sqrt(chances[self.rows])
+        self.diagonal = K.diagonal[self.rows] / self.roots**2
+
+    def columns(self, indices: np.ndarray) -> np.ndarray:
+        """Return its columns of these indices."""
+        return self.K.part(self.rows, self.rows[indices]) / np.outer(self.roots, self.roots[indices])
+
+    def block(self, indices: np.ndarray) -> np.ndarray:
+        """Return its rows and columns of these indices."""
+        return self.K.block(self.rows[indices]) / np.outer(self.roots[indices], self.roots[indices])
+
+
 class PartialCholesky:
     """Cholesky factor F of the chosen columns, and the diagonal of what it leaves: ``K ≈ F F* + diag(residual)``."""
 
-    def __init__(self, K: Entries) -> None:
+    def __init__(self, K: Entries | Sample) -> None:
         self.K, self.residual = K, np.maximum(K.diagonal, 0.0)
         self.chosen: list[int] = []
+        self.accepted = np.zeros(0, dtype=np.int64)  # pivots that are drawn, but not eliminated yet
         self.F = np.zeros((K.shape[0], 0))
         self.least = PIVOT * float(np.max(K.diagonal))
+
+    def append(self, indices: np.ndarray, factor: np.ndarray) -> None:
+        """Append pivots whose part of the factor is known."""
+        self.F = np.concatenate([self.F, factor], axis=1) if self.chosen else factor
+        self.residual = np.maximum(self.residual - np.vecdot(factor, factor).real, 0.0)
+        self.residual[indices] = 0.0
+        self.residual[self.residual < self.least] = 0.0
+        self.chosen += indices.tolist()
 
     def add(self, indices: np.ndarray) -> bool:
         """Eliminate the residual columns of some pivots, unless there are none or they depend on each other."""
@@ -35,14 +74,10 @@ class PartialCholesky:
         if self.chosen:
             columns = columns - self.F @ adjoint(self.F[indices])
         try:
-            new = cholesky_form(columns, indices)
+            new = cholesky_form(columns, indices).F
         except DependentLandmarksError:
             return False
-        self.F = np.concatenate([self.F, new], axis=1) if self.chosen else new
-        self.residual = np.maximum(self.residual - np.vecdot(new, new).real, 0.0)
-        self.residual[indices] = 0.0
-        self.residual[self.residual < self.least] = 0.0
-        self.chosen += [int(i) for i in indices]
+        self.append(indices, new)
         return True
 
     def draw(self, count: int, tol: float, rng: np.random.Generator) -> np.ndarray:
@@ -52,15 +87,23 @@ class PartialCholesky:
         most `tol` times that of K, or when the rest is rounding. Returns all.
         """
         goal = tol * float(np.sum(self.K.diagonal))
-        while len(self.chosen) < count and np.sum(self.residual) > goal and np.any(self.residual):
-            room = count - len(self.chosen)
+        while (room := count - len(self.chosen) - self.accepted.size) > 0:
+            self.settle()
+            if not (np.sum(self.residual) > goal and np.any(self.residual)):
+                break
             width = min(room + room // 2 + 8, WIDE) if tol == 0.0 else min(room, 16)
             proposals = rng.choice(self.K.shape[0], size=width, p=self.residual / np.sum(self.residual))
-            kept = proposals[self._accept(proposals, rng)[:room]]
-            # entries of low precision, or no semidefinite matrix: one may do where all of them do not
-            if not (self.add(kept) or self.add(kept[:1])):
+            self.accepted = proposals[self._accept(proposals, rng)[:room]]
+            if not self.accepted.size:
                 self.residual[proposals] = 0.0  # only rounding was left of them
-        return np.asarray(self.chosen, dtype=np.int64)
+        return np.append(np.asarray(self.chosen, dtype=np.int64), self.accepted)
+
+    def settle(self) -> None:
+        """Eliminate the pivots that were accepted last."""
+        some, self.accepted = self.accepted, self.accepted[:0]
+        # entries of low precision, or no semidefinite matrix: one may do where all of them do not
+        if not (self.add(some) or self.add(some[:1])):
+            self.residual[some] = 0.0
 
     def _accept(self, proposals: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Walk through the proposals; each is kept with the part of its residual that the ones kept before have left.
@@ -85,10 +128,11 @@ class PartialCholesky:
 
         The squared Frobenius norm that columns leave of it is the trace norm that the same landmarks leave of K.
         """
+        self.settle()
         whole = Reduction(np.ascontiguousarray(self.F.conj().T), self.residual)
         rows, n = whole.matrix.shape
         more = SOME // rows - 2 * rows
-        if n * rows <= 2 * SOME or more >= n - rows:
+        if n * rows <= 2 * SOME or max(more, 0) + 2 * rows >= n:
             return whole, np.arange(n)
         others = rng.choice(np.delete(np.arange(n), self.chosen), size=max(more, 0), replace=False)
         some = np.append(self.chosen, others)
@@ -121,7 +165,7 @@ def clusters(K: Entries, count: int, rng: np.random.Generator) -> np.ndarray:
     return np.unique([int(np.argmin(np.sum((points - centre) ** 2, axis=1))) for centre in centres])
 
 
-def independent(K: Entries, wanted: np.ndarray) -> np.ndarray:
+def independent(K: Entries | Sample, wanted: np.ndarray) -> np.ndarray:
     """Leave out the landmarks that depend on the others to rounding."""
     core = K.block(wanted)
     core = (core + adjoint(core)) / 2.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -11,116 +10,20 @@ import numpy as np
 
 from infimum._arrays import (
     UNSCALED,
-    Array,
-    ArrayLike,
-    as_array,
     as_matrix,
-    like_array,
-    namespace,
-    require_finite,
     scale_back,
     times_power_of_two,
     to_numpy,
 )
 from infimum._linalg import frobenius, row_chunks
 from infimum.errors import NotSemidefiniteError, OptionError, ShapeError
-from infimum.proof.operators.sparse import is_sparse, sparse_operator, with_zeros
+from infimum.proof.operators.kernel_matrix import KernelMatrix, SparseKernel
+from infimum.proof.operators.sparse import is_sparse, with_zeros
 from infimum.proof.rounding import rounding_allowance
 
-BLOCK = 128  # points at a time when only the diagonal is wanted
 EPS = 2.0 * float(np.finfo(np.float64).eps)  # spacing, doubled for complex numbers as everywhere
 HUGE = 1e90  # beyond it, relative to the diagonal, an entry is no rounding, and its square might overflow
 SPECTRUM = 2000  # order up to which an array in memory is decomposed, for its sign and its best approximations
-
-
-class KernelMatrix:
-    """The matrix ``K[i, j] = kernel(points[i], points[j])``, whose entries are computed when they are needed.
-
-    Parameters
-    ----------
-    points : array (n, d)
-        One point a row, of any library of the array API standard.
-    kernel : callable
-        ``kernel(X, Y)`` returns the (a, b) block between (a, d) and (b, d) points; positive semidefinite.
-    diagonal : float or array (n,), optional
-        ``kernel(x, x)`` of every point where that is known, such as 1 of a Gaussian kernel: it takes blocks of the
-        kernel else. Refused wherever the kernel itself is seen to differ in more than half its digits.
-
-    Examples
-    --------
-    >>> import numpy as np, infimum
-    >>> points = np.linspace(0, 1, 50)[:, None]
-    >>> K = infimum.lowrank.KernelMatrix(points, lambda X, Y: np.exp(-((X - Y.T) ** 2)))
-    >>> infimum.lowrank.nystrom(K, rank=5, rng=0).landmarks.shape
-    (5,)
-    """
-
-    known: np.ndarray | None = None
-
-    def __init__(
-        self, points: Array, kernel: Callable[[Array, Array], Array], diagonal: float | ArrayLike | None = None
-    ) -> None:
-        self.points, self.kernel = as_matrix(points, "points"), kernel
-        self.shape = (int(self.points.shape[0]), int(self.points.shape[0]))
-        if diagonal is not None:
-            self.known = _known(diagonal, self.shape[0])
-
-    def columns(self, indices: np.ndarray) -> Array:
-        """Return ``K[:, indices]``."""
-        if not indices.size:  # some kernels take no empty blocks
-            return self.columns(np.arange(1))[:, :0]
-        return self._between(self.points, self._take(indices))
-
-    def block(self, indices: np.ndarray) -> np.ndarray:
-        """Return the rows and columns of these indices, on the host."""
-        if not indices.size:
-            return self.block(np.arange(1))[:0, :0]
-        some = self._take(indices)
-        return to_numpy(self._between(some, some))
-
-    def diagonal(self) -> np.ndarray:
-        """Return the diagonal, computed block by block where it is not known, on the host."""
-        if self.known is not None:
-            return self.known
-        starts = range(0, self.shape[0], BLOCK)
-        blocks = (self.block(np.arange(start, min(start + BLOCK, self.shape[0]))) for start in starts)
-        return np.concatenate([np.diagonal(block) for block in blocks])
-
-    def _between(self, rows: Array, columns: Array) -> Array:
-        block, shape = self.kernel(rows, columns), (int(rows.shape[0]), int(columns.shape[0]))
-        if tuple(block.shape) != shape:
-            raise ShapeError(f"kernel must return a {shape} block, got {tuple(block.shape)}")
-        require_finite(block, "K")
-        return block
-
-    def _take(self, indices: np.ndarray) -> Array:
-        return namespace(points=self.points).take(self.points, like_array(indices, self.points), axis=0)
-
-
-class SparseKernel(KernelMatrix):
-    """A large sparse matrix in the place of a kernel: its zeros are formed for the columns that are wanted."""
-
-    def __init__(self, given: Any) -> None:
-        operator = sparse_operator(given, "K")
-        if operator.shape[0] != operator.shape[1]:
-            raise ShapeError(f"K must be square, got shape {operator.shape}")
-        matrix = operator.on_host()
-        self.matrix, self.like, self.shape = matrix, operator.outer, operator.shape
-        if (self.matrix != self.matrix.conj().T).nnz:
-            raise NotSemidefiniteError("K must be Hermitian, but it differs from its conjugate transpose")
-
-    def columns(self, indices: np.ndarray) -> Array:
-        """Return ``K[:, indices]``."""
-        columns = like_array(self.matrix[:, indices].toarray(), self.like)
-        return namespace(like=self.like).astype(columns, self.like.dtype, copy=False)
-
-    def block(self, indices: np.ndarray) -> np.ndarray:
-        """Return the rows and columns of these indices."""
-        return np.asarray(self.matrix[:, indices].tocsr()[indices, :].toarray())
-
-    def diagonal(self) -> np.ndarray:
-        """Return the diagonal."""
-        return np.asarray(self.matrix.diagonal())
 
 
 class Entries:
@@ -195,9 +98,13 @@ class Entries:
 
     def block(self, indices: np.ndarray) -> np.ndarray:
         """Return ``K[indices, indices]``."""
+        return self._with_diagonal(self.part(indices, indices), np.arange(indices.size), indices)
+
+    def part(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Return ``K[rows, columns]``, whose diagonal is as the kernel computes it."""
         if self.kernel is not None:
-            return self._with_diagonal(self._bounded(self.kernel.block(indices)), np.arange(indices.size), indices)
-        return self._scaled(self.array[np.ix_(indices, indices)])
+            return self._bounded(self.kernel.part(rows, columns))
+        return self._scaled(self.array[np.ix_(rows, columns)])
 
     def _gathered(self, kernel: KernelMatrix, indices: np.ndarray) -> np.ndarray:
         """Evaluate the columns that were not asked for before, and put them beside the others."""
@@ -306,6 +213,8 @@ def refuse_large_entries(K: Entries, block: np.ndarray, rows: np.ndarray, column
     roots = np.sqrt(np.maximum(K.diagonal, 0.0))
     for part in row_chunks(block) if block.size else ():
         excess = np.abs(block[part])
+        if float(np.max(excess)) <= float(np.min(roots[rows[part]])) * float(np.min(roots[columns])):
+            continue
         excess -= np.outer(roots[rows[part]], roots[columns] * (1.0 + K.doubt))
         if float(np.max(excess)) > K.floor:
             at = np.unravel_index(int(np.argmax(excess)), excess.shape)
@@ -313,13 +222,6 @@ def refuse_large_entries(K: Entries, block: np.ndarray, rows: np.ndarray, column
             raise NotSemidefiniteError(
                 f"K must be positive semidefinite, but K[{i}, {j}] is larger than sqrt(K[{i}, {i}] * K[{j}, {j}])"
             )
-
-
-def _known(diagonal: float | ArrayLike, n: int) -> np.ndarray:
-    values = to_numpy(as_array(diagonal, "diagonal"))
-    if values.shape not in ((), (n,)) or values.dtype.kind not in "fiu" or not np.all(np.isfinite(values)):
-        raise OptionError(f"diagonal must be one real number or {n} of them, got shape {values.shape}")
-    return np.broadcast_to(values.astype(np.float64), (n,))
 
 
 def _run(places: list[int]) -> slice | list[int]:
