@@ -153,11 +153,12 @@ def compress(
         source, start = "" if unseen is None else unseen.source, time.perf_counter()
         if wanted is not None:
             remove, of = fraction_for(checkpoint, wanted), "bytes"
-        elif remove is None:
-            remove = 0.2 if target_objective is None else 0.0
         choices: dict[str, Any] = {"objective": objective, "allocation": allocation, "plain": plain}
         choices |= {"menu": _kinds(menu), "form": form, "format": format, "keep": keep, "only": only}
-        choices |= {"remove": remove, "of": of or "linear"}
+        choices |= {
+            "remove": (0.2 if target_objective is None else 0.0) if remove is None else remove,
+            "of": of or "linear",
+        }
         choices |= {"tokens": tokens, "max_tokens": max_tokens, "projections": projections, "seed": seed}
         plan = room.plan(checkpoint, **choices, calib=calib, on_progress=on_progress)
         plan = _searched(plan, target_objective, wanted, on_progress)
