@@ -137,9 +137,7 @@ def compress(
         Overwrite the report; the model folder is never overwritten.
     """
     wanted = wanted_size(size, remove, target_objective, of)
-    if adapter is not None and not plain:
-        raise OptionError("--adapter needs --plain: peft attaches it to the layers of stock transformers")
-    _check_outputs(out, model, report, overwrite=force)
+    _check_outputs(out, model, report, overwrite=force, adapter=adapter is not None and not plain)
     check_model_folder(model)  # before transformers is imported
     talk = talk if processes.is_first() else Talk(quiet=True)
     with processes.joined(), screen.progress("reading the model", talk) as on_progress:
@@ -153,12 +151,11 @@ def compress(
         source, start = "" if unseen is None else unseen.source, time.perf_counter()
         if wanted is not None:
             remove, of = fraction_for(checkpoint, wanted), "bytes"
+        elif remove is None:
+            remove = 0.2 if target_objective is None else 0.0
         choices: dict[str, Any] = {"objective": objective, "allocation": allocation, "plain": plain}
         choices |= {"menu": _kinds(menu), "form": form, "format": format, "keep": keep, "only": only}
-        choices |= {
-            "remove": (0.2 if target_objective is None else 0.0) if remove is None else remove,
-            "of": of or "linear",
-        }
+        choices |= {"remove": remove, "of": of or "linear"}
         choices |= {"tokens": tokens, "max_tokens": max_tokens, "projections": projections, "seed": seed}
         plan = room.plan(checkpoint, **choices, calib=calib, on_progress=on_progress)
         plan = _searched(plan, target_objective, wanted, on_progress)
@@ -182,8 +179,10 @@ def compress(
     return 0
 
 
-def _check_outputs(out: Path, model: Path, report: Path | None, *, overwrite: bool) -> None:
-    """Refuse what cannot be written, before any work is done."""
+def _check_outputs(out: Path, model: Path, report: Path | None, *, overwrite: bool, adapter: bool) -> None:
+    """Refuse what cannot be written, before any work is done; `adapter`: one for layers that are not stock ones."""
+    if adapter:
+        raise OptionError("--adapter needs --plain: peft attaches it to the layers of stock transformers")
     if out.exists():
         raise OutputError(f"{out} exists; choose a new folder, or remove that one first")
     if out.resolve().is_relative_to(model.resolve()):
