@@ -81,11 +81,11 @@ def in_single(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> 
         return None
     if not M.eps < EPS <= float(M.xp.finfo(M.outer.dtype).eps):
         return None
-    found = _search(M, _Coarse(M), goal, rng, limit)
+    found = _basis_in_single(M, _Coarse(M), goal, rng, limit)
     return None if found is None else _proved(M, found, goal)
 
 
-def _search(M: Dense, coarse: _Coarse, goal: Goal, rng: np.random.Generator, limit: int) -> Found | None:
+def _basis_in_single(M: Dense, coarse: _Coarse, goal: Goal, rng: np.random.Generator, limit: int) -> Found | None:
     rank = int(goal.rank or 0)
     space = _CoarseSpace(coarse, min(TOGETHER + rank // 10, M.shape[1]), rng)
     left = math.inf
