@@ -16,11 +16,11 @@ from infimum._arrays import (
     like_array,
     namespace,
     require_finite,
-    scale_back,
     times_power_of_two,
     to_numpy,
 )
 from infimum._linalg import frobenius
+from infimum._scaling import scale_back
 from infimum.errors import NotSemidefiniteError, ShapeError
 from infimum.proof.operators.sparse import is_sparse, sparse_operator, with_zeros
 from infimum.proof.rounding import rounding_allowance
