@@ -17,13 +17,13 @@ from infimum._arrays import (
     as_matrix,
     is_complex,
     namespace,
-    scale_back,
     times_power_of_two,
     to_numpy,
     widen,
     working,
 )
 from infimum._linalg import adjoint, frobenius, with_rounding
+from infimum._scaling import scale_back
 from infimum.errors import VerificationError
 from infimum.proof import evidence
 from infimum.proof.certificate import Certificate
