@@ -181,7 +181,13 @@ def test_version(run):
         (["memory"], "missing: --lr"),
         (["memory", "design", "--max-lr", "1"], "--weight-decay or --match-rms"),
         (["evaluate", "--text", "t.txt"], "at least one model folder"),
-        (["compress", "m", "-o", "out", "--size", "1MB", "--target-objective", "1"], "not both"),
+        (
+            ["compress", "m", "-o", "out", "--size", "1MB", "--target-objective", "1"],
+            "got --size and --target-objective",
+        ),
+        (["compress", "m", "-o", "out", "--size", "1MB", "--remove", "0.2"], "got --remove and --size"),
+        (["compress", "m", "-o", "out", "--size", "1MB", "--of", "all"], "leave --of away"),
+        (["compress", "m", "-o", "out", "--size", "1TB"], "a size such as 200MB"),
         (["compress", "m", "-o", "out", "--adapter", "4"], "--adapter needs --plain"),
     ],
 )

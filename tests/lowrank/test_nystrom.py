@@ -12,6 +12,7 @@ import infimum
 from infimum import errors, lowrank
 from infimum.lowrank import KernelMatrix
 from infimum.lowrank.columns import rpcholesky
+from infimum.proof.operators.kernel import Entries
 from infimum.proof.operators.semidefinite import _refuse_negative
 from tests.lowrank import exact
 from tests.lowrank.hostile import FAMILIES, with_spectrum
@@ -274,3 +275,110 @@ def test_a_kernel_is_asked_no_more_than_it_has_to_be():
     lowrank.nystrom(K, 20, rng=0, method="uniform")
     # the diagonal by blocks, proposals of pivots, the columns of the landmarks and those of the bound, once
     assert sum(asked) <= 2000 * (128 + 20 + 60 + 40 + 80) + 3 * 200**2
+
+
+def test_a_known_diagonal_takes_no_blocks(points):
+    asked = []
+
+    def kernel(X, Y):
+        asked.append(X.shape[0] * Y.shape[0])
+        return gaussian(X, Y)
+
+    for diagonal in (1, np.ones(200), torch.ones(200)):
+        asked.clear()
+        K = KernelMatrix(points, kernel, diagonal=diagonal)
+        result = lowrank.nystrom(K, 10, method="uniform", rng=0)
+        assert sum(asked) <= 200 * (1 + 10 + 30) + 10**2 * 2 + 30**2 + 60**2 + 2 * 200**2 // 2 * 3
+        whole = KernelMatrix(points, gaussian)
+        assert result.certificate.value == pytest.approx(
+            lowrank.nystrom(whole, 10, method="uniform", rng=0).certificate.value
+        )
+        infimum.verify(result, K)
+        infimum.verify(result, whole)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("wrong", [0.5, 1.0 + 1e-6, 3.0, np.linspace(1.0, 1.1, 200)])
+def test_a_diagonal_that_is_none_is_refused(points, method, wrong):
+    """Too small it would flatter the value, too large the bound."""
+    with pytest.raises((errors.OptionError, errors.NotSemidefiniteError), match=r"diagonal must hold|larger than"):
+        lowrank.nystrom(KernelMatrix(points, gaussian, diagonal=wrong), 10, method=method, rng=0)
+    with pytest.raises(errors.VerificationError):
+        infimum.verify(
+            lowrank.nystrom(KernelMatrix(points, gaussian), 10, rng=0), KernelMatrix(points, gaussian, wrong)
+        )
+
+
+@pytest.mark.parametrize("wrong", [np.ones(3), np.ones((200, 1)), np.nan, np.inf, 1j, "one"])
+def test_a_diagonal_must_be_numbers(points, wrong):
+    with pytest.raises(errors.InfimumError, match="diagonal"):
+        KernelMatrix(points, gaussian, diagonal=wrong)
+
+
+def test_the_diagonal_that_is_known_is_the_one_of_the_matrix(points):
+    """What the kernel computes may differ in its last digits: the columns then hold what is known."""
+    K = KernelMatrix(points, lambda X, Y: gaussian(X, Y) * (1.0 + 1e-10), diagonal=1.0)
+    entries = Entries(K)
+    some = np.array([7, 3])
+    for columns in (entries.columns(some)[some], entries.block(some)):
+        assert np.all(np.diagonal(columns) == 1.0)
+
+
+def test_columns_are_evaluated_once_and_cannot_be_changed(points):
+    asked = []
+
+    def kernel(X, Y):
+        asked.append(Y.shape[0])
+        return gaussian(X, Y)
+
+    entries, whole = Entries(KernelMatrix(points, kernel, diagonal=1.0)), gaussian(points, points)
+    asked.clear()
+    for wanted in ([3, 9], [9], [9, 50, 3, 7], [50, 9], [1, 2, 3, 4, 5], [2, 60, 4, 9]):
+        columns = entries.columns(np.array(wanted))
+        np.testing.assert_array_equal(columns, whole[:, wanted])
+        with pytest.raises(ValueError, match="read-only"):
+            columns[0, 0] = 2.0
+    assert asked == [2, 2, 4, 1]
+    assert entries.columns(np.zeros(0, dtype=np.int64)).shape == (200, 0)
+
+
+@pytest.mark.parametrize("complex_", [False, True])
+def test_a_sample_leaves_what_the_whole_leaves_in_the_mean(complex_):
+    """Rows of all sizes: what landmarks leave of samples is unbiased, and the largest row is in every sample."""
+    rng = np.random.default_rng(4)
+    X = rng.standard_normal((300, 4)) * 10.0 ** rng.uniform(-2.0, 0.0, (300, 1))
+    X = X * np.exp(1j * rng.standard_normal(X.shape)) if complex_ else X
+    X[7] = 30.0
+    whole = Entries(KernelMatrix(X, lambda A, B: A @ B.conj().T))
+    samples = [rpcholesky.Sample(whole, 40, np.random.default_rng(seed)) for seed in range(300)]
+    assert all(7 in sample.rows and 38 <= sample.rows.size <= 40 for sample in samples)
+    traces = [np.sum(sample.diagonal) for sample in samples]
+    assert np.mean(traces) == pytest.approx(np.sum(whole.diagonal), rel=0.02)
+    assert np.array_equal(rpcholesky.Sample(Entries(np.diag([2.0, 0.0, 1.0, 1e-9])), 3, rng).rows, [0, 2, 3])
+    some = np.array([0, 3, 5])
+    for sample in samples[:3]:
+        expected = whole.columns(sample.rows)[sample.rows] / np.outer(sample.roots, sample.roots)
+        np.testing.assert_allclose(sample.columns(some), expected[:, some], rtol=1e-12)
+        np.testing.assert_allclose(sample.block(some), expected[np.ix_(some, some)], rtol=1e-12)
+        np.testing.assert_allclose(sample.diagonal, np.diagonal(expected).real, rtol=1e-12)
+
+
+def test_landmarks_of_a_sample_are_better_than_pivots():
+    rng = np.random.default_rng(5)
+    points = np.concatenate([rng.standard_normal((2900, 3)), 8.0 + 0.5 * rng.standard_normal((100, 3))])
+    K = KernelMatrix(points, gaussian, diagonal=1.0)
+    found, drawn = (lowrank.nystrom(K, 40, method=method, rng=0) for method in ("auto", "rpcholesky"))
+    assert found.rank == 40
+    assert found.certificate.value < 0.9 * drawn.certificate.value
+    assert found.certificate.lower_bound > 0.95 * drawn.certificate.lower_bound
+    infimum.verify(found, K)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_large_constant_kernels_have_one_landmark_at_most(value):
+    K = KernelMatrix(np.zeros((3000, 2)), lambda X, Y: np.full((len(X), len(Y)), value))
+    for method in METHODS:
+        result = lowrank.nystrom(K, 5, method=method, rng=0)
+        assert result.rank == (1 if value else 0)
+        assert result.certificate.value < 1e-6
+        infimum.verify(result, K)

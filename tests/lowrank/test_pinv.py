@@ -6,6 +6,8 @@ import torch
 
 import infimum
 from infimum import errors, lowrank
+from infimum._arrays import working
+from infimum.proof.answers.pinv import Products
 from tests.lowrank.hostile import with_spectrum
 
 
@@ -124,3 +126,14 @@ def test_large_matrices_of_which_not_all_counts(make):
         assert result.rank == rank
         expected = np.linalg.pinv(A, rcond=rtol or 1e-12)
         assert np.linalg.norm(np.asarray(result.matrix) - expected) <= 1e-11 * np.linalg.norm(expected)
+
+
+@pytest.mark.parametrize("off", [0.1, 1e-6, 1e-13])
+@pytest.mark.parametrize("factor", [1.0, 1j])
+def test_residuals_are_measured_in_single_precision_only_where_that_is_enough(off, factor):
+    """The inverse times ``1 + off`` leaves residuals of `off`, whose rounding to single precision would be seen."""
+    Q = np.linalg.qr(np.random.default_rng(0).standard_normal((60, 60)))[0] * factor
+    for A in (Q, Q[:, :40], Q[:40]):
+        fresh, moved = Products.of(working(A), (1.0 + off) * A.conj().T).penrose_residuals()
+        assert np.all(moved[:2] < 1e-11)
+        np.testing.assert_array_less(np.abs(fresh - [off, off, 0.0, 0.0]), moved + 1e-15)

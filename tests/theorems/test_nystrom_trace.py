@@ -8,18 +8,23 @@ import pytest
 
 from infimum._linalg import frobenius
 from infimum.errors import NotSemidefiniteError, VerificationError
-from infimum.proof.operators.kernel import EPS, Entries, KernelMatrix
+from infimum.proof.operators.kernel import EPS, Entries
+from infimum.proof.operators.kernel_matrix import KernelMatrix
 from infimum.proof.rounding import rounding_allowance
 from infimum.proof.theorems import nystrom_trace
 from infimum.proof.theorems.nystrom_trace import (
     DependentLandmarksError,
-    cholesky_form,
     difference,
     distance,
     landmark_bound,
     spectral_bound,
     trace_error,
 )
+
+
+def cholesky_form(columns, landmarks):
+    return nystrom_trace.cholesky_form(columns, landmarks).F
+
 
 LINEAR = {"real": lambda X, Y: X @ Y.T, "complex": lambda X, Y: X @ Y.conj().T}
 
@@ -100,6 +105,43 @@ def test_any_factor_is_measured_whatever_it_is():
             coefficients = np.linalg.norm(columns @ np.linalg.inv(columns[landmarks]))
             assert coefficients <= near.coefficients <= 2.0 * coefficients
             assert trace_norm(entries, F) <= trace_error(entries, landmarks, F, double=True)
+
+
+@pytest.mark.parametrize("complex_", [False, True])
+def test_products_with_the_inverse_are_as_near_as_is_claimed(complex_):
+    """Up to the condition that is allowed, against the Nystrom matrix in multi-precision arithmetic."""
+    rng, routes = np.random.default_rng(4), set()
+    for _ in range(40):
+        X = rng.standard_normal((9, 3)) + (1j * rng.standard_normal((9, 3)) if complex_ else 0.0)
+        X = X @ np.diag(10.0 ** -rng.uniform(0.0, 3.5, 3)) @ rng.standard_normal((3, 3))
+        K, landmarks = X @ X.conj().T, rng.choice(9, size=3, replace=False)
+        C = np.ascontiguousarray(K[:, landmarks])
+        C[landmarks] = (C[landmarks] + C[landmarks].conj().T) / 2
+        try:
+            F, inverse = nystrom_trace.cholesky_form(C, landmarks)
+            near = distance(C, landmarks, F, 1.0, inverse)
+        except DependentLandmarksError:
+            continue
+        routes.add(inverse is None)
+        if inverse is not None:
+            assert np.linalg.norm(np.linalg.inv(inverse)) * np.linalg.norm(inverse) < 2001.0
+            assert near.trace >= distance(C, landmarks, F, 0.0).trace  # what measuring it finds, less its allowance
+        with flint.ctx.workprec(300):
+            ball, W, G = (
+                flint.acb_mat([[flint.acb(complex(v)) for v in row] for row in M]) for M in (C, C[landmarks], F)
+            )
+            off = ball * W.inv() * ball.conjugate().transpose() - G * G.conjugate().transpose()
+            assert sum((abs(v.real.mid()) for v in off.eig(algorithm="approx")), flint.arb(0)) <= near.trace
+    assert routes == {True, False}
+
+
+def test_what_the_inverse_misses_counts():
+    """A factor that is no product with the inverse given leaves as much as the two differ by."""
+    C, landmarks = np.array([[4.0, 1.0], [1.0, 3.0], [1.0, 1.0]]), np.array([0, 1])
+    F, inverse = nystrom_trace.cholesky_form(C, landmarks)
+    off = np.linalg.norm(C) * np.linalg.norm(np.eye(2) - F[landmarks] @ (1.01 * inverse))
+    p = np.linalg.norm(F @ np.linalg.inv(F[landmarks]))
+    assert distance(C, landmarks, F, 1.0, 1.01 * inverse).trace > 2.0 * p * off
 
 
 ROOMS = [1.0, 3.0, 1e7]
@@ -334,15 +376,35 @@ def test_every_allowance_at_a_coarse_spacing(monkeypatch, room, kind):
     allowed = room * (n + k + 8) * eps * (np.sum(entries.diagonal) + f**2)
     expected = (left + allowed + 2.0 * near.trace + 2.0 * indefinite + entries.skew) * (1.0 + room * 16 * n * eps)
     assert trace_error(entries, landmarks, F, double=True, room=room) == pytest.approx(expected, **close)
-    # the bound of landmarks
+    bound_of_landmarks_is_as_stated(entries, landmarks, room, eps)
+    if kind != "kernel":
+        spectral_bound_is_as_stated(monkeypatch, entries, room, eps)
+
+
+def bound_of_landmarks_is_as_stated(entries, landmarks, room, eps):
+    """Of a factor that is a product with the inverse."""
+    n, k = 8, 3
+    C = entries.columns(landmarks)
+    F, X = nystrom_trace.cholesky_form(C, landmarks)
+    S, measured = F[landmarks], distance(C, landmarks, F, room)
+    near = distance(C, landmarks, F, room, X)
+    products = room * (k + 4) * eps * (2.0 * np.linalg.norm(S) * np.linalg.norm(X) + math.sqrt(k))
+    b = np.linalg.norm(C) * (np.linalg.norm(np.eye(k) - S @ X) + products)
+    least, a = nystrom_trace.resolution(C[landmarks], S, room)
+    square = np.linalg.norm(F @ np.linalg.inv(S)) ** 2
+    p = (1.0 + 0.1 * room) * math.sqrt(square + room * (n + k + 8) * eps * (np.linalg.norm(F) / least) ** 2)
+    e, smallest, growth = b + p * a, least**2 - a, 1.0 + room * 16 * (n + k) * eps
+    assert near.trace == pytest.approx((2.0 * p * b + p**2 * a + e**2 / smallest) * growth, rel=1e-6, abs=0.0)
+    assert near.coefficients == pytest.approx((p + e / smallest) * growth, rel=1e-11, abs=0.0)
+    assert near.trace != measured.trace
+    total, lowest = entries.negative_part(room)
+    indefinite = (math.sqrt(total) + math.sqrt(lowest) * near.coefficients) ** 2
     values = np.linalg.eigvalsh(F.T @ F)[::-1]
     allowed = room * ((n + 8) * eps + (200.0 + 16.0 * math.sqrt(8.0)) * eps) * np.sum(values) * math.sqrt(3.0)
     expected = values[1] + values[2] - near.trace - indefinite - allowed - entries.skew
     found = landmark_bound(entries, 1, landmarks, room)
-    assert found == pytest.approx(max(expected, 0.0), **close)
-    assert found > 0.0 or kind != "kernel"
-    if kind != "kernel":
-        spectral_bound_is_as_stated(monkeypatch, entries, room, eps)
+    assert found == pytest.approx(max(expected, 0.0), rel=1e-11, abs=0.0)
+    assert found > 0.0 or entries.kernel is None
 
 
 def spectral_bound_is_as_stated(monkeypatch, entries, room, eps):

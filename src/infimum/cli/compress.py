@@ -13,7 +13,7 @@ from infimum._arguments import one_of
 from infimum.cli import processes, screen
 from infimum.cli.layer_table import table_of
 from infimum.cli.screen import FLAG, LOUD, Talk
-from infimum.cli.words import ABOVE_0, SEED, parse_size
+from infimum.cli.words import ABOVE_0, SEED, wanted_size
 from infimum.errors import OptionError, OutputError
 from infimum.proof import wording
 from infimum.proof.folder import check_model_folder
@@ -40,10 +40,10 @@ def compress(
     /,
     *,
     out: Annotated[Path, Parameter(name=("--out", "-o"), group=OUTPUT)],
-    remove: Annotated[float, Parameter(group=CHOICES)] = 0.2,
+    remove: Annotated[float | None, Parameter(group=CHOICES)] = None,
     size: Annotated[str | None, Parameter(group=CHOICES)] = None,
     target_objective: Annotated[float | None, ABOVE_0, Parameter(group=CHOICES)] = None,
-    of: Annotated[Literal["linear", "all", "bytes"], Parameter(group=CHOICES)] = "linear",
+    of: Annotated[Literal["linear", "all", "bytes"] | None, Parameter(group=CHOICES)] = None,
     calib: Annotated[str, Parameter(group=CHOICES)] = "pydoc",
     held_out: Annotated[str, Parameter(group=CHOICES)] = "pydoc",
     objective: Annotated[Literal["two-sided", "activation", "plain"], Parameter(group=CHOICES)] = "two-sided",
@@ -77,7 +77,7 @@ def compress(
     out
         Folder to write; it must not exist.
     remove
-        Fraction of the numbers to remove: 0.2 removes 20 per cent and keeps 80.
+        Fraction of the numbers to remove: 0.2 removes 20 per cent and keeps 80. By default 0.2.
     size
         Instead of a fraction: the bytes that the weight files may take, such as 200MB.
     target_objective
@@ -85,6 +85,7 @@ def compress(
         modelled increase of the loss, in nats per token).
     of
         What the fraction counts: the weights of the linear layers, all of the model, or the bytes of all its tensors.
+        By default linear.
     calib
         Calibration text: pydoc (the Python documentation), a .txt file with blank lines between paragraphs, a .jsonl
         file with a "text" field, or with "text" and "text_pair", or a .npy file of token ids; of a model of images or
@@ -135,11 +136,8 @@ def compress(
     force
         Overwrite the report; the model folder is never overwritten.
     """
-    if size is not None and target_objective is not None:
-        raise OptionError("give --size or --target-objective, not both")
-    if adapter is not None and not plain:
-        raise OptionError("--adapter needs --plain: peft attaches it to the layers of stock transformers")
-    _check_outputs(out, model, report, overwrite=force)
+    wanted = wanted_size(size, remove, target_objective, of)
+    _check_outputs(out, model, report, overwrite=force, adapter=adapter is not None and not plain)
     check_model_folder(model)  # before transformers is imported
     talk = talk if processes.is_first() else Talk(quiet=True)
     with processes.joined(), screen.progress("reading the model", talk) as on_progress:
@@ -151,14 +149,16 @@ def compress(
         # before the work: the text may be missing
         unseen = _unseen(checkpoint, calib, held_out, max_tokens) if compare else None
         source, start = "" if unseen is None else unseen.source, time.perf_counter()
-        if size is not None:
-            remove, of = fraction_for(checkpoint, parse_size(size)), "bytes"
+        if wanted is not None:
+            remove, of = fraction_for(checkpoint, wanted), "bytes"
+        elif remove is None:
+            remove = 0.2 if target_objective is None else 0.0
         choices: dict[str, Any] = {"objective": objective, "allocation": allocation, "plain": plain}
         choices |= {"menu": _kinds(menu), "form": form, "format": format, "keep": keep, "only": only}
-        choices |= {"remove": remove if target_objective is None else 0.0, "of": of}
+        choices |= {"remove": remove, "of": of or "linear"}
         choices |= {"tokens": tokens, "max_tokens": max_tokens, "projections": projections, "seed": seed}
         plan = room.plan(checkpoint, **choices, calib=calib, on_progress=on_progress)
-        plan = _searched(plan, target_objective, size, on_progress)
+        plan = _searched(plan, target_objective, wanted, on_progress)
         seconds, own = time.perf_counter() - start, None
         if report is not None and plan.settings.format != "infimum":
             own = plan.with_own_format(on_progress=on_progress)
@@ -173,14 +173,16 @@ def compress(
             write(plan, report, overwrite=True, comparisons=comparisons, held_out=source, **details)
     if not talk.quiet:
         show_plan(plan, comparisons, source)
-        _show_search(plan, target_objective, size)
+        _show_search(plan, target_objective, wanted)
         paths = [str(out), *([str(report)] if report else [])]
         screen.console().print(f"\nwritten: {', '.join(paths)}; check it with: infimum verify {out}")
     return 0
 
 
-def _check_outputs(out: Path, model: Path, report: Path | None, *, overwrite: bool) -> None:
-    """Refuse what cannot be written, before any work is done."""
+def _check_outputs(out: Path, model: Path, report: Path | None, *, overwrite: bool, adapter: bool) -> None:
+    """Refuse what cannot be written, before any work is done; `adapter`: one for layers that are not stock ones."""
+    if adapter:
+        raise OptionError("--adapter needs --plain: peft attaches it to the layers of stock transformers")
     if out.exists():
         raise OutputError(f"{out} exists; choose a new folder, or remove that one first")
     if out.resolve().is_relative_to(model.resolve()):
@@ -203,14 +205,14 @@ def _kinds(menu: str) -> Sequence[Kind] | Literal["auto"]:
     return cast(list[Kind], kinds)
 
 
-def _searched(plan: Plan, target: float | None, size: str | None, on_progress: Progress) -> Plan:
+def _searched(plan: Plan, target: float | None, size: float | None, on_progress: Progress) -> Plan:
     """Find the budget that has a wanted error, or files of a wanted size; without either, it is the plan's own."""
     if target is not None:
         return plan.with_target(target, on_progress=on_progress)
-    return plan if size is None else plan.with_size(parse_size(size), on_progress=on_progress)
+    return plan if size is None else plan.with_size(size, on_progress=on_progress)
 
 
-def _show_search(plan: Plan, target: float | None, size: str | None) -> None:
+def _show_search(plan: Plan, target: float | None, size: float | None) -> None:
     """Print what no plan of a wanted error can remove, or how large the files are of which the size was wanted."""
     from infimum.compress.file_size import ENOUGH, files_bytes
 
@@ -219,11 +221,11 @@ def _show_search(plan: Plan, target: float | None, size: str | None) -> None:
         most = plan.most_removable(target)
         console.print(f"\nno plan that removes {most:.2%} or more has an error of {target:g} or less")
     if size is not None:
-        written, wanted = files_bytes(plan), parse_size(size)
+        written = files_bytes(plan)
         replaced = any(row.form != "dense" for row in plan.table)
         fits = "no plan that was tried comes nearer" if replaced else "all of the model fits in"
-        why = "" if written >= ENOUGH * wanted else f": {fits}"
-        console.print(f"\nweight files: {written:,} bytes, {written / wanted:.1%} of what was allowed{why}")
+        why = "" if written >= ENOUGH * size else f": {fits}"
+        console.print(f"\nweight files: {written:,} bytes, {written / size:.1%} of what was allowed{why}")
 
 
 def _unseen(checkpoint: Checkpoint, calib: str, text: str, max_tokens: int | None) -> Inputs:

@@ -152,9 +152,22 @@ def _choices(annotation: Any) -> tuple[Any, ...]:
     return tuple(itertools.chain.from_iterable(map(_choices, get_args(annotation))))
 
 
-def parse_size(text: str) -> float:
+def wanted_size(size: str | None, remove: float | None, target: float | None, of: str | None) -> float | None:
+    """Return the wanted bytes of the files, if any; refuse two budgets at a time."""
+    given = {"--remove": remove, "--size": size, "--target-objective": target}
+    names = [name for name, value in given.items() if value is not None]
+    if len(names) > 1:
+        raise OptionError(f"one budget was expected, got {' and '.join(names)}; leave all but one of them away")
+    if size is None:
+        return None
+    if of is not None:
+        raise OptionError("--size counts the bytes of the files; leave --of away, which says what --remove counts")
+    return _parse_size(size)
+
+
+def _parse_size(text: str) -> float:
     """Read a number of bytes, such as 200MB."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?) *(B|kB|MB|GB)", text.strip())
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) *(B|kB|MB|GB)", text.strip(), re.IGNORECASE)
     if match is None:
         raise OptionError(f"a size such as 200MB was expected (B, kB, MB or GB), got {text}")
-    return float(match[1]) * 1000.0 ** ("B", "kB", "MB", "GB").index(match[2])
+    return float(match[1]) * 1000.0 ** ("b", "kb", "mb", "gb").index(match[2].lower())

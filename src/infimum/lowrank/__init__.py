@@ -16,7 +16,7 @@ from infimum.proof.answers.pinv import PseudoInverse
 from infimum.proof.answers.solve import Solution
 from infimum.proof.answers.svd import SVD
 from infimum.proof.batch import Batch
-from infimum.proof.operators.kernel import KernelMatrix
+from infimum.proof.operators.kernel_matrix import KernelMatrix
 
 __all__ = [
     "CR",

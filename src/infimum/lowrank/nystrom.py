@@ -10,10 +10,11 @@ import numpy as np
 from infimum._arguments import RNGLike, one_of, rank_or_tol
 from infimum._arrays import ArrayLike, as_array, as_matrix, like_array, narrow, times_power_of_two, to_numpy
 from infimum.errors import OptionError
-from infimum.lowrank.columns.rpcholesky import PartialCholesky, clusters, greedy, independent, uniform
-from infimum.lowrank.columns.strategies import by_error
+from infimum.lowrank.columns.rpcholesky import PartialCholesky, Sample, clusters, greedy, independent, uniform
+from infimum.lowrank.columns.strategies import ENTRIES, by_error
 from infimum.proof.answers.nystrom import Nystrom, certify_nystrom, more_landmarks
-from infimum.proof.operators.kernel import Entries, KernelMatrix
+from infimum.proof.operators.kernel import Entries
+from infimum.proof.operators.kernel_matrix import KernelMatrix
 from infimum.proof.operators.sparse import is_sparse
 from infimum.proof.rounding import ROOM
 from infimum.proof.theorems import nystrom_trace
@@ -21,6 +22,8 @@ from infimum.proof.theorems import nystrom_trace
 METHODS = ("auto", "rpcholesky", "greedy", "uniform", "kmeans")
 LARGE = 20_000_000  # entries of a factor from which on "auto" takes the pivots as they are drawn
 MORE = 60  # pivots beyond twice the landmarks, in the factor of whose columns "auto" chooses
+SAMPLED, MOST = 1200, 250  # points, and landmarks up to which "auto" chooses them among a sample of so many
+READ = 1.5e7  # entries that the exchanges among a sample may read: the first of them gain most
 TRIES = 3  # numbers of landmarks that "auto" looks at to meet a tolerance
 
 
@@ -55,7 +58,8 @@ def nystrom(
         diagonal entry of the residual next. "uniform": at random. "kmeans": points nearest to the centres of clusters
         of the points of a `KernelMatrix`, of the rows of an array. "auto": columns of a randomly pivoted Cholesky
         factor of more than twice the length, chosen as `interpolative` chooses them, of a factor with more than a
-        million entries among the pivots and some others; "rpcholesky" where it would have more than 20 million.
+        million entries among the pivots and some others; up to 250 landmarks of a matrix of order 2400 or more, which
+        `rank` asks for, among a sample of 1200 points; "rpcholesky" where the factor would have more than 20 million.
     rng : int or numpy.random.Generator, optional
         Seed.
 
@@ -109,12 +113,13 @@ def nystrom(
         chosen, pivots = _choose(entries, rank, tol, method, generator)
     chosen = _well_conditioned(entries, chosen)
     factor = _factor(entries, chosen)
+    witness = _witness(entries, chosen, factor, pivots, generator)
     factor = times_power_of_two(factor, entries.exponent // 2)
     answer = narrow(like_array(np.ascontiguousarray(factor), entries.outer), entries.outer, "factor")
     return Nystrom(
         landmarks=like_array(chosen, entries.outer),
         factor=answer,
-        certificate=certify_nystrom(entries, chosen, answer, _witness(entries, chosen, pivots, generator), room=ROOM),
+        certificate=certify_nystrom(entries, chosen, answer, witness, room=ROOM),
     )
 
 
@@ -129,6 +134,12 @@ def _choose(
 ) -> tuple[np.ndarray, PartialCholesky | None]:
     """Return the landmarks, and the pivots that were drawn for them, of which there may be more."""
     n = entries.shape[0]
+    if method == "auto" and rank is not None and rank <= MOST and n >= 2 * SAMPLED and np.any(entries.diagonal > 0.0):
+        sample = Sample(entries, SAMPLED, rng)
+        pivots = PartialCholesky(sample)
+        chosen = _exchanged(pivots, pivots.draw(rank, 0.0, rng), rank, None, rng)
+        if chosen.size == rank:
+            return independent(entries, sample.rows[chosen]), None
     if method in {"auto", "rpcholesky"}:
         pivots = PartialCholesky(entries)
         drawn = pivots.draw(rank or n, float(tol or 0.0), rng)
@@ -151,7 +162,8 @@ def _exchanged(
 ) -> np.ndarray:
     """Draw more pivots, and take other landmarks where they leave less, or fewer that meet the tolerance."""
     entries, n = partial.K, partial.K.shape[0]
-    width = min(2 * best.size + MORE, n)
+    sampled = isinstance(entries, Sample)
+    width = min((3 if sampled else 2) * best.size + MORE, n)
     if not best.size or n * width > LARGE:
         return best
     partial.draw(width, 0.0, rng)
@@ -163,7 +175,7 @@ def _exchanged(
     count, tried = best.size, set[int]()
     while count not in tried and len(tried) < TRIES:
         tried.add(count)
-        chosen = independent(entries, columns[by_error(reduced, count, rng)])
+        chosen = independent(entries, columns[by_error(reduced, count, rng, READ if sampled else ENTRIES)])
         error = _error(entries, chosen)
         if error <= goal and chosen.size <= best.size:
             best = chosen
@@ -172,7 +184,7 @@ def _exchanged(
     return best
 
 
-def _error(entries: Entries, chosen: np.ndarray) -> float:
+def _error(entries: Entries | Sample, chosen: np.ndarray) -> float:
     """Estimate the error that landmarks leave, in the trace norm."""
     return (
         float(np.sum(entries.diagonal))
@@ -181,30 +193,29 @@ def _error(entries: Entries, chosen: np.ndarray) -> float:
 
 
 def _witness(
-    entries: Entries, chosen: np.ndarray, pivots: PartialCholesky | None, rng: np.random.Generator
+    entries: Entries, chosen: np.ndarray, factor: np.ndarray, pivots: PartialCholesky | None, rng: np.random.Generator
 ) -> Mapping[str, Any]:
     """Choose what the lower bound rests on: the spectrum, or twice as many landmarks, those drawn before first."""
     if entries.spectrum is not None:
         return {"spectrum": True}
     if pivots is None:
         pivots = PartialCholesky(entries)
-        if chosen.size:
-            pivots.add(chosen, entries.columns(chosen))
+        pivots.append(chosen, factor)
     count = min(more_landmarks(chosen.size), entries.shape[0])
     return {"landmarks": _well_conditioned(entries, pivots.draw(count, 0.0, rng)[:count])}
 
 
-def _well_conditioned(entries: Entries, chosen: np.ndarray) -> np.ndarray:
+def _well_conditioned(entries: Entries | Sample, chosen: np.ndarray) -> np.ndarray:
     """Leave the last landmarks out, as few as possible, until rounding does no harm."""
     while chosen.size:
         try:
             core = entries.columns(chosen)[chosen]
-            nystrom_trace.resolution(core, nystrom_trace.cholesky_form(core, np.arange(chosen.size)), ROOM)
+            nystrom_trace.resolution(core, nystrom_trace.cholesky_form(core, np.arange(chosen.size)).F, ROOM)
             break
         except nystrom_trace.DependentLandmarksError:
             chosen = chosen[: chosen.size - 1 - chosen.size // 8]
     return chosen
 
 
-def _factor(entries: Entries, chosen: np.ndarray) -> np.ndarray:
-    return nystrom_trace.cholesky_form(entries.columns(chosen), chosen)
+def _factor(entries: Entries | Sample, chosen: np.ndarray) -> np.ndarray:
+    return nystrom_trace.cholesky_form(entries.columns(chosen), chosen).F

@@ -54,13 +54,13 @@ ENTRIES = 6e7  # entries of the reduction that the exchanges of "auto" may read
 STARTS = ("osinsky", "greedy", "pivoted_qr")  # each wins on some inputs, the first on most and never by far behind
 
 
-def by_error(M: Reduction, count: int, rng: np.random.Generator) -> np.ndarray:
+def by_error(M: Reduction, count: int, rng: np.random.Generator, entries: float = ENTRIES) -> np.ndarray:
     """Start from the best of three strategies, or from the first, and exchange columns while that lowers the error."""
     one = M.matrix.size > LARGE or M.fixed or np.any(M.outside)
     orders = [STRATEGIES[name](M, count, rng) for name in STARTS[: 1 if one else 3]]
     best = orders[0] if one else min(orders, key=lambda order: float(M.errors(order)[-1]))
     # the first exchanges gain most: a large matrix, of which every trial reads all entries a few times, gets fewer
-    trials = min(4 * count, max(count // 4, int(ENTRIES / M.matrix.size)))
+    trials = min(4 * count, max(count // 4, int(entries / M.matrix.size)))
     return greedy.improved(M, best, trials)
 
 

@@ -10,6 +10,7 @@ from infimum._arrays import like_array
 from infimum.lowrank.spectra import ritz_claims
 from infimum.lowrank.spectra.full import WHOLE_LIMIT
 from infimum.lowrank.spectra.krylov_space import BlockKrylov
+from infimum.lowrank.spectra.single import in_single
 from infimum.lowrank.spectra.spectrum import Goal, Spectrum, Triples, from_right
 from infimum.lowrank.spectra.thick_restart import capacity, thick_restart
 from infimum.proof.operators.operator import Operator
@@ -21,10 +22,9 @@ NOISE = 20.0  # spacings of the largest squared singular value, below which a re
 
 def krylov(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> Spectrum | None:
     """Grow a block Krylov space until the gap is proved; None when it would fill more than `limit` dimensions."""
-    if goal.residual < np.inf:
-        spectrum = _accurate(M, goal, rng, limit)
-        if spectrum is not None:
-            return spectrum
+    found = _accurate(M, goal, rng, limit) or in_single(M, goal, rng, limit)
+    if found is not None:
+        return found
     # narrower blocks find more in fewer dimensions, where a pass takes them less time
     space = BlockKrylov(M, min(M.together + (goal.rank or 50) // 10, M.shape[1]), rng)
     witness: dict[str, Any] = {"delta": goal.delta}
@@ -47,7 +47,7 @@ def krylov(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> Spe
             planned = mu is None and near and not proved and not fading
             if planned and ritz_claims.best_choice(M, block, reached, 1.5 * _guess(block))[0] >= floor:
                 basis = space.basis()
-                mu = ritz_claims.drawn_norm(M, basis, basis, goal.delta)
+                mu = ritz_claims.drawn_norm(M, basis, goal.delta)
                 witness["probed"] = space.size
                 proved = ritz_claims.best_choice(M, block, reached, mu)[0] >= floor
             if proved or _exhausted(M, block, reached, error**2 * goal.gap):
@@ -68,10 +68,12 @@ def krylov(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> Spe
 
 
 def _accurate(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> Spectrum | None:
-    """Find accurate triples in a space that is restarted; None where the matrix is too small for one.
+    """Find accurate triples in a space that is restarted; None where these are not asked for, or M is too small for it.
 
     It is also None where the gap is not proved, and what takes over decomposes the whole in little time.
     """
+    if goal.residual == np.inf:
+        return None
     rank, width, side = goal.rank, min(M.together, M.shape[1]), M.shape[1]
     if rank is None:
         rough = krylov(M, goal._replace(residual=np.inf), rng, limit)

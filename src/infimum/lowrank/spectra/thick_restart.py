@@ -76,7 +76,7 @@ def _spectrum(M: Operator, basis: Array, rank: int, goal: Goal) -> Spectrum:
     witness: dict[str, Any] = {"basis": basis}
     mu = None
     if ritz_claims.best_choice(M, block, rank, None)[0] < float(errors[rank]) / (1.0 + goal.gap):
-        mu = ritz_claims.drawn_norm(M, basis, basis, goal.delta)
+        mu = ritz_claims.drawn_norm(M, basis, goal.delta)
         witness.update(delta=goal.delta, probed=int(basis.shape[1]))
 
     def triples(count: int) -> Triples:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
@@ -11,103 +10,20 @@ import numpy as np
 
 from infimum._arrays import (
     UNSCALED,
-    Array,
     as_matrix,
-    like_array,
-    namespace,
-    require_finite,
-    scale_back,
     times_power_of_two,
     to_numpy,
 )
-from infimum._linalg import frobenius
-from infimum.errors import NotSemidefiniteError, ShapeError
-from infimum.proof.operators.sparse import is_sparse, sparse_operator, with_zeros
+from infimum._linalg import frobenius, row_chunks
+from infimum._scaling import scale_back
+from infimum.errors import NotSemidefiniteError, OptionError, ShapeError
+from infimum.proof.operators.kernel_matrix import KernelMatrix, SparseKernel
+from infimum.proof.operators.sparse import is_sparse, with_zeros
 from infimum.proof.rounding import rounding_allowance
 
-BLOCK = 128  # points at a time when only the diagonal is wanted
 EPS = 2.0 * float(np.finfo(np.float64).eps)  # spacing, doubled for complex numbers as everywhere
 HUGE = 1e90  # beyond it, relative to the diagonal, an entry is no rounding, and its square might overflow
-KEPT = 2  # sets of columns that are kept: those of the answer and of the bound
 SPECTRUM = 2000  # order up to which an array in memory is decomposed, for its sign and its best approximations
-
-
-class KernelMatrix:
-    """The matrix ``K[i, j] = kernel(points[i], points[j])``, whose entries are computed when they are needed.
-
-    Parameters
-    ----------
-    points : array (n, d)
-        One point a row, of any library of the array API standard.
-    kernel : callable
-        ``kernel(X, Y)`` returns the (a, b) block between (a, d) and (b, d) points; positive semidefinite.
-
-    Examples
-    --------
-    >>> import numpy as np, infimum
-    >>> points = np.linspace(0, 1, 50)[:, None]
-    >>> K = infimum.lowrank.KernelMatrix(points, lambda X, Y: np.exp(-((X - Y.T) ** 2)))
-    >>> infimum.lowrank.nystrom(K, rank=5, rng=0).landmarks.shape
-    (5,)
-    """
-
-    def __init__(self, points: Array, kernel: Callable[[Array, Array], Array]) -> None:
-        self.points, self.kernel = as_matrix(points, "points"), kernel
-        self.shape = (int(self.points.shape[0]), int(self.points.shape[0]))
-
-    def columns(self, indices: np.ndarray) -> Array:
-        """Return ``K[:, indices]``."""
-        if not indices.size:  # some kernels take no empty blocks
-            return self.columns(np.arange(1))[:, :0]
-        block = self.kernel(self.points, self._take(indices))
-        if tuple(block.shape) != (self.shape[0], indices.size):
-            raise ShapeError(f"kernel must return a {(self.shape[0], indices.size)} block, got {tuple(block.shape)}")
-        require_finite(block, "K")
-        return block
-
-    def block(self, indices: np.ndarray) -> np.ndarray:
-        """Return the rows and columns of these indices, on the host."""
-        if not indices.size:
-            return self.block(np.arange(1))[:0, :0]
-        some = self._take(indices)
-        block = to_numpy(self.kernel(some, some))
-        require_finite(block, "K")
-        return block
-
-    def diagonal(self) -> np.ndarray:
-        """Return the diagonal, computed block by block, on the host."""
-        starts = range(0, self.shape[0], BLOCK)
-        blocks = (self.block(np.arange(start, min(start + BLOCK, self.shape[0]))) for start in starts)
-        return np.concatenate([np.diagonal(block) for block in blocks])
-
-    def _take(self, indices: np.ndarray) -> Array:
-        return namespace(points=self.points).take(self.points, like_array(indices, self.points), axis=0)
-
-
-class SparseKernel(KernelMatrix):
-    """A large sparse matrix in the place of a kernel: its zeros are formed for the columns that are wanted."""
-
-    def __init__(self, given: Any) -> None:
-        operator = sparse_operator(given, "K")
-        if operator.shape[0] != operator.shape[1]:
-            raise ShapeError(f"K must be square, got shape {operator.shape}")
-        matrix = operator.on_host()
-        self.matrix, self.like, self.shape = matrix, operator.outer, operator.shape
-        if (self.matrix != self.matrix.conj().T).nnz:
-            raise NotSemidefiniteError("K must be Hermitian, but it differs from its conjugate transpose")
-
-    def columns(self, indices: np.ndarray) -> Array:
-        """Return ``K[:, indices]``."""
-        columns = like_array(self.matrix[:, indices].toarray(), self.like)
-        return namespace(like=self.like).astype(columns, self.like.dtype, copy=False)
-
-    def block(self, indices: np.ndarray) -> np.ndarray:
-        """Return the rows and columns of these indices."""
-        return np.asarray(self.matrix[:, indices].tocsr()[indices, :].toarray())
-
-    def diagonal(self) -> np.ndarray:
-        """Return the diagonal."""
-        return np.asarray(self.matrix.diagonal())
 
 
 class Entries:
@@ -174,17 +90,59 @@ class Entries:
         if self.kernel is not None:
             key = indices.tobytes()
             if key not in self.seen:
-                before = list(self.seen.items())[1 - KEPT :]
-                self.seen = dict([*before, (key, self._bounded(to_numpy(self.kernel.columns(indices))))])
+                self.seen[key] = self._gathered(self.kernel, indices)
+                self.seen[key].flags.writeable = False  # a proof reads what a search has asked for
             return self.seen[key]
         columns, rows = self._scaled(self.array[:, indices]), self._scaled(self.array[indices, :])
         return np.asarray((columns + rows.conj().T) / 2.0)
 
     def block(self, indices: np.ndarray) -> np.ndarray:
         """Return ``K[indices, indices]``."""
+        return self._with_diagonal(self.part(indices, indices), np.arange(indices.size), indices)
+
+    def part(self, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Return ``K[rows, columns]``, whose diagonal is as the kernel computes it."""
         if self.kernel is not None:
-            return self._bounded(self.kernel.block(indices))
-        return self._scaled(self.array[np.ix_(indices, indices)])
+            return self._bounded(self.kernel.part(rows, columns))
+        return self._scaled(self.array[np.ix_(rows, columns)])
+
+    def _gathered(self, kernel: KernelMatrix, indices: np.ndarray) -> np.ndarray:
+        """Evaluate the columns that were not asked for before, and put them beside the others."""
+        held: dict[int, tuple[np.ndarray, int]] = {}
+        for key, columns in self.seen.items():
+            held |= {int(index): (columns, place) for place, index in enumerate(np.frombuffer(key, indices.dtype))}
+        new = np.asarray([index for index in indices if int(index) not in held], dtype=indices.dtype)
+        if new.size == indices.size:
+            return self._with_diagonal(self._bounded(to_numpy(kernel.columns(new))), new, new).view()
+        if new.size:
+            fresh = self.columns(new)
+            held |= {int(index): (fresh, place) for place, index in enumerate(new)}
+        found = [held[int(index)] for index in indices]
+        sources = {id(columns): columns for columns, _ in found}
+        whole = np.empty((self.shape[0], indices.size), dtype=np.result_type(*sources.values()))
+        for name, columns in sources.items():
+            put = [place for place, (source, _) in enumerate(found) if id(source) == name]
+            whole[:, _run(put)] = columns[:, _run([found[place][1] for place in put])]
+        covered = set(indices.tolist())  # what this holds, too, is dropped
+        self.seen = {k: v for k, v in self.seen.items() if not covered.issuperset(np.frombuffer(k, indices.dtype))}
+        return whole
+
+    def _with_diagonal(self, block: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Put the diagonal that is known in the place of the one that was computed, if that agrees."""
+        if self.kernel is None or self.kernel.known is None or not columns.size:
+            return block
+        given = self.diagonal[columns]
+        seen = block[rows, np.arange(columns.size)]
+        off = np.abs(seen - given) - self.doubt * float(np.max(np.abs(self.diagonal)))
+        if float(np.max(off)) > 0.0:
+            i = int(np.argmax(off))
+            raise OptionError(
+                f"diagonal must hold kernel(x, x) of every point, but that of point {columns[i]} is "
+                f"{seen[i] / given[i] if given[i] else math.inf:.6g} times as large"
+            )
+        block = block.copy()
+        block[rows, np.arange(columns.size)] = given
+        return block
 
     def _scaled(self, block: np.ndarray) -> np.ndarray:
         wide = block.astype(np.complex128 if np.iscomplexobj(block) else np.float64, copy=False)
@@ -193,7 +151,8 @@ class Entries:
     def _bounded(self, block: np.ndarray) -> np.ndarray:
         """Scale entries that are seen for the first time, and refuse those that the diagonal rules out by far."""
         scaled = self._scaled(block)
-        if scaled.size and not float(np.max(np.abs(scaled))) <= HUGE:
+        largest = [float(np.max(np.abs(scaled[rows]))) for rows in row_chunks(scaled)] if scaled.size else [0.0]
+        if not float(np.max(largest)) <= HUGE:  # nor is a NaN
             raise NotSemidefiniteError(
                 f"K must be positive semidefinite, but an entry is more than {HUGE:.0e} times as large as its diagonal"
             )
@@ -252,11 +211,20 @@ def spectrum_allowance(spectrum: np.ndarray) -> float:
 def refuse_large_entries(K: Entries, block: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> None:
     """Refuse a matrix with ``abs(K[i, j])**2 > K[i, i] * K[j, j]`` beyond rounding: it has a negative eigenvalue."""
     roots = np.sqrt(np.maximum(K.diagonal, 0.0))
-    excess = np.abs(block)
-    excess -= np.outer(roots[rows], roots[columns] * (1.0 + K.doubt))
-    if block.size and float(np.max(excess)) > K.floor:
-        at = np.unravel_index(int(np.argmax(excess)), excess.shape)
-        i, j = int(rows[at[0]]), int(columns[at[1]])
-        raise NotSemidefiniteError(
-            f"K must be positive semidefinite, but K[{i}, {j}] is larger than sqrt(K[{i}, {i}] * K[{j}, {j}])"
-        )
+    for part in row_chunks(block) if block.size else ():
+        excess = np.abs(block[part])
+        if float(np.max(excess)) <= float(np.min(roots[rows[part]])) * float(np.min(roots[columns])):
+            continue
+        excess -= np.outer(roots[rows[part]], roots[columns] * (1.0 + K.doubt))
+        if float(np.max(excess)) > K.floor:
+            at = np.unravel_index(int(np.argmax(excess)), excess.shape)
+            i, j = int(rows[part][at[0]]), int(columns[at[1]])
+            raise NotSemidefiniteError(
+                f"K must be positive semidefinite, but K[{i}, {j}] is larger than sqrt(K[{i}, {i}] * K[{j}, {j}])"
+            )
+
+
+def _run(places: list[int]) -> slice | list[int]:
+    """Return consecutive places as a slice, which is quicker to copy."""
+    start, stop = places[0], places[0] + len(places)
+    return slice(start, stop) if places == list(range(start, stop)) else places

@@ -23,7 +23,7 @@ def refuse_indefinite(K: Entries, landmarks: np.ndarray, F: np.ndarray, slack: f
 
     ``F F*`` is the Nystrom matrix of the landmarks up to `slack` in the trace norm.
     """
-    probes = _probes(K, landmarks, K.diagonal - np.sum(np.abs(F) ** 2, axis=1))
+    probes = _probes(K, landmarks, K.diagonal - np.vecdot(F, F).real)
     block = K.block(probes)
     refuse_large_entries(K, block, probes, probes)
     _refuse_asymmetry(K, K.block(landmarks), landmarks)
