@@ -36,6 +36,7 @@ PROOFS = (
     (ritz_block, "bound"),
     (ritz_block, "best_bound"),
     (ritz_block, "measure"),
+    (ritz_block, "measure_and_probe"),
     (ritz_block, "spectral_norm_bound"),
     (eckart_young, "tail_bound"),
     (eckart_young, "gram_tail_bound"),

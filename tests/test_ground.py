@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import infimum
-from infimum import _arrays, _linalg, errors
+from infimum import _arrays, _linalg, _scaling, errors
 from infimum._threads import one_thread
 from infimum.proof.certificate import Certificate
 
@@ -112,10 +112,10 @@ class TestCertificate:
 @example(sys.float_info.max, -2046)
 def test_scaling_back_rounds_outwards(value, exponent):
     try:
-        up = _arrays.scale_back(value, exponent, toward=math.inf)
+        up = _scaling.scale_back(value, exponent, toward=math.inf)
     except errors.RangeError:
         return
-    down = _arrays.scale_back(value, exponent, toward=0.0)
+    down = _scaling.scale_back(value, exponent, toward=0.0)
     assert down <= up
     exact = (lambda x: (x.as_integer_ratio()[0], x.as_integer_ratio()[1]))(value)
     numerator, denominator = exact[0] * 2 ** max(exponent, 0), exact[1] * 2 ** max(-exponent, 0)

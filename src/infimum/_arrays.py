@@ -104,11 +104,6 @@ def namespace(**arrays: Array) -> Namespace:
     return xp
 
 
-def on_device(array: Array) -> bool:
-    """Tell whether an array lies in a memory that the host does not reach, such as a GPU's."""
-    return not isinstance(array, np.ndarray) and "cpu" not in str(array_api_compat.device(array)).lower()
-
-
 def as_matrix(item: Any, name: str, *, besides: float | None = None) -> Array:
     """Return a finite, non-empty, real or complex floating matrix; integers become the default float type.
 
@@ -166,7 +161,9 @@ def require_finite(array: Array, name: str) -> None:
 
 
 def _sum_is_finite(array: Array) -> bool:
-    """Tell whether the sum of all entries is finite: then every one of them is."""
+    """Tell whether the sum of all entries, or of their squares, is finite: then every one of them is."""
+    if math.isfinite(_squares(array)):
+        return True
     with np.errstate(over="ignore", invalid="ignore"):
         return cmath.isfinite(complex(namespace(array=array).sum(array)))
 
@@ -188,6 +185,8 @@ def widen(array: Array) -> Array:
 
     An array that has that type already is returned as it is.
     """
+    if type(array) is np.ndarray and array.dtype.char in "dD":
+        return array
     xp = namespace(array=array)
     complex_ = is_complex(array)
     wide, narrow = (xp.complex128, xp.complex64) if complex_ else (xp.float64, xp.float32)
@@ -208,11 +207,9 @@ def working(array: Array, name: str | None = None) -> Working:
 
     With a name every entry has to be finite, and the error that is raised else tells it.
     """
-    xp = namespace(array=array)
-    wide = widen(array)
-    eps = float(xp.finfo(wide.dtype).eps) * (2 if is_complex(wide) else 1)
-    if _plainly_ordinary(wide):
-        return Working(wide, 0, eps, xp)
+    wide, _, eps, xp = given = unscaled(array)
+    if is_ordinary(_squares(wide), math.prod(wide.shape)):
+        return given
     # no whole array of absolute values: it would cost as much as a product with a few vectors
     ends = [abs(float(end(part))) for part in _real_parts(wide) for end in (xp.min, xp.max)]
     if name is not None and not all(map(math.isfinite, ends)):
@@ -223,46 +220,44 @@ def working(array: Array, name: str | None = None) -> Working:
     return Working(times_power_of_two(wide, -exponent), exponent, eps, xp)
 
 
-def _plainly_ordinary(array: Array) -> bool:
-    """Tell by one look at a NumPy array whether the sum of squares shows all entries finite, and of ordinary size."""
-    if not isinstance(array, np.ndarray) or not (array.flags.c_contiguous or array.flags.f_contiguous):
-        return False
+def unscaled(array: Array) -> Working:
+    """Return `array` in working precision as it is: for who finds out by other means whether its size is ordinary."""
+    wide, xp = widen(array), namespace(array=array)
+    return Working(wide, 0, float(xp.finfo(wide.dtype).eps) * (2 if is_complex(wide) else 1), xp)
+
+
+def _squares(array: Array) -> float:
+    """Return the sum of squares of a NumPy array of floats in one piece, by one quick look; NaN of all others."""
+    if type(array) is not np.ndarray or array.dtype.char not in "fdFD" or not array.flags.forc:
+        return math.nan
     flat = array.ravel(order="K")
-    with np.errstate(over="ignore", invalid="ignore"):
-        squares = float(np.vdot(flat, flat).real)
-    return 4.0**-UNSCALED * flat.size < squares < 4.0 ** (UNSCALED - 1)
+    return float(np.vdot(flat, flat).real)
+
+
+def is_ordinary(squares: float, count: int) -> bool:
+    """Tell whether so many entries with that sum of squares are finite, and need not be scaled."""
+    return 4.0**-UNSCALED * count < squares < 4.0 ** (UNSCALED - 1)
 
 
 def times_power_of_two(array: Array, exponent: int) -> Array:
     """Multiply by ``2**exponent``, which itself may be out of range; what overflows becomes infinite (see `narrow`)."""
+    if exponent == 0:
+        return array
     if abs(exponent) < 1000:
         with np.errstate(over="ignore"):
-            return array * 2.0**exponent if exponent else array
+            return array * 2.0**exponent
     half = exponent // 2
     with np.errstate(over="ignore"):
         return (array * 2.0**half) * 2.0 ** (exponent - half)
 
 
-def scale_back(value: float, exponent: int, toward: float) -> float:
-    """``value * 2**exponent``, rounded towards `toward` (0 or infinity) where subnormal numbers lose digits."""
-    try:
-        scaled = math.ldexp(value, exponent)
-    except OverflowError:
-        raise RangeError(
-            f"the norm is about {value:.3g} * 2**{exponent}, beyond the range of float64; scale the input down first"
-        ) from None
-    # only a subnormal number has lost digits: its mantissa and exponent tell on which side of the value it came out
-    (kept, power), (mantissa, exact) = math.frexp(scaled), math.frexp(value)
-    back = math.ldexp(kept, power - exponent - exact)
-    passed = back < mantissa if toward > value else back > mantissa
-    return math.nextafter(scaled, toward) if passed else scaled
-
-
 def narrow(array: Array, like: Array, name: str) -> Array:
     """Round to the dtype of `like`, chunks where they are; raise `RangeError` where a finite entry becomes infinite."""
     xp = namespace(array=array)
-    with np.errstate(over="ignore"):
-        (rounded,) = settled(xp.astype(array, like.dtype, copy=False))
+    rounded = array
+    if array.dtype != like.dtype or type(array) is not np.ndarray:
+        with np.errstate(over="ignore"):
+            (rounded,) = settled(xp.astype(array, like.dtype, copy=False))
     if not (_sum_is_finite(rounded) or bool(xp.all(xp.isfinite(rounded)))):
         raise RangeError(
             f"{name} does not fit {like.dtype}: it holds values up to {float(xp.max(xp.abs(array))):.3g}; "

@@ -12,24 +12,17 @@ from collections.abc import Iterable
 import numpy as np
 import scipy.linalg
 
-from infimum._arrays import (
-    Array,
-    is_complex,
-    like_array,
-    namespace,
-    on_device,
-    real_part,
-    scale_back,
-    to_numpy,
-    working,
-)
-from infimum._spread import at_hand, in_chunks, settled, with_places
+from infimum._arrays import Array, is_complex, like_array, namespace, real_part, to_numpy, working
+from infimum._scaling import scale_back
+from infimum._spread import at_hand, in_chunks, on_device, settled
 from infimum._threads import one_thread
 from infimum.errors import RangeError
 
 
 def adjoint(array: Array) -> Array:
     """Conjugate transpose."""
+    if type(array) is np.ndarray and array.ndim == 2:
+        return array.T.conj() if array.dtype.kind == "c" else array.T
     xp = namespace(array=array)
     transposed = xp.matrix_transpose(array)
     return xp.conj(transposed) if xp.isdtype(array.dtype, "complex floating") else transposed
@@ -50,6 +43,8 @@ def frobenius(array: Array) -> float:
     if in_chunks(array):
         norms = array.map_blocks(_chunk_norm, dtype=np.float64, chunks=tuple((1,) * len(c) for c in array.chunks))
         return math.hypot(*to_numpy(norms).ravel())
+    if math.prod(array.shape) <= CHUNK:
+        return _plain_norm(array, sum(array.shape))
     return _norm_of_chunks((array[rows, :] for rows in row_chunks(array)), sum(array.shape))
 
 
@@ -83,16 +78,24 @@ def _plain_norm(array: Array, most: int) -> float:
         array = xp.reshape(array, (1, -1))
     squares = real_part(xp.vecdot(array, array))
     if squares.shape[0] <= PIECE:
-        return math.sqrt(float(xp.sum(squares)))
-    return math.sqrt(math.fsum(float(xp.sum(squares[piece])) for piece in _short_runs(squares.shape[0])))
+        return math.sqrt(float(squares.sum() if type(squares) is np.ndarray else xp.sum(squares)))
+    return math.sqrt(math.fsum(float(xp.sum(squares[piece])) for piece in short_runs(squares.shape[0])))
 
 
 def _column_lengths(array: Array) -> np.ndarray:
     xp = namespace(array=array)
+    if type(array) is np.ndarray and array.size <= CHUNK:
+        return np.asarray(np.sqrt(xp.vecdot(array, array, axis=-2).real.astype(np.float64)))
     if in_chunks(array):
         return np.asarray(to_numpy(xp.linalg.vector_norm(array, axis=0)), dtype=np.float64)
     squares = [to_numpy(real_part(xp.vecdot(part, part, axis=-2))) for part in (array[r, :] for r in row_chunks(array))]
     return np.asarray(np.sqrt(np.sum(squares, axis=0, dtype=np.float64)))
+
+
+def _row_lengths(array: Array) -> np.ndarray:
+    if type(array) is np.ndarray:
+        return np.asarray(np.sqrt(np.vecdot(array, array).real.astype(np.float64)))
+    return to_numpy(namespace(array=array).linalg.vector_norm(array, axis=1)).real.astype(np.float64)
 
 
 def norm(array: Array) -> float:
@@ -113,12 +116,12 @@ def residual_norm(
     most k unit roundoffs of ``abs(left) @ abs(right)``, whose norm is at most the sum over the k rank-one terms. So
     many allowances as `room` says are added.
     """
-    parts = row_chunks(array)
+    parts, most = row_chunks(array), sum(array.shape)
     # products so small are not worth a second thread, which other programs on its core would make all wait for
     alone = one_thread() if len(parts) > 1 else contextlib.nullcontext()
     with np.errstate(over="ignore", invalid="ignore"), alone:
         chunks = (_less(left[rows, :] @ right, array[rows, :]) for rows in parts)
-        computed = _norm_of_chunks(chunks, sum(array.shape))
+        computed = _norm_of_chunks(chunks, most) if len(parts) > 1 else _plain_norm(next(chunks), most)
     return with_rounding(computed, frobenius(array) if size is None else size, left, right, eps, room)
 
 
@@ -139,11 +142,12 @@ def sum_of_terms(left: Array, right: Array) -> float:
     """Sum of the norms of the rank-one terms of ``left @ right``, also where their factors differ beyond all range."""
     xp = namespace(left=left, right=right)
     with np.errstate(over="ignore"):
-        columns, rows = _column_lengths(left), to_numpy(xp.linalg.vector_norm(right, axis=1)).real.astype(np.float64)
+        columns, rows = _column_lengths(left), _row_lengths(right)
+    lengths = np.concatenate([columns, rows])
+    if lengths.min(initial=1.0) > 1.0 / ORDINARY and lengths.max(initial=1.0) < ORDINARY:
+        return float(columns @ rows)
     plain = np.all([(part > 1.0 / ORDINARY) & (part < ORDINARY) for part in (columns, rows)], axis=0)
     total = float(columns[plain] @ rows[plain])
-    if np.all(plain):
-        return total
     odd = like_array(np.flatnonzero(~plain), left)
     _, shifts, sizes = scaled_columns(xp.take(left, odd, axis=1))
     _, more, others = scaled_columns(xp.matrix_transpose(xp.take(right, odd, axis=0)))
@@ -226,13 +230,14 @@ def pivoted_qr(array: Array) -> tuple[np.ndarray, np.ndarray]:
     return pivots.astype(np.int64), triangle
 
 
-def _short_runs(rows: int) -> list[slice]:
+def short_runs(rows: int) -> list[slice]:
+    """Cut rows into runs of `PIECE`."""
     return [slice(start, min(start + PIECE, rows)) for start in range(0, rows, PIECE)]
 
 
 def gram(array: Array) -> Array:
     """Multiply a matrix by its own adjoint, piece by piece: so no sum is longer than `longest_sum` says."""
-    parts = (array[piece, :] for piece in _short_runs(array.shape[0]))
+    parts = (array[piece, :] for piece in short_runs(array.shape[0]))
     return sum((adjoint(part) @ part for part in parts), start=0.0)
 
 
@@ -252,30 +257,6 @@ def subtract_outer(array: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarra
         return array
     (update,) = scipy.linalg.get_blas_funcs(("geru" if np.iscomplexobj(array) else "ger",), (array,))
     return np.asarray(update(-1.0, x, y, a=array, overwrite_a=1))
-
-
-def least_squares(A: Array, B: Array, rtol: float) -> Array:
-    """Return X that minimises ``norm(A @ X - B)``; directions of A below `rtol` times the largest are left out.
-
-    The caller sets `rtol` by the precision in which X is kept: larger coefficients would lose more to rounding than
-    those directions gain.
-    """
-    namespace(A=A, B=B)
-    Q, R = reduced_qr(A)
-    xp = namespace(R=R)
-    # Without pivoting the diagonal of R can hide a deficiency, hence the singular values of the small factor.
-    u, s, vh = xp.linalg.svd(R, full_matrices=False)
-    cut = rtol * float(s[0])
-    if A.shape[0] >= A.shape[1] and float(s[-1]) > cut:
-        return with_places(_solved, adjoint(Q) @ B, R)
-    kept = s > cut
-    inverse = xp.where(kept, 1.0 / xp.where(kept, s, xp.ones_like(s)), xp.zeros_like(s))
-    scale = xp.astype(inverse, vh.dtype)
-    return adjoint(vh) @ (scale[:, None] * (adjoint(u) @ (adjoint(Q) @ B)))
-
-
-def _solved(B: Array, places: range, A: Array) -> Array:
-    return namespace(A=A, B=B).linalg.solve(A, B)
 
 
 def gaussian(rng: np.random.Generator, shape: tuple[int, ...], like: Array) -> Array:

@@ -11,13 +11,19 @@ from functools import partial
 from typing import Any
 
 import array_api_compat
+import numpy as np
 
 from infimum.errors import LibraryError
 
 
 def in_chunks(item: Any) -> bool:
     """Tell whether `item` is a Dask array."""
-    return bool(array_api_compat.is_dask_array(item))
+    return type(item) is not np.ndarray and bool(array_api_compat.is_dask_array(item))
+
+
+def on_device(array: Any) -> bool:
+    """Tell whether an array lies in a memory that the host does not reach, such as a GPU's."""
+    return not isinstance(array, np.ndarray) and "cpu" not in str(array_api_compat.device(array)).lower()
 
 
 def settled(*arrays: Any) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ import torch
 
 import infimum
 from infimum import balance
-from infimum._arrays import on_device
+from infimum._spread import on_device
 from infimum.balance.search import methods
 from infimum.balance.search.subsampled_sweeps import nearly_balancing_bias, roughly_balancing_bias
 from infimum.balance.search.sweeps import Aim

@@ -9,6 +9,7 @@ import torch
 
 import infimum
 from infimum import errors, lowrank
+from infimum.lowrank.spectra import krylov, single
 from tests.lowrank.hostile import with_spectrum
 
 METHODS = ("auto", "exact", "gram", "krylov", "randomized")
@@ -47,6 +48,47 @@ def test_krylov_reaches_eight_digits_when_asked(spectrum):
     certificate = lowrank.svd(M, 20, method="krylov", gap_target=1e-8, rng=1).certificate
     assert certificate.value <= np.linalg.norm(s[20:]) * (1 + 1e-8)
     assert certificate.ratio <= 1 + 1e-8
+
+
+@pytest.mark.parametrize("like", [np.float32, np.complex64, torch.float32])
+def test_single_precision_is_searched_in_its_own_and_proved_in_double(like, monkeypatch):
+    """The products of the search are seen; what is claimed has nothing of theirs."""
+    M = with_spectrum(np.random.default_rng(5), 400, 300, SPECTRA["reciprocal"])
+    M = torch.tensor(M, dtype=like) if like is torch.float32 else (M * (0.8 if like is np.float32 else 1j)).astype(like)
+    kinds, times = [], single._Coarse.times
+    monkeypatch.setattr(single._Coarse, "times", lambda self, X: kinds.append(times(self, X).dtype) or times(self, X))
+    result = lowrank.svd(M, 20, method="krylov", rng=1)
+    assert set(kinds) == {M.dtype}
+    assert result.certificate.witness["halves"] in (3, 6)
+    assert result.certificate.witness["basis"].dtype in (np.float64, np.complex128, torch.float64)
+    assert result.certificate.ratio <= 1.001
+    infimum.verify(result, M)
+    infimum.verify(result, M, rng=7)
+
+
+@pytest.mark.parametrize(
+    ("spectrum", "rank"), [(0.5 ** np.arange(200), 20), (np.arange(200) < 10, 5), (np.zeros(200), 3)]
+)
+def test_what_drowns_in_single_precision_is_searched_in_double(spectrum, rank, monkeypatch):
+    M = with_spectrum(np.random.default_rng(6), 300, 200, spectrum * 1.0).astype(np.float32)
+    proved, answers = single.in_single, []
+    monkeypatch.setattr(krylov, "in_single", lambda *args: answers.append(proved(*args)) or answers[-1])
+    result = lowrank.svd(M, rank, method="krylov", rng=1)
+    best = np.linalg.norm(np.linalg.svd(M.astype(float), compute_uv=False)[rank:])
+    assert result.certificate.lower_bound <= best * (1.0 + 1e-12) <= result.certificate.value * (1.0 + 1e-12)
+    assert answers == [None] or result.certificate.ratio <= 1.001
+    infimum.verify(result, M)
+
+
+@pytest.mark.parametrize("off", [False, True])
+def test_a_search_that_misleads_costs_time_and_no_truth(off, monkeypatch):
+    """Products that are wrong in single precision: the proof in double does not believe what came out."""
+    M = with_spectrum(np.random.default_rng(7), 400, 300, SPECTRA["reciprocal"]).astype(np.float32)
+    times = single._Coarse.times
+    monkeypatch.setattr(single._Coarse, "times", lambda self, X: times(self, X) * (1.5 if off else 1.0) + 0.5 * off)
+    result = lowrank.svd(M, 20, method="krylov", rng=1)
+    best = np.linalg.norm(np.linalg.svd(M.astype(float), compute_uv=False)[20:])
+    assert result.certificate.lower_bound <= best <= result.certificate.value <= 1.001 * result.certificate.lower_bound
 
 
 def test_krylov_certifies_surely_where_little_is_left_outside():

@@ -9,8 +9,9 @@ import numpy as np
 
 from infimum._arguments import RNGLike, one_of, rank_within, whole_number
 from infimum._arrays import Array, ArrayLike, is_complex, like_array, namespace, narrow, working
-from infimum._linalg import adjoint, least_squares
+from infimum._linalg import adjoint
 from infimum.errors import OptionError
+from infimum.lowrank.columns.least_squares import least_squares
 from infimum.lowrank.columns.sampling import largest_scores
 from infimum.lowrank.terms import strategies as rules
 from infimum.lowrank.terms import weighted

@@ -11,21 +11,14 @@ from typing import Literal
 import numpy as np
 
 from infimum._arguments import RNGLike, one_of, rank_or_tol, rank_within
-from infimum._arrays import (
-    Array,
-    ArrayLike,
-    like_array,
-    narrow,
-    scale_back,
-    times_power_of_two,
-    widen,
-    working,
-)
-from infimum._linalg import adjoint, least_squares, orthonormal_basis, pivoted_qr, reduced_qr
+from infimum._arrays import Array, ArrayLike, like_array, narrow, times_power_of_two, widen, working
+from infimum._linalg import adjoint, orthonormal_basis, pivoted_qr, reduced_qr
+from infimum._scaling import scale_back
 from infimum._spread import at_hand
 from infimum._tables import labels
 from infimum.errors import OptionError, ToleranceError
 from infimum.lowrank.columns.interpolation import claimed_bound
+from infimum.lowrank.columns.least_squares import least_squares
 from infimum.lowrank.columns.reduction import Reduction, reduction
 from infimum.lowrank.columns.strategies import Chooser, StrategyName, known, strategy_named
 from infimum.proof.answers.chosen_columns import FEW, chosen_names

@@ -124,22 +124,22 @@ def svd(
     one_of("accuracy", accuracy, ("error", "triples"))
     triples = accuracy == "triples"
     goal = Goal(rank, tol, max(gap_target, PROVED) if triples else gap_target, delta, gap_target if triples else np.inf)
-    spectrum = _decompose(operator, goal, method, np.random.default_rng(rng))
+    spectrum = _decompose(operator, goal, method, rng)
     truncate = partial(_truncate, less=less, names=labels(M, axis=1))
     return truncate(spectrum, rank) if rank is not None else least(spectrum, goal, truncate)
 
 
-def _decompose(M: Operator, goal: Goal, method: str, rng: np.random.Generator) -> Spectrum:
-    """Decompose along the smaller side."""
+def _decompose(M: Operator, goal: Goal, method: str, rng: RNGLike) -> Spectrum:
+    """Decompose along the smaller side; a generator is made where something is drawn."""
     if M.shape[0] < M.shape[1]:
         return _decompose(M.adjoint(), goal, method, rng).adjoint()
     side = M.shape[1]
     if method == "randomized":
-        return randomized(M, goal, rng)
+        return randomized(M, goal, np.random.default_rng(rng))
     large_part = goal.rank is None or 5 * goal.rank > side
     small = side <= max(M.gram_limit, WHOLE_LIMIT if large_part else 0)
     if method == "krylov" or (method == "auto" and not small):
-        spectrum = krylov(M, goal, rng, limit=side if method == "krylov" else side // 2)
+        spectrum = krylov(M, goal, np.random.default_rng(rng), limit=side if method == "krylov" else side // 2)
         if spectrum is not None:
             return spectrum
     # squared singular values tell those of size s only to about eps / s**2

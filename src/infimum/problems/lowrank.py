@@ -8,8 +8,9 @@ import numpy as np
 
 import infimum.lowrank as lowrank
 from infimum import sample_data
-from infimum._arrays import Array, as_array, as_matrix, scale_back, to_numpy
+from infimum._arrays import Array, as_array, as_matrix, to_numpy
 from infimum._linalg import norm
+from infimum._scaling import scale_back
 from infimum.lowrank import brute_force
 from infimum.problems.entry import Case, Problem
 from infimum.proof.operators import product

@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 from infimum.errors import FalseCertificateError, OptionError
 
 Rigour = Literal["exact", "enclosed", "rounded", "probable", "sampled"]
+RIGOURS = get_args(Rigour)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,8 @@ class Certificate:
     witness: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if self.rigour not in get_args(Rigour):
-            raise OptionError(f"rigour must be one of {get_args(Rigour)}, got {self.rigour!r}")
+        if self.rigour not in RIGOURS:
+            raise OptionError(f"rigour must be one of {RIGOURS}, got {self.rigour!r}")
         for name in ("value", "lower_bound", "confidence"):
             item = getattr(self, name)
             if isinstance(item, bool) or not isinstance(item, int | float):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import importlib
 import json
 import math
@@ -56,9 +57,9 @@ class Result(Shown):
         return all(_same(getattr(self, name), getattr(other, name)) for name in compared)
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            if str(field.type).startswith("tuple"):  # JSON brings lists
-                object.__setattr__(self, field.name, _tuples(getattr(self, field.name)))
+        own: Any = type(self)
+        for name in _of_tuples(own):  # JSON brings lists
+            object.__setattr__(self, name, _tuples(getattr(self, name)))
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the answer and its certificate on matplotlib axes (new ones by default) and return the axes."""
@@ -208,6 +209,12 @@ def _decode_array(item: dict[str, Any]) -> np.ndarray[Any, Any]:
     if not np.all(np.isfinite(array)) or (dtype.kind in "iu" and not np.array_equal(array, values.reshape(shape))):
         raise FileFormatError(f"a number does not fit the dtype {name} of its array")
     return array
+
+
+@functools.cache
+def _of_tuples(answer: Any) -> list[str]:
+    """Return the names of the fields that hold tuples."""
+    return [field.name for field in dataclasses.fields(answer) if str(field.type).startswith("tuple")]
 
 
 def _tuples(item: Any) -> Any:

@@ -24,8 +24,9 @@ def tails(singular_values: np.ndarray) -> np.ndarray:
 
     Summed from the small end, so that each tail is accurate by itself.
     """
-    squares = np.cumsum(np.square(singular_values[::-1]))
-    return np.asarray(np.sqrt(np.concatenate([squares[::-1], [0.0]])))
+    squares = np.zeros(singular_values.size + 1)
+    np.cumsum(np.square(singular_values[::-1]), out=squares[1:])
+    return np.asarray(np.sqrt(squares[::-1]))
 
 
 def rounding_allowance(shape: tuple[int, int], eps: float, magnitude: float) -> float:

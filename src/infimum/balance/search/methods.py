@@ -6,7 +6,8 @@ from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 
-from infimum._arrays import Array, namespace, on_device, widen
+from infimum._arrays import Array, namespace, widen
+from infimum._spread import on_device
 from infimum.balance.search.augmenting_paths import first_choice
 from infimum.balance.search.exact_paths import Routing, exact_routing
 from infimum.balance.search.single_moves import repair

@@ -9,18 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from infimum._arrays import (
-    Array,
-    like_array,
-    namespace,
-    narrow,
-    scale_back,
-    times_power_of_two,
-    widen,
-)
-from infimum._linalg import adjoint, least_squares, reduced_qr
+from infimum._arrays import Array, like_array, namespace, narrow, times_power_of_two, widen
+from infimum._linalg import adjoint, reduced_qr
+from infimum._scaling import scale_back
 from infimum._spread import with_places
 from infimum.errors import ToleranceError
+from infimum.lowrank.columns.least_squares import least_squares
 from infimum.lowrank.columns.pivoting import bounded, coefficients
 from infimum.lowrank.columns.reduction import Reduction, reduction
 from infimum.lowrank.columns.strategies import Chooser, strategy_named

@@ -9,6 +9,7 @@ import numpy as np
 from infimum._arrays import like_array
 from infimum.lowrank.spectra import ritz_claims
 from infimum.lowrank.spectra.krylov_space import BlockKrylov
+from infimum.lowrank.spectra.single import in_single
 from infimum.lowrank.spectra.spectrum import Goal, Spectrum, Triples, from_right
 from infimum.proof.operators.operator import Operator
 from infimum.proof.rounding import energy_allowance
@@ -19,6 +20,9 @@ NOISE = 20.0  # spacings of the largest squared singular value, below which a re
 
 def krylov(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> Spectrum | None:
     """Grow a block Krylov space until the gap is proved; None when it would fill more than `limit` dimensions."""
+    found = in_single(M, goal, rng, limit)
+    if found is not None:
+        return found
     # narrower blocks find more in fewer dimensions, where a pass takes them less time
     space = BlockKrylov(M, min(M.together + (goal.rank or 50) // 10, M.shape[1]), rng)
     witness: dict[str, Any] = {"delta": goal.delta}
@@ -41,7 +45,7 @@ def krylov(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> Spe
             planned = mu is None and near and not proved and not fading
             if planned and ritz_claims.best_choice(M, block, reached, 1.5 * _guess(block))[0] >= floor:
                 basis = space.basis()
-                mu = ritz_claims.drawn_norm(M, basis, basis, goal.delta)
+                mu = ritz_claims.drawn_norm(M, basis, goal.delta)
                 witness["probed"] = space.size
                 proved = ritz_claims.best_choice(M, block, reached, mu)[0] >= floor
             if proved or _exhausted(M, block, reached, error**2 * goal.gap):

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from infimum._arrays import Array, like_array, to_numpy
-from infimum._linalg import adjoint, gaussian, orthonormal_basis
+from infimum._linalg import adjoint, gaussian, orthonormal_basis, reduced_qr
 from infimum.proof.operators.operator import Operator
 from infimum.proof.theorems.ritz_block import Block
 
@@ -24,12 +24,20 @@ class BlockKrylov:
     """
 
     def __init__(self, M: Operator, width: int, rng: np.random.Generator) -> None:
-        self.M = M
+        self.M, self.width = M, width
         self.blocks: list[Array] = []  # of the basis; put together once, since the image of all is large
         self.images: list[Array] = []
         self.gram = np.zeros((0, 0))
         self.dropped = 0.0  # squared norm of the directions that were dropped
-        self._append(orthonormal_basis(gaussian(rng, (M.shape[1], width), like=M.like)))
+        self._append(orthonormal_basis(self._start(rng)))
+
+    @property
+    def noise(self) -> float:
+        """Length below which a direction is noise, relative to the longest product that made it."""
+        return NOISE * self.M.eps * math.sqrt(self.M.shape[1])
+
+    def _start(self, rng: np.random.Generator) -> Array:
+        return gaussian(rng, (self.M.shape[1], self.width), like=self.M.like)
 
     @property
     def size(self) -> int:
@@ -64,7 +72,11 @@ class BlockKrylov:
         edge, residual = self._projected(product)
         edge, corner = edge[: self.size], edge[self.size :]
         self.gram = np.block([[self.gram, edge], [edge.conj().T, (corner + corner.conj().T) / 2.0]])
-        self.residual = tuple(self.M.xp.linalg.qr(residual, mode="reduced"))
+        self.residual = self._factors(residual)
+
+    def _factors(self, residual: Array) -> tuple[Array, Array]:
+        """Factor a residual: orthonormal columns times a square matrix."""
+        return reduced_qr(residual)
 
     def _projected(self, X: Array) -> tuple[np.ndarray, Array]:
         """Return ``B* X`` and X less its projection on the basis."""
@@ -78,14 +90,13 @@ class BlockKrylov:
         """Orthonormalise the residual, without its directions that are rounding noise."""
         Q, R = self.residual
         u, s, _ = np.linalg.svd(to_numpy(R))
-        noise = NOISE * self.M.eps * math.sqrt(self.M.shape[1]) * self.product_norm
-        kept = int(np.sum(s > max(noise, np.finfo(float).tiny)))
+        kept = int(np.sum(s > max(self.noise * self.product_norm, np.finfo(float).tiny)))
         kept = min(kept, self.M.shape[1] - self.size)
         self.dropped += float(np.sum(np.square(s[kept:])))
         if not kept:
             return Q[:, :0]
         # the second projection comes after the scaling, so that small directions are as orthogonal as large ones
-        return orthonormal_basis(self._projected(Q @ like_array(u[:, :kept], Q))[1])
+        return orthonormalised(self._projected(Q @ like_array(u[:, :kept], Q))[1])
 
     def ritz(self) -> tuple[Block, np.ndarray]:
         """Return what the Ritz block bound needs, and the Ritz vectors in terms of the basis."""
@@ -95,3 +106,11 @@ class BlockKrylov:
         # rotated before it is squared: the short residuals of converged pairs would drown in the squares of long ones
         rotated = to_numpy(self.residual[1]) @ W[-self.blocks[-1].shape[1] :, :]
         return Block(theta, rotated.conj().T @ rotated, math.sqrt(self.dropped), self.image), W
+
+
+def orthonormalised(basis: Array) -> Array:
+    """Return an orthonormal basis of columns that are nearly orthonormal, or of any columns at the price of a QR."""
+    gram = to_numpy(adjoint(basis) @ basis)
+    if not np.linalg.norm(gram - np.eye(len(gram))) < 0.01:
+        return orthonormal_basis(basis)
+    return basis @ like_array(np.linalg.inv(np.linalg.cholesky(gram)).conj().T, basis)

@@ -19,15 +19,25 @@ FAINT = 1e5  # a squared tail below so many allowances is worth a look that squa
 def claim(M: Operator, basis: Array, rank: int, delta: float) -> Bound:
     """Best bound from a block of either side, with its witness."""
     M = M if basis.shape[0] == M.shape[1] else M.adjoint()
-    Q = ritz_block.orthonormal(M, basis)
-    mu = drawn_norm(M, Q, basis, delta)
-    witness = {"basis": basis, "delta": delta, "probed": int(basis.shape[1])}
-    return best_bound(M, ritz_block.measure(M, Q), rank, mu, witness)
+    block, mu, witness = examined(M, ritz_block.orthonormal(M, basis), basis, delta)
+    return best_bound(M, block, rank, mu, witness)
 
 
-def drawn_norm(M: Operator, Q: Array, basis: Array, delta: float) -> float:
-    """Bound the norm outside a block by the draws that will judge it; Q is an orthonormal basis of its span."""
-    return ritz_block.spectral_norm_bound(M, Q, ritz_block.probes(basis, delta), delta, room=ROOM)
+def examined(
+    M: Operator, Q: Array, basis: Array, delta: float, halves: int = 2 * ritz_block.POWER
+) -> tuple[Block, float, dict[str, Any]]:
+    """Measure a block, bound the norm outside it by the draws that will judge it, and return the witness of both.
+
+    Q is an orthonormal basis of the span of `basis`.
+    """
+    width, draw = int(basis.shape[1]), ritz_block.probes(basis, delta)
+    block, mu = ritz_block.measure_and_probe(M, Q, width, draw, delta, halves / 2, room=ROOM)
+    return block, mu, {"basis": basis, "delta": delta, "probed": width, "halves": halves}
+
+
+def drawn_norm(M: Operator, basis: Array, delta: float) -> float:
+    """Bound the norm outside an orthonormal block by the draws that will judge it."""
+    return ritz_block.spectral_norm_bound(M, basis, ritz_block.probes(basis, delta), delta, room=ROOM)
 
 
 def best_bound(M: Operator, block: Block, rank: int, mu: float | None, witness: Mapping[str, Any]) -> Bound:

@@ -128,4 +128,4 @@ def from_gram(M: Operator, V: Array, squares: Array) -> Triples:
 
 def copied(part: Array) -> Array:
     """Return a part of an array by itself: it shall not keep the whole in memory."""
-    return namespace(part=part).asarray(part, copy=True)
+    return part.copy() if type(part) is np.ndarray else namespace(part=part).asarray(part, copy=True)

@@ -26,14 +26,14 @@ def randomized(M: Operator, goal: Goal, rng: np.random.Generator) -> Spectrum:
         for _ in range(PASSES):
             # without orthonormalising at every half step the small directions drown in rounding (float32 above all)
             basis = orthonormal_basis(M.adjoint_times(orthonormal_basis(M.times(basis))))
-        U, s, Vh = from_right(M, basis)
+        block = ritz_block.measure(M, basis)
+        U, s, Vh = from_right(M, basis, block.image())
         captured = np.concatenate([[0.0], np.cumsum(np.square(to_numpy(s)))])
         errors = np.sqrt(np.maximum(M.energy - captured, 0.0))
         if goal.rank is not None or rank == limit or errors[rank] <= float(goal.tol or 0.0) * errors[0]:
             break
         rank = min(2 * rank, limit)
-    block = ritz_block.measure(M, basis)
-    mu = ritz_claims.drawn_norm(M, basis, basis, goal.delta)
+    mu = ritz_claims.drawn_norm(M, basis, goal.delta)
     witness = {"basis": basis, "delta": goal.delta, "probed": width}
 
     def bound(rank: int) -> Bound:

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from infimum._arguments import axes
-from infimum._arrays import Array, scale_back, to_numpy
+from infimum._arrays import Array, to_numpy
+from infimum._scaling import scale_back
 from infimum.errors import RangeError
 from infimum.proof.certificate import Certificate
 from infimum.proof.evidence import array

@@ -7,7 +7,8 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from infimum._arrays import Array, ArrayLike, namespace, scale_back, to_numpy
+from infimum._arrays import Array, ArrayLike, namespace, to_numpy
+from infimum._scaling import scale_back
 from infimum.errors import OptionError, VerificationError
 from infimum.proof import evidence
 from infimum.proof.answers.factored import as_rows, bound_of_any_matrix, certify_factors

@@ -10,8 +10,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from infimum._arguments import axes, whole_numbers
-from infimum._arrays import Array, Working, as_matrix, is_complex, like_array, namespace, scale_back, to_numpy
+from infimum._arrays import Array, Working, as_matrix, is_complex, like_array, namespace, to_numpy
 from infimum._linalg import as_row
+from infimum._scaling import scale_back
 from infimum.errors import DTypeError, ShapeError, VerificationError
 from infimum.proof import evidence, wording
 from infimum.proof.answers.factored import Factored

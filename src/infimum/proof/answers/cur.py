@@ -11,19 +11,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from infimum._arguments import RNGLike, axes, whole_numbers
-from infimum._arrays import (
-    Array,
-    ArrayLike,
-    as_matrix,
-    namespace,
-    scale_back,
-    times_power_of_two,
-    to_numpy,
-    widen,
-    working,
-)
+from infimum._arrays import Array, ArrayLike, as_matrix, namespace, times_power_of_two, to_numpy, widen, working
 from infimum._compensated import residual_norm
 from infimum._linalg import adjoint
+from infimum._scaling import scale_back
 from infimum._tables import labels
 from infimum.proof import evidence, wording
 from infimum.proof.answers.chosen_columns import (

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from infimum._arguments import RNGLike
-from infimum._arrays import Array, ArrayLike, as_matrix, namespace, scale_back, times_power_of_two, widen
+from infimum._arrays import Array, ArrayLike, as_matrix, namespace, times_power_of_two, widen
+from infimum._scaling import scale_back
 from infimum._tables import labels
 from infimum.errors import ShapeError, VerificationError
 from infimum.proof import evidence

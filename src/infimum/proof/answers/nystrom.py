@@ -9,8 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from infimum._arguments import axes, whole_numbers
-from infimum._arrays import Array, ArrayLike, is_complex, namespace, scale_back, times_power_of_two, to_numpy, widen
+from infimum._arrays import Array, ArrayLike, is_complex, namespace, times_power_of_two, to_numpy, widen
 from infimum._linalg import adjoint
+from infimum._scaling import scale_back
 from infimum.errors import NotSemidefiniteError
 from infimum.proof import evidence, wording
 from infimum.proof.answers.factored import Factored, as_rows

@@ -15,13 +15,13 @@ from infimum._arrays import (
     as_matrix,
     is_complex,
     namespace,
-    scale_back,
     times_power_of_two,
     to_numpy,
     widen,
     working,
 )
 from infimum._linalg import frobenius, residual_norm
+from infimum._scaling import scale_back
 from infimum.errors import RangeError, ShapeError
 from infimum.proof import evidence, wording
 from infimum.proof.certificate import Certificate

@@ -12,18 +12,9 @@ import array_api_compat
 import numpy as np
 
 from infimum._arguments import RNGLike, axes, whole_numbers
-from infimum._arrays import (
-    Array,
-    ArrayLike,
-    as_matrix,
-    namespace,
-    scale_back,
-    times_power_of_two,
-    to_numpy,
-    widen,
-    working,
-)
+from infimum._arrays import Array, ArrayLike, as_matrix, namespace, times_power_of_two, to_numpy, widen, working
 from infimum._linalg import adjoint, frobenius
+from infimum._scaling import scale_back
 from infimum._tables import labels
 from infimum.errors import ShapeError, VerificationError
 from infimum.proof import evidence, wording

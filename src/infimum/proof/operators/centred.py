@@ -10,10 +10,22 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from infimum._arrays import Array, Working, namespace, times_power_of_two, working
+import numpy as np
+
+from infimum._arrays import (
+    Array,
+    Working,
+    as_floating_matrix,
+    namespace,
+    times_power_of_two,
+    unscaled,
+    working,
+)
 from infimum._linalg import frobenius
 from infimum.errors import LibraryError
 from infimum.proof.operators.dense import Dense
+from infimum.proof.operators.differences import Differences
+from infimum.proof.operators.energies import worth_it
 from infimum.proof.operators.inputs import for_columns
 from infimum.proof.operators.row_blocks import RowBlocks
 
@@ -53,6 +65,9 @@ class Centred:
 
 def centred(item: Any, name: str) -> Centred:
     """Return the rows of a checked input less their mean."""
+    found = _tall(item, name)
+    if found is not None:
+        return found
     given = for_columns(item, name)
     if isinstance(given, RowBlocks):
         mean = given.sum_of_rows() / given.shape[0]
@@ -69,6 +84,20 @@ def centred(item: Any, name: str) -> Centred:
     operator = Dense(given.outer, scaled._replace(exponent=given.exponent + scaled.exponent))
     mean = times_power_of_two(mean, -scaled.exponent)
     return Centred(operator, mean, _mean(operator.array))
+
+
+def _tall(item: Any, name: str) -> Centred | None:
+    """Return differences that are formed a few at a time; None where that does not pay, or they have to be scaled."""
+    if not isinstance(item, np.ndarray):
+        return None
+    matrix = as_floating_matrix(item, name)
+    if not worth_it(matrix.shape):
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        given = Dense(matrix, unscaled(matrix))
+        mean = _mean(given.array)
+    less = Differences(given, mean)
+    return Centred(less, mean, less.mean_left) if less.ordinary else None
 
 
 def _mean(array: Array) -> Array:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -15,7 +16,8 @@ from infimum._arrays import (
     to_numpy,
     working,
 )
-from infimum._linalg import adjoint, frobenius, gram, longest_sum, residual_norm
+from infimum._linalg import adjoint, frobenius, longest_sum, residual_norm, short_runs
+from infimum.proof.operators.energies import distance_from_energies, worth_it
 from infimum.proof.operators.operator import Operator
 
 
@@ -60,7 +62,13 @@ class Dense(Operator):
         return adjoint(self.array) @ Y
 
     def distance(self, left: Array, right: Array, room: float = 1.0) -> float:
-        """Norm of the residual, formed explicitly."""
+        """Norm of the residual, formed explicitly unless the matrix is tall and the residual not small."""
+        if worth_it(self.shape) and 16 * self.longest_sum < self.shape[0]:
+            found = distance_from_energies(
+                self.energy, self._seen_from(left), left, right, self.longest_sum, self.eps, room
+            )
+            if found is not None:
+                return found
         return residual_norm(self.array, left, right, self.eps, room, math.sqrt(self.energy))
 
     def take(self, indices: np.ndarray, axis: int) -> Array:
@@ -73,7 +81,7 @@ class Dense(Operator):
 
     def gram(self) -> Array:
         """Multiply the matrix by its own adjoint."""
-        product = gram(self.array)
+        product = self._added_up(lambda rows, part: adjoint(part) @ part)
         if self._energy is None:
             self._energy = float(self.xp.sum(real_part(self.xp.linalg.diagonal(product))))
         return product
@@ -82,6 +90,14 @@ class Dense(Operator):
     def longest_sum(self) -> int:
         """That of one block."""
         return longest_sum(self.shape[0])
+
+    def _seen_from(self, left: Array) -> Array:
+        """Return ``left* @ M``."""
+        return self._added_up(lambda rows, part: adjoint(left[rows, :]) @ part)
+
+    def _added_up(self, product: Callable[[slice, Array], Array]) -> Array:
+        """Add up products of runs of rows with others: no sum is longer than `longest_sum` says."""
+        return sum((product(rows, self.array[rows, :]) for rows in short_runs(self.shape[0])), start=0.0)
 
     def dense(self) -> Array:
         """Return the scaled matrix."""

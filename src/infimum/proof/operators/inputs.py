@@ -8,11 +8,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse.linalg
 
-from infimum._arrays import (
-    as_floating_matrix,
-    scale_back,
-    working,
-)
+from infimum._arrays import as_floating_matrix, working
+from infimum._scaling import scale_back
 from infimum.proof.operators.dense import Dense
 from infimum.proof.operators.linear_operator import Products
 from infimum.proof.operators.operator import Operator

@@ -11,11 +11,11 @@ import numpy as np
 from infimum._arrays import (
     UNSCALED,
     as_matrix,
-    scale_back,
     times_power_of_two,
     to_numpy,
 )
 from infimum._linalg import frobenius, row_chunks
+from infimum._scaling import scale_back
 from infimum.errors import NotSemidefiniteError, OptionError, ShapeError
 from infimum.proof.operators.kernel_matrix import KernelMatrix, SparseKernel
 from infimum.proof.operators.sparse import is_sparse, with_zeros

@@ -34,9 +34,10 @@ def tail_bound(
     if rank >= values.size:
         return 0.0
     # each value moves by at most norm(E, 2), the whole tail by at most norm(E, "fro"): the smaller one counts
-    magnitude = min(float(np.linalg.norm(values)), float(values[0]) * (values.size - rank) ** 0.5)
+    errors = tails(values)
+    magnitude = min(float(errors[0]), float(values[0]) * (values.size - rank) ** 0.5)
     allowance = rounding_allowance(shape or M.array.shape, M.eps, magnitude)
-    return max(0.0, float(tails(values)[rank]) - room * allowance)
+    return max(0.0, float(errors[rank]) - room * allowance)
 
 
 def gram_tail_bound(M: Operator, rank: int, eigenvalues: np.ndarray | None = None, room: float = 1.0) -> float:

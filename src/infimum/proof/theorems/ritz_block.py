@@ -28,8 +28,9 @@ from infimum.proof.rounding import rounding_allowance, tails
 THEOREM = "ritz_block"
 WEIGHT = 0.01  # w in the splits of `largest_sum`
 PROBES = 32  # random vectors of `spectral_norm_bound`
-POWER = 3  # its power steps: mu is then 1.2 to 1.4 times too large
+POWER = 3  # its power steps where a witness says nothing: mu is then 1.2 to 1.4 times too large
 CAREFUL = 12  # power steps where a verifier draws anew: mu comes out below what an honest prover found
+TINY = 2.0**-900  # a block as short as that is nothing; the products of a longer one keep all their digits
 LEAST_DELTA, MOST_DELTA = 1e-15, 0.1  # doubt that a witness may ask for
 
 
@@ -79,7 +80,8 @@ def tail_bound(M: Operator, rank: int, witness: Mapping[str, Any], rng: RNGLike 
     as well, which tails below about ``1e-6 * norm(M)`` need. Without a `delta` the bound is deterministic: mu is all
     the energy outside the span. With one, mu comes from Gaussian probes outside the span of
     the first `probed` columns, and the bound is true with probability ``1 - delta``: the draws follow from a hash of
-    what the prover chose, or from `rng`, and then there are more power steps.
+    what the prover chose, or from `rng`, and then there are more power steps. `halves` is the number of products that
+    a draw is followed for, two to a step: what makes one of these bounds true makes all of them true.
     """
     M, block, mu = block_of(M, witness, rng)
     shift = evidence.number("shift of the witness", witness.get("shift"), above=0.0)
@@ -93,13 +95,14 @@ def tail_bound(M: Operator, rank: int, witness: Mapping[str, Any], rng: RNGLike 
 def block_of(M: Operator, witness: Mapping[str, Any], rng: RNGLike = None) -> tuple[Operator, Block, float | None]:
     """Measure the block of a witness; return M or its adjoint, the block, and mu where the witness asks for probes."""
     M, basis = _side_and_basis(M, witness.get("basis"))
-    Q, mu = orthonormal(M, basis), None
+    Q = orthonormal(M, basis)
     if "delta" in witness:
         delta = evidence.number("delta of the witness", witness["delta"], least=LEAST_DELTA, most=MOST_DELTA)
         probed = evidence.whole("probed of the witness", witness.get("probed"), least=0, most=basis.shape[1])
-        steps = POWER if rng is None else CAREFUL
-        mu = spectral_norm_bound(M, Q[:, :probed], probes(basis[:, :probed], delta, rng), delta, steps)
-    return M, measure(M, Q), mu
+        halves = evidence.whole("halves of the witness", witness.get("halves", 2 * POWER), least=2, most=2 * CAREFUL)
+        steps = halves / 2 if rng is None else CAREFUL
+        return M, *measure_and_probe(M, Q, probed, probes(basis[:, :probed], delta, rng), delta, steps)
+    return M, measure(M, Q), None
 
 
 def _side_and_basis(M: Operator, item: Any) -> tuple[Operator, Array]:
@@ -135,7 +138,21 @@ def _defect(Q: Array) -> float:
 
 def measure(M: Operator, Q: Array) -> Block:
     """Ritz values and residuals of an orthonormal block, by two products with M and its adjoint."""
-    image, product = M.gram_times(Q)
+    return _measured(Q, *M.gram_times(Q))
+
+
+def measure_and_probe(
+    M: Operator, Q: Array, probed: int, draw: np.random.Generator, delta: float, steps: float, room: float = 1.0
+) -> tuple[Block, float]:
+    """Measure a block, and bound the norm outside its first `probed` columns, the first step in the same pass."""
+    V, width = Q[:, :probed], Q.shape[1]
+    x, held = _start(M, V, draw, delta)
+    image, product = M.gram_times(M.xp.concat([Q, x], axis=1))
+    mu = _norm_bound(M, V, (x, held), product[:, width:], steps, room)
+    return _measured(Q, image[:, :width], product[:, :width]), mu
+
+
+def _measured(Q: Array, image: Array, product: Array) -> Block:
     theta, W = np.linalg.eigh(to_numpy(adjoint(image) @ image))
     theta, W = np.maximum(theta[::-1], 0.0), W[:, ::-1]
     residual = to_numpy(product - Q @ (adjoint(Q) @ product))
@@ -238,31 +255,41 @@ def probes(chosen: Array, delta: float, rng: RNGLike = None) -> np.random.Genera
 
 
 def spectral_norm_bound(
-    M: Operator, V: Array, draw: np.random.Generator, delta: float, steps: int = POWER, room: float = 1.0
+    M: Operator, V: Array, draw: np.random.Generator, delta: float, steps: float = POWER, room: float = 1.0
 ) -> float:
     """Upper bound on ``norm(M @ (I - V V*), 2)**2`` with probability ``1 - delta`` over a Gaussian block.
 
     Power iteration: what the block holds of the leading direction has a chi-squared distribution, and each step
-    multiplies it by the norm that is sought. What rounding may take from it is added.
+    multiplies it by the norm that is sought; half a step, at the end, by its root. What rounding may take is added.
     """
+    start = _start(M, V, draw, delta)
+    return _norm_bound(M, V, start, M.gram_times(start[0])[1], steps, room)
+
+
+def _start(M: Operator, V: Array, draw: np.random.Generator, delta: float) -> tuple[Array, float]:
+    """Draw a block outside V; return the square of what it holds at least of any one direction, too."""
     degrees = PROBES * (2 if M.complex else 1)
     held = 2.0 * float(scipy.special.gammaincinv(degrees / 2, delta)) / (2 if M.complex else 1)
-    x = _outside(gaussian(draw, (M.shape[1], PROBES), like=M.like), V)
-    size = frobenius(x)
+    return _outside(gaussian(draw, (M.shape[1], PROBES), like=M.like), V), held
+
+
+def _norm_bound(M: Operator, V: Array, start: tuple[Array, float], product: Array, steps: float, room: float) -> float:
+    """Follow a block from its first `product` with ``M* M`` on."""
+    (x, held), size = start, frobenius(start[0])
     # a step may lose `step` of the leading direction, of which the block, scaled to norm 1, holds `share` at least
     step, share = room * products(M, V.shape[1] + PROBES), math.sqrt(held) / max(size, math.sqrt(held))
-    least = 4.0 * steps * step / share
-    if size <= np.finfo(float).tiny:  # nothing is left outside V
+    least = 4.0 * math.ceil(steps) * step / share
+    if size <= TINY:  # nothing is left outside V
         return least
-    x, log_growth = x / size, math.log(size) - 0.5 * math.log(held)
-    for _ in range(steps):
-        x = _outside(M.gram_times(x)[1], V)
+    x, log_growth = product / size, math.log(size) - 0.5 * math.log(held)
+    for number in range(int(steps)):
+        x = _outside(M.gram_times(x)[1] if number else x, V)
         size = frobenius(x)
-        if size <= np.finfo(float).tiny:
+        if size <= TINY:
             return least
-        log_growth += math.log(size)
-        x = x / size
-    largest_held = float(np.linalg.eigvalsh(to_numpy(adjoint(x) @ x))[-1])
+        x, log_growth = x / size, log_growth + math.log(size)
+    x = M.times(x) if steps % 1.0 else x
+    largest_held = max(float(np.linalg.eigvalsh(to_numpy(adjoint(x) @ x))[-1]), TINY)
     mu = math.exp((log_growth + 0.5 * math.log(largest_held)) / steps)
     return max(mu + 2.0 * step / share, least)
 
