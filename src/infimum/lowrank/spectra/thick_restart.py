@@ -118,10 +118,10 @@ class _Lanczos:
             Z, corner = Z - X @ part, corner + to_numpy(part)
         edge = np.concatenate([np.zeros((self.size - len(edge), X.shape[1])), edge])
         self.gram = np.block([[self.gram, edge], [edge.conj().T, (corner + corner.conj().T) / 2.0]])
-        self._add(X)
+        self._admit(X)
         self._follow(Z, noise)
 
-    def _add(self, X: Array) -> None:
+    def _admit(self, X: Array) -> None:
         self.blocks.append(X)
         single = [block for block in self.blocks[:-1] if block.shape[1] <= X.shape[1]]
         if len(single) >= PANEL:
