@@ -84,6 +84,8 @@ def _plain_norm(array: Array, most: int) -> float:
 
 def _column_lengths(array: Array) -> np.ndarray:
     xp = namespace(array=array)
+    if type(array) is np.ndarray and array.size <= CHUNK:
+        return np.asarray(np.sqrt(xp.vecdot(array, array, axis=-2).real.astype(np.float64)))
     if in_chunks(array):
         return np.asarray(to_numpy(xp.linalg.vector_norm(array, axis=0)), dtype=np.float64)
     squares = [to_numpy(real_part(xp.vecdot(part, part, axis=-2))) for part in (array[r, :] for r in row_chunks(array))]

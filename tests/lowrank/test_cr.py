@@ -12,6 +12,7 @@ import torch
 
 import infimum
 from infimum import errors, lowrank
+from infimum.lowrank.terms import bound_search
 from infimum.lowrank.terms import strategies as rules
 from infimum.proof.operators import product
 from infimum.proof.theorems import gram
@@ -393,3 +394,22 @@ def test_a_loss_far_below_the_largest_term_does_not_vanish(spread):
     product = np.asarray(X[:, lost], dtype=np.longdouble) @ np.asarray(Y[lost], dtype=np.longdouble)
     assert 0.0 < np.sqrt(np.sum(product**2)) <= result.certificate.value
     infimum.verify(result, X, Y)
+
+
+@pytest.mark.parametrize("kind", ["generic", "orthogonal", "dependent", "complex"])
+def test_many_terms_are_bounded_as_few_are(monkeypatch, kind):
+    """The smallest eigenvalue by Lanczos' method leads to the bound that LAPACK's leads to."""
+    rng = np.random.default_rng(0)
+    X, Y = rng.standard_normal((30, 60)), rng.standard_normal((60, 25))
+    if kind == "orthogonal":
+        X, Y = np.eye(60), np.eye(60)
+    elif kind == "dependent":
+        X[:, 30:], Y[30:] = X[:, :30], Y[:30]
+    elif kind == "complex":
+        X, Y = X + 1j * rng.standard_normal(X.shape), Y + 0j
+    few = lowrank.cr(X, Y, 6, rng=0)
+    monkeypatch.setattr(bound_search, "WHOLE", 20)
+    many = lowrank.cr(X, Y, 6, rng=0)
+    assert many.certificate.value == few.certificate.value
+    assert many.certificate.lower_bound == pytest.approx(few.certificate.lower_bound, rel=1e-6)
+    infimum.verify(many, X, Y)

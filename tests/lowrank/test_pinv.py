@@ -137,3 +137,12 @@ def test_residuals_are_measured_in_single_precision_only_where_that_is_enough(of
         fresh, moved = Products.of(working(A), (1.0 + off) * A.conj().T).penrose_residuals()
         assert np.all(moved[:2] < 1e-11)
         np.testing.assert_array_less(np.abs(fresh - [off, off, 0.0, 0.0]), moved + 1e-15)
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (9, 5), (5, 9)])
+def test_nothing_is_searched_where_the_dual_falls_from_the_start(shape):
+    A = np.random.default_rng(0).standard_normal(shape)
+    result = lowrank.pinv(A)
+    assert result.certificate.witness["mu"] == 0.0
+    assert result.certificate.lower_bound == pytest.approx(np.sqrt(max(shape[0] - shape[1], 0)), rel=1e-12)
+    infimum.verify(result, A)

@@ -114,6 +114,9 @@ def _decomposed(A: Working, rtol: float) -> tuple[Array, np.ndarray, int]:
 
 def _best_multiplier(values: np.ndarray, rows: int, radius: float) -> float:
     """Multiplier with the highest dual value (the dual is concave in mu)."""
+    with np.errstate(divide="ignore", over="ignore"):
+        if float(np.linalg.norm(1.0 / values)) <= radius:  # its slope at 0 is at most 0
+            return 0.0
     # the dual has one hump in mu, but it is flat (clipped at 0) far away: first a coarse grid, then finer ones
     centre, reach = -37.5 + 2.0 * math.log(values[0] or 1.0), 42.5
     for _ in range(ZOOMS):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.linalg
+from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 
-from infimum.proof.theorems.gram import Gram, Relaxation
+from infimum.proof.theorems.gram import Gram, Relaxation, definite, less_diagonal
 
 ITERATIONS = 300  # of the search for a tangent point
 CLIMB = 8  # Newton steps of the search for a diagonal
 GAIN = 1e-3  # relative rise of the bound in a step below which that search stops
+WHOLE = 500  # terms up to which eigenvalues are computed by LAPACK
+SETTLED, SHORT = 1e-5, 1e-9  # residual of those of more terms; they are right to about its square, and kept short of it
 INSIDE = 0.95  # part of the way to the boundary of the admissible diagonals that a step may go
 STRIP = 256  # rows that are mirrored at once
 BARRIER = 0.3  # weight of the barrier beside the bound, at first
@@ -22,8 +25,7 @@ def witness(G: Gram, kept: int) -> dict[str, np.ndarray]:
     interior-point method climbs it: a multiple of ``log det(G - D)``, smaller and smaller, keeps G - D definite.
     """
     unit, dropped = G.unit, len(G.norms) - kept
-    smallest = float(scipy.linalg.eigvalsh(unit, subset_by_index=[0, 0], check_finite=False)[0])
-    diagonal = np.full(len(unit), min(max(smallest, 0.0), 1.0))
+    diagonal = np.full(len(unit), _smallest(unit))
     best, point = _bound(G, diagonal, dropped)
     found = {"diagonal": diagonal, "point": point}
     diagonal = 0.9 * diagonal - 1e-8  # inside, also where G is singular
@@ -32,7 +34,7 @@ def witness(G: Gram, kept: int) -> dict[str, np.ndarray]:
     for _ in range(CLIMB if dropped else 0):
         before = bound
         try:
-            inverse = _inverse(unit - np.diag(diagonal))
+            inverse = _inverse(less_diagonal(unit.copy(), diagonal))
             barrier = barrier or BARRIER * float(np.sum(_weights(G) ** 2 * (point - point**2)) / np.trace(inverse))
             if not barrier > 1e-30:  # the minimum is a choice itself: nothing is left to prove
                 break
@@ -47,6 +49,20 @@ def witness(G: Gram, kept: int) -> dict[str, np.ndarray]:
         if 0.0 < bound <= before * (1.0 + GAIN):
             break
     return found
+
+
+def _smallest(unit: np.ndarray) -> float:
+    """Smallest eigenvalue, from 0 to 1, a little less: of many terms by Lanczos' method with the inverse."""
+    if len(unit) <= WHOLE:
+        return min(max(float(scipy.linalg.eigvalsh(unit, subset_by_index=[0, 0], check_finite=False)[0]), 0.0), 1.0)
+    try:
+        factor = scipy.linalg.cho_factor(unit, check_finite=False)
+        inverse = LinearOperator(unit.shape, lambda vector: scipy.linalg.cho_solve(factor, vector, check_finite=False))
+        start = np.random.default_rng(0).standard_normal(len(unit))
+        largest = eigsh(inverse, 1, which="LA", v0=start, tol=SETTLED, return_eigenvectors=False)[0]
+    except (np.linalg.LinAlgError, ArpackError):  # so near to 0 that rounding decides
+        return 0.0
+    return min((1.0 - SHORT) / float(largest), 1.0)
 
 
 def _bound(G: Gram, diagonal: np.ndarray, dropped: int) -> tuple[float, np.ndarray]:
@@ -74,7 +90,7 @@ def _newton(weights: np.ndarray, point: np.ndarray, inverse: np.ndarray, barrier
 
 def _inverse(matrix: np.ndarray) -> np.ndarray:
     """Invert a positive definite matrix, by its Cholesky decomposition: a third of the work of an LU decomposition."""
-    factor, lower = scipy.linalg.cho_factor(matrix, lower=True, check_finite=False)
+    factor, lower = scipy.linalg.cho_factor(matrix.T, lower=True, overwrite_a=True, check_finite=False)
     inverse, _ = scipy.linalg.lapack.dpotri(factor, lower=lower)
     for start in range(0, len(inverse), STRIP):  # the other half is still the factor's
         rows, after = slice(start, start + STRIP), slice(start + STRIP, None)
@@ -89,11 +105,9 @@ def inside(unit: np.ndarray, diagonal: np.ndarray, step: np.ndarray) -> tuple[np
     length = 1.0
     while length > 1e-6:
         beyond = np.maximum(diagonal + length / INSIDE * step, -1.0)
-        try:
-            scipy.linalg.cholesky(unit - np.diag(beyond + 1e-10), check_finite=False)
+        if definite(less_diagonal(unit.copy(), beyond + 1e-10)):
             return np.maximum(diagonal + length * step, -1.0), length
-        except np.linalg.LinAlgError:
-            length *= 0.5
+        length *= 0.5
     return diagonal, 0.0
 
 

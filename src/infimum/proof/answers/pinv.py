@@ -31,6 +31,7 @@ from infimum.proof.operators.sparse import with_zeros
 from infimum.proof.result import Result
 from infimum.proof.theorems import tikhonov_dual
 
+LARGE = 60  # rows from which products in single precision save time
 AMBIGUOUS = 10.0  # a singular value within this factor of the cut makes the rank decision doubtful
 
 
@@ -184,13 +185,13 @@ def _less_identity(product: Array) -> Array:
 
 
 def _fits_single(off: Array, moved: float) -> bool:
-    """Tell whether products with `off` may be in single precision, which halves their time.
+    """Tell whether products with `off` may be in single precision, which halves the time of large ones.
 
     With p rows they are off by p + 2 unit roundoffs of single precision, relative to ``norm(off)`` and the other
     factor. That may be half of `moved`. Entries of the others are of ordinary size.
     """
     coarse = float(np.finfo(np.float32).eps) * (2 if is_complex(off) else 1)
-    size = frobenius(off)
+    size = frobenius(off) if off.shape[0] >= LARGE else 1.0
     return size < 1.0 and (off.shape[0] + 4) * coarse * size <= moved
 
 

@@ -39,7 +39,9 @@ class Gram(NamedTuple):
         """Real part with every term scaled to norm 1; a term that vanished stands alone."""
         present = self.norms > 0.0
         safe = np.where(present, self.norms, 1.0)
-        return np.asarray(self.matrix.real / np.outer(safe, safe) + np.diag(np.where(present, 0.0, 1.0)))
+        scaled = np.outer(safe, safe)
+        np.divide(self.matrix.real, scaled, out=scaled)
+        return less_diagonal(scaled, np.where(present, 0.0, -1.0))
 
     @property
     def allowance(self) -> float:
@@ -56,7 +58,9 @@ def gram(parts: Terms) -> Gram:
     present = parts.norms > NEGLIGIBLE
     sizes = np.where(present, np.ldexp(1.0, parts.shift), 0.0)
     rows = parts.left.shape[0] + parts.right.shape[1]
-    matrix = left * right.T * sizes[:, None] * sizes[None, :]
+    matrix = left * right.T
+    for factor in (sizes[:, None], sizes[None, :]):
+        matrix *= factor
     return Gram(matrix, np.where(present, parts.norms, 0.0), (rows + 4) * parts.eps)
 
 
@@ -70,7 +74,7 @@ class Relaxation:
         size = len(G.norms)
         diagonal = limited("the diagonal", diagonal, size, least=-1.0)
         self.d = admissible(G.unit, G.error, diagonal, room) * G.norms**2
-        self.H = G.matrix.real - np.diag(self.d)
+        self.H = less_diagonal(G.matrix.real.copy(), self.d)
         self.G, self.allowance = G, room * G.allowance
 
     def tangent(self, point: np.ndarray) -> np.ndarray:
@@ -137,12 +141,24 @@ def admissible(unit: np.ndarray, error: float, diagonal: np.ndarray, room: float
     slack = size * error + 2.0 * (size + 2) * np.finfo(float).eps * size * (4.0 if np.iscomplexobj(unit) else 1.0)
     shift = 0.0
     for attempt in range(60):
-        try:  # with more room than one it must succeed so far inside that it will succeed on every machine
-            scipy.linalg.cholesky(unit - np.diag(diagonal - shift + (room - 1.0) * slack), check_finite=False)
+        # with more room than one it must succeed so far inside that it will succeed on every machine
+        if definite(less_diagonal(unit.copy(), diagonal - shift + (room - 1.0) * slack)):
             return np.asarray(diagonal - shift - room * slack)
-        except np.linalg.LinAlgError:
-            shift = slack * 4.0**attempt
+        shift = slack * 4.0**attempt
     raise VerificationError("no multiple of the diagonal makes the Gram matrix of the terms semidefinite")
+
+
+def less_diagonal(matrix: np.ndarray, diagonal: np.ndarray) -> np.ndarray:
+    """Take a diagonal off a matrix, in place: one made of it would be as large."""
+    matrix[np.diag_indices_from(matrix)] -= diagonal
+    return matrix
+
+
+def definite(matrix: np.ndarray) -> bool:
+    """Tell whether the Cholesky decomposition of a symmetric matrix succeeds; it is overwritten."""
+    (potrf,) = scipy.linalg.get_lapack_funcs(("potrf",), (matrix,))
+    # the columns of the transpose lie in memory one after the other, as LAPACK wants them: nothing is copied
+    return bool(potrf(matrix.T, lower=1, clean=0, overwrite_a=1)[1] == 0)
 
 
 def limited(name: str, vector: np.ndarray, size: int, least: float) -> np.ndarray:
