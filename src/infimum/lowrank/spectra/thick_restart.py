@@ -49,7 +49,7 @@ def thick_restart(M: Operator, rank: int, goal: Goal, width: int, rng: np.random
         sum_before = sum_found
         space.restart(rank, anew=True)
     # a bound needs some more than it speaks of
-    return _spectrum(M, space.ritz_vectors(rank + rank // 4 + width), rank, goal)
+    return _measured_again(M, space.ritz_vectors(rank + rank // 4 + width), rank, goal)
 
 
 def _filled(space: _Lanczos, rank: int, limit: int, wanted: float) -> bool:
@@ -68,7 +68,7 @@ def _filled(space: _Lanczos, rank: int, limit: int, wanted: float) -> bool:
                 return settled
 
 
-def _spectrum(M: Operator, basis: Array, rank: int, goal: Goal) -> Spectrum:
+def _measured_again(M: Operator, basis: Array, rank: int, goal: Goal) -> Spectrum:
     """Measure what was found, once more and from the start: nothing that is claimed rests on how it was found."""
     basis = ritz_block.orthonormal(M, basis)
     block = ritz_block.measure(M, basis)
