@@ -29,6 +29,7 @@ HALVES = 3  # products that its probes are followed for
 GUESS = 3.0  # times the first Ritz value left out: what those probes find outside, roughly
 MOST = 100  # rank up to which the proof takes little of the time that single precision saves
 MARGIN = 0.8  # share of the gap that is asked of estimates
+LOST = 0.03  # share of the gap, in squares, that the leading triples may lack themselves
 HOPELESS = 0.1  # share of the gap that noise alone may fill
 
 
@@ -127,7 +128,7 @@ def _enough(M: Dense, block: Block, goal: Goal, fading: bool) -> tuple[int, bool
     rank = int(goal.rank or 0)
     error = math.sqrt(max(M.energy - float(np.sum(block.theta[:rank])), 0.0))
     lengths = np.diag(block.residual_gram).real[:rank]
-    if not block.theta[rank - 1] > 0.0 or np.sum(lengths / block.theta[:rank]) > goal.gap * error**2:
+    if not block.theta[rank - 1] > 0.0 or np.sum(lengths / block.theta[:rank]) > LOST * goal.gap * error**2:
         return 0, False
     floor = error / (1.0 + MARGIN * goal.gap)
     widths = sorted({min(int(share * rank) + 1, block.theta.size) for share in WIDTHS} | {block.theta.size})
