@@ -17,7 +17,6 @@ from infimum._arrays import (
     working,
 )
 from infimum._linalg import adjoint, frobenius, longest_sum, residual_norm, short_runs
-from infimum.proof.operators.energies import distance_from_energies, worth_it
 from infimum.proof.operators.operator import Operator
 
 
@@ -62,13 +61,7 @@ class Dense(Operator):
         return adjoint(self.array) @ Y
 
     def distance(self, left: Array, right: Array, room: float = 1.0) -> float:
-        """Norm of the residual, formed explicitly unless the matrix is tall and the residual not small."""
-        if worth_it(self.shape) and 16 * self.longest_sum < self.shape[0]:
-            found = distance_from_energies(
-                self.energy, self._seen_from(left), left, right, self.longest_sum, self.eps, room
-            )
-            if found is not None:
-                return found
+        """Norm of the residual, formed explicitly."""
         return residual_norm(self.array, left, right, self.eps, room, math.sqrt(self.energy))
 
     def take(self, indices: np.ndarray, axis: int) -> Array:
@@ -90,10 +83,6 @@ class Dense(Operator):
     def longest_sum(self) -> int:
         """That of one block."""
         return longest_sum(self.shape[0])
-
-    def _seen_from(self, left: Array) -> Array:
-        """Return ``left* @ M``."""
-        return self._added_up(lambda rows, part: adjoint(left[rows, :]) @ part)
 
     def _added_up(self, product: Callable[[slice, Array], Array]) -> Array:
         """Add up products of runs of rows with others: no sum is longer than `longest_sum` says."""

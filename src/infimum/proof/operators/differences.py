@@ -10,6 +10,7 @@ import numpy as np
 from infimum._arrays import Array, is_ordinary
 from infimum._linalg import adjoint, row_chunks, short_runs
 from infimum.proof.operators.dense import Dense
+from infimum.proof.operators.energies import distance_from_energies
 
 
 class Differences(Dense):
@@ -70,7 +71,19 @@ class Differences(Dense):
         return self._product
 
     def _seen_from(self, left: Array) -> Array:
-        return self._last[1] if left is self._last[0] else super()._seen_from(left)
+        """Return ``left* @ M``."""
+        if left is self._last[0]:
+            return self._last[1]
+        return self._added_up(lambda rows, part: adjoint(left[rows, :]) @ part)
+
+    def distance(self, left: Array, right: Array, room: float = 1.0) -> float:
+        """Norm of the residual, from energies where that is accurate enough, else formed explicitly."""
+        if 16 * self.longest_sum < self.shape[0]:
+            product = self._seen_from(left)
+            found = distance_from_energies(self.energy, product, left, right, self.longest_sum, self.eps, room)
+            if found is not None:
+                return found
+        return super().distance(left, right, room)
 
     def _added_up(self, product: Callable[[slice, Array], Array]) -> Array:
         """Add up products of a few differences, run by run: a run is no longer a sum than its rows one by one."""
