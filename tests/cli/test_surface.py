@@ -185,7 +185,7 @@ def test_version(run):
             ["compress", "m", "-o", "out", "--size", "1MB", "--target-objective", "1"],
             "got --size and --target-objective",
         ),
-        (["compress", "m", "-o", "out", "--size", "1MB", "--remove", "0.2"], "got --remove and --size"),
+        (["compress", "m", "-o", "out", "--size", "1MB", "--remove", "0.3"], "got --size and --remove"),
         (["compress", "m", "-o", "out", "--size", "1MB", "--of", "all"], "leave --of away"),
         (["compress", "m", "-o", "out", "--size", "1TB"], "a size such as 200MB"),
         (["compress", "m", "-o", "out", "--adapter", "4"], "--adapter needs --plain"),

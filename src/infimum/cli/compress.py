@@ -13,7 +13,7 @@ from infimum._arguments import one_of
 from infimum.cli import processes, screen
 from infimum.cli.layer_table import table_of
 from infimum.cli.screen import FLAG, LOUD, Talk
-from infimum.cli.words import ABOVE_0, SEED, wanted_size
+from infimum.cli.words import ABOVE_0, OF, REMOVE, SEED, wanted_size
 from infimum.errors import OptionError, OutputError
 from infimum.proof import wording
 from infimum.proof.folder import check_model_folder
@@ -40,10 +40,10 @@ def compress(
     /,
     *,
     out: Annotated[Path, Parameter(name=("--out", "-o"), group=OUTPUT)],
-    remove: Annotated[float | None, Parameter(group=CHOICES)] = None,
+    remove: Annotated[float, Parameter(group=CHOICES)] = REMOVE,
     size: Annotated[str | None, Parameter(group=CHOICES)] = None,
     target_objective: Annotated[float | None, ABOVE_0, Parameter(group=CHOICES)] = None,
-    of: Annotated[Literal["linear", "all", "bytes"] | None, Parameter(group=CHOICES)] = None,
+    of: Annotated[Literal["linear", "all", "bytes"], Parameter(group=CHOICES)] = OF,
     calib: Annotated[str, Parameter(group=CHOICES)] = "pydoc",
     held_out: Annotated[str, Parameter(group=CHOICES)] = "pydoc",
     objective: Annotated[Literal["two-sided", "activation", "plain"], Parameter(group=CHOICES)] = "two-sided",
@@ -77,7 +77,7 @@ def compress(
     out
         Folder to write; it must not exist.
     remove
-        Fraction of the numbers to remove: 0.2 removes 20 per cent and keeps 80. By default 0.2.
+        Fraction of the numbers to remove: 0.2 removes 20 per cent and keeps 80.
     size
         Instead of a fraction: the bytes that the weight files may take, such as 200MB.
     target_objective
@@ -85,7 +85,6 @@ def compress(
         modelled increase of the loss, in nats per token).
     of
         What the fraction counts: the weights of the linear layers, all of the model, or the bytes of all its tensors.
-        By default linear.
     calib
         Calibration text: pydoc (the Python documentation), a .txt file with blank lines between paragraphs, a .jsonl
         file with a "text" field, or with "text" and "text_pair", or a .npy file of token ids; of a model of images or
@@ -151,11 +150,9 @@ def compress(
         source, start = "" if unseen is None else unseen.source, time.perf_counter()
         if wanted is not None:
             remove, of = fraction_for(checkpoint, wanted), "bytes"
-        elif remove is None:
-            remove = 0.2 if target_objective is None else 0.0
         choices: dict[str, Any] = {"objective": objective, "allocation": allocation, "plain": plain}
         choices |= {"menu": _kinds(menu), "form": form, "format": format, "keep": keep, "only": only}
-        choices |= {"remove": remove, "of": of or "linear"}
+        choices |= {"remove": remove if target_objective is None else 0.0, "of": of}
         choices |= {"tokens": tokens, "max_tokens": max_tokens, "projections": projections, "seed": seed}
         plan = room.plan(checkpoint, **choices, calib=calib, on_progress=on_progress)
         plan = _searched(plan, target_objective, wanted, on_progress)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Sequence
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Final, Literal, get_args, get_origin
 
 from cyclopts import (
     CoercionError,
@@ -30,6 +30,8 @@ VALUE = "\0"  # before a word that begins with a hyphen and is no option: no wor
 INSIDE = f"{STANDARD_INPUT}{SEPARATOR}"  # how one of several arrays in standard input is named
 DIGITS = 4300  # of the largest number that Python reads
 NUMBERS = {frozenset({int}): "a whole number", frozenset({float}): "a number"}
+REMOVE = 0.2  # the budget of `compress` where none is given, and what it counts:
+OF: Final = "linear"
 
 
 def typed(annotation: Any, tokens: Sequence[Any]) -> Any:
@@ -152,15 +154,15 @@ def _choices(annotation: Any) -> tuple[Any, ...]:
     return tuple(itertools.chain.from_iterable(map(_choices, get_args(annotation))))
 
 
-def wanted_size(size: str | None, remove: float | None, target: float | None, of: str | None) -> float | None:
-    """Return the wanted bytes of the files, if any; refuse two budgets at a time."""
-    given = {"--remove": remove, "--size": size, "--target-objective": target}
-    names = [name for name, value in given.items() if value is not None]
+def wanted_size(size: str | None, remove: float, target: float | None, of: str) -> float | None:
+    """Return the wanted bytes of the files, if any; refuse two budgets at a time, of what was given otherwise."""
+    given = {"--size": size is not None, "--target-objective": target is not None, "--remove": remove != REMOVE}
+    names = [name for name, is_given in given.items() if is_given]
     if len(names) > 1:
         raise OptionError(f"one budget was expected, got {' and '.join(names)}; leave all but one of them away")
     if size is None:
         return None
-    if of is not None:
+    if of != OF:
         raise OptionError("--size counts the bytes of the files; leave --of away, which says what --remove counts")
     return _parse_size(size)
 
