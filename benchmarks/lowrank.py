@@ -27,14 +27,15 @@ from sklearn.utils.extmath import randomized_svd
 
 from benchmarks.harness import Comparison, Contender
 from infimum import lowrank
+from infimum.lowrank.spectra import ritz_claims
 from infimum.proof import rounding
 from infimum.proof.operators.dense import Dense
 from infimum.proof.theorems import eckart_young, ritz_block
 
 RANKS = (50, 200)
 PROOFS = (
-    (ritz_block, "bound"),
-    (ritz_block, "best_bound"),
+    (ritz_claims, "best_choice"),
+    (ritz_claims, "best_bound"),
     (ritz_block, "measure"),
     (ritz_block, "measure_and_probe"),
     (ritz_block, "spectral_norm_bound"),

@@ -5,10 +5,12 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from benchmarks import compare, harness, machine, records, tables
 from benchmarks.harness import Comparison
+from infimum import lowrank
 
 RESULTS = Path(__file__).parents[2] / "benchmarks" / "results"
 
@@ -133,3 +135,12 @@ def test_what_cannot_be_compared_is_said(tmp_path):
     ):
         with pytest.raises(SystemExit, match=message):
             compare.read(source)
+
+
+@pytest.mark.parametrize("method", ["gram", "exact", "krylov", "randomized"])
+def test_the_share_of_the_proof_is_found(method):
+    timed = pytest.importorskip("benchmarks.lowrank").timed
+    M = np.random.default_rng(0).standard_normal((60, 40))
+    answer = timed(lambda: lowrank.svd(M, 3, method=method, rng=0))
+    assert answer.proof > 0.0
+    assert answer.result.rank == 3
