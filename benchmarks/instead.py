@@ -29,7 +29,7 @@ CASES = (
     ),
     Case(
         '`scipy.sparse.linalg.svds(solver="propack")`',
-        "single precision, a small rank, exact to rounding, no proof: we compute in double",
+        "single precision, a small rank, exact to rounding, no proof",
         *("lowrank", "svd", "kernel 1797 x 1797 float32", "rank 50", "scipy svds, propack"),
     ),
     Case(
