@@ -136,7 +136,9 @@ def compress(
         Overwrite the report; the model folder is never overwritten.
     """
     wanted = wanted_size(size, remove, target_objective, of)
-    _check_outputs(out, model, report, overwrite=force, adapter=adapter is not None and not plain)
+    if adapter is not None and not plain:
+        raise OptionError("--adapter needs --plain: peft attaches it to the layers of stock transformers")
+    _check_outputs(out, model, report, overwrite=force)
     check_model_folder(model)  # before transformers is imported
     talk = talk if processes.is_first() else Talk(quiet=True)
     with processes.joined(), screen.progress("reading the model", talk) as on_progress:
@@ -176,10 +178,8 @@ def compress(
     return 0
 
 
-def _check_outputs(out: Path, model: Path, report: Path | None, *, overwrite: bool, adapter: bool) -> None:
-    """Refuse what cannot be written, before any work is done; `adapter`: one for layers that are not stock ones."""
-    if adapter:
-        raise OptionError("--adapter needs --plain: peft attaches it to the layers of stock transformers")
+def _check_outputs(out: Path, model: Path, report: Path | None, *, overwrite: bool) -> None:
+    """Refuse what cannot be written, before any work is done."""
     if out.exists():
         raise OutputError(f"{out} exists; choose a new folder, or remove that one first")
     if out.resolve().is_relative_to(model.resolve()):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from functools import cached_property
 
 import numpy as np
@@ -16,7 +15,7 @@ from infimum._arrays import (
     to_numpy,
     working,
 )
-from infimum._linalg import adjoint, frobenius, longest_sum, residual_norm, short_runs
+from infimum._linalg import adjoint, frobenius, gram, longest_sum, residual_norm
 from infimum.proof.operators.operator import Operator
 
 
@@ -74,7 +73,7 @@ class Dense(Operator):
 
     def gram(self) -> Array:
         """Multiply the matrix by its own adjoint."""
-        product = self._added_up(lambda rows, part: adjoint(part) @ part)
+        product = gram(self.array)
         if self._energy is None:
             self._energy = float(self.xp.sum(real_part(self.xp.linalg.diagonal(product))))
         return product
@@ -83,10 +82,6 @@ class Dense(Operator):
     def longest_sum(self) -> int:
         """That of one block."""
         return longest_sum(self.shape[0])
-
-    def _added_up(self, product: Callable[[slice, Array], Array]) -> Array:
-        """Add up products of runs of rows with others: no sum is longer than `longest_sum` says."""
-        return sum((product(rows, self.array[rows, :]) for rows in short_runs(self.shape[0])), start=0.0)
 
     def dense(self) -> Array:
         """Return the scaled matrix."""
