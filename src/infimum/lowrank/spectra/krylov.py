@@ -17,8 +17,6 @@ from infimum.proof.operators.operator import Operator
 from infimum.proof.rounding import energy_allowance
 from infimum.proof.theorems import ritz_block
 
-NOISE = 20.0  # spacings of the largest squared singular value, below which a residual is rounding
-
 
 def krylov(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> Spectrum | None:
     """Grow a block Krylov space until the gap is proved; None when it would fill more than `limit` dimensions."""
@@ -35,7 +33,7 @@ def krylov(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> Spe
         errors = np.sqrt(np.maximum(M.energy - captured, 0.0))
         reached = goal.reached(errors)
         before, left = left, float(errors[-1]) ** 2
-        if reached is not None and _settled(M, block, reached, goal):
+        if reached is not None and _settled(block, reached, goal, M.eps):
             error = float(errors[reached])
             floor = error / (1.0 + goal.gap)
             near = _lost(block, reached) <= 2.0 * goal.gap * error**2
@@ -86,13 +84,10 @@ def _accurate(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> 
     return spectrum if proved else None
 
 
-def _settled(M: Operator, block: ritz_block.Block, rank: int, goal: Goal) -> bool:
-    """Tell whether the residuals of the leading pairs are as short as was asked for, or as rounding lets them be."""
+def _settled(block: ritz_block.Block, rank: int, goal: Goal, eps: float) -> bool:
     if goal.residual == np.inf:
         return True
-    lengths = np.sqrt(np.maximum(ritz_block.energies(block)[:rank], 0.0))
-    noise = NOISE * M.eps * float(block.theta[0])
-    return bool(np.all(lengths <= np.maximum(goal.residual * block.theta[:rank], noise)))
+    return goal.settled(block.theta, np.sqrt(np.maximum(ritz_block.energies(block)[:rank], 0.0)), eps)
 
 
 def _lost(block: ritz_block.Block, rank: int) -> float:

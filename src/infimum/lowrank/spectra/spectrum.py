@@ -18,6 +18,7 @@ from infimum.proof.theorems.ritz_block import Bound
 Triples = tuple[Array, Array, Array]
 RESOLVED = 1e-4  # squared singular values, relative to the largest, from which their roots keep nearly all digits
 DEFECT = 2e-14  # from orthonormal columns that is left as it is
+ROUNDING = 20.0  # spacings of the largest squared singular value, below which a residual is rounding
 Truncated = TypeVar("Truncated")
 
 
@@ -39,6 +40,11 @@ class Goal(NamedTuple):
             return self.rank if self.rank < errors.size else None
         meets = np.flatnonzero(errors[1:] <= float(self.tol or 0.0) * errors[0])
         return int(meets[0]) + 1 if meets.size else None
+
+    def settled(self, theta: np.ndarray, lengths: np.ndarray, eps: float) -> bool:
+        """Tell whether the residuals of leading Ritz pairs are as short as was asked for, or rounding lets them be."""
+        rounding = ROUNDING * eps * float(theta[0])
+        return bool(np.all(lengths <= np.maximum(self.residual * theta[: lengths.size], rounding)))
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,12 @@ import numpy as np
 from infimum._arrays import Array, like_array, to_numpy
 from infimum._linalg import adjoint, gaussian, orthonormal_basis, thin_svd
 from infimum.lowrank.spectra import ritz_claims
+from infimum.lowrank.spectra.krylov_space import NOISE
 from infimum.lowrank.spectra.spectrum import Goal, Spectrum, Triples, from_right
 from infimum.proof.operators.operator import Operator
 from infimum.proof.theorems import ritz_block
 
 RESTARTS = 100  # after which what was found is returned, whatever its residuals
-NOISE = 20.0  # spacings of the largest squared singular value, below which a residual is rounding
-FAINT = 100.0  # roundings of a product, out of which a direction of a new block has to stand
 LOOK = 1.1  # growth of a space between two looks at its residuals
 AGAIN = 7  # blocks that a new start is given before its space is looked at
 SAME = 1e-6  # growth of the sum of the leading squared singular values, up to which a new start has found nothing
@@ -39,7 +38,7 @@ def thick_restart(M: Operator, rank: int, goal: Goal, width: int, rng: np.random
     space, limit = _Lanczos(M, width, rng), capacity(rank, width)
     sum_before = -math.inf
     for _ in range(RESTARTS):
-        if not _filled(space, rank, limit, goal.residual):
+        if not _filled(space, rank, limit, goal):
             space.restart((rank + limit) // 2)
             continue
         sum_found = float(np.sum(space.ritz()[0][:rank]))
@@ -52,7 +51,7 @@ def thick_restart(M: Operator, rank: int, goal: Goal, width: int, rng: np.random
     return _measured_again(M, space.ritz_vectors(rank + rank // 4 + width), rank, goal)
 
 
-def _filled(space: _Lanczos, rank: int, limit: int, wanted: float) -> bool:
+def _filled(space: _Lanczos, rank: int, limit: int, goal: Goal) -> bool:
     """Grow the space until residuals are as short as is wanted, or rounding lets them be, or it is full; tell which."""
     look = rank + AGAIN * space.next.shape[1]
     while True:
@@ -62,8 +61,7 @@ def _filled(space: _Lanczos, rank: int, limit: int, wanted: float) -> bool:
             look = LOOK * space.size
             theta, W = space.ritz()
             lengths = np.linalg.norm(space.link_of(W[:, :rank]), axis=0)
-            noise = NOISE * space.M.eps * float(theta[0])
-            settled = bool(np.all(lengths <= np.maximum(wanted * theta[:rank], noise)))
+            settled = goal.settled(theta, lengths, space.M.eps)
             if full or settled:
                 return settled
 
@@ -108,7 +106,7 @@ class _Lanczos:
         """Add Q to the space, and find the next one."""
         X = self.next
         Z = self.M.gram_times(X)[1]
-        noise = FAINT * self.M.eps * math.sqrt(self.M.shape[1]) * float(np.max(np.linalg.norm(to_numpy(Z), axis=0)))
+        noise = NOISE * self.M.eps * math.sqrt(self.M.shape[1]) * float(np.max(np.linalg.norm(to_numpy(Z), axis=0)))
         edge = self.link.conj().T
         if self.blocks:
             Z = Z - self.blocks[-1] @ like_array(edge, Z)
