@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from infimum._arrays import Array, is_ordinary
+from infimum._arrays import Array
 from infimum._linalg import adjoint, row_chunks, short_runs
 from infimum.proof.operators.dense import Dense
 from infimum.proof.operators.energies import distance_from_energies
@@ -20,8 +20,6 @@ class Differences(Dense):
     ----------
     mean_left : array (n,)
         The mean of the differences, to as many roundings as there are rows.
-    ordinary : bool
-        Whether the differences are finite, and of a size at which nothing has to be scaled.
     """
 
     def __init__(self, given: Dense, mean: Array) -> None:
@@ -39,7 +37,6 @@ class Differences(Dense):
             self._product = self._added_up(look)
         self._energy = float(np.sum(np.diagonal(self._product).real))
         self.mean_left = sums[0] / self.shape[0]
-        self.ordinary = is_ordinary(self._energy, self.shape[0] * self.shape[1])
 
     @cached_property
     def array(self) -> Array:
