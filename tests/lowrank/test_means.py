@@ -56,7 +56,7 @@ def test_a_mean_of_the_largest_numbers_is_found(kind, offset):
 @pytest.mark.parametrize("kind", ["array", "blocks"])
 def test_differences_beyond_the_largest_number_are_refused(kind):
     M = 1.7e308 * np.array([[1.0, 0.5], [-1.0, 0.25], [-1.0, -0.5], [-1.0, 0.0]])
-    with pytest.raises((errors.RangeError, errors.NonFiniteError), match="must be finite|scale the input down"):
+    with pytest.raises((errors.RangeError, errors.NonFiniteError), match=r"must be finite|scale the input down"):
         lowrank.svd(KINDS[kind](M), 1, center=True)
 
 

@@ -113,8 +113,9 @@ class SVD(Factored):
         """
         less = None if self.mean is None else centred(M, "M")
         operator = as_operator(M, "M") if less is None else less.operator
-        if self.shape != operator.shape:
-            raise ShapeError(f"the matrix of shape {self.shape} was expected, got {operator.shape}")
+        shape = (*self.U.shape[:1], *self.Vh.shape[1:])
+        if shape != operator.shape:
+            raise ShapeError(f"the matrix of shape {shape} was expected, got {operator.shape}")
         U, s, Vh = map(widen, self._checked_triples(operator))
         claimed = self.certificate
         between = values_between(operator, self.rank + 1, claimed.theorem, claimed.witness, rng)
