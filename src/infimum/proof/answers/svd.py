@@ -134,6 +134,9 @@ class SVD(Factored):
         operator = as_operator(M, "M") if less is None else less.operator
         check_names("names", self.names, labels(M, axis=1), operator.shape[1])
         U, s, Vh = self._checked_triples(operator)
+        slack = 8.0 * max(operator.shape) * self.rank * float(operator.xp.finfo(operator.outer.dtype).eps)
+        check_orthonormal("U", widen(U), slack)
+        check_orthonormal("Vh", adjoint(widen(Vh)), slack)
         claimed = self.certificate
         bound = bound_of_any_matrix(operator, self.rank, claimed.theorem, claimed.witness, rng)
         if less is None:
@@ -143,15 +146,12 @@ class SVD(Factored):
         return certify_centred(less, U, s, Vh, mean, claimed.theorem, bound)
 
     def _checked_triples(self, M: Operator) -> tuple[Array, Array, Array]:
-        """Return U, s and Vh where they are orthonormal columns, singular values and orthonormal rows for M."""
+        """Return U, s and Vh where they are finite, of the shapes for M, and s holds singular values."""
         s = evidence.array("s", self.s, (None,), like=M.outer)
         rank = check_singular_values(to_numpy(s), min(M.shape))
         kind: evidence.Kind = "complex" if M.complex else "real"
         U = evidence.array("U", self.U, (M.shape[0], rank), kind, like=M.outer)
         Vh = evidence.array("Vh", self.Vh, (rank, M.shape[1]), kind, like=M.outer)
-        slack = 8.0 * max(M.shape) * rank * float(M.xp.finfo(M.outer.dtype).eps)
-        check_orthonormal("U", widen(U), slack)
-        check_orthonormal("Vh", adjoint(widen(Vh)), slack)
         return U, s, Vh
 
     def plot(self, ax: Any = None) -> Any:
