@@ -29,6 +29,8 @@ from infimum.proof.operators.energies import worth_it
 from infimum.proof.operators.inputs import for_columns
 from infimum.proof.operators.row_blocks import RowBlocks
 
+SAMPLE = 1000  # rows that tell about where the mean is
+
 
 @dataclass(frozen=True)
 class Centred:
@@ -95,9 +97,11 @@ def _tall(item: Any, name: str) -> Centred | None:
         return None
     with np.errstate(over="ignore", invalid="ignore"):
         given = Dense(matrix, unscaled(matrix))
-        mean = _mean(given.array)
-    less = Differences(given, mean)
-    return Centred(less, mean, less.mean_left) if less.ordinary else None
+        near = _mean(given.array[:: len(matrix) // SAMPLE])
+    less = Differences(given, near)
+    if not less.ordinary:
+        less = Differences(given, less.mean)
+    return Centred(less, less.mean, less.mean_left) if less.ordinary else None
 
 
 def _mean(array: Array) -> Array:
