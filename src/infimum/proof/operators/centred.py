@@ -17,7 +17,6 @@ import numpy as np
 from infimum._arrays import (
     Array,
     as_floating_matrix,
-    is_ordinary,
     namespace,
     times_power_of_two,
     unscaled,
@@ -31,6 +30,8 @@ from infimum.proof.operators.differences import Differences
 from infimum.proof.operators.energies import worth_it
 from infimum.proof.operators.inputs import for_columns
 from infimum.proof.operators.row_blocks import RowBlocks
+
+SAMPLE = 1000  # rows that tell about where the mean is
 
 
 @dataclass(frozen=True)
@@ -123,14 +124,11 @@ def _tall(item: Any, name: str) -> Centred | None:
         return None
     with np.errstate(over="ignore", invalid="ignore"):
         given = Dense(matrix, unscaled(matrix))
-        found = _less_mean(partial(_few_less, given), _mean(given.array))
-    # finite, and of a size at which nothing has to be scaled
-    return found if is_ordinary(found.operator.energy, math.prod(matrix.shape)) else None
-
-
-def _few_less(given: Dense, mean: Array) -> Centred:
-    less = Differences(given, mean)
-    return Centred(less, mean, less.mean_left)
+        near = _mean(given.array[:: len(matrix) // SAMPLE])
+    less = Differences(given, near)
+    if not less.ordinary:
+        less = Differences(given, less.mean)
+    return Centred(less, less.mean, less.mean_left) if less.ordinary else None
 
 
 def _mean(array: Array) -> Array:
