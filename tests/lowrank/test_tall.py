@@ -6,7 +6,7 @@ import torch
 
 import infimum
 from infimum import errors, lowrank
-from infimum.proof.operators.centred import centred
+from infimum.proof.operators.centred import SAMPLE, centred
 from infimum.proof.operators.dense import Dense
 from infimum.proof.operators.differences import Differences
 from infimum.proof.operators.energies import distance_from_energies
@@ -48,6 +48,38 @@ def test_a_mean_does_no_harm(offset, order):
     infimum.verify(result, M)
     if abs(offset) <= 1.0:  # a check that looks at blocks comes to the same
         infimum.verify(result, infimum.scale.RowBlocks(np.ascontiguousarray(M), rows=50_000))
+
+
+@pytest.mark.parametrize("offset", [100.0, 1e9])
+def test_rows_that_mislead_about_the_mean(offset):
+    """The mean is guessed from a few rows; where they lie far from the others it is taken off anew."""
+    M = tall()
+    M[:: ROWS // SAMPLE] += offset
+    less = centred(M, "M")
+    assert isinstance(less.operator, Differences) == (offset < 1e9)  # else all has to be scaled
+    plain = M - M.mean(axis=0)
+    gram = less.operator.gram() * 4.0**less.operator.exponent
+    np.testing.assert_allclose(gram, plain.T @ plain, rtol=1e-10, atol=1e-12 * np.sum(plain**2))
+    result = lowrank.svd(M, 2, center=True)
+    least = truth(M, 2, with_mean=True)
+    assert result.certificate.lower_bound <= least * (1 + 1e-12)
+    assert least * (1 - 1e-12) <= result.certificate.value
+    infimum.verify(result, M)
+
+
+@pytest.mark.parametrize("complex_", [False, True])
+def test_the_product_that_is_known_is_that_with_the_image(complex_):
+    """What an image has in common with the rows follows from their Gram matrix, to the allowance that is stated."""
+    M = tall(complex_=complex_)
+    operator = centred(M, "M").operator
+    assert isinstance(operator, Differences)
+    X = np.random.default_rng(1).standard_normal((COLUMNS, 3)) * [1.0, 1e-3, 1e3]
+    image = operator.times(X)
+    (known, off), (seen, _) = operator._products_with(image)
+    apart = np.linalg.norm(known - seen, axis=1)
+    assert np.all(apart <= off)
+    assert np.all(off <= 1e-11 * np.linalg.norm(seen, axis=1))
+    assert len(list(operator._products_with(image.copy()))) == 1
 
 
 @pytest.mark.parametrize("complex_", [False, True])

@@ -16,11 +16,19 @@ TALL, LARGE = 20, 2**20  # rows for each column, and entries, from which this sa
 
 
 def distance_from_energies(
-    energy: float, product: Array, left: Array, right: Array, longest: int, eps: float, room: float = 1.0
+    energy: float,
+    product: Array,
+    left: Array,
+    right: Array,
+    longest: int,
+    eps: float,
+    room: float = 1.0,
+    off: np.ndarray | float = 0.0,
 ) -> float | None:
     """Return ``norm(M - left @ right)``, rounded upwards; None where rounding counts.
 
-    `energy` is ``norm(M)**2``, and `product` ``left* @ M``, a sum of at most `longest` terms one after the other.
+    `energy` is ``norm(M)**2``, and `product` ``left* @ M``, a sum of at most `longest` terms one after the other; its
+    rows may be off by `off` besides.
 
     With u the unit roundoff, t the sum of the norms of the rank-one terms, and l that length and what small products
     add to it, the parts are off by at most ``16 l u norm(M)**2`` (see `longest_sum`), ``2 l u norm(M) t`` and ``l u
@@ -38,7 +46,8 @@ def distance_from_energies(
         met = float(np.sum(np.vecdot(rows, seen).real))
         square = energy - 2.0 * met + float(np.sum((own * (rows.conj() @ rows.T)).real))
         # the last factor makes up for rounding in these sizes
-        rounding = (longest + width + 2 * count + 8) * unit * (16.0 * energy + 2.0 * size * total + total**2) * 1.001
+        rounding = (longest + width + 2 * count + 8) * unit * (16.0 * energy + 2.0 * size * total + total**2)
+        rounding = (rounding + 2.0 * float(np.sum(off * lengths))) * 1.001
     losing: float = (left.shape[0] + width) * unit
     if not rounding <= losing * square:
         return None
