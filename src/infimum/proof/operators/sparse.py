@@ -58,18 +58,19 @@ class Sparse(Operator):
         if matrix.dtype.kind not in "biufc":
             raise DTypeError(f"{name} must hold real or complex numbers, got dtype {matrix.dtype}; convert it first")
         dtype = matrix.dtype if matrix.dtype.kind in "fc" else np.dtype(np.float64)
-        csr = scipy.sparse.csr_array(matrix, dtype=np.promote_types(dtype, np.float64), copy=True)
-        csr.sum_duplicates()
+        wide = np.promote_types(dtype, np.float64)
+        csr = scipy.sparse.csr_array(matrix, copy=True)
+        csr.sum_duplicates()  # in their own dtype, whatever the format, so that rows and columns fit it
         if max(csr.nnz, *csr.shape) <= np.iinfo(np.int32).max:  # shorter indices are read in less time
             csr.indices, csr.indptr = csr.indices.astype(np.int32), csr.indptr.astype(np.int32)
-        values = csr.data if csr.data.size else np.zeros(1, dtype=csr.dtype)
+        values = csr.data.astype(wide, copy=False) if csr.nnz else np.zeros(1, dtype=wide)
         require_finite(values, name)
         scaled = working(values)
-        csr.data = scaled.array[: csr.data.size]
-        self.matrix, self.turned, self.stored = csr, csr.conj(copy=False).T, csr.data
+        self.given, self.outer = csr, np.empty((0, 0), dtype=dtype)
+        self.matrix = scipy.sparse.csr_array((scaled.array[: csr.nnz], csr.indices, csr.indptr), shape=csr.shape)
+        self.turned, self.stored = self.matrix.conj(copy=False).T, self.matrix.data
         self.shape = (int(csr.shape[0]), int(csr.shape[1]))
         self.exponent, self.eps = scaled.exponent, scaled.eps
-        self.given, self.outer = matrix, np.empty((0, 0), dtype=dtype)
 
     @property
     def small(self) -> bool:
