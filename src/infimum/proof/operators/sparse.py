@@ -51,7 +51,7 @@ def sparse_operator(item: Any, name: str) -> Sparse:
 class Sparse(Operator):
     """A SciPy sparse array or matrix."""
 
-    together = 4
+    together = 1
 
     def __init__(self, matrix: Any, name: str) -> None:
         _check_shape(matrix, name)
