@@ -22,3 +22,8 @@ def scale_back(value: float, exponent: int, toward: float) -> float:
     back = math.ldexp(kept, power - exponent - exact)
     passed = back < mantissa if toward > value else back > mantissa
     return math.nextafter(scaled, toward) if passed else scaled
+
+
+def share_of(count: int) -> float:
+    """Return a power of two by which so many numbers can be multiplied so that their sum does not overflow."""
+    return 2.0 ** -count.bit_length()

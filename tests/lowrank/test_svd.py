@@ -304,3 +304,30 @@ def test_equal_singular_values_descend(dtype):
         result = lowrank.svd(M, rank=size - 1, method="gram")
         assert np.all(np.diff(result.s) <= 0.0)
         infimum.verify(result, M)
+
+
+@pytest.mark.parametrize("method", ["auto", "krylov"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.complex128])
+def test_equal_singular_values_fill_the_rank(method, dtype):
+    """A Krylov space holds no more vectors of equal singular values than it began with: others have to be found."""
+    M = np.eye(560, 510).astype(dtype)
+    result = lowrank.svd(M, rank=80, method=method, rng=0)
+    assert result.rank == 80
+    assert result.certificate.value == pytest.approx(np.sqrt(430.0), rel=1e-6)
+    assert result.certificate.ratio < 1.2
+    infimum.verify(result, M)
+    infimum.verify(result, M, rng=1)
+    few = np.zeros((560, 510), dtype=dtype)
+    few[:3, :3] = np.eye(3)
+    result = lowrank.svd(few, rank=80, method=method, rng=0)
+    assert result.rank == 80
+    assert result.certificate.value < 1e-6
+    infimum.verify(result, few)
+
+
+def test_equal_singular_values_meet_a_tolerance():
+    for side, other in ((130, 110), (110, 130)):
+        M = np.eye(side, other)
+        result = lowrank.svd(M, tol=0.5, method="krylov", rng=0)
+        assert 0.75 * 110 <= result.rank <= 0.75 * 110 + 2
+        infimum.verify(result, M)

@@ -72,6 +72,7 @@ def test_the_product_that_is_known_is_that_with_the_image(complex_):
     """What an image has in common with the rows follows from their Gram matrix, to the allowance that is stated."""
     M = tall(complex_=complex_)
     operator = centred(M, "M").operator
+    assert isinstance(operator, Differences)
     X = np.random.default_rng(1).standard_normal((COLUMNS, 3)) * [1.0, 1e-3, 1e3]
     image = operator.times(X)
     (known, off), (seen, _) = operator._products_with(image)

@@ -185,3 +185,18 @@ def test_a_missing_extra_is_told_the_command():
     code = "import sys, infimum\nsys.modules['sklearn'] = None\ntry: infimum.sklearn\nexcept ImportError as e: print(e)"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert 'pip install "infimum[sklearn]"' in printed
+
+
+@pytest.mark.parametrize("kernel", ["rbf", "laplacian", "chi2"])
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("distance", [0.0, 1e4])
+def test_the_diagonal_of_a_normalized_kernel_is_known_where_rounding_leaves_it(kernel, dtype, distance):
+    """Far from 0 the distance of a point from itself, as scikit-learn computes it, is not 0."""
+    points = (np.abs(X) + distance).astype(dtype)
+    model = Nystroem(kernel, gamma=0.1, n_components=20, random_state=0).fit(points)
+    assert (model.kernel_matrix_.known is None) == (kernel == "rbf" and distance > 0.0)
+    whole = model._kernel(points, points).astype(np.float64)
+    lost = np.sum(np.linalg.svd(whole - model.result_.to_dense().astype(np.float64), compute_uv=False))
+    assert lost <= model.certificate_.value * (1.0 + 1e-3)
+    infimum.verify(model.result_, model.kernel_matrix_)
+    assert Nystroem("poly", n_components=5).fit(X).kernel_matrix_.known is None

@@ -125,6 +125,31 @@ def test_a_forged_answer_gets_what_it_is_worth():
         dataclasses.replace(result, certificate=certificate).triple_bounds(M)
 
 
+@pytest.mark.parametrize("center", [False, True])
+def test_what_are_no_triples_are_refused_and_long_vectors_round_more(center):
+    M = known(12, 9, 0.5 ** np.arange(9))[0]
+    result = lowrank.svd(M, 3, center=center)
+    forged = [{"s": result.s * np.nan}, {"s": result.s[::-1].copy()}, {"s": result.s * np.inf}, {"s": -result.s}]
+    forged += [{"U": result.U[:, :2]}, {"Vh": result.Vh + 0j}, {"U": result.U * np.inf}, {"Vh": result.Vh[:2]}]
+    for fields in forged:
+        with pytest.raises(errors.VerificationError):
+            dataclasses.replace(result, **fields).triple_bounds(M)
+    whole, less = M.astype(np.longdouble), M - center * M.astype(np.longdouble).mean(axis=0)
+    assert whole.shape == less.shape
+    for length in (1e5, 1e150, 1e300):
+        U, Vh = result.U * length, result.Vh * length
+        bounds = dataclasses.replace(result, U=U, Vh=Vh).triple_bounds(M)
+        with np.errstate(over="ignore"):
+            residual = np.hypot(
+                np.linalg.norm((less @ Vh.T - U * result.s.astype(np.longdouble)).astype(np.float64) / length, axis=0),
+                np.linalg.norm(
+                    (less.T @ U - Vh.T * result.s.astype(np.longdouble)).astype(np.float64) / length, axis=0
+                ),
+            )
+            assert np.all(bounds.residuals / length >= residual)
+        assert bounds.sines.tolist() == [1.0, 1.0, 1.0]
+
+
 def test_an_error_of_the_matrix_widens_everything():
     M, U, V = known(12, 9, 0.5 ** np.arange(9))
     operator, s = Dense(M), 0.5 ** np.arange(3)

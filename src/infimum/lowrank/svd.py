@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 
 from infimum._arguments import RNGLike, one_of, rank_or_tol
-from infimum._arrays import ArrayLike, narrow, times_power_of_two
+from infimum._arrays import ArrayLike, narrow
 from infimum._tables import labels
 from infimum.errors import OptionError
 from infimum.lowrank.spectra.full import WHOLE_LIMIT, exact, gram, resolved
@@ -158,6 +158,6 @@ def _truncate(spectrum: Spectrum, rank: int, less: Centred | None, names: tuple[
         certificate = certify_triples(spectrum.M, U, s, Vh, theorem, bound, room=ROOM)
         return SVD(U=U, s=s, Vh=Vh, names=names, certificate=certificate)
     M = less.operator
-    mean = narrow(times_power_of_two(less.mean, M.exponent), M.outer, "the mean")
+    mean = narrow(less.mean, M.outer, "the mean")
     certificate = certify_centred(less, U, s, Vh, mean, theorem, bound, room=ROOM)
     return SVD(U=U, s=s, Vh=Vh, mean=mean, names=names, certificate=certificate)

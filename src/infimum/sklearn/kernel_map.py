@@ -13,6 +13,10 @@ from infimum.errors import OptionError
 from infimum.lowrank import KernelMatrix, nystrom
 from infimum.sklearn.shared import DTYPES, Certified, counted
 
+NORMALIZED = ("rbf", "laplacian", "chi2")
+EPS = float(np.finfo(np.float64).eps)
+SEEN = 1e-9  # what a diagonal may be off by: a tenth of what would be refused
+
 
 class Nystroem(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Certified):
     """Map points to features whose inner products approximate a kernel, through landmarks chosen among the points.
@@ -88,7 +92,7 @@ class Nystroem(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Certified):
         X = validate_data(self, X, dtype=DTYPES)
         if self.kernel == "precomputed" and X.shape[0] != X.shape[1]:
             raise OptionError(f"a precomputed kernel of the training points must be square, got shape {X.shape}")
-        self.kernel_matrix_ = X if self.kernel == "precomputed" else KernelMatrix(X, self._kernel)
+        self.kernel_matrix_ = X if self.kernel == "precomputed" else KernelMatrix(X, self._kernel, self._diagonal(X))
         count = min(counted("n_components", self.n_components, np.iinfo(np.int64).max), X.shape[0])
         self._keep(nystrom(self.kernel_matrix_, count, method=self.method, rng=self._seed()))
         self.component_indices_ = self.result_.landmarks
@@ -108,6 +112,18 @@ class Nystroem(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Certified):
         given = dict(self.kernel_params or {}) if callable(self.kernel) else named
         chosen = {name: value for name, value in given.items() if value is not None}
         return np.asarray(pairwise_kernels(X, Y, metric=self.kernel, filter_params=True, **chosen))
+
+    def _diagonal(self, X: np.ndarray) -> float | None:
+        """Return the kernel of every point with itself where it is 1, for all that rounding does to its distance."""
+        if not isinstance(self.kernel, str) or self.kernel not in NORMALIZED:
+            return None
+        gamma = 1.0 / X.shape[1] if self.gamma is None else self.gamma
+        squares = X.astype(np.float64)
+        with np.errstate(over="ignore"):
+            longest = float(np.max(np.vecdot(squares, squares)))
+        # squared distances of "rbf" are differences of squares, the others sums of differences
+        off = abs(gamma) * (X.shape[1] + 8) * 4 * EPS * longest if self.kernel == "rbf" else 0.0
+        return 1.0 if off <= SEEN else None
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -33,7 +33,7 @@ def krylov(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> Spe
         block, W = space.ritz()
         captured = np.concatenate([[0.0], np.cumsum(block.theta)])
         errors = np.sqrt(np.maximum(M.energy - captured, 0.0))
-        reached = goal.reached(errors)
+        reached = _reached(goal, errors)
         before, left = left, float(errors[-1]) ** 2
         if reached is not None and _settled(block, reached, goal, M.eps):
             error = float(errors[reached])
@@ -46,13 +46,14 @@ def krylov(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> Spe
             fading = left ** (steps + 1) < block.theta[reached - 1] * before**steps
             planned = mu is None and near and not proved and not fading
             if planned and ritz_claims.best_choice(M, block, reached, 1.5 * _guess(block))[0] >= floor:
-                basis = space.basis()
-                mu = ritz_claims.drawn_norm(M, basis, goal.delta)
-                witness["probed"] = space.size
+                mu = _drawn(M, space, witness)
                 proved = ritz_claims.best_choice(M, block, reached, mu)[0] >= floor
             if proved or _exhausted(M, block, reached, error**2 * goal.gap):
                 break
-        if not space.grow():
+        if not (space.grow() or (reached is None and space.begin_anew())):
+            if limit < M.shape[1] <= WHOLE_LIMIT:  # what takes over decomposes the whole in little time
+                return None
+            mu = _drawn(M, space, witness) if mu is None else mu
             break
         if space.size > limit:
             return None
@@ -65,6 +66,18 @@ def krylov(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> Spe
     return Spectrum(
         M, errors, triples, lambda rank: ritz_claims.best_bound(M, block, rank, mu, witness), ritz_block.THEOREM
     )
+
+
+def _reached(goal: Goal, errors: np.ndarray) -> int | None:
+    """Return the rank asked for where the space has it: one more for a tolerance, since rounding may want it."""
+    reached = goal.reached(errors)
+    return None if goal.rank is None and reached == errors.size - 1 else reached
+
+
+def _drawn(M: Operator, space: BlockKrylov, witness: dict[str, Any]) -> float:
+    """Bound the norm outside a space by a draw, of which the witness keeps how much was there."""
+    witness["probed"] = space.size
+    return ritz_claims.drawn_norm(M, space.basis(), witness["delta"])
 
 
 def _accurate(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> Spectrum | None:
@@ -93,9 +106,12 @@ def _settled(block: ritz_block.Block, rank: int, goal: Goal, eps: float) -> bool
 
 
 def _lost(block: ritz_block.Block, rank: int) -> float:
-    """Estimate from below what the leading Ritz pairs lack of the largest squared singular values."""
-    energies = np.diag(block.residual_gram).real[:rank]
-    return float(np.sum(energies / np.maximum(block.theta[:rank], 1e-300)))
+    """Estimate from below what the leading Ritz pairs lack of the largest squared singular values.
+
+    It is no more than the residual: beside Ritz values that are rounding its square says nothing.
+    """
+    energies = np.maximum(np.diag(block.residual_gram).real[:rank], 0.0)
+    return float(np.sum(np.minimum(energies / np.maximum(block.theta[:rank], 1e-300), np.sqrt(energies))))
 
 
 def _guess(block: ritz_block.Block) -> float:

@@ -24,7 +24,7 @@ class BlockKrylov:
     """
 
     def __init__(self, M: Operator, width: int, rng: np.random.Generator) -> None:
-        self.M, self.width = M, width
+        self.M, self.width, self.rng = M, width, rng
         self.blocks: list[Array] = []  # of the basis; put together once, since the image of all is large
         self.images: list[Array] = []
         self.gram = np.zeros((0, 0))
@@ -63,6 +63,17 @@ class BlockKrylov:
         if block.shape[1]:
             self._append(block)
         return bool(block.shape[1])
+
+    def begin_anew(self) -> bool:
+        """Add a random block where nothing was left to add: the space is invariant, but may have missed some vectors.
+
+        Of equal singular values it holds no more vectors than it began with. Return False where it is the whole space.
+        """
+        count = min(self.width, self.M.shape[1] - self.size)
+        if count:
+            random = gaussian(self.rng, (self.M.shape[1], count), like=self.M.like)
+            self._append(orthonormalised(self._projected(orthonormal_basis(self._projected(random)[1]))[1]))
+        return bool(count)
 
     def _append(self, block: Array) -> None:
         image, product = self.M.gram_times(block)

@@ -113,12 +113,13 @@ class SVD(Factored):
         """
         less = None if self.mean is None else centred(M, "M")
         operator = as_operator(M, "M") if less is None else less.operator
-        U, Vh = widen(self.U), widen(self.Vh)
-        if (U.shape[0], Vh.shape[1]) != operator.shape:
-            raise ShapeError(f"the matrix of shape {self.shape} was expected, got {operator.shape}")
-        claimed, rank = self.certificate, self.rank
-        between = values_between(operator, rank + 1, claimed.theorem, claimed.witness, rng)
-        s = to_numpy(times_power_of_two(widen(self.s), -operator.exponent))
+        shape = (*self.U.shape[:1], *self.Vh.shape[1:])
+        if shape != operator.shape:
+            raise ShapeError(f"the matrix of shape {shape} was expected, got {operator.shape}")
+        U, s, Vh = map(widen, self._checked_triples(operator))
+        claimed = self.certificate
+        between = values_between(operator, self.rank + 1, claimed.theorem, claimed.witness, rng)
+        s = to_numpy(times_power_of_two(s, -operator.exponent))
         error = 0.0 if less is None else less.allowance
         found = triple_bounds(operator, U, s, adjoint(Vh), between, claimed.confidence, error)
         scaled: dict[str, Any] = {
@@ -132,20 +133,26 @@ class SVD(Factored):
         less = None if self.mean is None else centred(M, "M")
         operator = as_operator(M, "M") if less is None else less.operator
         check_names("names", self.names, labels(M, axis=1), operator.shape[1])
-        s = evidence.array("s", self.s, (None,), like=operator.outer)
-        rank = check_singular_values(to_numpy(s), min(operator.shape))
-        kind: evidence.Kind = "complex" if operator.complex else "real"
-        U = evidence.array("U", self.U, (operator.shape[0], rank), kind, like=operator.outer)
-        Vh = evidence.array("Vh", self.Vh, (rank, operator.shape[1]), kind, like=operator.outer)
-        slack = 8.0 * max(operator.shape) * rank * float(operator.xp.finfo(operator.outer.dtype).eps)
+        U, s, Vh = self._checked_triples(operator)
+        slack = 8.0 * max(operator.shape) * self.rank * float(operator.xp.finfo(operator.outer.dtype).eps)
         check_orthonormal("U", widen(U), slack)
         check_orthonormal("Vh", adjoint(widen(Vh)), slack)
         claimed = self.certificate
-        bound = bound_of_any_matrix(operator, rank, claimed.theorem, claimed.witness, rng)
+        bound = bound_of_any_matrix(operator, self.rank, claimed.theorem, claimed.witness, rng)
         if less is None:
             return certify_triples(operator, U, s, Vh, claimed.theorem, bound)
+        kind: evidence.Kind = "complex" if operator.complex else "real"
         mean = evidence.array("mean", self.mean, (operator.shape[1],), kind, like=operator.outer)
         return certify_centred(less, U, s, Vh, mean, claimed.theorem, bound)
+
+    def _checked_triples(self, M: Operator) -> tuple[Array, Array, Array]:
+        """Return U, s and Vh where they are finite, of the shapes for M, and s holds singular values."""
+        s = evidence.array("s", self.s, (None,), like=M.outer)
+        rank = check_singular_values(to_numpy(s), min(M.shape))
+        kind: evidence.Kind = "complex" if M.complex else "real"
+        U = evidence.array("U", self.U, (M.shape[0], rank), kind, like=M.outer)
+        Vh = evidence.array("Vh", self.Vh, (rank, M.shape[1]), kind, like=M.outer)
+        return U, s, Vh
 
     def plot(self, ax: Any = None) -> Any:
         """Draw the singular values that were kept, and the floor: the least error of any matrix of this rank."""
@@ -178,7 +185,8 @@ def certify_centred(
     """
     M = less.operator
     # what the stored mean differs by from the one that was taken off is a matrix of rank one
-    shift = times_power_of_two(widen(mean), -M.exponent) - less.mean
+    with np.errstate(over="ignore"):  # then no distance is found
+        shift = times_power_of_two(widen(mean) - less.mean, -M.exponent)
     left, right = _scaled_factors(M, U, s, Vh)
     if bool(M.xp.any(shift != 0.0)):
         left = M.xp.concat([left, M.xp.ones_like(left[:, :1])], axis=1)
@@ -207,6 +215,7 @@ def check_orthonormal(name: str, columns: Array, slack: float) -> None:
     """Raise `VerificationError` unless ``columns* @ columns`` is the identity to `slack`."""
     xp = namespace(columns=columns)
     eye = xp.eye(columns.shape[1], dtype=columns.dtype, device=array_api_compat.device(columns))
-    defect = frobenius(adjoint(columns) @ columns - eye)
+    with np.errstate(over="ignore", invalid="ignore"):  # columns of any length: then it is infinite or NaN
+        defect = frobenius(adjoint(columns) @ columns - eye)
     if not defect <= slack:
         raise VerificationError(f"{name} must be orthonormal to {slack:.1e}, it is off by {defect:.1e}")

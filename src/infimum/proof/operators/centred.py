@@ -7,14 +7,15 @@ matrices of rank r beside P M holds for every affine subspace, docs/theorems/eck
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from infimum._arrays import (
     Array,
-    Working,
     as_floating_matrix,
     namespace,
     times_power_of_two,
@@ -22,7 +23,8 @@ from infimum._arrays import (
     working,
 )
 from infimum._linalg import frobenius
-from infimum.errors import LibraryError
+from infimum._scaling import share_of
+from infimum.errors import LibraryError, RangeError
 from infimum.proof.operators.dense import Dense
 from infimum.proof.operators.differences import Differences
 from infimum.proof.operators.energies import worth_it
@@ -41,9 +43,9 @@ class Centred:
     operator : Operator
         The differences as computed, scaled.
     mean : array (n,)
-        The mean that was taken off, in working precision, scaled as `operator` is.
+        The mean that was taken off, in working precision and not scaled: its size may be far from that of differences.
     mean_left : array (n,)
-        The mean of what is left: that of rounding alone.
+        The mean of what is left, scaled as `operator` is: that of rounding alone.
     """
 
     operator: Dense | RowBlocks
@@ -59,10 +61,19 @@ class Centred:
     def allowance(self) -> float:
         """Bound on the norm of the difference between the computed rows and the matrix without its mean.
 
-        The mean of what is left is known to m roundings of each column; the computed rows are off by one.
+        The mean of what is left is known to m roundings of each column; the computed rows are off by one. A mean that
+        others compute is a number of its own precision, too: half a spacing of it may be left for them.
         """
-        rows, size = self.operator.shape[0], math.sqrt(self.operator.energy)
-        return math.sqrt(rows) * frobenius(self.mean_left[None, :]) + (rows + 4) * self.operator.eps * size
+        scaled = working(self.mean[None, :])
+        half = 0.5 * self.operator.eps * frobenius(scaled.array)
+        with np.errstate(over="ignore"):
+            spacing = float(np.ldexp(half, scaled.exponent - self.operator.exponent))
+        return math.sqrt(self.operator.shape[0]) * (frobenius(self.mean_left[None, :]) + spacing) + self.rounding
+
+    @property
+    def rounding(self) -> float:
+        """The part of `allowance` that is relative to the differences."""
+        return (self.operator.shape[0] + 4) * self.difference
 
 
 def centred(item: Any, name: str) -> Centred:
@@ -72,20 +83,36 @@ def centred(item: Any, name: str) -> Centred:
         return found
     given = for_columns(item, name)
     if isinstance(given, RowBlocks):
-        mean = given.sum_of_rows() / given.shape[0]
-        blocks = given.less(mean)
-        left = blocks.sum_of_rows() / given.shape[0]
-        return Centred(blocks, *(times_power_of_two(vector, -blocks.exponent) for vector in (mean, left)))
+        return _less_mean(partial(_blocks_less, given), given.mean_of_rows())
     if not isinstance(given, Dense):
         raise LibraryError(
             f"{name} must be in memory, or infimum.scale.RowBlocks, for center=True: without its mean a sparse matrix "
             f"or an operator of shape {given.shape} is dense; leave center out, or give it in blocks of rows"
         )
-    mean = _mean(given.array)
-    scaled: Working = working(given.array - mean[None, :])
-    operator = Dense(given.outer, scaled._replace(exponent=given.exponent + scaled.exponent))
-    mean = times_power_of_two(mean, -scaled.exponent)
+    # not as scaled by its largest entry, beside which other columns, and all differences, may vanish
+    given = Dense(given.outer, unscaled(given.outer))
+    return _less_mean(partial(_dense_less, given), _mean(given.array))
+
+
+def _less_mean(take_off: Callable[[Array], Centred], mean: Array) -> Centred:
+    """Take a computed mean off, and where that leaves more than rounding of the differences a better one."""
+    found = take_off(mean)
+    if math.sqrt(found.operator.shape[0]) * frobenius(found.mean_left[None, :]) <= found.rounding:
+        return found
+    return take_off(mean + times_power_of_two(found.mean_left, found.operator.exponent))
+
+
+def _dense_less(given: Dense, mean: Array) -> Centred:
+    with np.errstate(over="ignore", invalid="ignore"):
+        operator = Dense(given.outer, working(given.array - mean[None, :]))
+        if not math.isfinite(operator.energy):  # nor do its singular values
+            raise RangeError("the matrix less its mean does not fit float64; scale the input down first")
     return Centred(operator, mean, _mean(operator.array))
+
+
+def _blocks_less(given: RowBlocks, mean: Array) -> Centred:
+    blocks = given.less(mean)
+    return Centred(blocks, mean, times_power_of_two(blocks.mean_of_rows(), -blocks.exponent))
 
 
 def _tall(item: Any, name: str) -> Centred | None:
@@ -106,4 +133,5 @@ def _tall(item: Any, name: str) -> Centred | None:
 
 def _mean(array: Array) -> Array:
     """Return the mean of the rows, by a product: libraries take longer for sums along the first axis."""
-    return (namespace(array=array).ones_like(array[:, :1]).T @ array)[0, :] / array.shape[0]
+    share = share_of(array.shape[0])
+    return ((share * namespace(array=array).ones_like(array[:, :1])).T @ array)[0, :] / (share * array.shape[0])

@@ -230,9 +230,9 @@ class DaskBlocks(RowBlocks):
         """Squared lengths of columns or rows."""
         return to_numpy(*self._pass(lambda M: ((abs(M) ** 2).sum(axis=axis),)))
 
-    def sum_of_rows(self) -> np.ndarray:
-        """Sum of the rows as they are, in working precision."""
-        return to_numpy(*self._pass(lambda M: (self.source.sum(axis=0, dtype=self.like.dtype),)))
+    def sum_of_rows(self, share: float) -> np.ndarray:
+        """Sum of a share of the rows as they are, in working precision."""
+        return to_numpy(*self._pass(lambda M: ((share * self.source.astype(self.like.dtype)).sum(axis=0),)))
 
     def less(self, mean: Array) -> RowBlocks:
         """Return the matrix with one vector taken off all rows."""

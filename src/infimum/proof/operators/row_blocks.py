@@ -13,6 +13,7 @@ import numpy as np
 from infimum._arguments import whole_number
 from infimum._arrays import Array, widen
 from infimum._linalg import adjoint, longest_sum
+from infimum._scaling import share_of
 from infimum.errors import DTypeError, FileFormatError, LibraryError, ShapeError
 from infimum.proof.operators.blockwise import Blockwise
 
@@ -104,9 +105,14 @@ class RowBlocks(Blockwise):
         whole, rest = divmod(self.shape[0], self.rows)
         return longest_sum(*[self.rows] * whole, rest)
 
-    def sum_of_rows(self) -> np.ndarray:
-        """Sum of the rows as they are, in working precision."""
-        return np.asarray(sum(widen(block).sum(axis=0) for _, block in self.blocks()))
+    def sum_of_rows(self, share: float) -> np.ndarray:
+        """Sum of a share of the rows as they are, in working precision."""
+        return np.asarray(sum((share * widen(block)).sum(axis=0) for _, block in self.blocks()))
+
+    def mean_of_rows(self) -> np.ndarray:
+        """Mean of the rows as they are, in working precision."""
+        share = share_of(self.shape[0])
+        return self.sum_of_rows(share) / (share * self.shape[0])
 
     def less(self, mean: Array) -> RowBlocks:
         """Return the matrix with one vector taken off all rows."""
@@ -154,7 +160,9 @@ class _Less(RowBlocks):
     def blocks(self) -> Iterator[tuple[slice, Array]]:
         """Read the blocks, and take the vector off."""
         for rows, block in super().blocks():
-            yield rows, widen(block) - self.mean[None, :]
+            with np.errstate(over="ignore"):  # which is refused
+                less = widen(block) - self.mean[None, :]
+            yield rows, less
 
 
 class _NpyRows:

@@ -120,10 +120,13 @@ def triple_bounds(
     """
     lower, upper = between[0] - error, between[1] + error
     like = as_row(s, U)
-    parts = (M.times(V) - U * like, M.adjoint_times(U) - V * like)
-    doubt = (max(M.shape) + 8) * M.eps * (math.sqrt(M.energy) + s) + error
-    lengths = [to_numpy(namespace(part=part).linalg.vector_norm(part, axis=0)).real for part in parts]
-    residuals = np.hypot(*lengths) * (1.0 + sum(M.shape) * M.eps) + 2.0 * doubt
+    with np.errstate(over="ignore", invalid="ignore"):  # a stranger's vectors may be of any length
+        parts = (M.times(V) - U * like, M.adjoint_times(U) - V * like)
+        doubt = (max(M.shape) + 8) * M.eps * (math.sqrt(M.energy) + s) + error
+        # of both parts, for vectors of lengths up to the square root of 2
+        doubt = 2.0 * doubt * np.maximum(np.maximum(_lengths(U), _lengths(V)) / math.sqrt(2.0), 1.0)
+        residuals = np.hypot(*map(_lengths, parts)) * (1.0 + sum(M.shape) * M.eps) + doubt
+    residuals = np.where(np.isnan(residuals), math.inf, residuals)
     ahead, behind = np.append(math.inf, lower[: s.size - 1]), upper[1 : s.size + 1]
     gaps = np.minimum(np.minimum(ahead - s, s - behind), s)
     defect = max(_defect(U), _defect(V)) + (max(M.shape) + 4) * M.eps
@@ -141,6 +144,11 @@ def triple_bounds(
     )
 
 
+def _lengths(columns: Array) -> np.ndarray:
+    return np.asarray(to_numpy(namespace(columns=columns).linalg.vector_norm(columns, axis=0)).real)
+
+
 def _defect(columns: Array) -> float:
-    gram = to_numpy(adjoint(columns) @ columns)
-    return float(np.linalg.norm(gram - np.eye(len(gram))))
+    with np.errstate(over="ignore", invalid="ignore"):
+        gram = to_numpy(adjoint(columns) @ columns)
+        return float(np.linalg.norm(gram - np.eye(len(gram))))
