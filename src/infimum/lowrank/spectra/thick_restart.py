@@ -30,7 +30,7 @@ PANEL = 8  # blocks that are put together: wide products take less time for each
 
 def capacity(rank: int, width: int) -> int:
     """Return the dimension at which a space is restarted: the more, the fewer products, and the dearer each."""
-    return max(6 * rank, rank + 8 * width)
+    return max(4 * rank, rank + 8 * width)
 
 
 def thick_restart(M: Operator, rank: int, goal: Goal, width: int, rng: np.random.Generator) -> Spectrum:
