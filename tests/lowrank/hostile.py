@@ -6,13 +6,14 @@ import numpy as np
 import scipy.linalg
 
 
-def orthogonal(rng: np.random.Generator, n: int) -> np.ndarray:
-    return np.linalg.qr(rng.standard_normal((n, n)))[0]
+def orthogonal(rng: np.random.Generator, n: int, columns: int | None = None) -> np.ndarray:
+    """Draw an orthogonal matrix, or its first columns: decomposing the rest as well is most of the work."""
+    return np.linalg.qr(rng.standard_normal((n, n))[:, :columns])[0]
 
 
 def with_spectrum(rng: np.random.Generator, m: int, n: int, s: np.ndarray) -> np.ndarray:
     k = min(m, n)
-    return orthogonal(rng, m)[:, :k] * s[:k] @ orthogonal(rng, n)[:k]
+    return orthogonal(rng, m, k) * s[:k] @ orthogonal(rng, n)[:k]
 
 
 def kahan(n: int, theta: float = 1.2) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Generated C, compiled and run on arrays: plain, with fused multiply-add, or with subnormal numbers taken for 0."""
 
 import ctypes
+import functools
 import platform
 import random
 import shutil
@@ -73,15 +74,20 @@ def machine_numbers(domain, dtype, count, seed=0):
     return np.unique(x[inside])
 
 
+@functools.lru_cache(maxsize=64)
+def exact_values(powers, coefficients, points):
+    """Values of a polynomial in rational arithmetic, kept: every scheme and every set of flags is held against them."""
+    pairs = list(zip(powers, coefficients, strict=True))
+    return [sum(c * Fraction(point) ** power for power, c in pairs) for point in points]
+
+
 def violations(result, dtype, scheme, x, y):
     """Points at which a claim of `evaluation_error` is false, in rational arithmetic."""
     bound = result.evaluation_error(dtype, scheme)
     absolute = Fraction(bound.absolute)
-    pairs = list(zip(result.powers, result.exact_coefficients(), strict=True))
-    bad = []
-    for point, value in zip(x.tolist(), y.tolist(), strict=True):
-        here = Fraction(point)
-        true = sum(c * here**power for power, c in pairs)
+    points, bad = tuple(x.tolist()), []
+    values = exact_values(tuple(result.powers), tuple(result.exact_coefficients()), points)
+    for point, true, value in zip(points, values, y.tolist(), strict=True):
         error = abs(Fraction(value) - true)
         allowed = absolute
         if bound.relative < 1.0:

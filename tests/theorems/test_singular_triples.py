@@ -22,7 +22,7 @@ METHODS = ("exact", "gram", "krylov", "randomized")
 
 def known(m, n, s, seed=0):
     rng = np.random.default_rng(seed)
-    U, V = orthogonal(rng, m)[:, : s.size], orthogonal(rng, n)[:, : s.size]
+    U, V = orthogonal(rng, m, s.size), orthogonal(rng, n, s.size)
     return U * s @ V.T, U, V
 
 

@@ -28,6 +28,7 @@ from infimum.proof.operators.blockwise import triangle
 from infimum.proof.operators.operator import Operator
 from infimum.proof.rounding import energy_allowance
 
+RUN = 2**16  # entries whose squares are added up at once, so that no sum is long
 EXPLICIT = 2**22  # entries up to which the residual of a sparse matrix is formed
 
 
@@ -51,7 +52,7 @@ def sparse_operator(item: Any, name: str) -> Sparse:
 class Sparse(Operator):
     """A SciPy sparse array or matrix."""
 
-    together = 4
+    together = 1
 
     def __init__(self, matrix: Any, name: str) -> None:
         _check_shape(matrix, name)
@@ -80,7 +81,8 @@ class Sparse(Operator):
     @cached_property
     def energy(self) -> float:
         """Squared Frobenius norm."""
-        return float(np.sum(np.square(np.abs(self.stored))))  # NumPy sums pairwise: a few unit roundoffs
+        parts = (self.stored[run : run + RUN] for run in range(0, self.stored.size, RUN))
+        return math.fsum(float(np.vdot(part, part).real) for part in parts)
 
     def take(self, indices: np.ndarray, axis: int) -> Array:
         """Gather rows or columns, with their zeros."""
