@@ -163,3 +163,27 @@ def test_a_sparse_matrix_gathers_and_refuses_what_has_no_entries():
     assert np.array_equal(operator.take(np.array([1]), 0), np.eye(4)[[1]])
     with pytest.raises(errors.ShapeError, match="at least one row"):
         sparse_operator.Sparse(scipy.sparse.csr_array((0, 3)), "M")
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int8, np.float32, np.complex64, np.float64])
+def test_entries_of_one_place_are_added_up_alike_in_every_format(dtype):
+    """They are in their own dtype, as SciPy does it: truth values do not count."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.sort(rng.integers(0, 6, 60)), rng.integers(0, 5, 60)
+    values = (10.0 ** rng.uniform(-6, 2, 60) * rng.standard_normal(60)).astype(dtype)
+    starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=6))])
+    as_rows = scipy.sparse.csr_array((values, columns, starts), shape=(6, 5))
+    assert not as_rows.has_canonical_format
+    for given in (as_rows, scipy.sparse.coo_array((values, (rows, columns)), shape=(6, 5)), as_rows.copy().tocsc()):
+        summed = scipy.sparse.csr_array(given, copy=True)
+        summed.sum_duplicates()
+        whole = summed.toarray().astype(np.result_type(dtype, np.float64))
+        least = float(np.linalg.norm(np.linalg.svd(whole, compute_uv=False)[2:]))
+        certificate = lowrank.svd(given, 2).certificate
+        assert certificate.lower_bound <= least * (1 + 1e-12)
+        assert certificate.value >= least * (1 - 1e-12)
+        chosen = lowrank.interpolative(given, 5)
+        np.testing.assert_allclose(chosen.to_dense(), whole, rtol=1e-5, atol=1e-4)
+        infimum.verify(chosen, given)
+        assert np.array_equal(lowrank.cur(given, 2).C, summed.toarray()[:, lowrank.cur(given, 2).columns])
+    assert not as_rows.has_canonical_format

@@ -146,3 +146,15 @@ def test_nothing_is_searched_where_the_dual_falls_from_the_start(shape):
     assert result.certificate.witness["mu"] == 0.0
     assert result.certificate.lower_bound == pytest.approx(np.sqrt(max(shape[0] - shape[1], 0)), rel=1e-12)
     infimum.verify(result, A)
+
+
+@pytest.mark.parametrize("least", [-200, -320])
+def test_an_inverse_of_any_length_is_tried_in_silence(least):
+    """Elimination meets inverses whose squares overflow, before singular values decide what counts."""
+    Q = np.linalg.qr(np.random.default_rng(0).standard_normal((45, 45)))[0]
+    A = 10.0 ** np.linspace(0, least, 45)[:, None] * Q
+    result = lowrank.pinv(A)
+    assert result.rank < 10
+    infimum.verify(result, A)
+    solution = lowrank.solve(A, np.ones((45, 1)))
+    infimum.verify(solution, A, np.ones((45, 1)))

@@ -85,6 +85,7 @@ def test_equal_values_beyond_the_width_of_a_block():
     assert copies.s == pytest.approx(np.repeat(s[:2], [9, 1]), rel=1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:Sparse CSR tensor support:UserWarning")
 @pytest.mark.parametrize("form", ["wide", "tensor", "tensor of compressed rows"])
 def test_forms(form):
     M = with_spectrum(np.random.default_rng(6), 240, N, SPECTRA["decaying"])

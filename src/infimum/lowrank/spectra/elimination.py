@@ -38,8 +38,9 @@ def eliminated(A: Working, rtol: float) -> Eliminated | None:
         inverse = _inverse(core)
     except (np.linalg.LinAlgError, RuntimeError):  # that of PyTorch is one, too
         return None
-    # at least the condition number; not met by NaN
-    if not frobenius(core) * frobenius(inverse) * max(rtol, 1.0 / CONDITION) < 1.0:
+    with np.errstate(over="ignore", invalid="ignore"):  # an inverse may be of any length
+        condition = frobenius(core) * frobenius(inverse)  # at least the condition number
+    if not condition * max(rtol, 1.0 / CONDITION) < 1.0:  # nor is it for NaN
         return None
     return Eliminated(Q, core, inverse)
 

@@ -17,6 +17,8 @@ from infimum.proof.operators.operator import Operator
 from infimum.proof.rounding import energy_allowance
 from infimum.proof.theorems import ritz_block
 
+LEAST = 4  # vectors of a block whose space only grows: with fewer its Ritz values are looked at too often
+
 
 def krylov(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> Spectrum | None:
     """Grow a block Krylov space until the gap is proved; None when it would fill more than `limit` dimensions."""
@@ -24,7 +26,7 @@ def krylov(M: Operator, goal: Goal, rng: np.random.Generator, limit: int) -> Spe
     if found is not None:
         return found
     # narrower blocks find more in fewer dimensions, where a pass takes them less time
-    space = BlockKrylov(M, min(M.together + (goal.rank or 50) // 10, M.shape[1]), rng)
+    space = BlockKrylov(M, min(max(M.together, LEAST) + (goal.rank or 50) // 10, M.shape[1]), rng)
     witness: dict[str, Any] = {"delta": goal.delta}
     mu, left = None, M.energy
     while True:

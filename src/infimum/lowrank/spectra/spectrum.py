@@ -18,7 +18,7 @@ from infimum.proof.theorems.ritz_block import Bound
 Triples = tuple[Array, Array, Array]
 RESOLVED = 1e-4  # squared singular values, relative to the largest, from which their roots keep nearly all digits
 DEFECT = 2e-14  # from orthonormal columns that is left as it is
-ROUNDING = 20.0  # spacings of the largest squared singular value, below which a residual is rounding
+ROUNDING = 8.0  # spacings of the largest squared singular value, below which a residual is rounding
 Truncated = TypeVar("Truncated")
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from infimum._arrays import Array, like_array, to_numpy
-from infimum._linalg import adjoint, gaussian, orthonormal_basis, thin_svd
+from infimum._linalg import adjoint, gaussian, orthonormal_basis, row_chunks, thin_svd
 from infimum.lowrank.spectra import ritz_claims
 from infimum.lowrank.spectra.krylov_space import NOISE
 from infimum.lowrank.spectra.spectrum import Goal, Spectrum, Triples, from_right
@@ -30,7 +30,7 @@ PANEL = 8  # blocks that are put together: wide products take less time for each
 
 def capacity(rank: int, width: int) -> int:
     """Return the dimension at which a space is restarted: the more, the fewer products, and the dearer each."""
-    return max(6 * rank, rank + 8 * width)
+    return max(4 * rank, rank + 8 * width)
 
 
 def thick_restart(M: Operator, rank: int, goal: Goal, width: int, rng: np.random.Generator) -> Spectrum:
@@ -150,9 +150,11 @@ class _Lanczos:
         return self._rotated(self.ritz()[1][:, :count])
 
     def _rotated(self, W: np.ndarray) -> Array:
-        ends = np.cumsum([0, *(block.shape[1] for block in self.blocks)]).tolist()
-        pairs = zip(self.blocks, ends, ends[1:], strict=False)
-        return sum(block @ like_array(W[a:b, :], block) for block, a, b in pairs)
+        """Return ``B @ W``, a few rows at a time: no second copy of B is made."""
+        rotation = like_array(np.ascontiguousarray(W), self.blocks[0])
+        concat = self.M.xp.concat
+        few = row_chunks(self.blocks[0])
+        return concat([concat([block[rows, :] for block in self.blocks], axis=1) @ rotation for rows in few], axis=0)
 
     def restart(self, kept: int, anew: bool = False) -> None:
         """Keep the leading Ritz vectors alone; go on from where they led, or from a random block."""

@@ -23,7 +23,7 @@ PAIRS = 4  # random vectors of either side by which the adjoint is tried
 class Products(Blockwise):
     """A SciPy LinearOperator; its rows are what the adjoint makes of unit vectors."""
 
-    together = 4
+    together = 1
 
     def __init__(self, given: Any, name: str, rows: int = 64) -> None:
         if 0 in given.shape:

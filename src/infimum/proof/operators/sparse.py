@@ -28,6 +28,7 @@ from infimum.proof.operators.blockwise import triangle
 from infimum.proof.operators.operator import Operator
 from infimum.proof.rounding import energy_allowance
 
+RUN = 2**16  # entries whose squares are added up at once, so that no sum is long
 EXPLICIT = 2**22  # entries up to which the residual of a sparse matrix is formed
 
 
@@ -51,25 +52,26 @@ def sparse_operator(item: Any, name: str) -> Sparse:
 class Sparse(Operator):
     """A SciPy sparse array or matrix."""
 
-    together = 4
+    together = 1
 
     def __init__(self, matrix: Any, name: str) -> None:
         _check_shape(matrix, name)
         if matrix.dtype.kind not in "biufc":
             raise DTypeError(f"{name} must hold real or complex numbers, got dtype {matrix.dtype}; convert it first")
         dtype = matrix.dtype if matrix.dtype.kind in "fc" else np.dtype(np.float64)
-        csr = scipy.sparse.csr_array(matrix, dtype=np.promote_types(dtype, np.float64), copy=True)
-        csr.sum_duplicates()
+        wide = np.promote_types(dtype, np.float64)
+        csr = scipy.sparse.csr_array(matrix, copy=True)
+        csr.sum_duplicates()  # in their own dtype, whatever the format, so that rows and columns fit it
         if max(csr.nnz, *csr.shape) <= np.iinfo(np.int32).max:  # shorter indices are read in less time
             csr.indices, csr.indptr = csr.indices.astype(np.int32), csr.indptr.astype(np.int32)
-        values = csr.data if csr.data.size else np.zeros(1, dtype=csr.dtype)
+        values = csr.data.astype(wide, copy=False) if csr.nnz else np.zeros(1, dtype=wide)
         require_finite(values, name)
         scaled = working(values)
-        csr.data = scaled.array[: csr.data.size]
-        self.matrix, self.turned, self.stored = csr, csr.conj(copy=False).T, csr.data
+        self.given, self.outer = csr, np.empty((0, 0), dtype=dtype)
+        self.matrix = scipy.sparse.csr_array((scaled.array[: csr.nnz], csr.indices, csr.indptr), shape=csr.shape)
+        self.turned, self.stored = self.matrix.conj(copy=False).T, self.matrix.data
         self.shape = (int(csr.shape[0]), int(csr.shape[1]))
         self.exponent, self.eps = scaled.exponent, scaled.eps
-        self.given, self.outer = matrix, np.empty((0, 0), dtype=dtype)
 
     @property
     def small(self) -> bool:
@@ -79,7 +81,8 @@ class Sparse(Operator):
     @cached_property
     def energy(self) -> float:
         """Squared Frobenius norm."""
-        return float(np.sum(np.square(np.abs(self.stored))))  # NumPy sums pairwise: a few unit roundoffs
+        parts = (self.stored[run : run + RUN] for run in range(0, self.stored.size, RUN))
+        return math.fsum(float(np.vdot(part, part).real) for part in parts)
 
     def take(self, indices: np.ndarray, axis: int) -> Array:
         """Gather rows or columns, with their zeros."""
