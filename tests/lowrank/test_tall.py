@@ -163,6 +163,40 @@ def test_energies_measure_only_what_stands_out_of_rounding():
     assert measured(U[:, :1], nothing) == pytest.approx(np.linalg.norm(s), rel=1e-9)
 
 
+def test_the_mean_is_not_found_from_far():
+    """Rows that come again at the distance of the sample hide where the mean is; then there is a second look."""
+    M = tall(0.0)
+    assert Differences(Dense(M), M.mean(axis=0)).ordinary
+    assert not Differences(Dense(M), M.mean(axis=0) + 10.0).ordinary
+    M[:: ROWS // 1000] += 50.0
+    less = centred(M, "M")
+    assert isinstance(less.operator, Differences)
+    off = (M.astype(np.longdouble) - less.mean).mean(axis=0).astype(np.float64)
+    assert np.sqrt(ROWS) * np.linalg.norm(off) <= less.allowance
+    assert less.allowance <= 1e-9 * np.linalg.norm(M)
+    result = lowrank.svd(M, 2, center=True)
+    least = truth(M, 2, with_mean=True)
+    assert result.certificate.lower_bound <= least * (1 + 1e-12)
+    assert least * (1 - 1e-12) <= result.certificate.value
+
+
+def test_what_a_product_may_be_off_by_is_added_or_forbids_energies():
+    M = tall(0.0)
+    operator = Dense(M)
+    U, s, Vh = np.linalg.svd(M, full_matrices=False)
+    left, right, product = U[:, :2], s[:2, None] * Vh[:2], U[:, :2].T @ M
+    losing = sum(M.shape) * operator.eps / 2 * np.sum(s[2:] ** 2)
+
+    def measured(off):
+        off = np.full(2, off / np.sum(s[:2]))
+        parts = (operator.energy, product, left, right, operator.longest_sum, operator.eps)
+        return distance_from_energies(*parts, ROOM, off)
+
+    plain, doubtful = measured(0.0), measured(0.02 * losing)
+    assert doubtful**2 - plain**2 >= 0.9 * ROOM * 2.0 * 0.02 * losing
+    assert measured(0.6 * losing) is None
+
+
 def test_a_changed_answer_of_a_tall_matrix_is_refused():
     M = tall()
     result = lowrank.svd(M, 2, center=True)
