@@ -53,15 +53,13 @@ class Differences(Dense):
     def _sums(self, vector: Array) -> tuple[Array, Array]:
         """Return the sum of the rows less a vector, and their Gram matrix."""
         width = self.shape[1]
-        sums, ones = np.zeros((1, width), dtype=self.like.dtype), np.ones((1, CHUNK))
-        total = np.zeros((width, width), dtype=self.like.dtype)
+        sums, product = np.zeros((1, width), dtype=self.like.dtype), np.zeros((width, width), dtype=self.like.dtype)
+        ones = np.ones((1, CHUNK))
         for run in self._runs(vector):
-            product = 0.0
-            for _, part in run:
-                sums += ones[:, : len(part)] @ part
-                product = product + adjoint(part) @ part
-            total += product
-        return sums[0], total
+            parts = [(ones[:, : len(part)] @ part, adjoint(part) @ part) for _, part in run]
+            sums += sum(part[0] for part in parts)
+            product += sum(part[1] for part in parts)
+        return sums[0], product
 
     @cached_property
     def array(self) -> Array:
