@@ -47,7 +47,7 @@ class _Coarse(Dense):
     def __init__(self, M: Dense) -> None:
         super().__init__(M.outer, M.working._replace(eps=EPS * (2 if M.complex else 1)))
         self._dtype = M.xp.complex64 if M.complex else M.xp.float32
-        self._coarse = M.xp.astype(M.array, self._dtype)
+        self._coarse = M.xp.astype(M.array if M.exponent else M.outer, self._dtype, copy=False)
 
     def times(self, X: Array) -> Array:
         """Multiply from the left; the product stays in single precision."""
