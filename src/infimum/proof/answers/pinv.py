@@ -22,7 +22,7 @@ from infimum._arrays import (
     widen,
     working,
 )
-from infimum._linalg import adjoint, frobenius, with_rounding
+from infimum._linalg import adjoint, frobenius, row_chunks, with_rounding
 from infimum._scaling import scale_back
 from infimum.errors import VerificationError
 from infimum.proof import evidence
@@ -170,16 +170,31 @@ class Products:
             off, A, X = _single(off), _single(A), _single(X)
         first, second = (A @ off, off @ X) if tall else (off @ A, X @ off)
         residuals = [
-            (frobenius(widen(first)), whole),
-            (frobenius(widen(second)), other),
-            (frobenius(left - adjoint(left)), frobenius(left)),
-            (frobenius(right - adjoint(right)), frobenius(right)),
+            (_wide_norm(first), whole),
+            (_wide_norm(second), other),
+            (_asymmetry(left), frobenius(left)),
+            (_asymmetry(right), frobenius(right)),
         ]
         allowances = [moved, moved, *(2.0 * moved / size if size else math.inf for _, size in residuals[2:])]
         return np.asarray([off / size if size else 0.0 for off, size in residuals]), np.asarray(allowances)
 
 
+def _wide_norm(array: Array) -> float:
+    """Return the Frobenius norm, of single precision too; a few rows are widened at a time."""
+    return math.hypot(*(frobenius(widen(array[rows, :])) for rows in row_chunks(array)))
+
+
+def _asymmetry(product: Array) -> float:
+    """Return the Frobenius norm of a square matrix less its conjugate transpose, formed a few rows at a time."""
+    rows = row_chunks(product)
+    return math.hypot(*(frobenius(product[few, :] - adjoint(product[:, few])) for few in rows))
+
+
 def _less_identity(product: Array) -> Array:
+    if isinstance(product, np.ndarray):  # an identity would be as large again
+        less = product.copy()
+        less[np.diag_indices_from(less)] -= 1.0
+        return less
     xp = namespace(product=product)
     return product - xp.eye(product.shape[0], dtype=product.dtype, device=array_api_compat.device(product))
 
