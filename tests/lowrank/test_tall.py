@@ -132,6 +132,7 @@ def test_whoever_asks_for_all_differences_gets_them():
     M = tall()
     plain, less = M - M.mean(axis=0), centred(M, "M")
     np.testing.assert_allclose(less.operator.dense(), plain, atol=1e-12)
+    assert 3 * less.operator.longest_sum >= 4 * Dense(M).longest_sum  # as the page on the theorem has it
     X = np.random.default_rng(1).standard_normal((COLUMNS, 3))
     image, product = less.operator.gram_times(X)
     np.testing.assert_allclose(image, plain @ X, atol=1e-10)
