@@ -259,6 +259,12 @@ def subtract_outer(array: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarra
     return np.asarray(update(-1.0, x, y, a=array, overwrite_a=1))
 
 
+def less_diagonal(matrix: np.ndarray, diagonal: np.ndarray | float) -> np.ndarray:
+    """Take a diagonal off a matrix, in place: one made of it would be as large."""
+    matrix[np.diag_indices_from(matrix)] -= diagonal
+    return matrix
+
+
 def gaussian(rng: np.random.Generator, shape: tuple[int, ...], like: Array) -> Array:
     """Draw a standard Gaussian array in the library, device and dtype of `like`; same seed, same numbers."""
     xp = namespace(like=like)

@@ -6,7 +6,8 @@ import numpy as np
 import scipy.linalg
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 
-from infimum.proof.theorems.gram import Gram, Relaxation, definite, less_diagonal
+from infimum._linalg import less_diagonal
+from infimum.proof.theorems.gram import Gram, Relaxation, definite
 
 ITERATIONS = 300  # of the search for a tangent point
 CLIMB = 8  # Newton steps of the search for a diagonal

@@ -22,7 +22,7 @@ from infimum._arrays import (
     widen,
     working,
 )
-from infimum._linalg import adjoint, frobenius, row_chunks, with_rounding
+from infimum._linalg import adjoint, frobenius, less_diagonal, row_chunks, with_rounding
 from infimum._scaling import scale_back
 from infimum.errors import VerificationError
 from infimum.proof import evidence
@@ -191,10 +191,8 @@ def _asymmetry(product: Array) -> float:
 
 
 def _less_identity(product: Array) -> Array:
-    if isinstance(product, np.ndarray):  # an identity would be as large again
-        less = product.copy()
-        less[np.diag_indices_from(less)] -= 1.0
-        return less
+    if isinstance(product, np.ndarray):
+        return less_diagonal(product.copy(), 1.0)
     xp = namespace(product=product)
     return product - xp.eye(product.shape[0], dtype=product.dtype, device=array_api_compat.device(product))
 

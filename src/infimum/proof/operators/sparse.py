@@ -21,14 +21,13 @@ from infimum._arrays import (
     widen,
     working,
 )
-from infimum._linalg import adjoint, residual_norm
+from infimum._linalg import adjoint, frobenius, residual_norm
 from infimum._threads import no_warnings
 from infimum.errors import DTypeError, ShapeError
 from infimum.proof.operators.blockwise import triangle
 from infimum.proof.operators.operator import Operator
 from infimum.proof.rounding import energy_allowance
 
-RUN = 2**16  # entries whose squares are added up at once, so that no sum is long
 EXPLICIT = 2**22  # entries up to which the residual of a sparse matrix is formed
 
 
@@ -81,8 +80,7 @@ class Sparse(Operator):
     @cached_property
     def energy(self) -> float:
         """Squared Frobenius norm."""
-        parts = (self.stored[run : run + RUN] for run in range(0, self.stored.size, RUN))
-        return math.fsum(float(np.vdot(part, part).real) for part in parts)
+        return frobenius(self.stored[:, None]) ** 2  # as a column, so that no sum is long
 
     def take(self, indices: np.ndarray, axis: int) -> Array:
         """Gather rows or columns, with their zeros."""

@@ -16,7 +16,7 @@ import numpy as np
 import scipy.linalg
 
 from infimum._arrays import to_numpy
-from infimum._linalg import adjoint
+from infimum._linalg import adjoint, less_diagonal
 from infimum.errors import VerificationError
 from infimum.proof import evidence
 from infimum.proof.operators.product import Terms
@@ -146,12 +146,6 @@ def admissible(unit: np.ndarray, error: float, diagonal: np.ndarray, room: float
             return np.asarray(diagonal - shift - room * slack)
         shift = slack * 4.0**attempt
     raise VerificationError("no multiple of the diagonal makes the Gram matrix of the terms semidefinite")
-
-
-def less_diagonal(matrix: np.ndarray, diagonal: np.ndarray) -> np.ndarray:
-    """Take a diagonal off a matrix, in place: one made of it would be as large."""
-    matrix[np.diag_indices_from(matrix)] -= diagonal
-    return matrix
 
 
 def definite(matrix: np.ndarray) -> bool:
